@@ -1,0 +1,60 @@
+//! What a limit is counted against.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+
+/// An account by name: one household, several people and devices.
+///
+/// `subject` is unique only inside its `idp` (identity provider).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Account {
+    /// Identity provider, or issuer.
+    pub idp: Arc<str>,
+    /// The account within that provider.
+    pub subject: Arc<str>,
+}
+
+impl Account {
+    /// An account by its two names.
+    pub fn new(idp: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
+        Self { idp: idp.into(), subject: subject.into() }
+    }
+
+    /// The key under which every table keeps this account.
+    pub fn key(&self) -> AccountKey {
+        let mut context = digest::Context::new(&digest::SHA256);
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        context.update(&(self.idp.len() as u64).to_be_bytes());
+        context.update(self.idp.as_bytes());
+        context.update(self.subject.as_bytes());
+        let mut key = [0; 16];
+        key.copy_from_slice(&context.finish().as_ref()[..16]);
+        AccountKey(key)
+    }
+}
+
+/// 128 bits that stand for an account in tables and play sessions: the head of the SHA-256 of its names.
+///
+/// It is the same on every gateway and after every restart. It is *not* a pseudonym: logs use a keyed hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccountKey(pub [u8; 16]);
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account:{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_border_between_idp_and_subject_is_part_of_the_key() {
+        assert_ne!(Account::new("ab", "c").key(), Account::new("a", "bc").key());
+        assert_eq!(Account::new("ab", "c").key(), Account::new("ab", "c").key());
+    }
+}

@@ -1,0 +1,39 @@
+//! How long things last.
+
+use std::time::Duration;
+
+/// The windows of a stream's life. All of them are configuration; the defaults suit most origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long an admitted entry manifest holds a slot before any media is asked for.
+    pub reserve: Duration,
+    /// The shortest idle window that a manifest may lead to.
+    pub idle_min: Duration,
+    /// The longest.
+    pub idle_max: Duration,
+    /// How long a live player that polls without fetching media keeps its slot.
+    pub paused_holds_slot: Duration,
+    /// How long an idle stream's place in the record is kept.
+    pub forget: Duration,
+    /// How long a terminated stream is remembered after its last refused request.
+    pub tombstone: Duration,
+    /// How long a stream holds its slot before a policy may terminate it.
+    pub min_tenure: Duration,
+    /// How many accounts are kept at most.
+    pub capacity: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            reserve: Duration::from_secs(20),
+            idle_min: Duration::from_secs(20),
+            idle_max: Duration::from_secs(90),
+            paused_holds_slot: Duration::from_secs(120),
+            forget: Duration::from_secs(600),
+            tombstone: Duration::from_secs(180),
+            min_tenure: Duration::from_secs(30),
+            capacity: 1_000_000,
+        }
+    }
+}
