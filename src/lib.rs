@@ -1,0 +1,12 @@
+//! Streamgate stands in front of video origins and holds each account to its number of concurrent streams.
+//!
+//! A request is asked four questions, one room each: [`media`] (what is asked for?), [`identity`] (who asks?), [`streams`]
+//! (is it playing?) and [`policy`] (may it?). [`gateway`] asks them for proxied traffic; [`control`] answers operators.
+//! [`config`] compiles what an operator wrote into one immutable snapshot, [`telemetry`] listens. [`model`] holds the words
+//! that all of them share, and [`demo`] is an origin to try things with.
+
+#![forbid(unsafe_code)]
+
+pub mod model;
+pub mod policy;
+pub mod streams;

@@ -1,0 +1,83 @@
+//! What happens to streams, for whoever listens.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Stream;
+use crate::model::{Account, ApplicationId, StreamId};
+use crate::policy::Violation;
+
+/// Why a stream was terminated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "cause")]
+pub enum Cause {
+    /// By policy: another stream started and this one gave way.
+    Evicted {
+        /// The policy whose rule asked for it.
+        policy: Arc<str>,
+        /// The rule.
+        rule: Arc<str>,
+        /// The stream that took its place.
+        by: StreamId,
+    },
+    /// By its viewer or an API.
+    Stopped,
+    /// By an operator or another viewer.
+    Killed {
+        /// What the viewer is told.
+        reason: Arc<str>,
+    },
+}
+
+impl Cause {
+    /// The word in metrics and problem documents.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Evicted { .. } => "evicted",
+            Self::Stopped => "stopped",
+            Self::Killed { .. } => "killed",
+        }
+    }
+}
+
+/// Something that happened to a stream of an account.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A new stream took a slot.
+    Admitted(&'a Arc<Stream>),
+    /// An idle or unknown stream took a slot again.
+    Resumed(&'a Arc<Stream>),
+    /// A start or a resume was refused. Nothing changed.
+    Refused(&'a ApplicationId),
+    /// A rule would have been exceeded, in any mode.
+    Violated(&'a Violation),
+    /// Silence freed the slot.
+    Idle(&'a Arc<Stream>),
+    /// The same device started something else.
+    Superseded(&'a Arc<Stream>),
+    /// The start was taken back, because the origin answered it with an error.
+    RolledBack(&'a Arc<Stream>),
+    /// It was terminated.
+    Terminated(&'a Arc<Stream>, &'a Cause),
+    /// Its place in the record was given up.
+    Forgotten(&'a Arc<Stream>),
+    /// The table was full and gave up an account whose streams held slots: they have to compete again.
+    Evacuated(&'a Arc<Stream>),
+    /// The store did not commit; the admission was not decided.
+    Unavailable,
+}
+
+/// Hears of everything that happens in a [`StreamTable`](super::StreamTable). Called under the account's lock: be quick.
+pub trait Observer: Send + Sync {
+    /// `event` has happened to a stream of `account`.
+    fn observe(&self, account: &Account, event: &Event<'_>);
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ignore;
+
+impl Observer for Ignore {
+    fn observe(&self, _: &Account, _: &Event<'_>) {}
+}

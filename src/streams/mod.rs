@@ -1,0 +1,20 @@
+//! How many? The only door to stream state.
+//!
+//! [`Stream`] is one play, with the clocks that its heartbeats move. [`account`] is the pure state machine over one
+//! account's streams. [`StreamTable`] asks the policies, commits what they decided through an
+//! [`AccountStore`](store::AccountStore), and tells an [`Observer`] what happened.
+
+pub mod account;
+mod cadence;
+mod events;
+mod settings;
+pub mod store;
+mod stream;
+mod table;
+mod wheel;
+
+pub use cadence::Cadence;
+pub use events::{Cause, Event, Ignore, Observer};
+pub use settings::Settings;
+pub use stream::{Candidate, Signal, State, Stream};
+pub use table::{Admission, Refusal, Restored, StreamTable};

@@ -1,0 +1,254 @@
+//! The table in this process: moka keeps the accounts, a short lock guards each.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{AccountStore, Commit, Kept, Unavailable};
+use crate::model::{Account, AccountKey, Millis, StreamId};
+use crate::streams::account::{Change, Record, Transition};
+use crate::streams::wheel::{Tick, Wheel};
+use crate::streams::{Event, Observer, Settings, Stream};
+
+/// One account in the table.
+struct Cell {
+    key: AccountKey,
+    account: Account,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    record: Record,
+    /// The second of the wheel in which this cell is looked at next; zero if in none.
+    scheduled: Tick,
+    /// The cell is out of the table; whoever still holds it has to look again.
+    gone: bool,
+}
+
+/// The embedded home of the accounts' records.
+pub struct Embedded {
+    cells: Cache<AccountKey, Arc<Cell>>,
+    /// Cells that moka gave up because the table was full; their streams still have to be told.
+    evacuated: Arc<Mutex<Vec<Arc<Cell>>>>,
+    wheel: Wheel<Arc<Cell>>,
+    settings: ArcSwap<Settings>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Embedded {
+    /// An empty table.
+    pub fn new(settings: Settings, observer: Arc<dyn Observer>) -> Self {
+        let evacuated = Arc::new(Mutex::new(Vec::new()));
+        let listener = evacuated.clone();
+        let cells = Cache::builder()
+            .max_capacity(settings.capacity)
+            // The default policy may turn a newcomer away to keep what is popular; a limit must hold for newcomers first.
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(move |_, cell: Arc<Cell>, cause| {
+                if cause == RemovalCause::Size {
+                    // Runs inside moka, perhaps while another account is locked: only note it here.
+                    listener.lock().push(cell);
+                }
+            })
+            .build();
+        Self { cells, evacuated, wheel: Wheel::new(), settings: ArcSwap::from_pointee(settings), observer }
+    }
+
+    /// How many accounts are kept, as of the last house-keeping.
+    pub fn accounts(&self) -> u64 {
+        self.cells.entry_count()
+    }
+
+    /// Runs `action` on the account's settled record, and makes sure that its next deadline is watched.
+    fn with<T>(&self, account: &Account, now: Millis, action: impl FnOnce(&mut Record, &Settings) -> T) -> T {
+        let key = account.key();
+        let settings = self.settings.load();
+        loop {
+            let fresh = || Arc::new(Cell { key, account: account.clone(), inner: Mutex::default() });
+            let cell = self.cells.get_with(key, fresh);
+            let mut inner = cell.inner.lock();
+            if inner.gone {
+                // Between its mark and its removal; the remover is a few instructions away.
+                drop(inner);
+                std::thread::yield_now();
+                continue;
+            }
+            self.settle(&cell, &mut inner, &settings, now);
+            let result = action(&mut inner.record, &settings);
+            self.watch(&cell, &mut inner, &settings, now);
+            return result;
+        }
+    }
+
+    fn settle(&self, cell: &Cell, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
+        inner.record.settle(settings, now, |transition| {
+            let event = match &transition {
+                Transition::Idle(stream) => Event::Idle(stream),
+                Transition::Forgotten(stream) => Event::Forgotten(stream),
+            };
+            self.observer.observe(&cell.account, &event);
+        });
+    }
+
+    /// Schedules the cell's next look, unless an earlier one is.
+    fn watch(&self, cell: &Arc<Cell>, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
+        // An empty record is looked at as well, to be removed.
+        let deadline = inner.record.next_deadline(settings, now).unwrap_or(now);
+        let tick = Wheel::<Arc<Cell>>::tick_for(deadline, now);
+        if inner.scheduled == 0 || tick < inner.scheduled {
+            inner.scheduled = tick;
+            self.wheel.schedule(tick, cell.clone());
+        }
+    }
+
+    /// One cell's turn: settle it, and remove it if nothing is left.
+    fn visit(&self, cell: &Arc<Cell>, tick: Tick, settings: &Settings, now: Millis) {
+        let mut inner = cell.inner.lock();
+        if inner.gone || inner.scheduled != tick {
+            return;
+        }
+        inner.scheduled = 0;
+        self.settle(cell, &mut inner, settings, now);
+        if !inner.record.is_empty() {
+            self.watch(cell, &mut inner, settings, now);
+            let busy = inner.record.streams().iter().any(|stream| stream.holds(settings, now));
+            drop(inner);
+            if busy {
+                // Heartbeats on a kept connection do not touch the cache; this keeps the account from looking unused.
+                let _ = self.cells.get(&cell.key);
+            }
+            return;
+        }
+        inner.gone = true;
+        drop(inner);
+        self.cells.entry(cell.key).and_compute_with(|entry| match entry {
+            Some(found) if Arc::ptr_eq(found.value(), cell) => Op::Remove,
+            _ => Op::Nop,
+        });
+    }
+
+    /// The table was full: the streams of accounts that it gave up lose their slots and have to compete again.
+    fn evacuate(&self, cell: &Cell, settings: &Settings, now: Millis) {
+        let mut inner = cell.inner.lock();
+        inner.gone = true;
+        for stream in inner.record.streams() {
+            let held = stream.holds(settings, now);
+            stream.set_idle(now);
+            let event = if held { Event::Evacuated(stream) } else { Event::Forgotten(stream) };
+            self.observer.observe(&cell.account, &event);
+        }
+    }
+}
+
+#[async_trait]
+impl AccountStore for Embedded {
+    fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>> {
+        let cell = self.cells.get(account)?;
+        let inner = cell.inner.lock();
+        inner.record.find(stream).cloned()
+    }
+
+    async fn load(&self, account: &Account, now: Millis) -> Result<Record, Unavailable> {
+        Ok(self.with(account, now, |record, _| record.clone()))
+    }
+
+    async fn commit(
+        &self,
+        account: &Account,
+        expected: u64,
+        change: &Change,
+        now: Millis,
+    ) -> Result<Commit, Unavailable> {
+        Ok(self.with(account, now, |record, settings| {
+            if record.version != expected {
+                return Commit::Conflict(record.clone());
+            }
+            let ending = change.terminate.iter().map(|(id, cause)| (record.find(*id).cloned(), cause));
+            let ending: Vec<_> = ending.collect();
+            let leaving: Vec<_> = change.supersede.iter().filter_map(|id| record.find(*id).cloned()).collect();
+            let resumes = change.admit.as_ref().is_some_and(|stream| record.find(stream.id).is_some());
+            record.apply(change, settings, now);
+            for (stream, cause) in ending.iter().filter_map(|(stream, cause)| Some((stream.as_ref()?, cause))) {
+                self.observer.observe(account, &Event::Terminated(stream, cause));
+            }
+            for stream in &leaving {
+                self.observer.observe(account, &Event::Superseded(stream));
+            }
+            if let Some(stream) = &change.admit {
+                let returns = resumes || stream.was_followed();
+                let event = if returns { Event::Resumed(stream) } else { Event::Admitted(stream) };
+                self.observer.observe(account, &event);
+            }
+            Commit::Done
+        }))
+    }
+
+    async fn told(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
+        self.with(account, now, |record, settings| record.told(stream, settings, now));
+        Ok(())
+    }
+
+    async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
+        self.with(account, now, |record, _| {
+            if let Some(stream) = record.roll_back(stream, now) {
+                self.observer.observe(account, &Event::RolledBack(&stream));
+            }
+        });
+        Ok(())
+    }
+
+    fn reschedule(&self, account: &AccountKey, now: Millis) {
+        let settings = self.settings.load();
+        if let Some(cell) = self.cells.get(account) {
+            let mut inner = cell.inner.lock();
+            if !inner.gone {
+                self.watch(&cell, &mut inner, &settings, now);
+            }
+        }
+    }
+
+    fn tick(&self, now: Millis) {
+        let settings = self.settings.load();
+        for (tick, cells) in self.wheel.take_due(now) {
+            for cell in &cells {
+                self.visit(cell, tick, &settings, now);
+            }
+        }
+        self.cells.run_pending_tasks();
+        let evacuated = std::mem::take(&mut *self.evacuated.lock());
+        for cell in &evacuated {
+            self.evacuate(cell, &settings, now);
+        }
+    }
+
+    fn configure(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&Account, &Record)) {
+        for (_, cell) in &self.cells {
+            let record = cell.inner.lock().record.clone();
+            visit(&cell.account, &record);
+        }
+    }
+
+    fn restore(&self, kept: Kept, now: Millis) {
+        let account = kept.account.clone();
+        self.with(&account, now, |record, settings| {
+            let before = record.streams().len();
+            kept.restore_into(record, settings, now);
+            for stream in record.streams().get(before..).unwrap_or_default() {
+                if stream.holds(settings, now) {
+                    self.observer.observe(&account, &Event::Resumed(stream));
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,72 @@
+//! Where the accounts' records live, behind one atomic operation: commit this change if the version is still N.
+
+mod embedded;
+mod snapshot;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use embedded::Embedded;
+pub use snapshot::{Kept, KeptStream, KeptTombstone};
+
+use super::account::{Change, Record};
+use super::{Settings, Stream};
+use crate::model::{Account, AccountKey, Millis, StreamId};
+
+/// The store did not answer in time, or is away.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the stream store is not available")]
+pub struct Unavailable;
+
+/// What became of a commit.
+#[derive(Debug)]
+pub enum Commit {
+    /// It is in force.
+    Done,
+    /// The record has moved on; this is the new one.
+    Conflict(Record),
+}
+
+/// The home of the accounts' records.
+///
+/// A record that a store returns is settled: it holds for `now`. Streams that this gateway serves are shared with the
+/// hot path, so that heartbeats move their clocks without asking the store.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// The stream, if this gateway knows it. One look-up, no await: the hot path.
+    fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>>;
+
+    /// The account's record, empty if there is none.
+    async fn load(&self, account: &Account, now: Millis) -> Result<Record, Unavailable>;
+
+    /// Applies `change` if the record's version is still `expected`.
+    async fn commit(
+        &self,
+        account: &Account,
+        expected: u64,
+        change: &Change,
+        now: Millis,
+    ) -> Result<Commit, Unavailable>;
+
+    /// Renews the tombstone of a stream whose player has just been refused.
+    async fn told(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
+
+    /// Takes back a start that nothing has followed; see [`Record::roll_back`].
+    async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
+
+    /// The stream's clocks were set anew in a way that may bring its next deadline forward.
+    fn reschedule(&self, account: &AccountKey, now: Millis);
+
+    /// Does what time alone brings about. Call it about once a second.
+    fn tick(&self, now: Millis);
+
+    /// Swaps the windows.
+    fn configure(&self, settings: Settings);
+
+    /// Calls `visit` for every account that this gateway knows. For listings and snapshots; not in the way of requests.
+    fn each(&self, visit: &mut dyn FnMut(&Account, &Record));
+
+    /// Takes up an account from a snapshot.
+    fn restore(&self, kept: Kept, now: Millis);
+}

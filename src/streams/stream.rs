@@ -1,0 +1,347 @@
+//! One play of one asset, and the clocks that its heartbeats move.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use super::{Cadence, Settings};
+use crate::model::{Account, ApplicationId, Device, Millis, StreamId};
+
+/// Who wants to play what: everything a stream is born with.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The stream's name.
+    pub stream: StreamId,
+    /// Whose limit it counts against.
+    pub account: Account,
+    /// Which application started it.
+    pub application: ApplicationId,
+    /// On which device.
+    pub device: Device,
+    /// What is played: the path of the entry manifest.
+    pub asset: Arc<str>,
+    /// When it started. A stream that comes back keeps its start, and with it its place in the order.
+    pub started: Millis,
+}
+
+/// What an observed request says about its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// A playlist or MPD refresh.
+    Presence,
+    /// Media bytes asked for, or still being sent.
+    Playback,
+}
+
+/// Where a stream is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Admitted, no media yet. Holds a slot.
+    Reserved,
+    /// Holds a slot.
+    Playing,
+    /// A live player that polls without media. Holds a slot for a time.
+    Paused,
+    /// Silent. Holds no slot; a request lets it compete again.
+    Idle,
+    /// The same device started something else. Holds no slot; late requests pass for a moment.
+    Superseded,
+    /// Out of the record.
+    Ended,
+}
+
+impl State {
+    /// The word in metrics and listings.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Playing => "playing",
+            Self::Paused => "paused",
+            Self::Idle => "idle",
+            Self::Superseded => "superseded",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+const RESERVED: u8 = 0;
+const PLAYING: u8 = 1;
+const IDLE: u8 = 2;
+const SUPERSEDED: u8 = 3;
+const ENDED: u8 = 4;
+
+/// One stream of an account.
+///
+/// What it *is* never changes. Its clocks are atomics, moved by heartbeats without any lock; its phase changes only
+/// under the lock of the account's record, with one exception: the first media turns RESERVED into PLAYING.
+///
+/// The race between a heartbeat and a decision that takes the stream for silent is settled by order: the heartbeat
+/// stores its time and *then* reads the phase, the decision stores IDLE and *then* reads the time again. Whichever
+/// comes second sees the other (both sides are sequentially consistent), so a slot is never counted as free while
+/// its holder believes that it has it.
+#[derive(Debug)]
+pub struct Stream {
+    /// The stream's name.
+    pub id: StreamId,
+    /// When it started, milliseconds since the epoch; orders the streams of an account.
+    pub started: Millis,
+    /// Which application started it.
+    pub application: ApplicationId,
+    /// On which device.
+    pub device: Device,
+    /// What is played.
+    pub asset: Arc<str>,
+    /// When the current phase began; for RESERVED and PLAYING since when the slot has been held.
+    since: AtomicU64,
+    presence: AtomicU64,
+    playback: AtomicU64,
+    /// When the entry manifest was last asked for.
+    entry: AtomicU64,
+    /// Requests that are being answered.
+    open: AtomicU32,
+    idle_ms: AtomicU32,
+    /// Zero where the content is not live.
+    paused_after_ms: AtomicU32,
+    entry_window_ms: AtomicU32,
+    phase: AtomicU8,
+    /// The player refreshes the entry manifest itself, as those of a live MPD do.
+    refreshes_entry: AtomicBool,
+}
+
+impl Stream {
+    /// A stream that has just been admitted.
+    pub fn reserve(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
+        let unknown = Cadence::default();
+        Self {
+            id: candidate.stream,
+            started: candidate.started,
+            application: candidate.application.clone(),
+            device: candidate.device.clone(),
+            asset: candidate.asset.clone(),
+            since: AtomicU64::new(now.0),
+            presence: AtomicU64::new(0),
+            playback: AtomicU64::new(0),
+            entry: AtomicU64::new(now.0),
+            open: AtomicU32::new(0),
+            idle_ms: AtomicU32::new(millis(unknown.idle(settings))),
+            paused_after_ms: AtomicU32::new(0),
+            entry_window_ms: AtomicU32::new(millis(unknown.entry_window())),
+            phase: AtomicU8::new(RESERVED),
+            refreshes_entry: AtomicBool::new(false),
+        }
+    }
+
+    /// A stream that returns with its play session: it plays, and has held its slot since it started.
+    pub fn reattach(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
+        let stream = Self::reserve(candidate, settings, now);
+        stream.playback.store(now.0, SeqCst);
+        stream.since.store(candidate.started.0, SeqCst);
+        stream.entry.store(0, SeqCst);
+        stream.phase.store(PLAYING, SeqCst);
+        stream
+    }
+
+    /// A stream that a snapshot has kept: in phase since `since`, last heard of at `seen`; it holds its slot if it is given
+    /// a time from which to count its silence.
+    pub fn restored(
+        candidate: &Candidate,
+        settings: &Settings,
+        since: Millis,
+        seen: Millis,
+        holds_from: Option<Millis>,
+    ) -> Self {
+        let stream = Self::reattach(candidate, settings, holds_from.unwrap_or(seen));
+        stream.since.store(since.0, SeqCst);
+        if holds_from.is_none() {
+            stream.phase.store(IDLE, SeqCst);
+        }
+        stream
+    }
+
+    /// A heartbeat. Returns whether the stream holds its slot; if not, it has to compete before the request may pass.
+    ///
+    /// This is the hot path: one store, one load.
+    pub fn beat(&self, signal: Signal, now: Millis) -> bool {
+        match signal {
+            Signal::Playback => self.playback.store(now.0, SeqCst),
+            Signal::Presence => self.presence.store(now.0, SeqCst),
+        }
+        match self.phase.load(SeqCst) {
+            PLAYING => true,
+            RESERVED => {
+                if signal == Signal::Playback {
+                    // Losing this exchange means that somebody else moved it on; the load below says where to.
+                    let _ = self.phase.compare_exchange(RESERVED, PLAYING, SeqCst, SeqCst);
+                }
+                self.phase.load(SeqCst) <= PLAYING
+            }
+            _ => false,
+        }
+    }
+
+    /// A request of the stream begins to be answered; as long as it is open the stream is not silent.
+    pub fn opened(&self) {
+        self.open.fetch_add(1, SeqCst);
+    }
+
+    /// The request has been answered or given up: the last sign of life of that kind.
+    pub fn closed(&self, signal: Signal, now: Millis) {
+        match signal {
+            Signal::Playback => self.playback.store(now.0, SeqCst),
+            Signal::Presence => self.presence.store(now.0, SeqCst),
+        }
+        self.open.fetch_sub(1, SeqCst);
+    }
+
+    /// Takes over what a manifest of the stream says about its rhythm.
+    pub fn learn(&self, cadence: &Cadence, settings: &Settings) {
+        self.idle_ms.store(millis(cadence.idle(settings)), SeqCst);
+        self.paused_after_ms.store(cadence.paused_after().map_or(0, millis), SeqCst);
+        self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
+    }
+
+    /// Whether a manifest said that it is live.
+    pub fn is_live(&self) -> bool {
+        self.paused_after_ms.load(SeqCst) != 0
+    }
+
+    /// The last sign of life of any kind.
+    pub fn last_seen(&self) -> Millis {
+        let heard = self.presence.load(SeqCst).max(self.playback.load(SeqCst));
+        Millis(heard.max(self.entry.load(SeqCst)))
+    }
+
+    /// Since when the stream has been in its phase; for a stream that holds a slot: since when it has held it.
+    pub fn since(&self) -> Millis {
+        Millis(self.since.load(SeqCst))
+    }
+
+    /// Whether the player has shown that it got its manifest, or more.
+    pub fn was_followed(&self) -> bool {
+        self.presence.load(SeqCst) != 0 || self.playback.load(SeqCst) != 0
+    }
+
+    /// Whether the same device, asking for the same entry manifest now, goes on with this stream.
+    pub fn continues_from_entry(&self, now: Millis) -> bool {
+        let window = Duration::from_millis(u64::from(self.entry_window_ms.load(SeqCst)));
+        now.since(Millis(self.entry.load(SeqCst))) < window
+    }
+
+    /// Notes that the entry manifest was asked for again.
+    pub fn entered(&self, now: Millis) {
+        self.entry.store(now.0, SeqCst);
+        if self.is_live() {
+            self.refreshes_entry.store(true, SeqCst);
+        }
+    }
+
+    /// Whether its player comes back to the entry manifest by itself.
+    pub fn refreshes_entry(&self) -> bool {
+        self.refreshes_entry.load(SeqCst)
+    }
+
+    /// Until when the stream holds its slot if nothing more is heard of it. `None`: it holds none.
+    pub fn slot_until(&self, settings: &Settings, now: Millis) -> Option<Millis> {
+        let phase = self.phase.load(SeqCst);
+        (phase <= PLAYING).then(|| self.silent_from(phase, settings, now))
+    }
+
+    /// When a stream in `phase` counts as silent, going by the clocks as they stand.
+    fn silent_from(&self, phase: u8, settings: &Settings, now: Millis) -> Millis {
+        let idle = Duration::from_millis(u64::from(self.idle_ms.load(SeqCst)));
+        if self.open.load(SeqCst) > 0 {
+            return now + idle;
+        }
+        if phase == RESERVED {
+            return self.since() + settings.reserve;
+        }
+        let playback = Millis(self.playback.load(SeqCst));
+        let presence = Millis(self.presence.load(SeqCst));
+        let by_presence = match self.paused_after_ms.load(SeqCst) {
+            0 => presence + idle,
+            paused_after => {
+                let paused_from = playback + Duration::from_millis(u64::from(paused_after));
+                (presence + idle).min(paused_from + settings.paused_holds_slot)
+            }
+        };
+        by_presence.max(playback + idle)
+    }
+
+    /// Whether the stream holds a slot now.
+    pub fn holds(&self, settings: &Settings, now: Millis) -> bool {
+        self.slot_until(settings, now).is_some_and(|until| now < until)
+    }
+
+    /// The state as a person would name it.
+    pub fn state(&self, settings: &Settings, now: Millis) -> State {
+        match self.phase.load(SeqCst) {
+            RESERVED | PLAYING if !self.holds(settings, now) => State::Idle,
+            RESERVED => State::Reserved,
+            PLAYING => {
+                let paused_after = self.paused_after_ms.load(SeqCst);
+                let silent = now.since(Millis(self.playback.load(SeqCst)));
+                let paused = paused_after != 0
+                    && silent > Duration::from_millis(u64::from(paused_after))
+                    && self.presence.load(SeqCst) > self.playback.load(SeqCst)
+                    && self.open.load(SeqCst) == 0;
+                if paused { State::Paused } else { State::Playing }
+            }
+            IDLE => State::Idle,
+            SUPERSEDED => State::Superseded,
+            _ => State::Ended,
+        }
+    }
+
+    /// Frees the slot if the stream has fallen silent. Returns whether it did so now.
+    pub(super) fn settle(&self, settings: &Settings, now: Millis) -> bool {
+        let before = self.phase.load(SeqCst);
+        if before > PLAYING || self.holds(settings, now) {
+            return false;
+        }
+        self.phase.store(IDLE, SeqCst);
+        // A heartbeat that came between the look and the store read the old phase; its time is visible here, and media
+        // among it would have moved RESERVED on.
+        let reserved = before == RESERVED && self.playback.load(SeqCst) == 0;
+        let phase = if reserved { RESERVED } else { PLAYING };
+        if now < self.silent_from(phase, settings, now) {
+            self.phase.store(phase, SeqCst);
+            return false;
+        }
+        self.since.store(now.0, SeqCst);
+        true
+    }
+
+    /// The stream has competed again and won.
+    pub(super) fn resume(&self, now: Millis) {
+        self.since.store(now.0, SeqCst);
+        self.playback.store(now.0, SeqCst);
+        self.phase.store(PLAYING, SeqCst);
+    }
+
+    pub(super) fn supersede(&self, now: Millis) {
+        self.since.store(now.0, SeqCst);
+        self.phase.store(SUPERSEDED, SeqCst);
+    }
+
+    /// Back into competition, without a slot.
+    pub(super) fn set_idle(&self, now: Millis) {
+        self.since.store(now.0, SeqCst);
+        self.phase.store(IDLE, SeqCst);
+    }
+
+    pub(super) fn end(&self) {
+        self.phase.store(ENDED, SeqCst);
+    }
+
+    pub(super) fn is_superseded(&self) -> bool {
+        self.phase.load(SeqCst) == SUPERSEDED
+    }
+
+    pub(super) fn is_reserved(&self) -> bool {
+        self.phase.load(SeqCst) == RESERVED
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

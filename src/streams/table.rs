@@ -1,0 +1,243 @@
+//! The one door to stream state.
+
+use std::io::{self, BufRead, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::account::{Plan, Record};
+use super::store::{AccountStore, Commit, Kept, Unavailable};
+use super::{Candidate, Cause, Event, Observer, Settings, Stream};
+use crate::model::{Account, AccountKey, Millis, StreamId};
+use crate::policy::{Policy, Violation};
+
+/// Decisions for different accounts run side by side; those for one account, one after the other.
+const GATES: usize = 1024;
+/// A store that other gateways write to may move on between a look and a commit. This often it is looked at again.
+const ATTEMPTS: usize = 6;
+
+/// The answer to a start or a return.
+#[derive(Debug)]
+pub enum Admission {
+    /// The stream may go on.
+    Admitted {
+        /// The stream, to carry with the connection.
+        stream: Arc<Stream>,
+        /// Whether it took its slot just now.
+        created: bool,
+        /// Rules that it exceeds: those of policies that only annotate or count, and those that terminated others.
+        violations: Vec<Violation>,
+    },
+    /// It may not.
+    Refused(Refusal),
+}
+
+/// Why a viewer is refused.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A start or a return that the policies do not admit.
+    Policy {
+        /// Every violated rule, in configuration order.
+        violations: Vec<Violation>,
+        /// The streams that hold the slots, oldest first.
+        holders: Vec<Arc<Stream>>,
+    },
+    /// A stream that was terminated.
+    Terminated(Cause),
+}
+
+/// How much a snapshot held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Accounts taken up.
+    pub accounts: usize,
+    /// Lines that could not be read and were passed over.
+    pub damaged: usize,
+}
+
+/// All streams of all accounts.
+pub struct StreamTable {
+    store: Arc<dyn AccountStore>,
+    observer: Arc<dyn Observer>,
+    gates: Vec<Mutex<()>>,
+}
+
+impl StreamTable {
+    /// A table over the given store.
+    pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
+        Self { store, observer, gates: (0..GATES).map(|_| Mutex::new(())).collect() }
+    }
+
+    /// The stream of a play session, if this gateway knows it. The hot path: one look-up, no await.
+    pub fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>> {
+        self.store.find(account, stream)
+    }
+
+    /// A start: somebody asks for an entry manifest without a play session.
+    ///
+    /// The same device asking twice within the entry window goes on with the stream that it has.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn start(
+        &self,
+        candidate: &Candidate,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Admission, Unavailable> {
+        let plan = |record: &Record| record.plan_start(candidate, policies, settings, now);
+        let admission = self.decide(candidate, plan, now).await?;
+        if let Admission::Admitted { stream, created: false, .. } = &admission {
+            stream.entered(now);
+            self.store.reschedule(&candidate.account.key(), now);
+        }
+        Ok(admission)
+    }
+
+    /// A return: a request with a play session whose stream holds no slot here, because it fell silent, was superseded or
+    /// terminated, or because this gateway has never seen it.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn resume(
+        &self,
+        candidate: &Candidate,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Admission, Unavailable> {
+        self.decide(candidate, |record| record.plan_reattach(candidate, policies, settings, now), now).await
+    }
+
+    async fn decide(
+        &self,
+        candidate: &Candidate,
+        plan: impl Fn(&Record) -> Plan,
+        now: Millis,
+    ) -> Result<Admission, Unavailable> {
+        let account = &candidate.account;
+        let _turn = self.gate(account).lock().await;
+        let mut record = self.store.load(account, now).await?;
+        for _ in 0..ATTEMPTS {
+            let (decision, change) = match plan(&record) {
+                Plan::Continue(stream) => {
+                    return Ok(Admission::Admitted { stream, created: false, violations: Vec::new() });
+                }
+                Plan::Terminated(stream, cause) => {
+                    self.store.told(account, stream, now).await?;
+                    return Ok(Admission::Refused(Refusal::Terminated(cause)));
+                }
+                Plan::Refuse(decision) => {
+                    self.report(account, &decision.violations);
+                    self.observer.observe(account, &Event::Refused(&candidate.application));
+                    let holders = holders(&record, &decision.violations);
+                    return Ok(Admission::Refused(Refusal::Policy { violations: decision.violations, holders }));
+                }
+                Plan::Admit(decision, change) => (decision, change),
+            };
+            match self.store.commit(account, record.version, &change, now).await? {
+                Commit::Conflict(newer) => record = newer,
+                Commit::Done => {
+                    self.report(account, &decision.violations);
+                    let Some(stream) = change.admit else { break };
+                    return Ok(Admission::Admitted { stream, created: true, violations: decision.violations });
+                }
+            }
+        }
+        self.observer.observe(account, &Event::Unavailable);
+        Err(Unavailable)
+    }
+
+    fn report(&self, account: &Account, violations: &[Violation]) {
+        for violation in violations {
+            self.observer.observe(account, &Event::Violated(violation));
+        }
+    }
+
+    /// Takes back a start that the origin answered with an error.
+    ///
+    /// # Errors
+    /// The store is not available; the slot comes free when the reservation runs out.
+    pub async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
+        self.store.roll_back(account, stream, now).await
+    }
+
+    /// A stream's clocks were set in a way that may bring its next deadline forward, such as a shorter idle window.
+    pub fn reschedule(&self, account: &AccountKey, now: Millis) {
+        self.store.reschedule(account, now);
+    }
+
+    /// Does what time alone brings about. Call it about once a second.
+    pub fn tick(&self, now: Millis) {
+        self.store.tick(now);
+    }
+
+    /// Swaps the windows.
+    pub fn configure(&self, settings: Settings) {
+        self.store.configure(settings);
+    }
+
+    /// Writes every account to `file`, one JSON document a line. The file appears whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, file: &Path, settings: &Settings, now: Millis) -> io::Result<usize> {
+        let unfinished = file.with_extension("unfinished");
+        let mut out = BufWriter::new(std::fs::File::create(&unfinished)?);
+        let mut accounts = 0;
+        let mut failure = None;
+        self.store.each(&mut |account, record| {
+            if failure.is_none() && !record.is_empty() {
+                let kept = Kept::of(account, record, settings, now);
+                let written = serde_json::to_writer(&mut out, &kept).map_err(io::Error::from);
+                failure = written.and_then(|()| out.write_all(b"\n")).err();
+                accounts += 1;
+            }
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&unfinished, file)?;
+        Ok(accounts)
+    }
+
+    /// Takes up what [`save`](Self::save) wrote. Lines that do not read are counted and passed over: their streams come back
+    /// with their play sessions.
+    ///
+    /// # Errors
+    /// The file is there but cannot be read.
+    pub fn restore(&self, file: &Path, now: Millis) -> io::Result<Restored> {
+        let mut restored = Restored::default();
+        let lines = match std::fs::File::open(file) {
+            Ok(file) => io::BufReader::new(file).lines(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(restored),
+            Err(error) => return Err(error),
+        };
+        for line in lines {
+            match serde_json::from_str::<Kept>(&line?) {
+                Ok(kept) => {
+                    self.store.restore(kept, now);
+                    restored.accounts += 1;
+                }
+                Err(_) => restored.damaged += 1,
+            }
+        }
+        Ok(restored)
+    }
+
+    fn gate(&self, account: &Account) -> &Mutex<()> {
+        let AccountKey(key) = account.key();
+        &self.gates[usize::from(u16::from_be_bytes([key[0], key[1]])) % GATES]
+    }
+}
+
+/// The streams that the violated rules speak of, oldest first.
+fn holders(record: &Record, violations: &[Violation]) -> Vec<Arc<Stream>> {
+    let conflicts = |stream: &&Arc<Stream>| violations.iter().any(|v| v.conflicts.contains(&stream.id));
+    let mut holders: Vec<Arc<Stream>> = record.streams().iter().filter(conflicts).cloned().collect();
+    holders.sort_by_key(|stream| (stream.started, stream.id));
+    holders
+}
