@@ -7,6 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod control;
+pub mod demo;
+pub mod gateway;
+pub mod identity;
+pub mod media;
 pub mod model;
 pub mod policy;
 pub mod streams;
+pub mod telemetry;

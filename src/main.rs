@@ -1,1 +1,87 @@
-fn main(){}
+//! The command line. Only this program knows all rooms of the house.
+
+#![forbid(unsafe_code)]
+
+mod command;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Holds each account to its number of concurrent video streams, in front of any HLS or DASH origin.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve viewers until SIGTERM (finishing what is under way) or SIGINT (at once).
+    Run {
+        /// The configuration, a YAML file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration and report every problem with its line and column.
+    Check {
+        /// The configuration, a YAML file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Print a token for trials, signed with the application's own secret.
+    Token {
+        /// The configuration, a YAML file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The application that is to accept the token.
+        #[arg(long, value_name = "NAME")]
+        application: String,
+        /// The account within its identity provider.
+        #[arg(long, value_name = "NAME")]
+        subject: String,
+        /// The device.
+        #[arg(long, value_name = "NAME")]
+        device: Option<String>,
+        /// How long it is valid.
+        #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
+        lifetime: Duration,
+    },
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Serve a small origin of our own through the gateway, with tokens to try it: 8080 for viewers, 9090 for control.
+    Demo,
+    /// Serve the demo's origin alone, without a gateway.
+    #[command(hide = true)]
+    DemoOrigin {
+        /// Where to listen.
+        #[arg(long, value_name = "ADDRESS")]
+        address: std::net::SocketAddr,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run { config } => command::run::run(&config),
+        Command::Check { config } => command::check(&config),
+        Command::Token { config, application, subject, device, lifetime } => {
+            command::token(&config, &application, &subject, device.as_deref(), lifetime)
+        }
+        Command::Schema => command::schema(),
+        Command::Demo => command::demo::demo(),
+        Command::DemoOrigin { address } => command::demo::origin(address),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(1)
+        }
+    }
+}

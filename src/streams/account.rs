@@ -132,11 +132,13 @@ impl Record {
                 && stream.asset == candidate.asset
                 && stream.continues_from_entry(now)
         };
-        if let Some(stream) = self.streams.iter().find(|stream| same_play(stream)) {
-            if stream.holds(settings, now) {
-                return Plan::Continue(stream.clone());
-            }
-            return self.plan_resume(stream, policies, settings, now);
+        let known = self.streams.iter().find(|stream| same_play(stream));
+        if let Some(stream) = known
+            && (stream.has_slot() || stream.refreshes_entry())
+        {
+            // A refresh by a live player whose pause has lasted too long is not yet a wish to play.
+            let polls = stream.is_idle_without_media();
+            return if polls { Plan::Continue(stream.clone()) } else { self.plan_resume(stream, policies, settings, now) };
         }
         // A player that refreshes its entry manifest comes back here by itself after its stream was terminated.
         if let Some(tombstone) = self.tombstones.iter().find(|t| t.stream.refreshes_entry() && same_play(&t.stream)) {
@@ -146,11 +148,12 @@ impl Record {
             // A hint is not enough to end a stream: two televisions behind one router share it.
             Device::Hint(_) => Vec::new(),
             named @ Device::Named(_) => {
-                let same_device = self.streams.iter().filter(|s| s.device == *named && s.holds(settings, now));
+                let same_device = self.streams.iter().filter(|s| s.device == *named && s.has_slot());
                 same_device.map(|stream| stream.id).collect()
             }
         };
-        let stream = Arc::new(Stream::reserve(candidate, settings, now));
+        // Somebody who zaps away and back within the window finds the stream that they left.
+        let stream = known.cloned().unwrap_or_else(|| Arc::new(Stream::reserve(candidate, settings, now)));
         self.plan(&stream, supersede, policies, settings, now)
     }
 
@@ -162,10 +165,14 @@ impl Record {
         settings: &Settings,
         now: Millis,
     ) -> Plan {
-        if stream.holds(settings, now) {
+        if stream.has_slot() {
             return Plan::Continue(stream.clone());
         }
         if stream.is_superseded() && now.since(stream.since()) < SUPERSEDE_GRACE {
+            return Plan::Continue(stream.clone());
+        }
+        // A live player whose pause has lasted too long goes on polling without a slot; its next media competes.
+        if stream.is_idle_without_media() && stream.last_seen() >= stream.since() {
             return Plan::Continue(stream.clone());
         }
         self.plan(stream, Vec::new(), policies, settings, now)
@@ -200,7 +207,7 @@ impl Record {
         let running: SmallVec<[Standing<'_>; 8]> = self
             .streams
             .iter()
-            .filter(|other| other.id != stream.id && !supersede.contains(&other.id) && other.holds(settings, now))
+            .filter(|other| other.id != stream.id && !supersede.contains(&other.id) && other.has_slot())
             .map(|other| standing(other, other.since()))
             .collect();
         let decision = evaluate(policies, &running, &standing(stream, now), settings.min_tenure, now);

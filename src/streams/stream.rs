@@ -193,11 +193,17 @@ impl Stream {
         self.open.fetch_sub(1, SeqCst);
     }
 
-    /// Takes over what a manifest of the stream says about its rhythm.
-    pub fn learn(&self, cadence: &Cadence, settings: &Settings) {
-        self.idle_ms.store(millis(cadence.idle(settings)), SeqCst);
-        self.paused_after_ms.store(cadence.paused_after().map_or(0, millis), SeqCst);
+    /// The request came to nothing, and its end is no sign of life.
+    pub fn abandoned(&self) {
+        self.open.fetch_sub(1, SeqCst);
+    }
+
+    /// Takes over what a manifest of the stream says about its rhythm. Returns whether that was news.
+    pub fn learn(&self, cadence: &Cadence, settings: &Settings) -> bool {
+        let idle = self.idle_ms.swap(millis(cadence.idle(settings)), SeqCst);
+        let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
+        idle != self.idle_ms.load(SeqCst) || paused != self.paused_after_ms.load(SeqCst)
     }
 
     /// Whether a manifest said that it is live.
@@ -265,6 +271,17 @@ impl Stream {
             }
         };
         by_presence.max(playback + idle)
+    }
+
+    /// Whether the stream has a slot that settling has not taken from it. In a settled record this is the truth, whatever
+    /// a heartbeat or another gateway's windows would make of its clocks.
+    pub(super) fn has_slot(&self) -> bool {
+        self.phase.load(SeqCst) <= PLAYING
+    }
+
+    /// Whether a live player has asked for no media since its slot was freed.
+    pub(super) fn is_idle_without_media(&self) -> bool {
+        self.phase.load(SeqCst) == IDLE && self.is_live() && self.playback.load(SeqCst) < self.since.load(SeqCst)
     }
 
     /// Whether the stream holds a slot now.

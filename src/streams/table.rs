@@ -111,6 +111,46 @@ impl StreamTable {
         self.decide(candidate, |record| record.plan_reattach(candidate, policies, settings, now), now).await
     }
 
+    /// What a start would be told, without starting.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn consider(
+        &self,
+        candidate: &Candidate,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Option<Refusal>, Unavailable> {
+        let record = self.store.load(&candidate.account, now).await?;
+        Ok(match record.plan_start(candidate, policies, settings, now) {
+            Plan::Continue(_) | Plan::Admit(..) => None,
+            Plan::Terminated(_, cause) => Some(Refusal::Terminated(cause)),
+            Plan::Refuse(decision) => {
+                let holders = holders(&record, &decision.violations);
+                Some(Refusal::Policy { violations: decision.violations, holders })
+            }
+        })
+    }
+
+    /// Why the stream was terminated, if it was and is remembered. Its player is about to be told, which renews the memory.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub async fn terminated(
+        &self,
+        account: &Account,
+        stream: StreamId,
+        now: Millis,
+    ) -> Result<Option<Cause>, Unavailable> {
+        let record = self.store.load(account, now).await?;
+        let cause = record.tombstones().iter().find(|t| t.stream.id == stream).map(|t| t.cause.clone());
+        if cause.is_some() {
+            self.store.told(account, stream, now).await?;
+        }
+        Ok(cause)
+    }
+
     async fn decide(
         &self,
         candidate: &Candidate,
@@ -179,6 +219,11 @@ impl StreamTable {
         self.store.configure(settings);
     }
 
+    /// Calls `visit` for every account that this gateway knows. For listings; not in the way of requests.
+    pub fn each(&self, visit: &mut dyn FnMut(&Account, &Record)) {
+        self.store.each(visit);
+    }
+
     /// Writes every account to `file`, one JSON document a line. The file appears whole or not at all.
     ///
     /// # Errors
@@ -212,12 +257,13 @@ impl StreamTable {
     pub fn restore(&self, file: &Path, now: Millis) -> io::Result<Restored> {
         let mut restored = Restored::default();
         let lines = match std::fs::File::open(file) {
-            Ok(file) => io::BufReader::new(file).lines(),
+            // Bytes, not text: damage may have broken the encoding of one line, and must not cost the others.
+            Ok(file) => io::BufReader::new(file).split(b'\n'),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(restored),
             Err(error) => return Err(error),
         };
         for line in lines {
-            match serde_json::from_str::<Kept>(&line?) {
+            match serde_json::from_slice::<Kept>(&line?) {
                 Ok(kept) => {
                     self.store.restore(kept, now);
                     restored.accounts += 1;

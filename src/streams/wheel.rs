@@ -11,42 +11,51 @@ pub(super) type Tick = u64;
 
 /// Things to look at later.
 pub(super) struct Wheel<T> {
-    slots: Vec<Mutex<Vec<T>>>,
+    ring: Mutex<Ring<T>>,
+}
+
+struct Ring<T> {
+    slots: Vec<Vec<(Tick, T)>>,
     /// The last second that was taken out.
-    done: Mutex<Tick>,
+    done: Tick,
 }
 
 impl<T> Wheel<T> {
     pub(super) fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Mutex::new(Vec::new())).collect(), done: Mutex::new(0) }
+        Self { ring: Mutex::new(Ring { slots: (0..SLOTS).map(|_| Vec::new()).collect(), done: 0 }) }
     }
 
-    /// The second in which something due at `deadline` is looked at. What lies further ahead than the ring reaches is
-    /// looked at early, and scheduled again then.
-    pub(super) fn tick_for(deadline: Millis, now: Millis) -> Tick {
-        let furthest = now.seconds() + SLOTS as Tick - 2;
-        (deadline.seconds() + 1).clamp(now.seconds() + 1, furthest)
+    /// The second in which something due at `deadline` is looked at: the first that begins after it.
+    pub(super) fn tick_for(deadline: Millis) -> Tick {
+        deadline.seconds() + 1
     }
 
-    pub(super) fn schedule(&self, tick: Tick, item: T) {
-        if let Some(slot) = self.slots.get(slot_of(tick)) {
-            slot.lock().push(item);
+    /// Puts `item` up for `tick`, or for the next second if that one has been taken out already: requests bring their own
+    /// time along, which may be a little late. Returns the second in which it comes out.
+    pub(super) fn schedule(&self, tick: Tick, item: T) -> Tick {
+        let mut ring = self.ring.lock();
+        let tick = tick.max(ring.done + 1);
+        if let Some(slot) = ring.slots.get_mut(slot_of(tick)) {
+            slot.push((tick, item));
         }
+        tick
     }
 
-    /// Everything that was scheduled up to `now`, with the second it was scheduled for.
-    pub(super) fn take_due(&self, now: Millis) -> Vec<(Tick, Vec<T>)> {
-        let mut done = self.done.lock();
+    /// Everything that was scheduled up to `now`. What lies further ahead than the ring reaches stays for its turn.
+    pub(super) fn take_due(&self, now: Millis) -> Vec<T> {
+        let mut ring = self.ring.lock();
         let present = now.seconds();
-        // After a long sleep one turn of the ring empties it.
-        let first = (*done + 1).max((present + 1).saturating_sub(SLOTS as Tick));
-        let due = (first..=present)
-            .filter_map(|tick| {
-                let items = std::mem::take(&mut *self.slots.get(slot_of(tick))?.lock());
-                (!items.is_empty()).then_some((tick, items))
-            })
-            .collect();
-        *done = (*done).max(present);
+        // After a long sleep one turn visits every slot.
+        let first = (ring.done + 1).max((present + 1).saturating_sub(SLOTS as Tick));
+        let mut due = Vec::new();
+        for tick in first..=present {
+            if let Some(slot) = ring.slots.get_mut(slot_of(tick)) {
+                let (now_due, later) = std::mem::take(slot).into_iter().partition(|(at, _)| *at <= present);
+                *slot = later;
+                due.extend(Vec::into_iter(now_due).map(|(_, item)| item));
+            }
+        }
+        ring.done = ring.done.max(present);
         due
     }
 }
@@ -64,23 +73,52 @@ mod tests {
         Millis(seconds * 1000)
     }
 
+    fn schedule(wheel: &Wheel<&'static str>, deadline: u64, item: &'static str) {
+        wheel.schedule(Wheel::<&str>::tick_for(at(deadline)), item);
+    }
+
     #[test]
     fn things_come_out_in_their_second_and_once() {
         let wheel = Wheel::new();
         wheel.take_due(at(1000));
-        wheel.schedule(Wheel::<&str>::tick_for(at(1005), at(1000)), "five");
+        schedule(&wheel, 1005, "five");
         assert!(wheel.take_due(at(1005)).is_empty(), "a deadline has passed only after its second");
-        assert_eq!(wheel.take_due(at(1006)), [(1006, vec!["five"])]);
+        assert_eq!(wheel.take_due(at(1006)), ["five"]);
         assert!(wheel.take_due(at(3000)).is_empty());
+    }
+
+    #[test]
+    fn what_is_scheduled_before_the_first_tick_waits_for_its_second() {
+        let wheel = Wheel::new();
+        schedule(&wheel, 1005, "five");
+        assert!(wheel.take_due(at(1000)).is_empty());
+        assert_eq!(wheel.take_due(at(1006)), ["five"]);
+    }
+
+    #[test]
+    fn a_second_that_has_been_taken_out_is_put_off_to_the_next() {
+        let wheel = Wheel::new();
+        wheel.take_due(at(1000));
+        schedule(&wheel, 990, "late");
+        assert_eq!(wheel.take_due(at(1001)), ["late"]);
+    }
+
+    #[test]
+    fn what_lies_further_ahead_than_the_ring_reaches_stays_for_its_turn() {
+        let wheel = Wheel::new();
+        wheel.take_due(at(1000));
+        schedule(&wheel, 4999, "far");
+        assert!((1001..5000).all(|second| wheel.take_due(at(second)).is_empty()));
+        assert_eq!(wheel.take_due(at(5000)), ["far"]);
     }
 
     #[test]
     fn a_long_sleep_loses_nothing() {
         let wheel = Wheel::new();
         wheel.take_due(at(1000));
-        wheel.schedule(Wheel::<&str>::tick_for(at(1500), at(1000)), "a");
-        wheel.schedule(Wheel::<&str>::tick_for(at(999_999), at(1000)), "far");
-        let due: Vec<_> = wheel.take_due(at(50_000)).into_iter().flat_map(|(_, items)| items).collect();
-        assert_eq!(due.len(), 2);
+        schedule(&wheel, 1500, "a");
+        schedule(&wheel, 999_999, "far");
+        assert_eq!(wheel.take_due(at(50_000)), ["a"]);
+        assert_eq!(wheel.take_due(at(2_000_000)), ["far"]);
     }
 }

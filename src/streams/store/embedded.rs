@@ -73,6 +73,8 @@ impl Embedded {
         loop {
             let fresh = || Arc::new(Cell { key, account: account.clone(), inner: Mutex::default() });
             let cell = self.cells.get_with(key, fresh);
+            // This cell may follow one that moka has given up, whose streams must not go on beside the new ones.
+            self.evacuate_all(&settings, now);
             let mut inner = cell.inner.lock();
             if inner.gone {
                 // Between its mark and its removal; the remover is a few instructions away.
@@ -101,24 +103,24 @@ impl Embedded {
     fn watch(&self, cell: &Arc<Cell>, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
         // An empty record is looked at as well, to be removed.
         let deadline = inner.record.next_deadline(settings, now).unwrap_or(now);
-        let tick = Wheel::<Arc<Cell>>::tick_for(deadline, now);
+        let tick = Wheel::<Arc<Cell>>::tick_for(deadline);
         if inner.scheduled == 0 || tick < inner.scheduled {
-            inner.scheduled = tick;
-            self.wheel.schedule(tick, cell.clone());
+            inner.scheduled = self.wheel.schedule(tick, cell.clone());
         }
     }
 
     /// One cell's turn: settle it, and remove it if nothing is left.
-    fn visit(&self, cell: &Arc<Cell>, tick: Tick, settings: &Settings, now: Millis) {
+    fn visit(&self, cell: &Arc<Cell>, settings: &Settings, now: Millis) {
         let mut inner = cell.inner.lock();
-        if inner.gone || inner.scheduled != tick {
+        // A cell that was put forward leaves its former place in the wheel behind.
+        if inner.gone || inner.scheduled > now.seconds() {
             return;
         }
         inner.scheduled = 0;
         self.settle(cell, &mut inner, settings, now);
         if !inner.record.is_empty() {
             self.watch(cell, &mut inner, settings, now);
-            let busy = inner.record.streams().iter().any(|stream| stream.holds(settings, now));
+            let busy = inner.record.streams().iter().any(|stream| stream.has_slot());
             drop(inner);
             if busy {
                 // Heartbeats on a kept connection do not touch the cache; this keeps the account from looking unused.
@@ -134,12 +136,20 @@ impl Embedded {
         });
     }
 
+    /// Evacuates what moka has given up. The list stays locked until that is done, so that nobody goes on before.
+    fn evacuate_all(&self, settings: &Settings, now: Millis) {
+        for cell in self.evacuated.lock().drain(..) {
+            self.evacuate(&cell, settings, now);
+        }
+    }
+
     /// The table was full: the streams of accounts that it gave up lose their slots and have to compete again.
     fn evacuate(&self, cell: &Cell, settings: &Settings, now: Millis) {
         let mut inner = cell.inner.lock();
         inner.gone = true;
-        for stream in inner.record.streams() {
-            let held = stream.holds(settings, now);
+        self.settle(cell, &mut inner, settings, now);
+        for stream in std::mem::take(&mut inner.record).streams() {
+            let held = stream.has_slot();
             stream.set_idle(now);
             let event = if held { Event::Evacuated(stream) } else { Event::Forgotten(stream) };
             self.observer.observe(&cell.account, &event);
@@ -216,16 +226,11 @@ impl AccountStore for Embedded {
 
     fn tick(&self, now: Millis) {
         let settings = self.settings.load();
-        for (tick, cells) in self.wheel.take_due(now) {
-            for cell in &cells {
-                self.visit(cell, tick, &settings, now);
-            }
+        for cell in self.wheel.take_due(now) {
+            self.visit(&cell, &settings, now);
         }
         self.cells.run_pending_tasks();
-        let evacuated = std::mem::take(&mut *self.evacuated.lock());
-        for cell in &evacuated {
-            self.evacuate(cell, &settings, now);
-        }
+        self.evacuate_all(&settings, now);
     }
 
     fn configure(&self, settings: Settings) {
@@ -245,7 +250,7 @@ impl AccountStore for Embedded {
             let before = record.streams().len();
             kept.restore_into(record, settings, now);
             for stream in record.streams().get(before..).unwrap_or_default() {
-                if stream.holds(settings, now) {
+                if stream.has_slot() {
                     self.observer.observe(&account, &Event::Resumed(stream));
                 }
             }

@@ -1,0 +1,272 @@
+//! What the stream table costs: heartbeats, admissions and house-keeping in time, a stream in memory.
+//!
+//! Each figure of memory comes from a process of its own, so that nothing else is in it.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion};
+use streamgate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
+use streamgate::policy::{Mode, Policy, Rule, WhenExceeded};
+use streamgate::streams::store::Embedded;
+use streamgate::streams::{Admission, Candidate, Ignore, Settings, Signal, Stream, StreamTable};
+use tokio::runtime::Runtime;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const MILLION: usize = 1_000_000;
+const ASSETS: usize = 1_000;
+/// Streams in the first hundred accounts of a memory measurement; the first asks for the process of that measurement.
+const MEMORY: &str = "STREAMGATE_BENCH_STREAMS_IN_100_ACCOUNTS";
+const START: Millis = Millis(1_800_000_000_000);
+
+/// A table with its surroundings, as a gateway has them.
+struct World {
+    table: StreamTable,
+    settings: Settings,
+    policies: Vec<Arc<Policy>>,
+    application: ApplicationId,
+    idp: Arc<str>,
+    assets: Vec<Arc<str>>,
+    runtime: Runtime,
+}
+
+impl World {
+    fn new(limit: u32) -> Self {
+        let settings = Settings { capacity: 2 * MILLION as u64, ..Settings::default() };
+        let application = ApplicationId("tv".into());
+        let rule = Rule { name: "streams".into(), limit, when_exceeded: WhenExceeded::DenyNewest };
+        let policy = Policy {
+            name: "household".into(),
+            mode: Mode::Enforce,
+            rules: vec![rule],
+            applications: vec![application.clone()],
+        };
+        Self {
+            table: StreamTable::new(Arc::new(Embedded::new(settings.clone(), Arc::new(Ignore))), Arc::new(Ignore)),
+            settings,
+            policies: vec![Arc::new(policy)],
+            application,
+            idp: "https://login.example.com/".into(),
+            assets: (0..ASSETS).map(|n| format!("/live/channel-{n:04}/index.m3u8").into()).collect(),
+            runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
+        }
+    }
+
+    fn account(&self, n: usize) -> Account {
+        Account { idp: self.idp.clone(), subject: format!("subscriber-{n:08}").into() }
+    }
+
+    /// The first request of a device of account `n`.
+    fn candidate(&self, n: usize, device: usize) -> Candidate {
+        Candidate {
+            stream: stream_id(n, device),
+            account: self.account(n),
+            application: self.application.clone(),
+            device: Device::Named(format!("device-{n:08}-{device:02}").into()),
+            asset: self.assets[(n + device) % ASSETS].clone(),
+            started: START,
+        }
+    }
+
+    async fn start(&self, candidate: &Candidate) -> Admission {
+        self.table.start(candidate, &self.policies, &self.settings, START).await.expect("an embedded table answers")
+    }
+
+    /// Admits one device of account `n`, which then plays.
+    async fn play(&self, n: usize, device: usize) -> Arc<Stream> {
+        match self.start(&self.candidate(n, device)).await {
+            Admission::Admitted { stream, .. } => {
+                stream.beat(Signal::Playback, START);
+                stream
+            }
+            Admission::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    }
+
+    fn timed<F: Future<Output = ()>>(&self, work: impl FnOnce() -> F) -> Duration {
+        self.runtime.block_on(async {
+            let begin = Instant::now();
+            work().await;
+            begin.elapsed()
+        })
+    }
+}
+
+fn stream_id(n: usize, device: usize) -> StreamId {
+    StreamId(((n as u128) << 32 | device as u128).to_be_bytes())
+}
+
+/// Play sessions in the order in which their requests arrive: none.
+fn shuffled(mut sessions: Vec<(AccountKey, StreamId)>) -> Vec<(AccountKey, StreamId)> {
+    // The key is a hash, and its order has nothing to do with that of the accounts.
+    sessions.sort_unstable_by_key(|(key, _)| *key);
+    sessions
+}
+
+fn heartbeats(criterion: &mut Criterion) {
+    for accounts in [10_000, MILLION] {
+        let world = World::new(2);
+        let sessions = world.runtime.block_on(async {
+            let mut sessions = Vec::with_capacity(accounts);
+            for n in 0..accounts {
+                let stream = world.play(n, 0).await;
+                sessions.push((world.account(n).key(), stream.id));
+            }
+            sessions
+        });
+        world.table.tick(START + Duration::from_secs(1));
+        let mut requests = shuffled(sessions).into_iter().cycle();
+        criterion.bench_function(&format!("look-up + heartbeat, {accounts} accounts"), |bench| {
+            let mut next = || requests.next().expect("a cycle does not end");
+            bench.iter_batched(
+                &mut next,
+                |(key, id)| world.table.find(&key, id).is_some_and(|stream| stream.beat(Signal::Playback, START)),
+                BatchSize::SmallInput,
+            );
+        });
+        if accounts == MILLION {
+            house_keeping(criterion, &world, accounts);
+        }
+    }
+}
+
+/// Seconds in the life of a full table: every stream has a body under way, so that each is looked at once per idle window.
+fn house_keeping(criterion: &mut Criterion, world: &World, accounts: usize) {
+    for n in 0..accounts {
+        let key = world.account(n).key();
+        if let Some(stream) = world.table.find(&key, stream_id(n, 0)) {
+            stream.opened();
+            // Spreads the looks over the window, as arrivals would.
+            world.table.reschedule(&key, START);
+        }
+    }
+    let mut now = START;
+    for _ in 0..120 {
+        now = now + Duration::from_secs(1);
+        world.table.tick(now);
+    }
+    criterion.bench_function(&format!("tick, {accounts} accounts playing"), |bench| {
+        bench.iter_custom(|rounds| {
+            let begin = Instant::now();
+            for _ in 0..rounds {
+                now = now + Duration::from_secs(1);
+                world.table.tick(now);
+            }
+            begin.elapsed()
+        });
+    });
+}
+
+fn carried(criterion: &mut Criterion) {
+    let world = World::new(2);
+    let stream = world.runtime.block_on(world.play(0, 0));
+    criterion.bench_function("heartbeat of a carried stream", |bench| {
+        bench.iter(|| black_box(&stream).beat(Signal::Playback, black_box(START)));
+    });
+}
+
+fn admissions(criterion: &mut Criterion) {
+    let world = World::new(2);
+    let mut newcomer = 0;
+    criterion.bench_function("admission, new account", |bench| {
+        bench.iter_custom(|rounds| {
+            let first = newcomer;
+            newcomer += usize::try_from(rounds).expect("few rounds");
+            let candidates: Vec<Candidate> = (first..newcomer).map(|n| world.candidate(n, 0)).collect();
+            world.timed(|| async {
+                for candidate in &candidates {
+                    black_box(world.start(candidate).await);
+                }
+            })
+        });
+    });
+
+    let world = World::new(3);
+    let third = world.candidate(0, 2);
+    world.runtime.block_on(async {
+        world.play(0, 0).await;
+        world.play(0, 1).await;
+    });
+    criterion.bench_function("admission and roll-back, account with 2 streams", |bench| {
+        bench.iter_custom(|rounds| {
+            world.timed(|| async {
+                for _ in 0..rounds {
+                    black_box(world.start(&third).await);
+                    world.table.roll_back(&third.account, third.stream, START).await.expect("an embedded table answers");
+                }
+            })
+        });
+    });
+
+    let world = World::new(2);
+    world.runtime.block_on(async {
+        world.play(0, 0).await;
+        world.play(0, 1).await;
+    });
+    let third = world.candidate(0, 2);
+    criterion.bench_function("refusal, account with 2 streams", |bench| {
+        bench.iter_custom(|rounds| {
+            world.timed(|| async {
+                for _ in 0..rounds {
+                    black_box(world.start(&third).await);
+                }
+            })
+        });
+    });
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second number of statm");
+    pages * 4096
+}
+
+/// Fills a table with a million streams and says what one of them weighs, its account's share included.
+fn weigh(streams_in_100_accounts: usize) {
+    let world = World::new(2);
+    world.runtime.block_on(world.play(usize::MAX, 0));
+    let before = resident();
+    let seconds = streams_in_100_accounts - 100;
+    let mut streams = 0;
+    world.runtime.block_on(async {
+        for n in 0.. {
+            for device in 0..if n % 100 < seconds { 2 } else { 1 } {
+                world.play(n, device).await;
+                streams += 1;
+            }
+            if streams >= MILLION {
+                break;
+            }
+        }
+    });
+    world.table.tick(START);
+    let bytes = (resident() - before) / streams;
+    println!("memory, 1000000 streams, {streams_in_100_accounts} in 100 accounts: {bytes} bytes per stream");
+}
+
+fn main() {
+    if let Some(streams) = std::env::var(MEMORY).ok().and_then(|streams| streams.parse().ok()) {
+        weigh(streams);
+        return;
+    }
+    for streams in ["100", "133"] {
+        let myself = std::env::current_exe().expect("the path of this benchmark");
+        let status = Command::new(myself).env(MEMORY, streams).status().expect("this benchmark starts again");
+        assert!(status.success(), "the measurement of memory ended with {status}");
+    }
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
+        .configure_from_args();
+    carried(&mut criterion);
+    admissions(&mut criterion);
+    heartbeats(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,0 +1,113 @@
+//! From the `raw` types to [`Settings`], with every problem of meaning on the way.
+
+mod applications;
+mod context;
+mod network;
+mod policies;
+mod times;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::identity::KeyRing;
+
+use super::locate::Document;
+use super::pointer::Pointer;
+use super::raw;
+use super::report::Problem;
+use super::settings::{Log, LogFormat, LogLevel, Settings};
+
+use context::Context;
+
+/// Compiles what is left of `document`; `None` when there is no whole. Adds to `problems` what it finds.
+pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Problem>) -> Option<Settings> {
+    let raw: raw::Config = match serde_json::from_value(document.value.clone()) {
+        Ok(raw) => raw,
+        Err(error) => {
+            problems.push(document.problem(&Pointer::default(), format!("this cannot be read: {error}")));
+            return None;
+        }
+    };
+    let mut context = Context { document, base, environment: &|name| std::env::var_os(name), problems };
+    let root = Pointer::default();
+
+    let listeners = network::listeners(&mut context, &raw.listeners, &raw.control);
+    let origins = network::origins(&mut context, &raw.origins);
+    let policies = policies::policies(&mut context, &raw.policies, &raw.applications);
+    let (applications, routes) = applications::applications(&mut context, &raw.applications, &origins, &policies);
+    let keys = raw.sessions.as_ref().and_then(|sessions| key_ring(&mut context, sessions));
+    let streams = times::streams(&mut context, &raw.streams);
+    let snapshot = raw.streams.snapshot.as_ref().map(|path| snapshot(&mut context, path));
+    let limits = times::limits(&mut context, &raw.limits);
+    let grace = times::bounded(&mut context, &root.key("shutdown").key("grace"), &raw.shutdown.grace, times::UP_TO_AN_HOUR);
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Some(Settings {
+        listeners,
+        control: super::Control { address: raw.control.address.value },
+        origins,
+        applications,
+        routes,
+        keys: Arc::new(keys?),
+        streams,
+        snapshot,
+        limits,
+        shutdown_grace: grace,
+        threads: raw.threads.unwrap_or_else(cores),
+        log: log(&raw.log),
+    })
+}
+
+fn key_ring(context: &mut Context<'_>, raw: &raw::Sessions) -> Option<KeyRing> {
+    let at = Pointer::default().key("sessions");
+    let max_age = times::bounded(context, &at.key("max_age"), &raw.max_age, times::SESSION);
+    let mut keys: Vec<(u8, Vec<u8>)> = Vec::new();
+    let mut whole = true;
+    for (nth, key) in raw.keys.iter().enumerate() {
+        let at = at.key("keys").item(nth);
+        if keys.iter().any(|(id, _)| *id == key.id) {
+            context.say(&at.key("id"), format!("another key has the id {}: give each its own", key.id));
+            whole = false;
+            continue;
+        }
+        let Some(secret) = context.read(&key.secret, &at.key("secret")) else {
+            whole = false;
+            continue;
+        };
+        let pair = (key.id, secret.expose().to_vec());
+        // Judged one by one, so that each bad key is told, at its own place.
+        if let Err(error) = KeyRing::new(vec![pair.clone()], max_age) {
+            context.say(&at.key("secret"), error.to_string());
+            whole = false;
+        }
+        keys.push(pair);
+    }
+    // Without keys, or with one that was cut, the problem has been told.
+    if whole { KeyRing::new(keys, max_age).ok() } else { None }
+}
+
+fn snapshot(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
+    let file = context.base.join(path);
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let at = Pointer::default().key("streams").key("snapshot");
+    if file.is_dir() {
+        context.say(&at, format!("`{}` is a folder: write the path of a file in it", file.display()));
+    } else if !folder.is_dir() {
+        context.say(&at, format!("there is no folder `{}`: make it, or write a path in another", folder.display()));
+    }
+    file
+}
+
+fn log(raw: &raw::Log) -> Log {
+    let level = match raw.level {
+        raw::Level::Error => LogLevel::Error,
+        raw::Level::Warn => LogLevel::Warn,
+        raw::Level::Info => LogLevel::Info,
+        raw::Level::Debug => LogLevel::Debug,
+        raw::Level::Trace => LogLevel::Trace,
+    };
+    let format = match raw.format {
+        raw::LogFormat::Json => LogFormat::Json,
+        raw::LogFormat::Text => LogFormat::Text,
+    };
+    Log { level, format, access: raw.access }
+}

@@ -1,0 +1,46 @@
+//! What every part of the compilation needs.
+
+use std::path::Path;
+
+use crate::config::locate::Document;
+use crate::config::pointer::Pointer;
+use crate::config::raw::Material;
+use crate::config::report::Problem;
+use crate::config::secret::{self, Environment, Secret};
+
+/// The document, where its files are, and the problems found so far.
+pub(super) struct Context<'a> {
+    pub(super) document: &'a Document,
+    /// The folder from which files are sought.
+    pub(super) base: &'a Path,
+    pub(super) environment: Environment<'a>,
+    pub(super) problems: &'a mut Vec<Problem>,
+}
+
+impl Context<'_> {
+    /// Something is wrong with the value at `at`.
+    pub(super) fn say(&mut self, at: &Pointer, message: impl Into<String>) {
+        self.problems.push(self.document.problem(at, message));
+    }
+
+    /// Something is missing in the mapping at `at`.
+    pub(super) fn say_at_key(&mut self, at: &Pointer, message: impl Into<String>) {
+        self.problems.push(self.document.problem_at_key(at, message));
+    }
+
+    /// Whether anything was written at `at`: if so, its absence now has been told already.
+    pub(super) fn has(&self, at: &Pointer) -> bool {
+        self.document.has(at)
+    }
+
+    /// A secret or key. When it cannot be read, that is a problem at `at`.
+    pub(super) fn read(&mut self, material: &Material, at: &Pointer) -> Option<Secret> {
+        match secret::read(material, self.base, self.environment) {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                self.say(at, error.to_string());
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Listeners, the control port and origins.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::uri::Authority;
+
+use crate::config::pointer::Pointer;
+use crate::config::raw;
+use crate::config::secret::read_file;
+use crate::config::settings::{Listener, Origin, TlsFiles};
+
+use super::context::Context;
+use super::times::{self, TIMEOUT, bounded};
+
+/// The longest PEM file of a certificate chain, in bytes.
+const PEM_MAX: u64 = 1 << 20;
+
+pub(super) fn listeners(context: &mut Context<'_>, raw: &[raw::Listener], control: &raw::Control) -> Vec<Listener> {
+    let root = Pointer::default();
+    let at = |nth: usize| root.key("listeners").item(nth);
+    let mut taken: Vec<SocketAddr> = Vec::new();
+    let mut compiled = Vec::new();
+    for (nth, listener) in raw.iter().enumerate() {
+        unique(context, &at(nth).key("address"), listener.address.value, &mut taken);
+        let tls = listener.tls.as_ref().map(|tls| tls_files(context, &at(nth).key("tls"), tls));
+        compiled.push(Listener { address: listener.address.value, tls });
+    }
+    unique(context, &root.key("control").key("address"), control.address.value, &mut taken);
+    compiled
+}
+
+fn unique(context: &mut Context<'_>, at: &Pointer, address: SocketAddr, taken: &mut Vec<SocketAddr>) {
+    // Port 0 is another one each time.
+    let clashes = |other: &&SocketAddr| {
+        let same_family = other.is_ipv4() == address.is_ipv4();
+        let every = other.ip().is_unspecified() || address.ip().is_unspecified();
+        address.port() != 0 && other.port() == address.port() && (other.ip() == address.ip() || same_family && every)
+    };
+    if let Some(other) = taken.iter().find(clashes) {
+        context.say(at, format!("`{address}` clashes with `{other}`, which is listened on already: use another port"));
+    }
+    taken.push(address);
+}
+
+fn tls_files(context: &mut Context<'_>, at: &Pointer, raw: &raw::Tls) -> TlsFiles {
+    TlsFiles {
+        certificate: pem(context, &at.key("certificate"), &raw.certificate, "CERTIFICATE-----"),
+        key: pem(context, &at.key("key"), &raw.key, "PRIVATE KEY-----"),
+    }
+}
+
+/// The path of a PEM file that is there and holds a block that ends in `label`.
+fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Path, label: &str) -> PathBuf {
+    let path = context.base.join(path);
+    match read_file(&path, PEM_MAX) {
+        Err(error) => context.say(at, error.to_string()),
+        Ok(bytes) if String::from_utf8_lossy(&bytes).contains(label) => {}
+        Ok(_) => {
+            let what = label.trim_end_matches('-').to_lowercase();
+            context.say(at, format!("`{}` holds no {what} as PEM: name the file that does", path.display()));
+        }
+    }
+    path
+}
+
+pub(super) fn origins(
+    context: &mut Context<'_>,
+    raw: &BTreeMap<String, raw::Origin>,
+) -> BTreeMap<Arc<str>, Arc<Origin>> {
+    let compiled = raw.iter().map(|(name, origin)| {
+        let name: Arc<str> = name.as_str().into();
+        (Arc::clone(&name), Arc::new(self::origin(context, name, origin)))
+    });
+    compiled.collect()
+}
+
+fn origin(context: &mut Context<'_>, name: Arc<str>, raw: &raw::Origin) -> Origin {
+    let at = Pointer::default().key("origins").key(&name);
+    let mut servers = Vec::new();
+    for (nth, server) in raw.servers.iter().enumerate() {
+        if servers.contains(&server.value) {
+            context.say(&at.key("servers").item(nth), format!("`{}` stands here twice: keep one", server.value));
+        }
+        servers.push(server.value.clone());
+    }
+    if let Some(host) = &raw.host_header
+        && !is_authority(host)
+    {
+        context.say(&at.key("host_header"), format!("`{host}` is no host: write a name such as `origin.example.com`"));
+    }
+    let mut time = |key, written| bounded(context, &at.key(key), written, TIMEOUT);
+    let (connect_timeout, read_timeout) = (time("connect_timeout", &raw.connect_timeout), time("read_timeout", &raw.read_timeout));
+    let (write_timeout, idle_timeout) = (time("write_timeout", &raw.write_timeout), time("idle_timeout", &raw.idle_timeout));
+    let resolve_every = bounded(context, &at.key("resolve_every"), &raw.resolve_every, times::RESOLVE);
+    Origin {
+        name,
+        servers,
+        tls: raw.tls,
+        host_header: raw.host_header.clone(),
+        verify_certificate: raw.verify_certificate,
+        connect_timeout,
+        read_timeout,
+        write_timeout,
+        idle_timeout,
+        max_connections: raw.max_connections,
+        resolve_every,
+    }
+}
+
+/// A host with or without a port, as it may stand in `Host` (RFC 9110 §7.2).
+pub(super) fn is_authority(text: &str) -> bool {
+    text.parse::<Authority>().is_ok_and(|authority| !authority.host().is_empty()) && !text.contains('@')
+}

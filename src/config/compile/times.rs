@@ -1,0 +1,105 @@
+//! Durations and sizes within their bounds.
+
+use std::time::Duration;
+
+use crate::config::grammar::{Bytes, Written};
+use crate::config::pointer::Pointer;
+use crate::config::raw;
+use crate::config::settings::Limits;
+use crate::streams;
+
+use super::context::Context;
+
+/// The shortest and the longest that makes sense.
+pub(super) type Bounds = (Duration, Duration);
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+const MONTH: Duration = Duration::from_hours(24 * 30);
+
+/// A timeout of the network.
+pub(super) const TIMEOUT: Bounds = (MILLISECOND, HOUR);
+/// Something that may also be nothing.
+pub(super) const UP_TO_AN_HOUR: Bounds = (Duration::ZERO, HOUR);
+/// The age of a play session.
+pub(super) const SESSION: Bounds = (Duration::from_mins(1), MONTH);
+/// How often names are resolved.
+pub(super) const RESOLVE: Bounds = (SECOND, HOUR);
+const WINDOW: Bounds = (SECOND, MONTH);
+const OPTIONAL_WINDOW: Bounds = (Duration::ZERO, MONTH);
+
+/// The largest header: what one connection can make us keep.
+const HEADER: (u64, u64) = (4 << 10, 1 << 20);
+/// The largest manifest: it is held in memory while it is rewritten.
+const MANIFEST: (u64, u64) = (64 << 10, 256 << 20);
+
+/// The duration, told when it is out of `bounds`.
+pub(super) fn bounded(
+    context: &mut Context<'_>,
+    at: &Pointer,
+    written: &Written<Duration>,
+    (least, most): Bounds,
+) -> Duration {
+    if written.value < least || written.value > most {
+        let (least, most) = (Written::from(least), Written::from(most));
+        let text = written.text();
+        context.say(at, format!("`{text}` is out of bounds: write a duration from {} to {}", least.text(), most.text()));
+    }
+    written.value
+}
+
+fn size(context: &mut Context<'_>, at: &Pointer, written: &Written<Bytes>, (least, most): (u64, u64)) -> usize {
+    if !(least..=most).contains(&written.value.0) {
+        let (least, most) = (Written::from(Bytes(least)), Written::from(Bytes(most)));
+        let text = written.text();
+        context.say(at, format!("`{text}` is out of bounds: write a size from {} to {}", least.text(), most.text()));
+    }
+    usize::try_from(written.value.0).unwrap_or(usize::MAX)
+}
+
+pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams) -> streams::Settings {
+    let at = Pointer::default().key("streams");
+    let idle = at.key("idle");
+    let mut time = |at: &Pointer, key, written, bounds| bounded(context, &at.key(key), written, bounds);
+    let settings = streams::Settings {
+        reserve: time(&at, "reserve", &raw.reserve, WINDOW),
+        idle_min: time(&idle, "min", &raw.idle.min, WINDOW),
+        idle_max: time(&idle, "max", &raw.idle.max, WINDOW),
+        paused_holds_slot: time(&at, "paused_holds_slot", &raw.paused_holds_slot, OPTIONAL_WINDOW),
+        forget: time(&at, "forget", &raw.forget, WINDOW),
+        tombstone: time(&at, "tombstone", &raw.tombstone, WINDOW),
+        min_tenure: time(&at, "min_tenure", &raw.min_tenure, OPTIONAL_WINDOW),
+        capacity: raw.capacity,
+    };
+    if settings.idle_min > settings.idle_max {
+        let (min, max) = (raw.idle.min.text(), raw.idle.max.text());
+        context.say(&idle.key("min"), format!("`{min}` is longer than `idle.max`, which is `{max}`: write a shorter one"));
+    }
+    settings
+}
+
+pub(super) fn limits(context: &mut Context<'_>, raw: &raw::Limits) -> Limits {
+    let at = Pointer::default().key("limits");
+    let mut time = |key, written| bounded(context, &at.key(key), written, TIMEOUT);
+    let header_timeout = time("header_timeout", &raw.header_timeout);
+    let keep_alive = time("keep_alive", &raw.keep_alive);
+    let write_timeout = time("write_timeout", &raw.write_timeout);
+    if header_timeout <= keep_alive {
+        let (headers, keep) = (raw.header_timeout.text(), raw.keep_alive.text());
+        let message = format!(
+            "`{headers}` is not longer than `keep_alive`, which is `{keep}`, so that idle connections would be cut as slow \
+             ones: write a longer one"
+        );
+        context.say(&at.key("header_timeout"), message);
+    }
+    Limits {
+        connections: raw.connections,
+        header_bytes: size(context, &at.key("header_bytes"), &raw.header_bytes, HEADER),
+        header_timeout,
+        keep_alive,
+        requests_per_connection: raw.requests_per_connection,
+        manifest_bytes: size(context, &at.key("manifest_bytes"), &raw.manifest_bytes, MANIFEST),
+        write_timeout,
+    }
+}

@@ -1,0 +1,238 @@
+//! Texts with a grammar of their own: durations, sizes, addresses, servers, places of tokens, sources of values.
+//!
+//! Each grammar is told once: the schema names it as a `format`, the check explains what is wrong with it, and
+//! [`Written`] reads it into its type.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::identity::jwt::Algorithm;
+use crate::identity::{Source, StreamSource, ValueSource};
+
+use super::server::Server;
+
+/// A number of bytes, written with its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Bytes(pub(super) u64);
+
+/// A type that is written as text.
+pub(super) trait Grammar: Sized + 'static {
+    /// The schema's `format`.
+    const NAME: &'static str;
+    /// What to write, with an example.
+    const WANTED: &'static str;
+
+    /// Reads the text; the error is the end of a sentence that begins with the text.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// What editors are told.
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "format": Self::NAME })
+    }
+}
+
+/// One grammar, as the check needs it.
+pub(super) struct Format {
+    pub(super) name: &'static str,
+    pub(super) wanted: &'static str,
+    /// What is wrong with a text, if anything.
+    pub(super) fault: fn(&str) -> Option<String>,
+}
+
+impl Format {
+    const fn of<T: Grammar>() -> Self {
+        Self { name: T::NAME, wanted: T::WANTED, fault: |text| T::parse(text).err() }
+    }
+}
+
+/// Every grammar that the schema names.
+pub(super) const FORMATS: [Format; 7] = [
+    Format::of::<Duration>(),
+    Format::of::<Bytes>(),
+    Format::of::<SocketAddr>(),
+    Format::of::<Server>(),
+    Format::of::<Source>(),
+    Format::of::<ValueSource>(),
+    Format::of::<StreamSource>(),
+];
+
+/// A value together with the text that it was read from.
+#[derive(Clone, Debug)]
+pub(super) struct Written<T> {
+    text: String,
+    pub(super) value: T,
+}
+
+impl<T> Written<T> {
+    /// A default: `text` must be what `value` is read from.
+    pub(super) fn preset(text: impl Into<String>, value: T) -> Self {
+        Self { text: text.into(), value }
+    }
+
+    /// As it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<Duration> for Written<Duration> {
+    /// In the largest unit that leaves no rest: `90s`, `2m`, `12h`.
+    fn from(value: Duration) -> Self {
+        let millis = value.as_millis();
+        let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+        let fit = units.into_iter().find(|(_, unit)| millis != 0 && millis % unit == 0);
+        let (unit, length) = fit.unwrap_or(("ms", 1));
+        Self::preset(format!("{}{unit}", millis / length), value)
+    }
+}
+
+impl From<Bytes> for Written<Bytes> {
+    fn from(value: Bytes) -> Self {
+        let fit = UNITS.into_iter().find(|(_, unit)| value.0 != 0 && value.0 % unit == 0);
+        let (unit, length) = fit.unwrap_or(("B", 1));
+        Self::preset(format!("{}{unit}", value.0 / length), value)
+    }
+}
+
+impl<T: Grammar> Serialize for Written<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de, T: Grammar> Deserialize<'de> for Written<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = T::parse(&text).map_err(|fault| serde::de::Error::custom(format!("`{text}` {fault}")))?;
+        Ok(Self { text, value })
+    }
+}
+
+impl<T: Grammar> JsonSchema for Written<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::NAME.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        T::schema()
+    }
+}
+
+impl Grammar for Duration {
+    const NAME: &'static str = "duration-with-unit";
+    const WANTED: &'static str = "a duration with its unit, such as `500ms`, `20s`, `2m` or `12h`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text).map_err(|_| format!("is not a duration: write {}", Self::WANTED))
+    }
+}
+
+/// Units of sizes, the largest first.
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+impl Grammar for Bytes {
+    const NAME: &'static str = "size-with-unit";
+    const WANTED: &'static str = "a size with its unit, such as `512B`, `32KiB` or `8MiB`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let read = || {
+            let (number, unit) = UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)))?;
+            let number = number.trim_end_matches(' ');
+            let digits = number.bytes().all(|b| b.is_ascii_digit());
+            number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(unit)
+        };
+        read().map(Self).ok_or_else(|| format!("is not a size: write {}", Self::WANTED))
+    }
+}
+
+impl Grammar for SocketAddr {
+    const NAME: &'static str = "address-and-port";
+    const WANTED: &'static str = "IP:PORT, such as `127.0.0.1:8080`, `0.0.0.0:80` or `[::]:443`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("is not an address to listen on: write {}", Self::WANTED))
+    }
+}
+
+impl Grammar for Server {
+    const NAME: &'static str = "host-and-port";
+    const WANTED: &'static str = "HOST:PORT, such as `origin.example.com:80` or `[2001:db8::7]:80`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(said)
+    }
+}
+
+impl Grammar for Source {
+    const NAME: &'static str = "token-source";
+    const WANTED: &'static str = "`query:NAME`, `header:NAME` or `cookie:NAME`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("is no place for a token: write {}", Self::WANTED))
+    }
+}
+
+impl Grammar for ValueSource {
+    const NAME: &'static str = "value-source";
+    const WANTED: &'static str = "`claim:NAME`, or the value itself as text";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("gives no value: write {}", Self::WANTED))
+    }
+}
+
+impl Grammar for StreamSource {
+    const NAME: &'static str = "stream-source";
+    const WANTED: &'static str = "`minted` or `claim:NAME`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("gives no stream: write {}", Self::WANTED))
+    }
+}
+
+impl Grammar for Algorithm {
+    const NAME: &'static str = "algorithm";
+    const WANTED: &'static str = "the name of a signature algorithm, such as `HS256`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(said)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "enum": Self::ALL.map(Self::name) })
+    }
+}
+
+fn said(error: impl Display) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit_and_fit_into_64_bits() {
+        for (text, bytes) in [("0B", 0), ("512B", 512), ("32KiB", 32768), ("8 MiB", 8 << 20), ("1GiB", 1 << 30)] {
+            assert_eq!(Bytes::parse(text), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "B", "12", "+1B", "1.5KiB", "1KB", "1kib", "99999999999999999999B", "18446744073709551615KiB"] {
+            assert!(Bytes::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_written_in_the_unit_that_a_person_would_take() {
+        let written = |seconds| Written::from(Duration::from_secs(seconds)).text;
+        assert_eq!([written(20), written(90), written(120), written(43200)], ["20s", "90s", "2m", "12h"]);
+        assert_eq!(Written::from(Duration::from_millis(1500)).text, "1500ms");
+        assert_eq!(Written::from(Bytes(8 << 20)).text, "8MiB");
+        for text in ["20s", "90s", "2m", "12h", "1500ms", "0ms"] {
+            assert!(Duration::parse(text).is_ok_and(|value| Written::from(value).text == text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Tokens for trials: `streamgate token`.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::identity::jwt::{self, Algorithm};
+use crate::identity::{KeyError, StreamSource, ValueSource};
+use crate::model::{ApplicationId, Millis};
+
+use super::secret::Secret;
+
+/// Why an application cannot sign a token for a trial.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// Viewers are not recognised at all.
+    #[error("this application has no `identity`, so that no token means anything to it")]
+    NoIdentity,
+    /// Only the issuer can sign.
+    #[error(
+        "this application has only public keys, with which nobody can sign: take a token from its issuer, or add a key \
+         with `alg: HS256` and a `secret` for trials"
+    )]
+    NoSecret,
+    /// `subject` is a literal: every token is of the same account.
+    #[error("this application takes every viewer for the subject `{0}`: ask for that one")]
+    FixedSubject(String),
+    /// Tokens carry no device.
+    #[error("this application takes no device from its tokens: leave `--device` out, or configure `device: claim:NAME`")]
+    NoDevice,
+    /// Two things of the token want the same claim.
+    #[error("the claim `{0}` is to hold two things at once: give each of subject, device, stream and idp its own")]
+    Clash(String),
+    /// The key refuses.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// The first shared secret of an application, and the claims that it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signing {
+    pub(super) algorithm: Algorithm,
+    pub(super) secret: Secret,
+    pub(super) idp: ValueSource,
+    pub(super) subject: ValueSource,
+    pub(super) device: Option<ValueSource>,
+    pub(super) stream: StreamSource,
+}
+
+impl Signing {
+    pub(super) fn mint(
+        &self,
+        application: &ApplicationId,
+        subject: &str,
+        device: Option<&str>,
+        lifetime: Duration,
+        now: Millis,
+        id: &str,
+    ) -> Result<String, MintError> {
+        let mut claims = Map::new();
+        for (name, time) in [("iat", now), ("exp", now + lifetime)] {
+            claims.insert(name.to_owned(), time.seconds().into());
+        }
+        claims.insert("jti".to_owned(), id.into());
+        if let ValueSource::Claim(name) = &self.idp {
+            put(&mut claims, name, application.as_str())?;
+        }
+        match &self.subject {
+            ValueSource::Claim(name) => put(&mut claims, name, subject)?,
+            ValueSource::Literal(only) if **only == *subject => {}
+            ValueSource::Literal(only) => return Err(MintError::FixedSubject(only.to_string())),
+        }
+        match (device, &self.device) {
+            (None, _) => {}
+            (Some(device), Some(ValueSource::Claim(name))) => put(&mut claims, name, device)?,
+            (Some(_), _) => return Err(MintError::NoDevice),
+        }
+        if let StreamSource::Claim(name) = &self.stream {
+            put(&mut claims, name, id)?;
+        }
+        Ok(jwt::sign_hs(self.algorithm, self.secret.expose(), &claims)?)
+    }
+}
+
+/// Sets a claim, by the very name that the application looks up first; no other use may have it.
+fn put(claims: &mut Map<String, Value>, name: &str, value: &str) -> Result<(), MintError> {
+    match claims.insert(name.to_owned(), value.into()) {
+        Some(before) if before != value => Err(MintError::Clash(name.to_owned())),
+        _ => Ok(()),
+    }
+}

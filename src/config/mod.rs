@@ -1,0 +1,65 @@
+//! The operator's words, made into an immutable [`Settings`].
+//!
+//! One way only: YAML text ▸ a value that remembers where each part was written (`locate`) ▸ checked against the JSON
+//! Schema of the `raw` types (`check`) ▸ compiled into what the rooms below define (`compile`). Every stage reports all
+//! that it finds, with line and column, and a broken part never hides the problems of the others. Nothing here binds a
+//! port or starts a thread.
+
+mod check;
+mod compile;
+mod grammar;
+mod locate;
+mod mint;
+mod pointer;
+mod raw;
+mod report;
+mod routes;
+mod schema;
+mod secret;
+mod sentence;
+mod server;
+mod settings;
+
+use std::path::Path;
+
+pub use mint::{MintError, Signing};
+pub use report::{Problem, Report};
+pub use routes::{Route, Routes};
+pub use schema::schema;
+pub use secret::Secret;
+pub use server::{ParseServerError, Server};
+pub use settings::{
+    Application, Control, Limits, Listener, Log, LogFormat, LogLevel, Origin, Settings, TlsFiles, Unidentified,
+};
+
+/// The largest configuration that is read, in bytes.
+const LARGEST: u64 = 4 << 20;
+
+/// Reads, checks and compiles the configuration in `path`. Files that it names are sought from `path`'s folder.
+///
+/// # Errors
+/// Every problem that was found, each with its place and what to write instead.
+pub fn load(path: &Path) -> Result<Settings, Report> {
+    let file = path.display().to_string();
+    let text = secret::read_file(path, LARGEST)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "the configuration is not UTF-8 text".to_owned()))
+        .map_err(|message| Report::of_the_whole(&file, message))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    parse(&text, base).map_err(|report| Report { file, ..report })
+}
+
+/// Checks and compiles a configuration from its text. Files that it names are sought from `base`.
+///
+/// # Errors
+/// As [`load`]; the report's file is called `configuration`.
+pub fn parse(text: &str, base: &Path) -> Result<Settings, Report> {
+    let file = "configuration";
+    let mut document = locate::read(text).map_err(|problem| Report::new(file, vec![problem]))?;
+    let mut problems = check::check(&mut document);
+    let settings = compile::compile(&document, base, &mut problems);
+    match settings {
+        Some(settings) if problems.is_empty() => Ok(settings),
+        _ => Err(Report::new(file, problems)),
+    }
+}

@@ -1,0 +1,52 @@
+//! What is wrong with a configuration.
+
+use std::fmt;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Column in that line, in characters, from 1.
+    pub column: usize,
+    /// The part that it is about, such as `applications.tv.policies[0]`; empty for the whole.
+    pub path: String,
+    /// One sentence: what is wrong and what to write instead.
+    pub message: String,
+}
+
+/// Everything that is wrong with one configuration, in the order of the file.
+///
+/// Written as `FILE:LINE:COLUMN: PATH: MESSAGE`, one line each, which editors and terminals can jump to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The file, as it was named to us.
+    pub file: String,
+    /// Never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by(|a, b| (a.line, a.column, &a.path, &a.message).cmp(&(b.line, b.column, &b.path, &b.message)));
+        problems.dedup();
+        Self { file: file.to_owned(), problems }
+    }
+
+    pub(super) fn of_the_whole(file: &str, message: String) -> Self {
+        Self::new(file, vec![Problem { line: 1, column: 1, path: String::new(), message }])
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, problem) in self.problems.iter().enumerate() {
+            let Problem { line, column, path, message } = problem;
+            let (end, colon) = (if nth == 0 { "" } else { "\n" }, if path.is_empty() { "" } else { ": " });
+            write!(f, "{end}{}:{line}:{column}: {path}{colon}{message}", self.file)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Report {}

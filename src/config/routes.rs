@@ -1,0 +1,155 @@
+//! Which application and which origin a request belongs to.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::settings::{Application, Origin};
+
+/// Where requests of one path lead.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Whose they are.
+    pub application: Arc<Application>,
+    /// Where they go.
+    pub origin: Arc<Origin>,
+}
+
+/// Every route.
+#[derive(Debug, Default)]
+pub struct Routes {
+    /// By host in lower case, sorted.
+    hosts: Vec<(Box<str>, Paths)>,
+    any: Paths,
+}
+
+/// The routes of one host.
+#[derive(Debug, Default)]
+struct Paths {
+    /// By path without its last slash: `` is everything.
+    routes: HashMap<Box<str>, Route>,
+    /// Slashes in the longest of them.
+    deepest: usize,
+}
+
+impl Routes {
+    /// The route of a request: of those with its host, then of those without one, the longest path that holds `path`.
+    ///
+    /// `host` is the raw `Host`; port, case and a final dot do not count. `path` is the raw path without the play session.
+    /// A path holds what lies below it, at segment borders. Dot segments, doubled slashes and percent-encoding are seen
+    /// through, as origins do, so that `/%6Cive/../paid/a` belongs to `/paid`. Plain paths cost no allocation.
+    pub fn find(&self, host: Option<&str>, path: &str) -> Option<&Route> {
+        let path = plain(path);
+        let of_host = host.and_then(|host| self.host(bare(host))).and_then(|paths| paths.find(&path));
+        of_host.or_else(|| self.any.find(&path))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.hosts.iter().map(|(_, paths)| paths.routes.len()).sum::<usize>() + self.any.routes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn host(&self, host: &str) -> Option<&Paths> {
+        let lower = |byte: u8| byte.to_ascii_lowercase();
+        let at = self.hosts.binary_search_by(|(known, _)| known.bytes().cmp(host.bytes().map(lower))).ok()?;
+        self.hosts.get(at).map(|(_, paths)| paths)
+    }
+
+    /// Adds a route in place of one with the same [`key`].
+    pub(super) fn add(&mut self, (host, path): Key, route: Route) {
+        let paths = match host {
+            None => Some(&mut self.any),
+            Some(host) => {
+                let at = self.hosts.binary_search_by(|(known, _)| known.cmp(&host)).unwrap_or_else(|free| {
+                    self.hosts.insert(free, (host, Paths::default()));
+                    free
+                });
+                self.hosts.get_mut(at).map(|(_, paths)| paths)
+            }
+        };
+        if let Some(paths) = paths {
+            paths.deepest = paths.deepest.max(path.matches('/').count());
+            paths.routes.insert(path, route);
+        }
+    }
+}
+
+/// What two routes may not have in common: the host in lower case, and the path without its last slash.
+pub(super) type Key = (Option<Box<str>>, Box<str>);
+
+/// The key of a route, as it is written.
+pub(super) fn key(host: Option<&str>, path: &str) -> Key {
+    (host.map(|host| bare(host).to_ascii_lowercase().into()), plain(path).trim_end_matches('/').into())
+}
+
+impl Paths {
+    fn find(&self, path: &str) -> Option<&Route> {
+        if self.routes.is_empty() {
+            return None;
+        }
+        // Every border is a candidate: before each slash, and the end. Deeper than the deepest route there is nothing.
+        let slashes = path.bytes().enumerate().filter_map(|(at, byte)| (byte == b'/').then_some(at));
+        let borders = slashes.chain([path.len()]).take(self.deepest + 1);
+        borders.filter_map(|border| self.routes.get(path.get(..border)?)).last()
+    }
+}
+
+/// Whether a host is written with a port.
+pub(super) fn has_port(host: &str) -> bool {
+    // The colons of an IPv6 address stand inside brackets.
+    host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'))
+}
+
+/// A `Host` without its port and its final dot.
+fn bare(host: &str) -> &str {
+    let name = if has_port(host) { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// The path as origins understand it: percent-encoding undone, empty and dot segments gone (RFC 3986 §6.2.2).
+fn plain(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+        return Cow::Borrowed(path);
+    }
+    let decoded = decoded(path);
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in decoded.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            segment => kept.push(segment),
+        }
+    }
+    let mut path = String::with_capacity(decoded.len());
+    for segment in kept {
+        path.push('/');
+        path.push_str(segment);
+    }
+    Cow::Owned(path)
+}
+
+fn decoded(path: &str) -> String {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match after {
+            [high, low, after @ ..] if *first == b'%' => digit(high).zip(digit(low)).map(|(h, l)| (h << 4 | l, after)),
+            _ => None,
+        };
+        let (byte, after) = escaped.unwrap_or((*first, after));
+        out.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Secrets and keys, read from where the configuration says and never shown.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::raw::Material;
+
+/// The longest secret or key, in bytes.
+const LARGEST: u64 = 64 << 10;
+
+/// Bytes that no log, no error and no dump of the settings shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes themselves.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Why a secret or a file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SecretError {
+    #[error("cannot read `{path}` ({why}): make the file, or write the path of one that this user may read")]
+    Unreadable { path: PathBuf, why: io::Error },
+    #[error("`{path}` is longer than {most} bytes: name another file")]
+    TooLarge { path: PathBuf, most: u64 },
+    #[error("the environment variable `{0}` is not set: set it before the start, or name a file")]
+    Unset(String),
+    #[error("the value is empty: write the secret into the file or variable")]
+    Empty,
+    #[error("nothing says where the value is: write `file: PATH` or `env: NAME`")]
+    Nowhere,
+}
+
+/// Looks up an environment variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Reads what `material` names: raw bytes, less one line end at the end, which editors add.
+pub(super) fn read(material: &Material, base: &Path, environment: Environment<'_>) -> Result<Secret, SecretError> {
+    let mut bytes = match (&material.file, &material.env) {
+        (Some(file), _) => read_file(&base.join(file), LARGEST)?,
+        (None, Some(name)) => {
+            environment(name).ok_or_else(|| SecretError::Unset(name.clone()))?.into_encoded_bytes()
+        }
+        (None, None) => return Err(SecretError::Nowhere),
+    };
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    if bytes.is_empty() { Err(SecretError::Empty) } else { Ok(Secret(bytes)) }
+}
+
+/// Reads a file of at most `most` bytes.
+pub(super) fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, SecretError> {
+    let unreadable = |why| SecretError::Unreadable { path: path.to_owned(), why };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(SecretError::TooLarge { path: path.to_owned(), most });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> Material {
+        Material { file: Some(name.to_owned()), env: None }
+    }
+
+    fn nothing_set(_: &str) -> Option<OsString> {
+        None
+    }
+
+    #[test]
+    fn one_line_end_is_no_part_of_a_secret_and_all_other_bytes_are() {
+        let folder = tempfile::tempdir().unwrap();
+        for (written, secret) in
+            [(&b"abc"[..], &b"abc"[..]), (b"abc\n", b"abc"), (b"abc\r\n", b"abc"), (b"a\n\n", b"a\n"), (b" \xff\n", b" \xff")]
+        {
+            std::fs::write(folder.path().join("key"), written).unwrap();
+            assert_eq!(read(&file("key"), folder.path(), &nothing_set).unwrap().expose(), secret);
+        }
+        std::fs::write(folder.path().join("key"), "\n").unwrap();
+        assert!(matches!(read(&file("key"), folder.path(), &nothing_set), Err(SecretError::Empty)));
+    }
+
+    #[test]
+    fn an_environment_variable_serves_as_well_as_a_file() {
+        let material = Material { file: None, env: Some("KEY".to_owned()) };
+        let set = |name: &str| (name == "KEY").then(|| OsString::from("hush"));
+        assert_eq!(read(&material, Path::new(""), &set).unwrap().expose(), b"hush");
+        let error = read(&material, Path::new(""), &nothing_set).unwrap_err();
+        assert_eq!(error.to_string(), "the environment variable `KEY` is not set: set it before the start, or name a file");
+    }
+
+    #[test]
+    fn a_folder_a_missing_file_and_an_endless_one_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read(&file("none"), folder.path(), &nothing_set), Err(SecretError::Unreadable { .. })));
+        assert!(matches!(read(&file("."), folder.path(), &nothing_set), Err(SecretError::Unreadable { .. })));
+        if Path::new("/dev/zero").exists() {
+            assert!(matches!(read(&file("/dev/zero"), folder.path(), &nothing_set), Err(SecretError::TooLarge { .. })));
+        }
+    }
+
+    #[test]
+    fn a_secret_never_shows_its_bytes() {
+        assert_eq!(format!("{:?}", Secret(b"hush".to_vec())), "[redacted]");
+    }
+}

@@ -1,0 +1,160 @@
+//! What the schema found, in plain sentences: what is wrong and what to write instead.
+//!
+//! Text of a value is quoted only where a list or a grammar rules it; anywhere else it might be a secret in the wrong
+//! place.
+
+use jsonschema::error::ValidationErrorKind as Kind;
+use serde_json::Value;
+
+use super::grammar::FORMATS;
+
+/// How many edits a misspelt word may be away from the one that is meant.
+const CLOSE: usize = 2;
+
+/// `kind` as found at a part whose schema is `node` and whose value is `value`. Not for unknown or missing keys.
+pub(super) fn of(kind: &Kind, node: &Value, value: &Value) -> String {
+    match kind {
+        Kind::Type { .. } => format!("{} stands here: write {}", found(value), wanted(node)),
+        Kind::Enum { .. } | Kind::Constant { .. } | Kind::OneOfNotValid { .. } => not_one_of(node, value),
+        Kind::Format { format } => {
+            let text = value.as_str().unwrap_or_default();
+            let grammar = FORMATS.iter().find(|grammar| grammar.name == format);
+            let fault = grammar.and_then(|grammar| (grammar.fault)(text));
+            format!("`{text}` {}", fault.unwrap_or_else(|| "is not well formed".to_owned()))
+        }
+        Kind::MinItems { .. } => {
+            let item = node.get("items").map_or_else(|| "an item".to_owned(), wanted);
+            format!("the list is empty: write at least one item, {item}")
+        }
+        Kind::MinProperties { .. } => match keys(node).as_slice() {
+            [] => "nothing stands here: write at least one entry, as `NAME:` with its keys below".to_owned(),
+            keys => format!("nothing stands here: write one of {}", list(keys)),
+        },
+        Kind::MaxProperties { .. } => format!("only one of {} can stand here: remove the other", list(&keys(node))),
+        Kind::Minimum { .. } | Kind::Maximum { .. } => format!("{value} is out of bounds: write {}", wanted(node)),
+        Kind::MinLength { .. } => "the text is empty: write something, or remove the key".to_owned(),
+        Kind::MaxLength { limit } => format!("the text is longer than {limit} characters: shorten it"),
+        Kind::UniqueItems => "an item stands here twice: keep one of the two".to_owned(),
+        Kind::Pattern { pattern } => not_like(pattern, value.as_str().unwrap_or_default()),
+        Kind::PropertyNames { error } => {
+            let name = error.instance().as_str().unwrap_or_default().to_owned();
+            not_like(super::raw::NAME, &name)
+        }
+        other => format!("this part breaks the schema's `{}`: see `streamgate schema`", other.keyword()),
+    }
+}
+
+/// A key that does not exist in a mapping whose schema is `node`.
+pub(super) fn unknown_key(key: &str, node: &Value) -> String {
+    let keys = keys(node);
+    match nearest(key, &keys) {
+        Some(near) => format!("there is no key `{key}` here: did you mean `{near}`?"),
+        None => format!("there is no key `{key}` here: the keys are {}", list(&keys)),
+    }
+}
+
+/// A key that a mapping with the schema `node` must have.
+pub(super) fn missing_key(key: &str, node: &Value) -> String {
+    let inside = node.get("properties").and_then(|keys| keys.get(key)).map(wanted).unwrap_or_default();
+    format!("`{key}` is missing: write `{key}:` with {inside}")
+}
+
+/// A name that stands for nothing. `kind` is what it should name: `origin`, `policy`.
+pub(super) fn unknown_name(kind: &str, name: &str, known: &[String]) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match (nearest(name, &known), known.as_slice()) {
+        (Some(near), _) => format!("there is no {kind} `{name}`: did you mean `{near}`?"),
+        (None, []) => format!("there is no {kind} `{name}`, nor any other: define it"),
+        (None, known) => format!("there is no {kind} `{name}`: define it, or write one of {}", list(known)),
+    }
+}
+
+fn not_one_of(node: &Value, value: &Value) -> String {
+    let choices = choices(node);
+    match value.as_str() {
+        Some(text) => match nearest(text, &choices) {
+            Some(near) => format!("`{text}` is not known here: did you mean `{near}`? Write one of {}", list(&choices)),
+            None => format!("`{text}` is not known here: write one of {}", list(&choices)),
+        },
+        None => format!("{} stands here: write one of {}", found(value), list(&choices)),
+    }
+}
+
+fn not_like(pattern: &str, text: &str) -> String {
+    if pattern == super::raw::NAME {
+        return format!(
+            "`{text}` cannot be a name: write 1 to 64 letters, digits, `_`, `.` or `-`, with a letter or digit first"
+        );
+    }
+    format!("`{text}` does not begin with `/`: write a path such as `/` or `/live`")
+}
+
+/// What a part with the schema `node` wants.
+fn wanted(node: &Value) -> String {
+    let text = |key: &str| node.get(key).and_then(Value::as_str);
+    if let Some(grammar) = text("format").and_then(|format| FORMATS.iter().find(|grammar| grammar.name == format)) {
+        return grammar.wanted.to_owned();
+    }
+    let choices = choices(node);
+    if !choices.is_empty() {
+        return format!("one of {}", list(&choices));
+    }
+    match text("type") {
+        Some("object") => match keys(node).as_slice() {
+            [] => "a mapping of names to their settings".to_owned(),
+            keys => format!("a mapping with the keys {}", list(keys)),
+        },
+        Some("array") => {
+            let item = node.get("items").map_or_else(|| "items".to_owned(), wanted);
+            format!("a list (`[…]`, or lines with `-`), each item {item}")
+        }
+        Some("boolean") => "`true` or `false`".to_owned(),
+        Some("integer" | "number") => match (node.get("minimum"), node.get("maximum")) {
+            (Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
+            (Some(least), None) => format!("a whole number, {least} or more"),
+            _ => "a whole number".to_owned(),
+        },
+        _ => "text, in quotes if it looks like a number or `true`".to_owned(),
+    }
+}
+
+fn found(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "`true` or `false`",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
+
+/// The keys of a mapping, as its schema names them.
+fn keys(node: &Value) -> Vec<&str> {
+    let keys = node.get("properties").and_then(Value::as_object);
+    keys.map(|keys| keys.keys().map(String::as_str).collect()).unwrap_or_default()
+}
+
+/// The words that a schema allows: a plain list, or a choice of constants with a description each.
+fn choices(node: &Value) -> Vec<&str> {
+    let words = node.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let constants = node.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let described = constants.flat_map(|choice| {
+        let several = choice.get("enum").and_then(Value::as_array).into_iter().flatten();
+        choice.get("const").into_iter().chain(several)
+    });
+    words.chain(described).filter_map(Value::as_str).collect()
+}
+
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let distance = |other: &str| strsim::osa_distance(&word, &other.to_lowercase());
+    let best = known.iter().copied().min_by_key(|other| distance(other))?;
+    // A word of three letters is two edits away from any other.
+    let most = CLOSE.min(best.chars().count() / 3).max(1);
+    (distance(best) <= most).then_some(best)
+}
+
+fn list(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}

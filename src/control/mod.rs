@@ -1,0 +1,5 @@
+//! The control port: health, readiness and metrics. It answers operators, never viewers.
+
+mod server;
+
+pub use server::{Control, Readiness};

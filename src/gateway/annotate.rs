@@ -1,0 +1,71 @@
+//! What a policy in mode `annotate` adds to a request and its response.
+
+use http::HeaderValue;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::context::Context;
+use crate::policy::{Mode, Violation};
+
+/// Fields of ours that only we may send to an origin: what a viewer sends under these names is dropped.
+const OURS: &str = "streamgate-";
+/// CTA-5006 §3: each hop appends one member to this list.
+const CMSD_DYNAMIC: &str = "cmsd-dynamic";
+
+fn annotated(ctx: &Context) -> Option<&Violation> {
+    ctx.violations.iter().find(|violation| violation.mode == Mode::Annotate)
+}
+
+/// Removes what a viewer wrote under our names.
+pub(super) fn strip_forged(request: &mut RequestHeader) {
+    let forged = |name: &http::HeaderName| name.as_str().starts_with(OURS);
+    if !request.headers.keys().any(forged) {
+        return;
+    }
+    let names: Vec<_> = request.headers.keys().filter(|name| forged(name)).cloned().collect();
+    for name in names {
+        request.remove_header(&name);
+    }
+}
+
+/// Tells the origin which rule is exceeded.
+///
+/// # Errors
+/// A field could not be written, which well-formed names do not lead to.
+pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::Result<()> {
+    let Some(violation) = annotated(ctx) else { return Ok(()) };
+    request.insert_header("streamgate-state", "over")?;
+    request.insert_header("streamgate-rule", field(&format!("{}/{}", violation.policy, violation.rule)))?;
+    request.insert_header("streamgate-streams", violation.conflicts.len() + 1)?;
+    request.insert_header("streamgate-limit", violation.threshold)?;
+    if let Some(application) = &ctx.application {
+        request.insert_header("streamgate-application", field(application.id.as_str()))?;
+    }
+    if let Some(play) = &ctx.play {
+        request.insert_header("streamgate-stream", play.session.stream.to_string())?;
+        request.insert_header("streamgate-account", ctx.settings.keys.account_label(&play.session.key))?;
+    }
+    Ok(())
+}
+
+/// Tells the viewer's player: a member of `CMSD-Dynamic`, after those of the hops behind us.
+///
+/// # Errors
+/// The field could not be written.
+pub(super) fn to_viewer(response: &mut ResponseHeader, ctx: &Context) -> pingora::Result<()> {
+    let Some(violation) = annotated(ctx) else { return Ok(()) };
+    let member = format!(
+        "\"streamgate\";com.streamgate-streams={};com.streamgate-limit={};com.streamgate-state=over",
+        violation.conflicts.len() + 1,
+        violation.threshold,
+    );
+    let earlier = response.headers.get_all(CMSD_DYNAMIC).iter().filter_map(|value| value.to_str().ok());
+    let list: Vec<&str> = earlier.chain([member.as_str()]).collect();
+    let list = list.join(", ");
+    response.insert_header(CMSD_DYNAMIC, field(&list))
+}
+
+/// A name from the configuration may hold what a field may not.
+fn field(text: &str) -> HeaderValue {
+    let clean: String = text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '_' }).collect();
+    HeaderValue::from_str(&clean).unwrap_or_else(|_| HeaderValue::from_static("unprintable"))
+}

@@ -1,0 +1,132 @@
+//! What one request carries through the hooks. Everything that must be given back is given back by `Drop`, because the
+//! framework skips its last hook when another one panics.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::manifest::Body;
+use super::upstream::{Server, Use};
+use crate::config::{Application, Origin, Settings};
+use crate::identity::PlaySession;
+use crate::media::Kind;
+use crate::model::{Clock, Millis};
+use crate::policy::Violation;
+use crate::streams::{Signal, Stream};
+use crate::telemetry::Outcome;
+
+/// A play session whose seal has been checked, and its stream. It stays with the connection, so that the next request
+/// with the same prefix needs neither to open it nor to look the stream up.
+pub(super) struct Play {
+    /// The string that was sealed, as it stands in the path.
+    pub(super) sealed: Box<str>,
+    pub(super) session: PlaySession,
+    /// `None` where the stream is not in the table, as for requests that never count.
+    pub(super) stream: Option<Arc<Stream>>,
+}
+
+/// A request of a stream that is being answered: as long as this lives the stream is not silent.
+pub(super) struct Watch {
+    stream: Arc<Stream>,
+    signal: Option<Signal>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Watch {
+    pub(super) fn new(stream: Arc<Stream>, signal: Signal, clock: &Arc<dyn Clock>) -> Self {
+        stream.opened();
+        Self { stream, signal: Some(signal), clock: clock.clone() }
+    }
+
+    /// The origin answered with an error: the end of this request is no sign of life.
+    pub(super) fn spoil(&mut self) {
+        self.signal = None;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        match self.signal {
+            Some(signal) => self.stream.closed(signal, self.clock.now()),
+            None => self.stream.abandoned(),
+        }
+    }
+}
+
+/// One request.
+pub struct Context {
+    pub(super) request: u64,
+    pub(super) settings: Arc<Settings>,
+    pub(super) started: Millis,
+    pub(super) kind: Kind,
+    pub(super) outcome: Outcome,
+    /// One word for the log, where there is more to say than the outcome.
+    pub(super) reason: &'static str,
+    pub(super) application: Option<Arc<Application>>,
+    pub(super) origin: Option<Arc<Origin>>,
+    /// Bytes of the path in front of the path at the origin: the play session's prefix.
+    pub(super) prefix_length: usize,
+    pub(super) play: Option<Arc<Play>>,
+    /// The play session was minted (or found again) by this request, which does not carry it yet.
+    pub(super) minted: bool,
+    /// This request took the slot: if the origin fails it is given back.
+    pub(super) reserved: bool,
+    pub(super) violations: Vec<Violation>,
+    pub(super) watch: Option<Watch>,
+    pub(super) server: Option<Use>,
+    pub(super) tried: Option<Arc<Server>>,
+    pub(super) body: Body,
+    /// The box in which the connection keeps its play; it goes from request to request.
+    carried: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+}
+
+/// What the connection keeps between requests.
+pub(super) type Carried = Arc<Play>;
+
+impl Context {
+    pub(super) fn new(request: u64, settings: Arc<Settings>, now: Millis) -> Self {
+        Self {
+            request,
+            settings,
+            started: now,
+            kind: Kind::Other,
+            outcome: Outcome::Passed,
+            reason: "",
+            application: None,
+            origin: None,
+            prefix_length: 0,
+            play: None,
+            minted: false,
+            reserved: false,
+            violations: Vec::new(),
+            watch: None,
+            server: None,
+            tried: None,
+            body: Body::Untouched,
+            carried: Mutex::new(None),
+        }
+    }
+
+    /// Takes over what the previous request of this connection left.
+    pub(super) fn receive(&self, carried: Box<dyn Any + Send + Sync>) {
+        *self.carried.lock() = Some(carried);
+    }
+
+    /// The play of the previous request, if this one's prefix is the same.
+    pub(super) fn carried(&self, sealed: &str) -> Option<Arc<Play>> {
+        let carried = self.carried.lock();
+        let play = carried.as_ref()?.downcast_ref::<Carried>()?;
+        (*play.sealed == *sealed).then(|| play.clone())
+    }
+
+    /// What the next request of this connection gets. The box is reused as long as the play stays the same.
+    pub(super) fn leave(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        let old = self.carried.lock().take();
+        let Some(play) = self.play.as_ref().filter(|play| play.stream.is_some()) else { return old };
+        match old {
+            Some(kept) if kept.downcast_ref::<Carried>().is_some_and(|old| Arc::ptr_eq(old, play)) => Some(kept),
+            _ => Some(Box::new(play.clone())),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The Pingora adapter: asks the four questions of proxied traffic and acts on the answers.
+
+mod annotate;
+mod context;
+mod decide;
+mod guards;
+mod manifest;
+mod proxy;
+mod respond;
+mod server;
+mod tls;
+mod upstream;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+
+use crate::config::Settings;
+use crate::model::{Clock, Entropy};
+use crate::streams::StreamTable;
+use crate::telemetry::Metrics;
+
+pub use context::Context;
+pub use server::{Background, service};
+pub use tls::{Certificate, CertificateError};
+pub use upstream::Upstreams;
+
+/// Everything that a request needs, shared by all of them.
+pub struct Gateway {
+    /// One immutable snapshot per request, swapped whole.
+    pub settings: ArcSwap<Settings>,
+    /// The streams of all accounts.
+    pub table: Arc<StreamTable>,
+    /// The servers of all origins.
+    pub upstreams: Arc<Upstreams>,
+    /// Where counts go.
+    pub metrics: Arc<Metrics>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Names requests in logs and refusals; starts at a random number so that names differ between runs.
+    pub requests: AtomicU64,
+}

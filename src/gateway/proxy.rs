@@ -1,0 +1,506 @@
+//! The hooks, in the order in which the framework calls them.
+
+use std::any::Any;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
+    ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
+};
+use http::{Method, StatusCode, Uri, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use super::context::{Context, Play};
+use super::decide::{Asked, host};
+use super::manifest::{Body, Place, cadence};
+use super::respond::Problem;
+use super::{Gateway, annotate, guards};
+use crate::identity;
+use crate::media::{self, Kind};
+use crate::telemetry::{Access, ManifestResult, Outcome};
+
+/// Fields that describe bytes which a rewritten manifest no longer has.
+const OF_THE_OLD_BYTES: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.requests.fetch_add(1, Relaxed), self.settings.load_full(), self.clock.now())
+    }
+
+    fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
+        ctx.receive(carried);
+    }
+
+    fn persist_connection_context(&self, _: &Session, ctx: &Context) -> Option<Box<dyn Any + Send + Sync>> {
+        ctx.leave()
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<()> {
+        guards::header_read();
+        // The context was made when the connection began to wait for this request.
+        ctx.started = self.clock.now();
+        let limits = &ctx.settings.limits;
+        let (keep_alive, write_timeout) = (limits.keep_alive.as_secs().max(1), limits.write_timeout);
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(keep_alive));
+        }
+        session.set_write_timeout(Some(write_timeout));
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
+        let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        let request = session.req_header();
+        let verdict = match well_formed(request, ctx.settings.limits.header_bytes) {
+            Err(problem) => Err(problem),
+            Ok(()) => self.decide(&Asked::new(request, client), ctx).await,
+        };
+        match verdict {
+            Ok(()) => {
+                if ctx.kind.is_manifest() {
+                    // Plain text reaches the rewriter even where an origin compresses unasked.
+                    session.upstream_compression.adjust_decompression(true);
+                }
+                Ok(false)
+            }
+            Err(problem) => {
+                self.refuse(session, &problem, ctx).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+        let origin = ctx.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
+        ctx.server = None;
+        match self.upstreams.pick(&origin.name, ctx.tried.as_deref(), self.clock.now()) {
+            Ok(server) => {
+                let peer = server.peer();
+                ctx.server = Some(server);
+                Ok(peer)
+            }
+            Err(none) => {
+                self.metrics.origin_failures.with_label_values(&[&*origin.name, none.label()]).inc();
+                ctx.reason = none.label();
+                Err(Error::new(ErrorType::HTTPStatus(503)))
+            }
+        }
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        self.server_failed(ctx, "connect");
+        error.set_retry(ctx.tried.is_none() && session.req_header().method.is_idempotent());
+        ctx.tried = ctx.server.as_ref().map(|server| server.server().clone());
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        if error.esource() == &ErrorSource::Upstream && session.response_written().is_none() && !client_reused {
+            self.server_failed(ctx, "response");
+        }
+        if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
+            error.set_retry(false);
+        } else {
+            error.retry.decide_reuse(client_reused);
+        }
+        error
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        #[cfg(unix)] _: std::os::unix::io::RawFd,
+        _: Option<&Digest>,
+        _: &mut Context,
+    ) -> pingora::Result<()> {
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        let sources = ctx.application.as_ref().and_then(|a| a.identity.as_ref()).map_or(&[][..], |i| i.sources());
+        if let Some(uri) = origin_uri(&upstream.uri, ctx.prefix_length, sources) {
+            upstream.set_uri(uri);
+        }
+        strip_token_headers(upstream, sources)?;
+        annotate::strip_forged(upstream);
+        annotate::to_origin(upstream, ctx)?;
+        if let Some(name) = ctx.origin.as_ref().and_then(|origin| origin.host_header.as_deref()) {
+            upstream.insert_header(HOST, name)?;
+        } else if !upstream.headers.contains_key(HOST)
+            && let Some(host) = host(session.req_header()).map(str::to_owned)
+        {
+            // HTTP/2 names the host in the target; the origin is asked in HTTP/1.1.
+            upstream.insert_header(HOST, host)?;
+        }
+        if ctx.kind.is_manifest() {
+            // What comes back must be whole, plain and new, or there is nothing to rewrite.
+            for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+                upstream.remove_header(&name);
+            }
+            upstream.insert_header(ACCEPT_ENCODING, "identity")?;
+        }
+        // A second attempt begins with nothing of the first.
+        ctx.body = Body::Untouched;
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        if let Some(server) = &ctx.server {
+            server.server().succeeded();
+        }
+        if response.status.is_client_error() || response.status.is_server_error() {
+            self.roll_back(ctx).await;
+            return Ok(());
+        }
+        if response.status.is_redirection() {
+            return self.follow(session, response, ctx);
+        }
+        if response.status != StatusCode::OK {
+            return Ok(());
+        }
+        let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = media::classify_response(ctx.kind, content_type);
+        if kind.is_manifest() && !ctx.kind.is_manifest() {
+            let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+            let late = self.decide_late(&Asked::new(session.req_header(), client), kind, ctx).await;
+            if let Err(problem) = late {
+                return replace(session, response, &problem, ctx);
+            }
+        }
+        if !kind.is_manifest() {
+            return Ok(());
+        }
+        self.expect_manifest(session, response, kind, ctx)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        if ctx.outcome == Outcome::Passed {
+            ctx.outcome = Self::passed(ctx);
+        }
+        annotate::to_viewer(response, ctx)?;
+        if session.req_header().version == Version::HTTP_10 && response.headers.contains_key(TRANSFER_ENCODING) {
+            // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
+            response.remove_header(&TRANSFER_ENCODING);
+            session.set_keepalive(None);
+        }
+        let waited = self.clock.now().since(ctx.started);
+        self.metrics.answered(ctx.outcome, waited);
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> pingora::Result<Option<Duration>> {
+        if matches!(ctx.body, Body::Untouched) {
+            return Ok(None);
+        }
+        let most = ctx.settings.limits.manifest_bytes;
+        if let Some(passed) = ctx.body.filter(body, end, most) {
+            self.count_manifest(passed.result);
+            self.metrics.foreign_references.inc_by(u64::from(passed.foreign));
+            let stream = ctx.play.as_ref().and_then(|play| Some((play.stream.as_ref()?, play.session.key)));
+            if let (Some((stream, account)), Some(cadence)) = (stream, passed.facts.as_ref().and_then(cadence))
+                && stream.learn(&cadence, &ctx.settings.streams)
+            {
+                self.table.reschedule(&account, self.clock.now());
+            }
+        }
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+        self.roll_back(ctx).await;
+        let status = match error.etype() {
+            ErrorType::HTTPStatus(code) => *code,
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout
+                if error.esource() == &ErrorSource::Upstream =>
+            {
+                504
+            }
+            _ if error.esource() == &ErrorSource::Upstream => 502,
+            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed
+                if error.esource() == &ErrorSource::Downstream =>
+            {
+                0 // the viewer has gone
+            }
+            _ if error.esource() == &ErrorSource::Downstream => 400,
+            _ => 500,
+        };
+        let unanswered = session.response_written().is_none();
+        if status >= 500 {
+            ctx.outcome = Outcome::OriginFailed;
+        }
+        if status > 0 && unanswered {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            let reason = if ctx.reason.is_empty() { "origin" } else { ctx.reason };
+            let problem = Problem::origin(status, reason);
+            session.set_keepalive(None);
+            if let Err(error) = self.refuse(session, &problem, ctx).await {
+                tracing::debug!(%error, "the viewer left before the answer");
+            }
+        }
+        FailToProxy { error_code: status, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        let bytes = session.body_bytes_sent();
+        self.metrics.bytes.inc_by(bytes as u64);
+        self.metrics.request(ctx.outcome, ctx.kind);
+        if let Some(error) = error.filter(|error| error.esource() != &ErrorSource::Downstream) {
+            tracing::warn!(request = ctx.request, %error, "request failed");
+        }
+        if ctx.settings.log.access {
+            self.log_access(session, bytes, ctx);
+        }
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        true // `logging` tells it, without the query, which may hold a token
+    }
+
+    fn request_summary(&self, _: &Session, ctx: &Context) -> String {
+        format!("request {:016x}", ctx.request)
+    }
+}
+
+impl Gateway {
+    /// Answers in the origin's place and keeps the connection: refused players come back, and each new connection would
+    /// cost more than the refusal.
+    async fn refuse(&self, session: &mut Session, problem: &Problem, ctx: &mut Context) -> pingora::Result<()> {
+        Self::note(ctx, problem);
+        let (fields, body) = problem.render(ctx.request, &session.req_header().headers);
+        let mut response = ResponseHeader::build(problem.status(), Some(fields.len()))?;
+        for (name, value) in fields {
+            response.insert_header(name, value)?;
+        }
+        let head = session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(response), head).await?;
+        if !head {
+            session.write_response_body(Some(body), true).await?;
+        }
+        Ok(())
+    }
+
+    fn server_failed(&self, ctx: &Context, reason: &str) {
+        if let (Some(server), Some(origin)) = (&ctx.server, &ctx.origin) {
+            server.server().failed(self.clock.now());
+            self.metrics.origin_failures.with_label_values(&[&*origin.name, reason]).inc();
+        }
+    }
+
+    fn count_manifest(&self, result: ManifestResult) {
+        self.metrics.manifests.with_label_values(&[result.label()]).inc();
+    }
+
+    /// Prepares a manifest's header for a body that will not have the origin's length, and the body for rewriting.
+    fn expect_manifest(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        kind: Kind,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        let Some(play) = ctx.play.clone() else { return Ok(()) };
+        if response.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            self.count_manifest(ManifestResult::Encoded);
+            return Ok(());
+        }
+        for name in [CONTENT_LENGTH, ETAG, LAST_MODIFIED, ACCEPT_RANGES] {
+            response.remove_header(&name);
+        }
+        for name in OF_THE_OLD_BYTES {
+            response.remove_header(name);
+        }
+        response.insert_header(CACHE_CONTROL, "private, no-store")?;
+        let request = session.req_header();
+        if request.method == Method::GET {
+            ctx.body = Body::Expected(kind, Box::new(place(request, &play, ctx)));
+        }
+        Ok(())
+    }
+
+    /// A redirect of the origin: what it leads to carries the play session too.
+    fn follow(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else { return Ok(()) };
+        let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        let Some(location) = location.map(str::to_owned) else { return Ok(()) };
+        let place = place(session.req_header(), play, ctx);
+        if let Some(prefixed) = media::prefixed(&location, &place.target()) {
+            response.insert_header(LOCATION, prefixed)?;
+            // The way to one viewer's stream is not for a cache.
+            response.insert_header(CACHE_CONTROL, "private, no-store")?;
+        }
+        Ok(())
+    }
+
+    fn log_access(&self, session: &Session, bytes: usize, ctx: &Context) {
+        let request = session.req_header();
+        let account = ctx.play.as_ref().map(|play| ctx.settings.keys.account_label(&play.session.key));
+        let server = ctx.server.as_ref().map(|server| &**server.server() as &dyn std::fmt::Display);
+        Access {
+            request: ctx.request,
+            client: session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip),
+            method: request.method.as_str(),
+            host: host(request).unwrap_or_default(),
+            path: request.uri.path().get(ctx.prefix_length..).unwrap_or_default(),
+            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            bytes,
+            millis: u64::try_from(self.clock.now().since(ctx.started).as_millis()).unwrap_or(u64::MAX),
+            kind: ctx.kind,
+            outcome: ctx.outcome,
+            reason: ctx.reason,
+            application: ctx.application.as_ref().map_or("", |application| application.id.as_str()),
+            account: account.as_deref().unwrap_or_default(),
+            stream: ctx.play.as_ref().map(|play| play.session.stream),
+            server,
+        }
+        .log();
+    }
+}
+
+/// Sends a refusal in the place of what the origin answered.
+fn replace(
+    session: &Session,
+    response: &mut ResponseHeader,
+    problem: &Problem,
+    ctx: &mut Context,
+) -> pingora::Result<()> {
+    Gateway::note(ctx, problem);
+    let names: Vec<_> = response.headers.keys().cloned().collect();
+    for name in names {
+        response.remove_header(&name);
+    }
+    response.set_status(problem.status())?;
+    let (fields, body) = problem.render(ctx.request, &session.req_header().headers);
+    for (name, value) in fields {
+        // Without a length the body is chunked, and cannot disagree with what the origin sends.
+        if name != CONTENT_LENGTH {
+            response.insert_header(name, value)?;
+        }
+    }
+    ctx.body = Body::Replaced(body);
+    Ok(())
+}
+
+fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
+    let sources = ctx.application.as_ref().and_then(|a| a.identity.as_ref()).map_or(&[][..], |i| i.sources());
+    let query = request.uri.query().map(|query| identity::strip_query(query, sources).into_owned());
+    let prefix = if play.sealed.is_empty() { String::new() } else { format!("/~s/{}", play.sealed) };
+    Place {
+        prefix,
+        document: request.uri.path().get(ctx.prefix_length..).unwrap_or("/").to_owned(),
+        query,
+        inherited: ctx.prefix_length > 0,
+        authority: host(request).unwrap_or_default().to_owned(),
+    }
+}
+
+/// Checks what the framework lets pass: no host, several hosts, a header of any size up to 1 MiB.
+fn well_formed(request: &RequestHeader, most: usize) -> Result<(), Problem> {
+    let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if fields + request.uri.path().len() + request.uri.query().map_or(0, str::len) > most {
+        return Err(Problem::header_too_large());
+    }
+    if host(request).is_none() && request.version != Version::HTTP_10 {
+        return Err(Problem::no_host());
+    }
+    Ok(())
+}
+
+/// The request target at the origin: without play session and token. `None` where it is the viewer's.
+fn origin_uri(uri: &Uri, prefix_length: usize, sources: &[identity::Source]) -> Option<Uri> {
+    let query = uri.query().map(|query| identity::strip_query(query, sources));
+    let same_query = query.as_deref() == uri.query();
+    if prefix_length == 0 && same_query && uri.authority().is_none() {
+        return None;
+    }
+    let path = uri.path().get(prefix_length..).filter(|path| !path.is_empty()).unwrap_or("/");
+    let target = match query.as_deref() {
+        Some(query) if !query.is_empty() || same_query => format!("{path}?{query}"),
+        _ => path.to_owned(),
+    };
+    Uri::try_from(target).ok()
+}
+
+/// Removes the fields and cookies that carry a token.
+fn strip_token_headers(request: &mut RequestHeader, sources: &[identity::Source]) -> pingora::Result<()> {
+    for source in sources {
+        match source {
+            identity::Source::Header(name) => {
+                request.remove_header(name);
+            }
+            identity::Source::Cookie(_) | identity::Source::Query(_) => {}
+        }
+    }
+    let cookies: Vec<_> = request.headers.get_all(COOKIE).iter().cloned().collect();
+    if cookies.is_empty() {
+        return Ok(());
+    }
+    request.remove_header(&COOKIE);
+    for cookie in cookies {
+        let kept = match cookie.to_str() {
+            Ok(text) => identity::strip_cookie(text, sources).map(std::borrow::Cow::into_owned),
+            Err(_) => None, // not text: nothing that an origin could read either
+        };
+        if let Some(kept) = kept {
+            request.append_header(COOKIE, kept)?;
+        }
+    }
+    Ok(())
+}

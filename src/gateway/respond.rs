@@ -1,0 +1,265 @@
+//! Answers of our own: the one place where a refusal becomes HTTP (RFC 9457 problem documents).
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
+    CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
+use http::{HeaderName, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::identity::{OpenError, TokenError};
+use crate::model::Millis;
+use crate::policy::{Effect, Mode};
+use crate::streams::{Cause, Refusal, Stream};
+use crate::telemetry::Outcome;
+
+/// A request that is not passed on, and why.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    /// The last part of the problem's type.
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    more: Map<String, Value>,
+    /// Whose streams hold the slots: shown to the viewer, never to a foreign page.
+    personal: Option<Value>,
+    header: Option<(HeaderName, &'static str)>,
+    pub(super) outcome: Outcome,
+    /// One word for log and metrics.
+    pub(super) reason: &'static str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            title,
+            detail: detail.into(),
+            more: Map::new(),
+            personal: None,
+            header: None,
+            outcome: Outcome::Malformed,
+            reason: kind,
+        }
+    }
+
+    fn outcome(mut self, outcome: Outcome, reason: &'static str) -> Self {
+        (self.outcome, self.reason) = (outcome, reason);
+        self
+    }
+
+    /// Nothing proves who asks.
+    pub(super) fn unidentified() -> Self {
+        let detail = "This address needs a token. Ask the service that gave you the link for a new one.";
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "no-identity", "No token", detail);
+        problem.header = Some((WWW_AUTHENTICATE, "Bearer"));
+        problem.outcome(Outcome::Unidentified, "no_token")
+    }
+
+    /// A token that proves nothing. The viewer is not told why; the log is.
+    pub(super) fn token(error: TokenError) -> Self {
+        let detail = "The token was not accepted. Ask the service that gave you the link for a new one.";
+        Self::new(StatusCode::FORBIDDEN, "token-not-accepted", "Token not accepted", detail)
+            .outcome(Outcome::Invalid, error.label())
+    }
+
+    /// A play session that does not open.
+    pub(super) fn play_session(error: OpenError) -> Self {
+        let detail = "The play session was not accepted. Start the stream again.";
+        Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
+            .outcome(Outcome::Invalid, error.label())
+    }
+
+    /// A play session of another application.
+    pub(super) fn foreign_play_session() -> Self {
+        let detail = "The play session belongs to another application. Start the stream again.";
+        Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
+            .outcome(Outcome::Invalid, "other_application")
+    }
+
+    /// A start that the policies refuse, or a stream that was terminated.
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Policy { violations, holders } => {
+                let refusing: Vec<_> = violations
+                    .iter()
+                    .filter(|violation| violation.mode == Mode::Enforce && violation.effect == Effect::Refuse)
+                    .collect();
+                let threshold = refusing.first().map_or(0, |violation| violation.threshold);
+                let counted = refusing.first().map_or(0, |violation| violation.conflicts.len());
+                let detail = format!(
+                    "This account may watch {threshold} stream{} at once, and {counted} {} playing. Stop one to start \
+                     another.",
+                    if threshold == 1 { "" } else { "s" },
+                    if counted == 1 { "is" } else { "are" },
+                );
+                let title = "Too many streams";
+                let mut problem = Self::new(StatusCode::FORBIDDEN, "stream-limit", title, detail);
+                let rules = refusing.iter().map(|violation| {
+                    json!({ "policy": violation.policy, "rule": violation.rule, "threshold": violation.threshold })
+                });
+                problem.more.insert("violations".into(), rules.collect());
+                problem.personal = Some(holders.iter().map(|stream| holder(stream)).collect());
+                problem.outcome(Outcome::Refused, "limit")
+            }
+            Refusal::Terminated(cause) => {
+                let detail = match cause {
+                    Cause::Evicted { .. } => "Another stream of this account was started, and this one gave way.".into(),
+                    Cause::Stopped => "This stream was stopped.".into(),
+                    Cause::Killed { reason } => format!("This stream was ended: {reason}"),
+                };
+                let title = "Stream ended";
+                let mut problem = Self::new(StatusCode::FORBIDDEN, "stream-terminated", title, detail);
+                problem.more.insert("cause".into(), cause.label().into());
+                if let Cause::Evicted { policy, rule, .. } = cause {
+                    problem.more.insert("violations".into(), json!([{ "policy": policy, "rule": rule }]));
+                }
+                problem.outcome(Outcome::Terminated, cause.label())
+            }
+        }
+    }
+
+    /// No application serves this address.
+    pub(super) fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-route", "Not found", "No application is configured for this address.")
+    }
+
+    /// An HTTP/1.1 request without `Host` (RFC 9112 §3.2).
+    pub(super) fn no_host() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request names no host.")
+    }
+
+    /// A path that could mean another one at the origin than it means here.
+    pub(super) fn dot_segments() -> Self {
+        let detail = "The path has dot segments. Resolve them before asking.";
+        Self::new(StatusCode::BAD_REQUEST, "dot-segments", "Bad request", detail)
+    }
+
+    /// A method that media is not asked for with.
+    pub(super) fn method() -> Self {
+        let detail = "Media is asked for with GET or HEAD.";
+        let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail);
+        problem.header = Some((ALLOW, "GET, HEAD, OPTIONS"));
+        problem
+    }
+
+    /// A header larger than `limits.header_bytes`.
+    pub(super) fn header_too_large() -> Self {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(status, "header-too-large", "Header too large", "The request's header is larger than allowed here.")
+    }
+
+    /// The origin did not answer.
+    pub(super) fn origin(status: StatusCode, reason: &'static str) -> Self {
+        let detail = "The video origin did not answer. Try again in a moment.";
+        let mut problem = Self::new(status, "origin-unavailable", "Origin unavailable", detail);
+        problem.header = Some((RETRY_AFTER, "2"));
+        problem.outcome(Outcome::OriginFailed, reason)
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer: header fields and body. `refusal` names this very answer in logs.
+    pub(super) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<(HeaderName, HeaderValue)>, Bytes) {
+        let from_page = request.get(ORIGIN);
+        // A page of another site can make a browser send the viewer's cookie, and may then not read who watches what.
+        let foreign_page = from_page.is_some() && request.contains_key(COOKIE);
+        let mut document = Map::new();
+        document.insert("type".into(), format!("urn:streamgate:problem:{}", self.kind).into());
+        document.insert("title".into(), self.title.into());
+        document.insert("status".into(), self.status.as_u16().into());
+        document.insert("detail".into(), self.detail.as_str().into());
+        document.insert("refusal".into(), format!("{refusal:016x}").into());
+        document.extend(self.more.clone());
+        if let Some(streams) = self.personal.as_ref().filter(|_| !foreign_page) {
+            document.insert("streams".into(), streams.clone());
+        }
+        let body = Bytes::from(Value::Object(document).to_string());
+        let mut fields = vec![
+            (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (CONTENT_LENGTH, HeaderValue::from(body.len())),
+        ];
+        if let Some(origin) = from_page {
+            // Without these a page script sees no status at all, and players take the refusal for a broken network.
+            fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
+            fields.push((VARY, HeaderValue::from_static("Origin")));
+            fields.push((ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("CMSD-Dynamic, Retry-After")));
+            if foreign_page {
+                fields.push((ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));
+            }
+        }
+        if let Some((name, value)) = &self.header {
+            fields.push((name.clone(), HeaderValue::from_static(value)));
+        }
+        (fields, body)
+    }
+}
+
+/// A stream that holds a slot, as far as the account's other viewers may know it.
+fn holder(stream: &Stream) -> Value {
+    json!({ "device": stream.device.to_string(), "asset": stream.asset, "since": rfc3339(stream.started) })
+}
+
+fn rfc3339(time: Millis) -> String {
+    // A time after the year 9999 can only come from a broken clock; it must not stop a refusal.
+    let bounded = Duration::from_millis(time.0.min(253_402_300_799_999));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + bounded).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(problem: &Problem, headers: &HeaderMap) -> (Vec<(HeaderName, HeaderValue)>, Value) {
+        let (fields, body) = problem.render(7, headers);
+        (fields, serde_json::from_slice(&body).unwrap())
+    }
+
+    fn full() -> Problem {
+        let mut problem = Problem::new(StatusCode::FORBIDDEN, "stream-limit", "t", "d");
+        problem.personal = Some(json!([{ "device": "tv-1" }]));
+        problem
+    }
+
+    #[test]
+    fn the_viewer_is_told_who_holds_the_slots() {
+        let (fields, document) = document(&full(), &HeaderMap::new());
+        assert_eq!(document["streams"][0]["device"], "tv-1");
+        assert_eq!(document["refusal"], "0000000000000007");
+        assert!(!fields.iter().any(|(name, _)| name == ACCESS_CONTROL_ALLOW_ORIGIN));
+    }
+
+    #[test]
+    fn a_page_may_read_the_refusal() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ORIGIN, HeaderValue::from_static("https://player.example"));
+        let (fields, document) = document(&full(), &headers);
+        assert!(fields.contains(&(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://player.example"))));
+        assert!(!fields.iter().any(|(name, _)| name == ACCESS_CONTROL_ALLOW_CREDENTIALS));
+        assert!(document.get("streams").is_some());
+    }
+
+    #[test]
+    fn a_page_that_makes_the_browser_send_a_cookie_does_not_learn_who_watches() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ORIGIN, HeaderValue::from_static("https://elsewhere.example"));
+        headers.insert(COOKIE, HeaderValue::from_static("token=x"));
+        let (fields, document) = document(&full(), &headers);
+        assert!(fields.iter().any(|(name, _)| name == ACCESS_CONTROL_ALLOW_CREDENTIALS));
+        assert!(document.get("streams").is_none());
+    }
+
+    #[test]
+    fn a_clock_beyond_all_reason_still_renders() {
+        assert_eq!(rfc3339(Millis(u64::MAX)), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(Millis(0)), "1970-01-01T00:00:00Z");
+    }
+}

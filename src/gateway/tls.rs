@@ -1,0 +1,116 @@
+//! Certificates of listeners, read again when their files change.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::config::TlsFiles;
+
+/// A certificate chain and its key could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be read or is not PEM.
+    #[error("{file}: {problem}; it must be a PEM file with {expected}")]
+    File {
+        /// Which file.
+        file: String,
+        /// What went wrong.
+        problem: String,
+        /// What should be in it.
+        expected: &'static str,
+    },
+    /// The key is of a kind that is not supported, or belongs to another certificate.
+    #[error("{key} does not belong to {certificate}: {problem}")]
+    Pair {
+        /// The file of the certificate chain.
+        certificate: String,
+        /// The file of the key.
+        key: String,
+        /// What went wrong.
+        problem: String,
+    },
+}
+
+/// The certificate of one listener, swapped whole when its files change.
+#[derive(Debug)]
+pub struct Certificate {
+    files: TlsFiles,
+    current: ArcSwap<CertifiedKey>,
+    read: parking_lot::Mutex<Stamp>,
+}
+
+type Stamp = (Option<SystemTime>, Option<SystemTime>);
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the two do not belong together.
+    pub fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
+        let stamp = stamp(files);
+        let current = ArcSwap::from_pointee(load(files)?);
+        Ok(Self { files: files.clone(), current, read: parking_lot::Mutex::new(stamp) })
+    }
+
+    /// Reads the files again if one has changed. The old certificate serves on when the new one cannot be used.
+    pub fn refresh(&self) {
+        let stamp = stamp(&self.files);
+        let mut read = self.read.lock();
+        if *read == stamp {
+            return;
+        }
+        *read = stamp;
+        match load(&self.files) {
+            Ok(fresh) => {
+                self.current.store(Arc::new(fresh));
+                tracing::info!(certificate = %self.files.certificate.display(), "certificate read again");
+            }
+            Err(error) => tracing::error!(%error, "the certificate changed and cannot be used; the old one serves on"),
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+fn stamp(files: &TlsFiles) -> Stamp {
+    let changed = |file: &Path| std::fs::metadata(file).and_then(|data| data.modified()).ok();
+    (changed(&files.certificate), changed(&files.key))
+}
+
+fn load(files: &TlsFiles) -> Result<CertifiedKey, CertificateError> {
+    let wrong = |file: &Path, problem: &dyn std::fmt::Display, expected| CertificateError::File {
+        file: file.display().to_string(),
+        problem: problem.to_string(),
+        expected,
+    };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| wrong(&files.certificate, &error, "the certificate chain, leaf first"))?;
+    if chain.is_empty() {
+        return Err(wrong(&files.certificate, &"no certificate in it", "the certificate chain, leaf first"));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| wrong(&files.key, &error, "one private key (PKCS #8, PKCS #1 or SEC 1)"))?;
+    let pair = |problem: &dyn std::fmt::Display| CertificateError::Pair {
+        certificate: files.certificate.display().to_string(),
+        key: files.key.display().to_string(),
+        problem: problem.to_string(),
+    };
+    let key = any_supported_type(&key).map_err(|error| pair(&error))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
+        Err(error) => Err(pair(&error)),
+    }
+}

@@ -1,0 +1,61 @@
+//! How long the texts of a viewer may be, so that a sealed play session always fits its limit.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use aws_lc_rs::digest;
+
+/// Bytes of an account's `idp` and of its `subject`; longer ones name no account.
+pub const ACCOUNT_MAX: usize = 256;
+/// Bytes of a device's name; longer ones are shortened.
+pub const DEVICE_MAX: usize = 128;
+/// Bytes of an asset's name; longer ones are shortened.
+pub const ASSET_MAX: usize = 512;
+/// Bytes of an application's id; longer ones are shortened.
+pub const APPLICATION_MAX: usize = 128;
+
+/// The text itself where it is short enough, else its head and a hash of the whole: still a name of its own, and readable.
+pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let mut name = head(text, most.saturating_sub(33)).to_owned();
+    name.push('~');
+    for byte in fingerprint(&[text.as_bytes()]) {
+        let _ = write!(name, "{byte:02x}"); // writing to a String cannot fail
+    }
+    Cow::Owned(name)
+}
+
+/// The head of SHA-256 over the parts, each with its length before it so that borders count.
+pub(super) fn fingerprint(parts: &[&[u8]]) -> [u8; 16] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    context.finish().as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+fn head(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_keeps_its_head_and_stays_distinct() {
+        let (one, two) = (format!("/live/{}/a", "é".repeat(300)), format!("/live/{}/b", "é".repeat(300)));
+        let (one, two) = (bounded(&one, 100), bounded(&two, 100));
+        assert!(one.starts_with("/live/é") && one.len() <= 100, "{one}");
+        assert_ne!(one, two);
+        assert_eq!(bounded("/live/news", 100), "/live/news");
+    }
+
+    #[test]
+    fn the_border_between_parts_is_part_of_the_fingerprint() {
+        assert_ne!(fingerprint(&[b"ab", b"c"]), fingerprint(&[b"a", b"bc"]));
+    }
+}

@@ -1,0 +1,152 @@
+//! What can be wrong with a token, a play session or a key.
+
+use super::algorithm::Algorithm;
+
+/// Why a token proves nothing. The viewer sees one generic answer; this is for the log and the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Longer than [`TOKEN_MAX`](super::TOKEN_MAX).
+    #[error("the token is longer than 8 KiB")]
+    TooLong,
+    /// Not a token of this format: wrong shape, wrong encoding, a member twice, a time that is no number.
+    #[error("the token is malformed")]
+    Malformed,
+    /// The header wants an extension (`crit`, RFC 7515 §4.1.11), of which none is known here.
+    #[error("the token demands an extension that is not supported")]
+    Critical,
+    /// The header names an algorithm that no configured key serves, or not the one of the key that it names.
+    #[error("the token is signed with an algorithm that no configured key serves")]
+    AlgorithmRefused,
+    /// The header names a key that is not configured, and no other key of the algorithm verifies the token.
+    #[error("the token is signed with a key that is not configured")]
+    UnknownKey,
+    /// The signature or MAC is wrong.
+    #[error("the token's signature is wrong")]
+    BadSignature,
+    /// No `exp`: such a token would be good for ever.
+    #[error("the token has no expiry time")]
+    NoExpiry,
+    /// `exp` has passed, leeway included.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` lies ahead, leeway included.
+    #[error("the token is not valid yet")]
+    NotYet,
+    /// Good, but it names no account: the configured claim is missing, empty or longer than
+    /// [`ACCOUNT_MAX`](super::ACCOUNT_MAX).
+    #[error("the token names no account")]
+    NoAccount,
+    /// Good, but the claim that names the stream is not 1 to 128 bytes of printable ASCII.
+    #[error("the token's claim for the stream is not 1 to 128 printable ASCII characters")]
+    BadSession,
+}
+
+impl TokenError {
+    /// Every value that [`label`](Self::label) gives.
+    pub const LABELS: [&str; 6] = ["malformed", "unknown_key", "bad_signature", "expired", "not_yet", "no_account"];
+
+    /// The reason as a metric label, from a closed set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::TooLong | Self::Malformed | Self::Critical | Self::NoExpiry | Self::BadSession => "malformed",
+            Self::AlgorithmRefused | Self::UnknownKey => "unknown_key",
+            Self::BadSignature => "bad_signature",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+            Self::NoAccount => "no_account",
+        }
+    }
+}
+
+/// Why a sealed play session was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not the shape of a sealed play session.
+    #[error("the play session is malformed")]
+    Malformed,
+    /// Sealed with a key that is no longer, or not yet, in the ring.
+    #[error("the play session was sealed with a key that is not in the ring")]
+    UnknownKey,
+    /// Not sealed by us, or changed since.
+    #[error("the play session was not sealed here")]
+    Forged,
+    /// Started longer ago than the ring's maximum age.
+    #[error("the play session is too old")]
+    Expired,
+}
+
+impl OpenError {
+    /// Every value that [`label`](Self::label) gives.
+    pub const LABELS: [&str; 4] = ["malformed", "unknown_key", "forged", "expired"];
+
+    /// The reason as a metric label, from a closed set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownKey => "unknown_key",
+            Self::Forged => "forged",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Why a configured key is refused: one sentence that says what to write instead. Never shows the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Shorter than the algorithm's hash (RFC 7518 §3.2).
+    #[error(
+        "the secret for {algorithm} has {length} bytes and needs at least {least}; make one with `openssl rand -hex 64`"
+    )]
+    ShortSecret {
+        /// What the secret is for.
+        algorithm: Algorithm,
+        /// Bytes it has.
+        length: usize,
+        /// Bytes it needs.
+        least: usize,
+    },
+    /// A public key as a shared secret would let everybody sign.
+    #[error(
+        "the secret for {0} is a key file (PEM, DER or JWK), not a secret; name the algorithm that the key was made for"
+    )]
+    KeyAsSecret(Algorithm),
+    /// A secret was given to an algorithm that needs a public key.
+    #[error("{0} is verified with a public key, not with a secret; give the public key as PEM or JWK")]
+    NeedsPublicKey(Algorithm),
+    /// A public key was given to an algorithm that needs a secret.
+    #[error("{0} is verified with a shared secret, not with a public key; give a secret")]
+    NeedsSecret(Algorithm),
+    /// The private half has no business here.
+    #[error("this is a private key; give the public half only (`openssl pkey -in KEY -pubout`)")]
+    Private,
+    /// Unreadable, or made for something else.
+    #[error("this is not a public key for {0}; give `-----BEGIN PUBLIC KEY-----` PEM or one JSON Web Key of that kind")]
+    Unfit(Algorithm),
+    /// RSA below 2048 bits.
+    #[error("the RSA key for {0} has less than 2048 bits; make a larger one")]
+    SmallRsa(Algorithm),
+    /// The JWK's own `alg`, `use` or `key_ops` says that it is not for this.
+    #[error("the JSON Web Key's `{member}` does not allow to verify {algorithm}")]
+    NotForThis {
+        /// The member that says so.
+        member: &'static str,
+        /// What the key was to verify.
+        algorithm: Algorithm,
+    },
+    /// A key ring with nothing in it.
+    #[error("the play sessions need at least one key")]
+    EmptyRing,
+    /// Two keys of the ring under one id.
+    #[error("two keys for play sessions have the id {0}; give each its own")]
+    DuplicateId(u8),
+    /// A secret of the ring is too short.
+    #[error(
+        "the key {id} for play sessions has {length} bytes and needs at least 32; make one with `openssl rand -hex 32`"
+    )]
+    ShortRingSecret {
+        /// The key's id.
+        id: u8,
+        /// Bytes it has.
+        length: usize,
+    },
+}

@@ -1,0 +1,31 @@
+//! The JOSE header (RFC 7515 §4), of which three members matter.
+
+use serde_json::Value;
+
+use crate::identity::algorithm::Algorithm;
+use crate::identity::error::TokenError;
+
+use super::members::Members;
+
+pub(super) struct Header {
+    /// `None` for a name that is not accepted, `none` among them.
+    pub(super) algorithm: Option<Algorithm>,
+    pub(super) kid: Option<String>,
+}
+
+impl Header {
+    pub(super) fn read(json: &[u8]) -> Result<Self, TokenError> {
+        let Members(mut members) = Members::read(json)?;
+        if members.contains_key("crit") {
+            return Err(TokenError::Critical);
+        }
+        let Some(Value::String(name)) = members.get("alg") else { return Err(TokenError::Malformed) };
+        let algorithm = name.parse().ok();
+        let kid = match members.remove("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid),
+            Some(_) => return Err(TokenError::Malformed),
+        };
+        Ok(Self { algorithm, kid })
+    }
+}

@@ -1,0 +1,45 @@
+//! JSON objects in which no member stands twice.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::identity::error::TokenError;
+
+/// The members of a JSON object. Of a member that stands twice, two readers may see different ones: such an object is
+/// refused (RFC 7519 §4 allows it).
+pub(super) struct Members(pub(super) Map<String, Value>);
+
+impl Members {
+    /// Reads the whole of `json`, which must be one object.
+    pub(super) fn read(json: &[u8]) -> Result<Self, TokenError> {
+        serde_json::from_slice(json).map_err(|_| TokenError::Malformed)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor).map(Self)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, value)) = access.next_entry()? {
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member stands twice"));
+            }
+        }
+        Ok(members)
+    }
+}

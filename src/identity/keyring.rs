@@ -1,0 +1,145 @@
+//! The keys that seal play sessions.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::{hkdf, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::model::{AccountKey, Millis};
+
+use super::error::{KeyError, OpenError};
+use super::session::{NONCE, PlaySession};
+
+/// Characters of the longest sealed play session that is looked at. [`KeyRing::seal`] stays below it.
+pub const SEALED_MAX: usize = 2048;
+
+/// Bytes of the shortest secret.
+const SECRET_MIN: usize = 32;
+
+/// Keys by id, with rotation: the first seals, all open.
+///
+/// A sealed play session is URL-safe base64 (no padding) of: key id, 12 bytes of the stream's id that serve as nonce,
+/// the rest of the play session under AES-256-GCM-SIV (RFC 8452), tag. That mode keeps its promises when a nonce comes
+/// again, which is what allows the same play session to seal to the same string every time without any state.
+pub struct KeyRing {
+    first: Key,
+    others: Vec<Key>,
+    labels: hmac::Key,
+    max_age: Duration,
+}
+
+struct Key {
+    id: u8,
+    aead: LessSafeKey,
+}
+
+impl KeyRing {
+    /// A ring of (id, secret) pairs. A play session is refused when it started longer than `max_age` ago.
+    ///
+    /// # Errors
+    /// No key, an id twice, or a secret of less than 32 bytes.
+    pub fn new(keys: Vec<(u8, Vec<u8>)>, max_age: Duration) -> Result<Self, KeyError> {
+        let mut ring: Option<Self> = None;
+        for (id, secret) in keys {
+            if secret.len() < SECRET_MIN {
+                return Err(KeyError::ShortRingSecret { id, length: secret.len() });
+            }
+            // Secrets come in any length and quality of encoding; HKDF makes of each the keys for its two uses.
+            let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"streamgate").extract(&secret);
+            let aead: UnboundKey =
+                secret.expand(&[b"play session"], &AES_256_GCM_SIV).map_err(|_| KeyError::EmptyRing)?.into();
+            let key = Key { id, aead: LessSafeKey::new(aead) };
+            match &mut ring {
+                None => {
+                    let labels =
+                        secret.expand(&[b"account label"], hmac::HMAC_SHA256).map_err(|_| KeyError::EmptyRing)?;
+                    ring = Some(Self { first: key, others: Vec::new(), labels: labels.into(), max_age });
+                }
+                Some(ring) if ring.key(id).is_some() => return Err(KeyError::DuplicateId(id)),
+                Some(ring) => ring.others.push(key),
+            }
+        }
+        ring.ok_or(KeyError::EmptyRing)
+    }
+
+    /// How long after its start a play session is accepted.
+    pub fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// Seals with the first key. The same play session always seals to the same string.
+    ///
+    /// Texts beyond the bounds of this room (`ACCOUNT_MAX` and its like) are shortened, so that the result stays
+    /// below [`SEALED_MAX`].
+    pub fn seal(&self, session: &PlaySession) -> String {
+        let nonce = session.nonce();
+        let mut body = session.encode();
+        let sealed = self.first.aead.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from([self.first.id]),
+            &mut body,
+        );
+        // The library has no reason to refuse a text of this size; if it did, nothing readable may leave.
+        if sealed.is_err() {
+            return String::new();
+        }
+        let mut bytes = Vec::with_capacity(1 + NONCE + body.len());
+        bytes.push(self.first.id);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&body);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Opens what [`seal`](Self::seal) gave. Any text may come in; the work is bounded by [`SEALED_MAX`].
+    ///
+    /// # Errors
+    /// See [`OpenError`]. The age is judged only after the seal.
+    pub fn open(&self, sealed: &str, now: Millis) -> Result<PlaySession, OpenError> {
+        if sealed.len() > SEALED_MAX {
+            return Err(OpenError::Malformed);
+        }
+        let mut bytes = [0; SEALED_MAX / 4 * 3];
+        let length = URL_SAFE_NO_PAD.decode_slice(sealed, &mut bytes).map_err(|_| OpenError::Malformed)?;
+        let bytes = bytes.get_mut(..length).ok_or(OpenError::Malformed)?;
+        let (id, bytes) = bytes.split_first_mut().ok_or(OpenError::Malformed)?;
+        let (nonce, body) = bytes.split_first_chunk_mut::<NONCE>().ok_or(OpenError::Malformed)?;
+        if body.len() <= AES_256_GCM_SIV.tag_len() {
+            return Err(OpenError::Malformed);
+        }
+        let key = self.key(*id).ok_or(OpenError::UnknownKey)?;
+        let body = key
+            .aead
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from([*id]), body)
+            .map_err(|_| OpenError::Forged)?;
+        let session = PlaySession::decode(nonce, body).ok_or(OpenError::Malformed)?;
+        if now.since(session.started) > self.max_age {
+            return Err(OpenError::Expired);
+        }
+        Ok(session)
+    }
+
+    /// What stands for an account in logs: 16 hexadecimal digits of a keyed hash, the same wherever the ring's first key
+    /// is the same.
+    pub fn account_label(&self, key: &AccountKey) -> String {
+        let tag = hmac::sign(&self.labels, &key.0);
+        let head: [u8; 8] = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        format!("{:016x}", u64::from_be_bytes(head))
+    }
+
+    fn key(&self, id: u8) -> Option<&Key> {
+        std::iter::once(&self.first).chain(&self.others).find(|key| key.id == id)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<u8> = std::iter::once(&self.first).chain(&self.others).map(|key| key.id).collect();
+        f.debug_struct("KeyRing").field("ids", &ids).field("max_age", &self.max_age).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

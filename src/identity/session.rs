@@ -1,0 +1,138 @@
+//! The play session: what a viewer's own requests carry to prove which stream they belong to.
+
+use std::sync::Arc;
+
+use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
+
+use super::bounds::{ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, DEVICE_MAX, bounded};
+
+/// Bytes of the stream's id that stand before the sealed part and serve as its nonce.
+pub(super) const NONCE: usize = 12;
+
+/// The form of [`PlaySession::encode`].
+const VERSION: u8 = 1;
+const HINT: u8 = 0;
+const NAMED: u8 = 1;
+
+/// Everything a gateway needs to rebuild a stream's record from one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaySession {
+    /// The stream that it proves.
+    pub stream: StreamId,
+    /// Whose slot the stream takes.
+    pub account: Account,
+    /// The account's key, computed once.
+    pub key: AccountKey,
+    /// The application whose token started it.
+    pub application: ApplicationId,
+    /// The device that started it.
+    pub device: Device,
+    /// What is played; see [`PlaySession::asset_name`].
+    pub asset: Arc<str>,
+    /// When it was minted.
+    pub started: Millis,
+}
+
+impl PlaySession {
+    /// The name of the asset behind an entry manifest's path at the origin: the path itself, shortened to
+    /// [`ASSET_MAX`] bytes (head and hash) where it is longer.
+    pub fn asset_name(path: &str) -> Arc<str> {
+        bounded(path, ASSET_MAX).into()
+    }
+
+    /// The part of the stream's id that travels in the open. Ids are unique, so are nonces.
+    pub(super) fn nonce(&self) -> [u8; NONCE] {
+        self.stream.0.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// What is sealed: version, rest of the stream's id, start, then texts with their lengths before them.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(
+            64 + self.account.idp.len() + self.account.subject.len() + self.application.0.len() + self.asset.len(),
+        );
+        out.push(VERSION);
+        out.extend(self.stream.0.iter().skip(NONCE));
+        out.extend_from_slice(&self.started.0.to_be_bytes());
+        put(&mut out, &self.account.idp, ACCOUNT_MAX);
+        put(&mut out, &self.account.subject, ACCOUNT_MAX);
+        put(&mut out, &self.application.0, APPLICATION_MAX);
+        match &self.device {
+            Device::Hint(hint) => {
+                out.push(HINT);
+                out.extend_from_slice(&hint.to_be_bytes());
+            }
+            Device::Named(name) => {
+                out.push(NAMED);
+                put(&mut out, name, DEVICE_MAX);
+            }
+        }
+        put(&mut out, &self.asset, ASSET_MAX);
+        out
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; `None` when it did not.
+    pub(super) fn decode(nonce: &[u8; NONCE], sealed: &[u8]) -> Option<Self> {
+        let mut rest = Reader(sealed);
+        let [version] = rest.array()?;
+        if version != VERSION {
+            return None;
+        }
+        let tail: [u8; 16 - NONCE] = rest.array()?;
+        let mut stream = [0; 16];
+        stream.iter_mut().zip(nonce.iter().chain(&tail)).for_each(|(to, from)| *to = *from);
+        let started = Millis(u64::from_be_bytes(rest.array()?));
+        let account = Account::new(rest.text()?, rest.text()?);
+        let application = ApplicationId(rest.text()?.into());
+        let device = match rest.array()? {
+            [HINT] => Device::Hint(u64::from_be_bytes(rest.array()?)),
+            [NAMED] => Device::Named(rest.text()?.into()),
+            _ => return None,
+        };
+        let asset = rest.text()?.into();
+        let key = account.key();
+        rest.0.is_empty().then_some(Self {
+            stream: StreamId(stream),
+            account,
+            key,
+            application,
+            device,
+            asset,
+            started,
+        })
+    }
+}
+
+/// Writes a text with its length before it: one byte up to 127, two above (the first with its high bit set).
+fn put(out: &mut Vec<u8>, text: &str, most: usize) {
+    let text = bounded(text, most);
+    let length = u16::try_from(text.len()).unwrap_or_default(); // `most` is far below 32768
+    let [high, low] = length.to_be_bytes();
+    if length > 0x7f {
+        out.push(high | 0x80);
+    }
+    out.push(low);
+    out.extend_from_slice(text.as_bytes());
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let [first] = self.array()?;
+        let length = if first & 0x80 == 0 {
+            usize::from(first)
+        } else {
+            let [low] = self.array()?;
+            usize::from(u16::from_be_bytes([first & 0x7f, low]))
+        };
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+}

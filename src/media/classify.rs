@@ -1,0 +1,290 @@
+//! What a request asks for, as far as its path, its query and the head of the response tell.
+
+use super::percent::PercentDecoded;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// HLS playlist; whether it is a multivariant or a media playlist is known after reading it.
+    Playlist,
+    /// DASH manifest. A Smooth Streaming manifest is asked for in the same way and passes as it is.
+    Mpd,
+    /// DASH patch document.
+    MpdPatch,
+    /// Media segment, or a whole media file.
+    Segment,
+    /// Partial segment of low-latency HLS.
+    Part,
+    /// Initialisation segment.
+    Init,
+    /// Decryption key or licence.
+    Key,
+    /// Subtitles and captions.
+    Subtitle,
+    /// Thumbnails and other images.
+    Thumbnail,
+    /// Anything else.
+    Other,
+}
+
+/// What a request of a kind counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// Someone is about to play.
+    Intent,
+    /// A heartbeat that shows a player, but not that it plays.
+    Presence,
+    /// A heartbeat that shows media being played.
+    Playback,
+    /// Neither starts a stream nor keeps one alive.
+    Neutral,
+    /// Must not touch a stream at all.
+    Never,
+}
+
+impl Kind {
+    /// Every kind, in the order of their labels in metrics.
+    pub const ALL: [Self; 10] = [
+        Self::Playlist,
+        Self::Mpd,
+        Self::MpdPatch,
+        Self::Segment,
+        Self::Part,
+        Self::Init,
+        Self::Key,
+        Self::Subtitle,
+        Self::Thumbnail,
+        Self::Other,
+    ];
+
+    /// The name in metrics and logs, from a closed set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Playlist => "playlist",
+            Self::Mpd => "mpd",
+            Self::MpdPatch => "mpd_patch",
+            Self::Segment => "segment",
+            Self::Part => "part",
+            Self::Init => "init",
+            Self::Key => "key",
+            Self::Subtitle => "subtitle",
+            Self::Thumbnail => "thumbnail",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether the response may hold references that need the prefix.
+    pub fn is_manifest(self) -> bool {
+        matches!(self, Self::Playlist | Self::Mpd | Self::MpdPatch)
+    }
+
+    /// Whether it belongs to a play and therefore needs an identity.
+    pub fn is_media(self) -> bool {
+        !matches!(self, Self::Thumbnail | Self::Other)
+    }
+
+    /// What a request of this kind counts as. A manifest is presence here; only the gateway knows whether it is an entry
+    /// manifest, which is intent.
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::Playlist | Self::Mpd | Self::MpdPatch | Self::Subtitle => Signal::Presence,
+            Self::Segment | Self::Part => Signal::Playback,
+            Self::Init => Signal::Neutral,
+            Self::Key => Signal::Intent,
+            Self::Thumbnail | Self::Other => Signal::Never,
+        }
+    }
+}
+
+/// Names what a request asks for from its raw path and raw query: by well-known shapes of paths, by extension, and by the
+/// object type of CMCD (CTA-5004 `ot`) where that does not contradict the extension.
+pub fn classify(path: &str, query: Option<&str>) -> Kind {
+    let guess = by_path(path);
+    match query.and_then(object_type) {
+        Some(said) if guess == Kind::Other || (is_part_of_play(guess) && is_part_of_play(said)) => {
+            // A part is a segment to CMCD.
+            if guess == Kind::Part && said == Kind::Segment { guess } else { said }
+        }
+        _ => guess,
+    }
+}
+
+/// Corrects a guess by the `Content-Type` of the response. Only a path that says nothing, or that says manifest, is
+/// corrected; a content type that fits no manifest leaves the guess to [`sniff`].
+pub fn classify_response(guess: Kind, content_type: Option<&str>) -> Kind {
+    if guess != Kind::Other && !guess.is_manifest() {
+        return guess;
+    }
+    let Some(content_type) = content_type else { return guess };
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let is = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
+    if is(&["application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl"]) {
+        Kind::Playlist
+    } else if is(&["application/dash+xml", "video/vnd.mpeg.dash.mpd"]) {
+        Kind::Mpd
+    } else if is(&["application/dash-patch+xml"]) {
+        Kind::MpdPatch
+    } else if guess != Kind::Other {
+        guess
+    } else if is(&["video/mp2t", "video/mp4", "audio/mp4", "video/iso.segment", "audio/aac"]) {
+        Kind::Segment
+    } else if is(&["text/vtt", "application/ttml+xml"]) {
+        Kind::Subtitle
+    } else if essence.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("image/")) {
+        Kind::Thumbnail
+    } else {
+        Kind::Other
+    }
+}
+
+/// Recognises a manifest by the first bytes of its body; a kilobyte is enough unless a long comment stands in front.
+pub fn sniff(head: &[u8]) -> Option<Kind> {
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    if let Some(rest) = text.strip_prefix(b"#EXTM3U") {
+        return rest.first().is_none_or(u8::is_ascii_whitespace).then_some(Kind::Playlist);
+    }
+    let mut rest = text.trim_ascii_start();
+    loop {
+        // What may stand before the root element (XML 1.0 §2.8).
+        let end: &[u8] = match rest {
+            [b'<', b'?', ..] => b"?>",
+            [b'<', b'!', b'-', b'-', ..] => b"-->",
+            [b'<', b'!', ..] => b">",
+            _ => break,
+        };
+        let at = memchr::memmem::find(rest, end)?;
+        rest = rest.get(at + end.len()..)?.trim_ascii_start();
+    }
+    let name = rest.strip_prefix(b"<")?;
+    let length = name.iter().position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'))?;
+    match name.get(..length)?.rsplit(|byte| *byte == b':').next()? {
+        b"MPD" => Some(Kind::Mpd),
+        b"Patch" => Some(Kind::MpdPatch),
+        _ => None,
+    }
+}
+
+/// Media of a play, manifests aside.
+fn is_part_of_play(kind: Kind) -> bool {
+    matches!(kind, Kind::Segment | Kind::Part | Kind::Init | Kind::Key | Kind::Subtitle)
+}
+
+fn by_path(path: &str) -> Kind {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if let Some(kind) = smooth(path, name) {
+        return kind;
+    }
+    if name.eq_ignore_ascii_case("license") || name.eq_ignore_ascii_case("licence") {
+        return Kind::Key;
+    }
+    let Some((stem, extension)) = name.rsplit_once('.') else { return Kind::Other };
+    let is = |names: &[&str]| names.iter().any(|name| extension.eq_ignore_ascii_case(name));
+    if is(&["ts", "m4s", "mp4", "aac"]) || is(&MORE_SEGMENTS) {
+        if is_init(stem) {
+            Kind::Init
+        } else if is_partial(stem) {
+            Kind::Part
+        } else {
+            Kind::Segment
+        }
+    } else if is(&["m3u8", "m3u"]) {
+        Kind::Playlist
+    } else if is(&["mpd"]) {
+        Kind::Mpd
+    } else if is(&["mpp"]) {
+        Kind::MpdPatch
+    } else if is(&["vtt", "webvtt", "ttml", "dfxp", "cmft", "srt", "stpp"]) {
+        Kind::Subtitle
+    } else if is(&["key"]) || (is(&["bin"]) && find_ignore_case(path, "key").is_some()) {
+        Kind::Key
+    } else if is(&["jpg", "jpeg", "png", "webp", "bif"]) {
+        Kind::Thumbnail
+    } else {
+        Kind::Other
+    }
+}
+
+const MORE_SEGMENTS: [&str; 14] =
+    ["m4v", "m4a", "m4f", "m4i", "cmfv", "cmfa", "m2t", "mts", "ac3", "ec3", "mp3", "webm", "cmfm", "m2ts"];
+
+/// `x.ism/Manifest`, `x.ism/Manifest(format=m3u8-aapl)`, `x.ism/QualityLevels(1)/Fragments(video=2)`: Smooth Streaming and the
+/// packagers that kept its paths.
+fn smooth(path: &str, name: &str) -> Option<Kind> {
+    if name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("manifest")) {
+        let options = name.get(8..).unwrap_or_default();
+        return match options.chars().next() {
+            Some('(') if find_ignore_case(options, "m3u8").is_some() => Some(Kind::Playlist),
+            None | Some('(') => Some(Kind::Mpd),
+            Some(_) => None,
+        };
+    }
+    (find_ignore_case(name, "fragments(") == Some(0) || find_ignore_case(path, "/qualitylevels(").is_some())
+        .then_some(Kind::Segment)
+}
+
+/// `init`, `init-0`, `video_init`, `video-init`, `video_dashinit`; not `initial` and not `reinit`.
+fn is_init(stem: &str) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic();
+    if find_ignore_case(stem, "init") == Some(0) {
+        return !stem.as_bytes().get(4).is_some_and(is_letter);
+    }
+    let bytes = stem.as_bytes();
+    let before = |suffix: &str| {
+        let at = bytes.len().checked_sub(suffix.len())?;
+        let (head, tail) = bytes.split_at_checked(at)?;
+        tail.eq_ignore_ascii_case(suffix.as_bytes()).then_some(head)?.last()
+    };
+    ["init", "dashinit"].iter().any(|suffix| before(suffix).is_some_and(|byte| !is_letter(byte)))
+}
+
+/// `seg12.part3`, `seg12_part3`, `seg12-part3`.
+fn is_partial(stem: &str) -> bool {
+    let Some(at) = find_ignore_case(stem, "part") else { return false };
+    let around = (at.checked_sub(1).and_then(|at| stem.as_bytes().get(at)), stem.as_bytes().get(at + 4));
+    matches!(around, (Some(b'.' | b'_' | b'-'), Some(b'0'..=b'9')))
+}
+
+fn find_ignore_case(text: &str, lower: &str) -> Option<usize> {
+    text.as_bytes().windows(lower.len()).position(|window| window.eq_ignore_ascii_case(lower.as_bytes()))
+}
+
+/// The kind that CMCD's object type names, from the query argument `CMCD` (CTA-5004 §3.1, `ot`).
+fn object_type(query: &str) -> Option<Kind> {
+    let data = query.split('&').find_map(|pair| pair.strip_prefix("CMCD="))?;
+    let mut bytes = PercentDecoded::new(data.as_bytes());
+    // Walks `key=value` pairs between commas without putting the decoded text anywhere.
+    let (mut quoted, mut pair, mut length) = (false, [0_u8; 5], 0_usize);
+    loop {
+        let byte = bytes.next();
+        match byte {
+            None => return object_type_of(pair.get(..length)?),
+            Some(b',') if !quoted => {
+                if let Some(kind) = object_type_of(pair.get(..length).unwrap_or_default()) {
+                    return Some(kind);
+                }
+                length = 0;
+            }
+            Some(byte) => {
+                quoted ^= byte == b'"';
+                if let Some(slot) = pair.get_mut(length) {
+                    *slot = byte;
+                }
+                length = length.saturating_add(1);
+            }
+        }
+    }
+}
+
+fn object_type_of(pair: &[u8]) -> Option<Kind> {
+    match pair {
+        b"ot=m" => Some(Kind::Playlist),
+        b"ot=a" | b"ot=v" | b"ot=av" => Some(Kind::Segment),
+        b"ot=i" => Some(Kind::Init),
+        b"ot=c" | b"ot=tt" => Some(Kind::Subtitle),
+        b"ot=k" => Some(Kind::Key),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

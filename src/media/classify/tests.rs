@@ -1,0 +1,107 @@
+use super::*;
+
+#[test]
+fn extensions_decide_whatever_their_case() {
+    let table = [
+        (Kind::Playlist, &["m3u8", "m3u", "M3U8"][..]),
+        (Kind::Mpd, &["mpd", "MPD"]),
+        (Kind::MpdPatch, &["mpp"]),
+        (Kind::Segment, &["ts", "m2t", "mts", "m4s", "m4v", "m4a", "m4f", "mp4", "cmfv", "cmfa", "aac", "ac3", "ec3"]),
+        (Kind::Segment, &["mp3", "webm", "m4i", "TS"]),
+        (Kind::Subtitle, &["vtt", "webvtt", "ttml", "dfxp", "cmft", "srt", "stpp"]),
+        (Kind::Key, &["key"]),
+        (Kind::Thumbnail, &["jpg", "jpeg", "png", "webp", "bif"]),
+        (Kind::Other, &["json", "dcsm", "html", "js", "bin", ""]),
+    ];
+    for (kind, extensions) in table {
+        for extension in extensions {
+            assert_eq!(classify(&format!("/live/a.b/name.{extension}"), None), kind, "{extension}");
+        }
+    }
+    for path in ["", "/", "/live.m3u8/", "/a.ts/b", "*", "/\u{1F3AC}"] {
+        assert_eq!(classify(path, None), Kind::Other, "{path:?}");
+    }
+}
+
+#[test]
+fn names_of_initialisation_segments_parts_keys_and_licences_are_known() {
+    for path in ["/init.mp4", "/init-stream0.m4s", "/v/video-init.m4s", "/v_init.mp4", "/bunny_dashinit.mp4", "/INIT.MP4"] {
+        assert_eq!(classify(path, None), Kind::Init, "{path}");
+    }
+    for path in ["/initial.mp4", "/reinit.mp4", "/é-in.mp4"] {
+        assert_eq!(classify(path, None), Kind::Segment, "{path}");
+    }
+    for path in ["/seg12.part3.m4s", "/seg_Part3.mp4"] {
+        assert_eq!(classify(path, None), Kind::Part, "{path}");
+    }
+    assert_eq!(classify("/party3.ts", None), Kind::Segment);
+    assert_eq!(classify("/keys/1.bin", None), Kind::Key);
+    assert_eq!(classify("/drm/License", None), Kind::Key);
+}
+
+#[test]
+fn paths_of_smooth_streaming_are_known() {
+    assert_eq!(classify("/x.ism/Manifest", None), Kind::Mpd);
+    assert_eq!(classify("/x.ism/manifest(format=mpd-time-csf)", None), Kind::Mpd);
+    assert_eq!(classify("/x.ism/manifest(format=m3u8-aapl)", None), Kind::Playlist);
+    assert_eq!(classify("/x.ism/QualityLevels(1)/Manifest(video,format=m3u8-aapl)", None), Kind::Playlist);
+    assert_eq!(classify("/x.ism/QualityLevels(1)/Fragments(video=2)", None), Kind::Segment);
+    assert_eq!(classify("/manifests", None), Kind::Other);
+}
+
+#[test]
+fn cmcd_names_what_the_path_does_not_and_never_contradicts_a_manifest() {
+    let said = |path, ot: &str| classify(path, Some(&format!("a=b&CMCD=bl%3D100%2Cot%3D{ot}%2Csid%3D%22x%22")));
+    assert_eq!(said("/x", "v"), Kind::Segment);
+    assert_eq!(said("/x", "av"), Kind::Segment);
+    assert_eq!(said("/x", "m"), Kind::Playlist);
+    assert_eq!(said("/x.mp4", "i"), Kind::Init);
+    assert_eq!(said("/x.mp4", "tt"), Kind::Subtitle);
+    assert_eq!(said("/x.part1.mp4", "v"), Kind::Part);
+    assert_eq!(said("/x.m3u8", "v"), Kind::Playlist);
+    assert_eq!(said("/x.ts", "m"), Kind::Segment);
+    assert_eq!(said("/x.jpg", "v"), Kind::Thumbnail);
+    assert_eq!(said("/x", "o"), Kind::Other);
+    assert_eq!(classify("/x", Some("CMCD=ot=k")), Kind::Key);
+    assert_eq!(classify("/x", Some("CMCD=sid%3D%22%2Cot%3Dv%2C%22")), Kind::Other, "quoted text is no pair");
+    assert_eq!(classify("/x", Some("CMCD=%2")), Kind::Other);
+}
+
+#[test]
+fn the_content_type_decides_for_paths_that_say_nothing_and_between_manifests() {
+    let typed = |guess, content_type| classify_response(guess, Some(content_type));
+    assert_eq!(typed(Kind::Other, "Application/VND.apple.mpegurl; charset=utf-8"), Kind::Playlist);
+    assert_eq!(typed(Kind::Other, "application/dash+xml"), Kind::Mpd);
+    assert_eq!(typed(Kind::Playlist, "application/dash+xml"), Kind::Mpd);
+    assert_eq!(typed(Kind::Mpd, "application/dash-patch+xml"), Kind::MpdPatch);
+    assert_eq!(typed(Kind::Playlist, "text/html"), Kind::Playlist);
+    assert_eq!(typed(Kind::Segment, "application/x-mpegurl"), Kind::Segment);
+    assert_eq!(typed(Kind::Other, "video/mp2t"), Kind::Segment);
+    assert_eq!(typed(Kind::Other, "text/vtt"), Kind::Subtitle);
+    assert_eq!(typed(Kind::Other, "image/avif"), Kind::Thumbnail);
+    assert_eq!(typed(Kind::Other, "text/html"), Kind::Other);
+    assert_eq!(classify_response(Kind::Mpd, None), Kind::Mpd);
+}
+
+#[test]
+fn manifests_are_recognised_by_their_first_bytes() {
+    assert_eq!(sniff(b"\xEF\xBB\xBF#EXTM3U\r\n"), Some(Kind::Playlist));
+    assert_eq!(sniff(b"#EXTM3U"), Some(Kind::Playlist));
+    assert_eq!(sniff(b"#EXTM3U8\n"), None);
+    assert_eq!(sniff(b"<?xml version='1.0'?>\n<!-- <Patch> -->\n<!DOCTYPE MPD>\n<MPD xmlns=\"x\">"), Some(Kind::Mpd));
+    assert_eq!(sniff(b"<mpd:MPD>"), Some(Kind::Mpd));
+    assert_eq!(sniff(b" <Patch mpdId='x'>"), Some(Kind::MpdPatch));
+    for other in [&b"<!DOCTYPE html><html>"[..], b"<MPDX>", b"<!-- open", b"", b"<", b"\x1F\x8B\x08", b"<?xml"] {
+        assert_eq!(sniff(other), None, "{other:?}");
+    }
+}
+
+#[test]
+fn labels_are_distinct_and_signals_follow_the_kind() {
+    let labels: std::collections::BTreeSet<_> = Kind::ALL.into_iter().map(Kind::label).collect();
+    assert_eq!(labels.len(), Kind::ALL.len());
+    for kind in Kind::ALL {
+        assert_eq!(kind.signal() == Signal::Never, !kind.is_media(), "{kind:?}");
+        assert!(!kind.is_manifest() || kind.signal() == Signal::Presence, "{kind:?}");
+    }
+}

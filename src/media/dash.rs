@@ -1,0 +1,166 @@
+//! DASH manifests and patch documents (ISO/IEC 23009-1): read as a whole, every byte that is no reference of ours copied as
+//! it came.
+//!
+//! Relative references inherit the prefix from the location of the document, through every relative `BaseURL`. A document
+//! that was fetched without the prefix gets a `BaseURL` that has it (and a dynamic one a `Location`, because refreshes go
+//! where the document came from), so that the rest inherits it as well.
+
+mod attributes;
+mod levels;
+mod names;
+mod scan;
+mod text;
+
+use std::ops::Range;
+
+use self::levels::Places;
+use self::names::Role;
+use self::scan::{Scan, Site, scan};
+use self::text::{decode, encode};
+use super::facts::{Form, Outcome, Unparsable};
+use super::reference::{Base, Change, Judge, Place, Target, directory};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Rewrites an MPD or a patch document.
+///
+/// # Errors
+///
+/// Any of [`Unparsable`] but `NotAPlaylist`. Nothing has been appended to `out` then; send the original bytes.
+pub fn rewrite(input: &[u8], target: &Target<'_>, out: &mut Vec<u8>) -> Result<Outcome, Unparsable> {
+    let mark = if input.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let body = input.get(mark..).unwrap_or_default();
+    let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0')).ok_or(Unparsable::Encoding)?;
+    let scan = scan(text)?;
+    let mut outcome = Outcome { facts: scan.facts, rewritten: 0, foreign: 0, undefined: 0 };
+    let judge = Judge::new(target);
+    let edits = if judge.is_idle() {
+        Vec::new()
+    } else {
+        outcome.undefined = scan.unreadable;
+        Rewrite { document: body, target, judge: &judge, scan: &scan }.edits(&mut outcome)
+    };
+    out.reserve(input.len() + edits.iter().map(|edit| edit.written.len()).sum::<usize>());
+    out.extend_from_slice(input.get(..mark).unwrap_or_default());
+    let mut from = 0;
+    for edit in edits {
+        out.extend_from_slice(body.get(from..edit.range.start).unwrap_or_default());
+        out.extend_from_slice(&edit.written);
+        from = edit.range.end;
+    }
+    out.extend_from_slice(body.get(from..).unwrap_or_default());
+    Ok(outcome)
+}
+
+/// Bytes that are written in place of a range of the document.
+struct Edit {
+    range: Range<usize>,
+    written: Vec<u8>,
+}
+
+struct Rewrite<'r> {
+    document: &'r [u8],
+    target: &'r Target<'r>,
+    judge: &'r Judge,
+    scan: &'r Scan<'r>,
+}
+
+impl Rewrite<'_> {
+    /// Every edit, in the order of the document.
+    fn edits(&self, outcome: &mut Outcome) -> Vec<Edit> {
+        let places = self.places();
+        let mut edits: Vec<Edit> =
+            self.scan.sites.iter().filter_map(|site| self.edit(site, &places, outcome)).collect();
+        if self.scan.facts.form == Form::Mpd && !self.target.inherited {
+            let insertions = self.insertions();
+            outcome.rewritten += u32::try_from(insertions.len()).unwrap_or_default();
+            edits.extend(insertions);
+        }
+        edits.sort_by_key(|edit| edit.range.start);
+        edits
+    }
+
+    /// Where the references of each level lead. A patch does not tell which MPD it belongs to.
+    fn places(&self) -> Places {
+        let path = (self.scan.facts.form == Form::Mpd).then(|| self.target.document.as_bytes().to_vec());
+        let bases: Vec<_> = self
+            .scan
+            .sites
+            .iter()
+            .filter(|site| site.role == Role::Base)
+            .filter_map(|site| Some((site.level, decode(self.document, site.range.clone())?.text.into_owned())))
+            .collect();
+        self.scan.levels.places(self.judge, Place { foreign: false, path }, &bases)
+    }
+
+    fn edit(&self, site: &Site, places: &Places, outcome: &mut Outcome) -> Option<Edit> {
+        let decoded = decode(self.document, site.range.clone())?;
+        let change = self.judge.judge(&decoded.text, self.base(site, places));
+        match change {
+            Change::Keep => None,
+            Change::Foreign => {
+                outcome.foreign += 1;
+                None
+            }
+            Change::Splice { keep, middle, rest } => {
+                let ((start, in_cdata), (end, ends_in_cdata)) = (decoded.place(keep), decoded.place(rest));
+                if in_cdata != ends_in_cdata {
+                    // The section's mark would be lost.
+                    outcome.undefined += 1;
+                    return None;
+                }
+                outcome.rewritten += 1;
+                let mut written = encode(self.judge.prefix(), in_cdata);
+                written.extend_from_slice(&encode(&middle, in_cdata));
+                Some(Edit { range: start..end, written })
+            }
+        }
+    }
+
+    /// What a reference is resolved from. In a document without the prefix, only the references that are resolved from its
+    /// location lack it: the MPD's own bases are such, and what is below inherits it from them.
+    fn base<'p>(&'p self, site: &Site, places: &'p Places) -> Base<'p> {
+        let document = match (self.scan.facts.form, self.target.inherited) {
+            (Form::Mpd, true) => Base::Inherited(self.target.document.as_bytes()),
+            (Form::Mpd, false) => Base::Bare(self.target.document.as_bytes()),
+            _ => Base::Unknown,
+        };
+        let place = match site.role {
+            Role::Document => return document,
+            Role::Base if site.level == 0 => return document,
+            Role::Base => places.of_base(site.level),
+            Role::Remote | Role::Media => places.of_media(site.level),
+        };
+        match place.map_or(Base::Unknown, Place::base) {
+            Base::Inherited(_) | Base::Unknown if site.role == Role::Remote => document,
+            base => base,
+        }
+    }
+
+    /// The elements that make a document without the prefix one that has it.
+    fn insertions(&self) -> Vec<Edit> {
+        let element = |at: usize, name: &str, reference: &str| {
+            let namespace = String::from_utf8_lossy(self.scan.namespace);
+            let text = encode(format!("{}{reference}", self.target.prefix).as_bytes(), false);
+            let (open, close) = (format!("<{namespace}{name}>"), format!("</{namespace}{name}>"));
+            Edit { range: at..at, written: [open.as_bytes(), &text, close.as_bytes()].concat() }
+        };
+        let document = if self.target.document.starts_with('/') { self.target.document } else { "/" };
+        let mut insertions = Vec::new();
+        let has_base = self.scan.sites.iter().any(|site| {
+            site.role == Role::Base
+                && site.level == 0
+                && !self.document.get(site.range.clone()).unwrap_or_default().trim_ascii().is_empty()
+        });
+        if let Some(at) = self.scan.base_at.filter(|_| !has_base) {
+            let directory = String::from_utf8_lossy(directory(document.as_bytes()));
+            insertions.push(element(at, "BaseURL", &directory));
+        }
+        if let Some(at) = self.scan.location_at.filter(|_| self.scan.facts.live && !self.scan.has_location) {
+            let query = self.target.query.filter(|query| !query.is_empty());
+            let reference = query.map_or_else(|| document.to_owned(), |query| format!("{document}?{query}"));
+            insertions.push(element(at, "Location", &reference));
+        }
+        insertions
+    }
+}

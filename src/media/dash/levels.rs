@@ -1,0 +1,141 @@
+//! The hierarchy MPD, Period, `AdaptationSet`, Representation: bases and timescales are inherited downwards.
+
+use std::time::Duration;
+
+use crate::media::reference::{Judge, Place};
+
+/// One element of the hierarchy.
+#[derive(Clone, Debug)]
+pub(super) struct Level {
+    /// Index of the level above; the root is its own.
+    parent: usize,
+    image: bool,
+    /// Ticks per second, where this level says it.
+    timescale: Option<u64>,
+    /// The longest segment listed on this level, in ticks.
+    ticks: u64,
+}
+
+impl Level {
+    pub(super) fn root() -> Self {
+        Self::below(0)
+    }
+
+    pub(super) fn below(parent: usize) -> Self {
+        Self { parent, image: false, timescale: None, ticks: 0 }
+    }
+}
+
+/// All levels of a document; every level comes after the one above it.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    list: Vec<Level>,
+}
+
+impl Levels {
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn push(&mut self, level: Level) -> usize {
+        self.list.push(level);
+        self.list.len() - 1
+    }
+
+    /// Takes note of an attribute that tells how long segments are, or that they are images.
+    pub(super) fn attribute(&mut self, level: usize, element: &[u8], name: &[u8], value: &[u8]) {
+        let Some(level) = self.list.get_mut(level) else { return };
+        let number = || std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        match (element, name) {
+            (b"S", b"d") | (b"SegmentTemplate" | b"SegmentList", b"duration") => {
+                level.ticks = level.ticks.max(number().unwrap_or_default());
+            }
+            (b"SegmentTemplate" | b"SegmentList" | b"SegmentBase", b"timescale") => level.timescale = number(),
+            (b"AdaptationSet" | b"Representation", b"mimeType") => level.image |= value.starts_with(b"image/"),
+            (b"AdaptationSet", b"contentType") => level.image |= value == b"image",
+            _ => {}
+        }
+    }
+
+    /// The longest segment of all levels that are not images. `complete`: what no level says has its default, which is not
+    /// so in a patch.
+    pub(super) fn longest_segment(&self, complete: bool) -> Option<Duration> {
+        let mut image: Vec<bool> = self.list.iter().map(|level| level.image).collect();
+        // A template above image representations is theirs, and one below an image set is, too.
+        for (at, level) in self.list.iter().enumerate().rev() {
+            let below = image.get(at).copied().unwrap_or_default();
+            if let Some(above) = image.get_mut(level.parent).filter(|_| level.parent > 0 && below) {
+                *above = true;
+            }
+        }
+        let longest = self.list.iter().enumerate().filter_map(|(at, level)| {
+            let is_image = |at: usize| image.get(at).copied().unwrap_or_default();
+            if level.ticks == 0 || self.line(at).any(is_image) {
+                return None;
+            }
+            let timescale = self.line(at).find_map(|at| self.list.get(at)?.timescale);
+            let timescale = timescale.or(complete.then_some(1)).filter(|timescale| *timescale > 0)?;
+            let nanos = u128::from(level.ticks) * 1_000_000_000 / u128::from(timescale);
+            Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+        });
+        longest.max()
+    }
+
+    /// The level and those above it, the root last.
+    fn line(&self, from: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(from), |at| {
+            let parent = self.list.get(*at)?.parent;
+            (parent != *at).then_some(parent)
+        })
+    }
+
+    /// Where the references of every level lead, given where the root's do and every `BaseURL` in the order of the document.
+    pub(super) fn places(&self, judge: &Judge, root: Place, bases: &[(usize, Vec<u8>)]) -> Places {
+        let mut own: Vec<Option<Place>> = vec![None; self.list.len()];
+        let mut outer: Vec<Place> = Vec::with_capacity(self.list.len());
+        let mut by_level: Vec<Vec<&[u8]>> = vec![Vec::new(); self.list.len()];
+        for (level, reference) in bases {
+            if let Some(list) = by_level.get_mut(*level) {
+                list.push(reference);
+            }
+        }
+        for (at, level) in self.list.iter().enumerate() {
+            let above = if at == 0 { None } else { own.get(level.parent).cloned().flatten() };
+            let above = above.unwrap_or_else(|| root.clone());
+            let references = by_level.get(at).map(Vec::as_slice).unwrap_or_default();
+            let places = references.iter().map(|reference| judge.follow(reference, &above));
+            if let Some(slot) = own.get_mut(at) {
+                *slot = places.reduce(Place::or).or_else(|| Some(above.clone()));
+            }
+            outer.push(above);
+        }
+        let mut inner: Vec<Place> = own.into_iter().map(|place| place.unwrap_or_else(|| root.clone())).collect();
+        for (at, level) in self.list.iter().enumerate().skip(1).rev() {
+            let below = inner.get(at).cloned();
+            if let Some((above, below)) = inner.get_mut(level.parent).zip(below) {
+                let place = std::mem::replace(above, Place { foreign: false, path: None });
+                *above = place.or(below);
+            }
+        }
+        Places { outer, inner }
+    }
+}
+
+/// Where references lead, by level.
+#[derive(Debug)]
+pub(super) struct Places {
+    outer: Vec<Place>,
+    inner: Vec<Place>,
+}
+
+impl Places {
+    /// Where a `BaseURL` of this level is resolved from.
+    pub(super) fn of_base(&self, level: usize) -> Option<&Place> {
+        self.outer.get(level)
+    }
+
+    /// Where all other references of this level are resolved from: on this level, and on those below that inherit them.
+    pub(super) fn of_media(&self, level: usize) -> Option<&Place> {
+        self.inner.get(level)
+    }
+}

@@ -1,0 +1,44 @@
+//! One reference that does not stand in a manifest: where an origin redirects to.
+
+use super::reference::{Base, Change, Judge};
+use super::Target;
+
+/// The reference with the prefix put in, where a player that follows it would lose the prefix; `None` where it stays as it
+/// is.
+pub fn prefixed(reference: &str, target: &Target<'_>) -> Option<String> {
+    let judge = Judge::new(target);
+    let document = target.document.as_bytes();
+    let base = if target.inherited { Base::Inherited(document) } else { Base::Bare(document) };
+    match judge.judge(reference.as_bytes(), base) {
+        Change::Keep | Change::Foreign => None,
+        Change::Splice { keep, middle, rest } => {
+            let reference = reference.as_bytes();
+            let (head, tail) = (reference.get(..keep)?, reference.get(rest..)?);
+            String::from_utf8([head, judge.prefix(), &middle, tail].concat()).ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(inherited: bool, location: &str) -> Option<String> {
+        let document = "/live/a.m3u8";
+        prefixed(location, &Target { prefix: "/~s/X", document, query: None, inherited, authority: "tv.example" })
+    }
+
+    #[test]
+    fn a_redirect_keeps_the_play_session() {
+        assert_eq!(from(false, "/b.m3u8").as_deref(), Some("/~s/X/b.m3u8"));
+        assert_eq!(from(false, "b.m3u8?v=1").as_deref(), Some("/~s/X/live/b.m3u8?v=1"));
+        assert_eq!(from(true, "http://tv.example/b.m3u8").as_deref(), Some("http://tv.example/~s/X/b.m3u8"));
+    }
+
+    #[test]
+    fn what_inherits_it_and_what_is_not_ours_stays() {
+        assert_eq!(from(true, "b.m3u8"), None);
+        assert_eq!(from(true, "/~s/X/b.m3u8"), None);
+        assert_eq!(from(false, "https://ads.example/b.m3u8"), None);
+    }
+}

@@ -1,0 +1,390 @@
+//! One reference: whether it is ours, and where the prefix goes.
+//!
+//! The rules are those of RFC 3986 §5 as players follow them. A reference that keeps the prefix by itself is left alone;
+//! the rest get it where the path of the URL begins. A reference is never normalised, only put together anew when its dot
+//! segments would climb out of the prefix.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2, memrchr};
+
+/// What a rewriter must know about the request that fetched the manifest.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// What every later request must carry: `/~s/<sealed>`, without a slash at the end. Empty: rewrite nothing.
+    pub prefix: &'a str,
+    /// Raw path of the manifest at the origin: without the prefix and the query, with its first slash.
+    pub document: &'a str,
+    /// The query that later refreshes must keep; the token is no longer in it.
+    pub query: Option<&'a str>,
+    /// Whether the viewer fetched the manifest under the prefix, so that relative references inherit it.
+    pub inherited: bool,
+    /// `Host` of the request. References to it by http or https are ours; all other hosts are foreign.
+    pub authority: &'a str,
+}
+
+/// Where a reference is resolved from. The path is that of the base at the origin, without the prefix.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Base<'p> {
+    /// The player knows the base with the prefix: relative references inherit it.
+    Inherited(&'p [u8]),
+    /// The player knows the base without the prefix: relative references must be given it.
+    Bare(&'p [u8]),
+    /// A base of ours whose path is not known here: relative references stay.
+    Unknown,
+    /// A base on another host.
+    Foreign,
+}
+
+/// What is to be done with one reference.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change<'s> {
+    /// Nothing.
+    Keep,
+    /// Nothing: it goes to another host.
+    Foreign,
+    /// Write `reference[..keep]`, the prefix, `middle`, `reference[rest..]`.
+    Splice { keep: usize, middle: Cow<'s, [u8]>, rest: usize },
+}
+
+/// Where one base leads, or several alternatives for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// At least one of them is on another host.
+    pub(super) foreign: bool,
+    /// The path at the origin, where all of them agree on it.
+    pub(super) path: Option<Vec<u8>>,
+}
+
+impl Place {
+    /// This place or that one.
+    pub(super) fn or(self, other: Self) -> Self {
+        let path = self.path.filter(|path| Some(path) == other.path.as_ref());
+        Self { foreign: self.foreign || other.foreign, path }
+    }
+
+    /// The place as a base that the player knows with the prefix.
+    pub(super) fn base(&self) -> Base<'_> {
+        match (self.foreign, &self.path) {
+            (true, _) => Base::Foreign,
+            (false, Some(path)) => Base::Inherited(path),
+            (false, None) => Base::Unknown,
+        }
+    }
+}
+
+/// Judges references on behalf of one [`Target`].
+#[derive(Debug)]
+pub(super) struct Judge {
+    prefix: Box<[u8]>,
+    /// Lower case, without a default port.
+    authority: Box<[u8]>,
+}
+
+impl Judge {
+    pub(super) fn new(target: &Target<'_>) -> Self {
+        let lower = target.authority.to_ascii_lowercase();
+        Self { prefix: target.prefix.as_bytes().into(), authority: without_port(lower.as_bytes(), &["80", "443"]).into() }
+    }
+
+    pub(super) fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// Nothing is to be rewritten.
+    pub(super) fn is_idle(&self) -> bool {
+        self.prefix.is_empty()
+    }
+
+    /// Decides about one reference as it stands in the manifest, white space around it included.
+    pub(super) fn judge<'s>(&self, reference: &[u8], base: Base<'s>) -> Change<'s> {
+        if self.is_idle() {
+            return Change::Keep;
+        }
+        let (head, trimmed) = trim(reference);
+        match shape(trimmed) {
+            Shape::Nothing | Shape::OtherScheme => Change::Keep,
+            Shape::Absolute { authority, ports } => {
+                let host = trimmed.get(authority.0..authority.1).unwrap_or_default();
+                if self.is_ours(host, ports) { self.rooted(trimmed, authority.1, head) } else { Change::Foreign }
+            }
+            Shape::Confusing => Change::Foreign,
+            Shape::Rooted if matches!(base, Base::Foreign) => Change::Foreign,
+            Shape::Rooted => self.rooted(trimmed, 0, head),
+            Shape::QueryOnly => match base {
+                Base::Bare(document) => Change::Splice { keep: head, middle: Cow::Borrowed(document), rest: head },
+                _ => Change::Keep,
+            },
+            Shape::Relative => relative(trimmed, base, head),
+        }
+    }
+
+    /// Where a reference leads from a place, which is what a base of a base means (RFC 3986 §5.1).
+    pub(super) fn follow(&self, reference: &[u8], from: &Place) -> Place {
+        let (_, reference) = trim(reference);
+        let path_from = |at: usize| {
+            let path = reference.get(at..path_end(reference, at)).unwrap_or_default();
+            resolve(b"/", self.without_prefix(path).unwrap_or(path))
+        };
+        match shape(reference) {
+            Shape::Absolute { authority, ports } => {
+                let host = reference.get(authority.0..authority.1).unwrap_or_default();
+                Place { foreign: !self.is_ours(host, ports), path: Some(path_from(authority.1)) }
+            }
+            Shape::Confusing | Shape::OtherScheme => Place { foreign: true, path: None },
+            Shape::Rooted => Place { foreign: from.foreign, path: Some(path_from(0)) },
+            Shape::Relative => {
+                let path = reference.get(..path_end(reference, 0)).unwrap_or_default();
+                let path = from.path.as_ref().map(|from| resolve(directory(from), path));
+                Place { foreign: from.foreign, path }
+            }
+            Shape::Nothing | Shape::QueryOnly => from.clone(),
+        }
+    }
+
+    /// What follows the prefix in a path that has it.
+    fn without_prefix<'r>(&self, path: &'r [u8]) -> Option<&'r [u8]> {
+        path.strip_prefix(&*self.prefix).filter(|inner| inner.first().is_none_or(|byte| *byte == b'/'))
+    }
+
+    fn is_ours(&self, authority: &[u8], ports: &[&str]) -> bool {
+        !self.authority.is_empty() && without_port(authority, ports).eq_ignore_ascii_case(&self.authority)
+    }
+
+    /// A reference whose path begins at `at` with a slash, or is empty because only an authority was named.
+    fn rooted<'s>(&self, reference: &[u8], at: usize, head: usize) -> Change<'s> {
+        let end = path_end(reference, at);
+        let path = reference.get(at..end).unwrap_or_default();
+        let inner = self.without_prefix(path);
+        if climbs(0, inner.unwrap_or(path)) {
+            let middle = Cow::Owned(resolve(b"/", inner.unwrap_or(path)));
+            return Change::Splice { keep: head + at, middle, rest: head + end };
+        }
+        if inner.is_some() {
+            return Change::Keep;
+        }
+        // `http://host` means `http://host/`; without the slash the prefix would be the last segment, and be replaced.
+        let middle: &[u8] = if path.is_empty() { b"/" } else { b"" };
+        Change::Splice { keep: head + at, middle: Cow::Borrowed(middle), rest: head + at }
+    }
+}
+
+fn relative<'s>(reference: &[u8], base: Base<'s>, head: usize) -> Change<'s> {
+    let end = path_end(reference, 0);
+    let path = reference.get(..end).unwrap_or_default();
+    let (resolved_from, anew) = match base {
+        Base::Unknown | Base::Foreign => return Change::Keep,
+        Base::Inherited(document) => {
+            let from = directory(document);
+            (from, has_dots(path) && climbs(depth(from), path))
+        }
+        Base::Bare(document) => (directory(document), has_dots(path)),
+    };
+    match (anew, base) {
+        (true, _) => {
+            Change::Splice { keep: head, middle: Cow::Owned(resolve(resolved_from, path)), rest: head + end }
+        }
+        (false, Base::Bare(_)) => Change::Splice { keep: head, middle: Cow::Borrowed(resolved_from), rest: head },
+        (false, _) => Change::Keep,
+    }
+}
+
+/// The reference without the blanks and control characters around it, and how many stand in front. Players drop them.
+pub(super) fn trim(reference: &[u8]) -> (usize, &[u8]) {
+    let start = reference.iter().position(|byte| *byte > b' ').unwrap_or(reference.len());
+    let end = reference.iter().rposition(|byte| *byte > b' ').map_or(start, |at| at + 1);
+    (start, reference.get(start..end).unwrap_or_default())
+}
+
+/// What a reference looks like (RFC 3986 §4.1, §4.2), white space around it removed.
+enum Shape {
+    /// Empty, or a fragment of the manifest itself.
+    Nothing,
+    /// `skd:`, `data:`, `urn:`, and http without an authority.
+    OtherScheme,
+    /// `http://host/x`, `//host/x`: the range of the authority, and the ports that may be left out with that scheme.
+    Absolute { authority: (usize, usize), ports: &'static [&'static str] },
+    /// `/\host/x`: browsers read a backslash as a slash and go to another host; others do not.
+    Confusing,
+    /// `/x`
+    Rooted,
+    /// `?x`
+    QueryOnly,
+    /// `x`, `./x`, `../x`
+    Relative,
+}
+
+fn shape(reference: &[u8]) -> Shape {
+    let authority_from = |from: usize, ports| {
+        let rest = reference.get(from..).unwrap_or_default();
+        let length = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        Shape::Absolute { authority: (from, from + length), ports }
+    };
+    match reference {
+        [] | [b'#', ..] => Shape::Nothing,
+        [b'/', b'/', ..] => authority_from(2, &["80", "443"]),
+        [b'/' | b'\\', b'/' | b'\\', ..] => Shape::Confusing,
+        [b'/', ..] => Shape::Rooted,
+        [b'?', ..] => Shape::QueryOnly,
+        _ => match scheme(reference) {
+            None => Shape::Relative,
+            Some(name) => {
+                let ports: &'static [&'static str] = if name.eq_ignore_ascii_case(b"http") {
+                    &["80"]
+                } else if name.eq_ignore_ascii_case(b"https") {
+                    &["443"]
+                } else {
+                    return Shape::OtherScheme;
+                };
+                let after = name.len() + 1;
+                if reference.get(after..).is_some_and(|rest| rest.starts_with(b"//")) {
+                    authority_from(after + 2, ports)
+                } else {
+                    Shape::OtherScheme
+                }
+            }
+        },
+    }
+}
+
+/// The scheme of an absolute URI, without its colon (RFC 3986 §3.1).
+fn scheme(reference: &[u8]) -> Option<&[u8]> {
+    let length = reference.iter().position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'-' | b'.'))?;
+    let (name, rest) = reference.split_at_checked(length)?;
+    (rest.first() == Some(&b':') && name.first().is_some_and(u8::is_ascii_alphabetic)).then_some(name)
+}
+
+/// An authority without a port that its scheme implies, and without the colon of an empty port.
+fn without_port<'a>(authority: &'a [u8], ports: &[&str]) -> &'a [u8] {
+    let Some((host, port)) = memrchr(b':', authority).and_then(|at| authority.split_at_checked(at)) else {
+        return authority;
+    };
+    let port = port.get(1..).unwrap_or_default();
+    if port.is_empty() || ports.iter().any(|implied| implied.as_bytes() == port) { host } else { authority }
+}
+
+/// Where the authority of an absolute or network-path reference ends; zero for any other.
+pub(super) fn authority_end(reference: &[u8]) -> usize {
+    match shape(reference) {
+        Shape::Absolute { authority, .. } => authority.1,
+        _ => 0,
+    }
+}
+
+/// Whether the reference is relative to the path of its base, in a form that can neither climb nor hide something: most
+/// references are, and a look suffices for them.
+pub(super) fn is_plain(reference: &[u8]) -> bool {
+    let Some(first) = reference.first() else { return false };
+    if *first <= b' ' || matches!(first, b'/' | b'?' | b'#') {
+        return false;
+    }
+    // Without an early exit the compiler turns the loop into vector code.
+    let mut special = false;
+    for byte in reference {
+        special |= (*byte == b':') | (*byte == b'%') | (*byte == b'{') | (*byte == b'\\');
+    }
+    for (byte, next) in reference.iter().zip(reference.iter().skip(1)) {
+        special |= (*byte == b'.') & (*next == b'.');
+    }
+    !special
+}
+
+fn path_end(reference: &[u8], from: usize) -> usize {
+    let rest = reference.get(from..).unwrap_or_default();
+    memchr2(b'?', b'#', rest).map_or(reference.len(), |at| from + at)
+}
+
+/// The path up to its last slash, that slash included.
+pub(super) fn directory(path: &[u8]) -> &[u8] {
+    memrchr(b'/', path).and_then(|at| path.get(..=at)).unwrap_or(b"/")
+}
+
+#[derive(PartialEq, Eq)]
+enum Dots {
+    Current,
+    Parent,
+}
+
+/// Dot segments as browsers see them: a dot may be percent-encoded (WHATWG URL, "double-dot URL path segment").
+fn dots(segment: &[u8]) -> Option<Dots> {
+    let mut rest = segment;
+    let mut count = 0;
+    while !rest.is_empty() {
+        rest = match rest {
+            [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] => rest,
+            _ => return None,
+        };
+        count += 1;
+    }
+    match count {
+        1 => Some(Dots::Current),
+        2 => Some(Dots::Parent),
+        _ => None,
+    }
+}
+
+fn has_dots(path: &[u8]) -> bool {
+    memchr2(b'.', b'%', path).is_some() && path.split(|byte| *byte == b'/').any(|segment| dots(segment).is_some())
+}
+
+/// Whether a path that starts `depth` directories below the root leaves it on its way, even if it comes back.
+fn climbs(depth: usize, path: &[u8]) -> bool {
+    if memchr2(b'.', b'%', path).is_none() {
+        return false;
+    }
+    let mut depth = depth;
+    for segment in path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/') {
+        match dots(segment) {
+            Some(Dots::Parent) => match depth.checked_sub(1) {
+                Some(above) => depth = above,
+                None => return true,
+            },
+            Some(Dots::Current) => {}
+            None => depth += 1,
+        }
+    }
+    false
+}
+
+/// How many directories lie between the root and the inside of `directory`.
+fn depth(directory: &[u8]) -> usize {
+    memchr::memchr_iter(b'/', resolve(b"/", directory).as_slice()).count().saturating_sub(1)
+}
+
+/// RFC 3986 §5.2.3 and §5.2.4. `from` ends with a slash; the result starts with one.
+fn resolve(from: &[u8], path: &[u8]) -> Vec<u8> {
+    let mut resolved = Vec::with_capacity(from.len() + path.len() + 1);
+    resolved.push(b'/');
+    append(&mut resolved, from);
+    append(&mut resolved, path);
+    resolved
+}
+
+/// Walks a path from the directory that `resolved` names, which ends with a slash.
+fn append(resolved: &mut Vec<u8>, path: &[u8]) {
+    let mut rest = path.strip_prefix(b"/").unwrap_or(path);
+    loop {
+        let at = memchr(b'/', rest);
+        let segment = at.and_then(|at| rest.get(..at)).unwrap_or(rest);
+        match dots(segment) {
+            Some(Dots::Current) => {}
+            Some(Dots::Parent) => {
+                let parent = resolved.get(..resolved.len().saturating_sub(1)).map_or(b"/".as_slice(), directory).len();
+                resolved.truncate(parent);
+            }
+            None => {
+                resolved.extend_from_slice(segment);
+                if at.is_some() {
+                    resolved.push(b'/');
+                }
+            }
+        }
+        match at.and_then(|at| rest.get(at + 1..)) {
+            Some(next) => rest = next,
+            None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Where log lines go: standard error, through a queue that never blocks a request.
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Keeps the log's writer alive; what is still queued is written when it is dropped.
+pub struct LogGuard {
+    _worker: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl LogGuard {
+    /// Lines that were given up because the log could not keep up.
+    pub fn dropped(&self) -> ErrorCounter {
+        self.dropped.clone()
+    }
+}
+
+/// Starts logging at `level` (a filter in the syntax of `RUST_LOG`, which overrides it).
+///
+/// # Errors
+/// `level` is not a filter, or logging was started before.
+pub fn init(level: &str, format: Format) -> Result<LogGuard, String> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) => EnvFilter::try_new(filter),
+        Err(_) => EnvFilter::try_new(level),
+    };
+    let filter = filter.map_err(|error| format!("log level {level:?}: {error}"))?;
+    let (writer, worker) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
+    let dropped = writer.error_counter();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true);
+    match format {
+        Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        Format::Text => builder.with_ansi(false).try_init(),
+    }
+    .map_err(|error| error.to_string())?;
+    Ok(LogGuard { _worker: worker, dropped })
+}

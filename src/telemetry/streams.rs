@@ -1,0 +1,42 @@
+//! Turns stream events into metrics and log lines.
+
+use crate::model::{Account, ApplicationId};
+use crate::policy::Effect;
+use crate::streams::{Event, Observer};
+
+use super::Metrics;
+
+impl Metrics {
+    fn event(&self, application: &ApplicationId, event: &str, slots: i64) {
+        self.events.with_label_values(&[application.as_str(), event]).inc();
+        if slots != 0 {
+            self.streams.with_label_values(&[application.as_str()]).add(slots);
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn observe(&self, _: &Account, event: &Event<'_>) {
+        match event {
+            Event::Admitted(stream) => self.event(&stream.application, "admitted", 1),
+            Event::Resumed(stream) => self.event(&stream.application, "resumed", 1),
+            Event::Refused(application) => self.event(application, "refused", 0),
+            Event::Idle(stream) => self.event(&stream.application, "idle", -1),
+            Event::Superseded(stream) => self.event(&stream.application, "superseded", -1),
+            Event::RolledBack(stream) => self.event(&stream.application, "rolled_back", -1),
+            Event::Forgotten(stream) => self.event(&stream.application, "forgotten", 0),
+            Event::Evacuated(stream) => self.event(&stream.application, "evacuated", -1),
+            Event::Terminated(stream, cause) => {
+                self.event(&stream.application, "terminated", -1);
+                self.terminations.with_label_values(&[stream.application.as_str(), cause.label()]).inc();
+                tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "terminated");
+            }
+            Event::Violated(violation) => {
+                let effect = if violation.effect == Effect::Refuse { "refuse" } else { "terminate" };
+                let labels = [&*violation.policy, &*violation.rule, violation.mode.label(), effect];
+                self.violations.with_label_values(&labels).inc();
+            }
+            Event::Unavailable => self.events.with_label_values(&["", "undecided"]).inc(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// The gateway under test with the demo origin behind it, and viewers in front of it.
+
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { access, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { eventually, GiveUp } from './eventually.mjs';
+import { freePort } from './processes.mjs';
+import { watchpoint } from './watchpoint.mjs';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const BINARY = process.env.STREAMGATE_BIN ?? path.join(ROOT, 'target/debug/streamgate');
+
+/**
+ * Starts the demo origin and a gateway in front of it.
+ *
+ * @param {import('./processes.mjs').House} house
+ * @param {object} options
+ * @param {number} options.limit streams at once per account
+ * @param {'deny_newest' | 'terminate_oldest'} [options.whenExceeded]
+ * @param {object} [options.streams] the `streams` section of the configuration
+ * @param {string} [options.dash] host:port of a second origin, which gets everything below /dash/
+ */
+export async function startGateway(house, { limit, whenExceeded = 'deny_newest', streams, dash }) {
+  await access(BINARY).catch(() => {
+    throw new Error(`no gateway to test at ${BINARY}: run \`cargo build\`, or name one in STREAMGATE_BIN`);
+  });
+  const [origin, listener, control] = [await freePort(), await freePort(), await freePort()];
+  const folder = await house.folder();
+  await writeFile(path.join(folder, 'token.key'), randomBytes(48).toString('base64'));
+  await writeFile(path.join(folder, 'session.key'), randomBytes(48).toString('base64'));
+
+  // JSON is YAML.
+  const file = path.join(folder, 'streamgate.yaml');
+  const origins = { main: { servers: [`127.0.0.1:${origin}`] } };
+  const routes = [{ path: '/', origin: 'main' }];
+  if (dash) {
+    origins.dash = { servers: [dash] };
+    routes.push({ path: '/dash/', origin: 'dash' });
+  }
+  await writeFile(file, JSON.stringify({
+    listeners: [{ address: `127.0.0.1:${listener}` }],
+    control: { address: `127.0.0.1:${control}` },
+    origins,
+    applications: {
+      tv: {
+        name: 'TV app',
+        routes,
+        identity: {
+          token: { in: ['query:token'], jwt: { keys: [{ alg: 'HS256', secret: { file: 'token.key' } }] } },
+          idp: 'acme',
+          subject: 'claim:sub',
+          device: 'claim:device',
+          stream: 'minted',
+        },
+        unidentified: 'refuse',
+        policies: ['household'],
+      },
+    },
+    policies: {
+      household: { mode: 'enforce', rules: [{ name: 'household-limit', limit, when_exceeded: whenExceeded }] },
+    },
+    sessions: { keys: [{ id: 1, secret: { file: 'session.key' } }] },
+    ...(streams && { streams }),
+  }, null, 2));
+
+  const demoOrigin = house.start(BINARY, ['demo-origin', '--address', `127.0.0.1:${origin}`]);
+  const process_ = house.start(BINARY, ['run', '--config', file]);
+  await up(demoOrigin, `http://127.0.0.1:${origin}/vod/master.m3u8`);
+  await up(process_, `http://127.0.0.1:${control}/readyz`);
+  return new Gateway(house, file, `http://127.0.0.1:${listener}`);
+}
+
+/** Waits until `url` answers 200, or says at once what the program said when it ended. */
+async function up(program, url) {
+  await eventually(`${program.name} answers on ${url}`, async () => {
+    if (!program.runs) throw new GiveUp(`${program.name} ended with ${program.code}:\n${program.stdout}${program.stderr}`);
+    return (await fetch(url)).ok;
+  });
+}
+
+class Gateway {
+  #house;
+  #config;
+
+  constructor(house, config, url) {
+    this.#house = house;
+    this.#config = config;
+    this.url = url;
+  }
+
+  /** A token for one device of one account. */
+  async token(subject, device) {
+    const { stdout } = await promisify(execFile)(BINARY, [
+      'token', '--config', this.#config, '--application', 'tv', '--subject', subject, '--device', device,
+    ]);
+    return stdout.trim();
+  }
+
+  /** A viewer on one device, with a log of every request its player makes. */
+  async viewer(subject, device) {
+    const { url, log } = await watchpoint(this.#house, this.url);
+    const token = await this.token(subject, device);
+    return { device, log, entry: (asset) => `${url}${asset}?token=${token}` };
+  }
+
+  /** Asks for an asset's entry manifest as a player would that starts on `device`. */
+  async ask(subject, device, asset) {
+    const response = await fetch(`${this.url}${asset}?token=${await this.token(subject, device)}`);
+    return { status: response.status, type: response.headers.get('content-type') ?? '', body: await response.text() };
+  }
+}

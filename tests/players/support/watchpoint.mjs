@@ -1,0 +1,69 @@
+// A place between one player and the gateway that changes nothing and writes down every request.
+
+import http from 'node:http';
+
+import { eventually } from './eventually.mjs';
+
+/** What one player has asked for, in the order of the answers. */
+export class Log {
+  /** @type {{method: string, path: string, status: number, asked: number}[]} */
+  answers = [];
+
+  /** Answers to requests for segments (initialisation segments too). */
+  get segments() {
+    return this.answers.filter(({ path }) => /\.(ts|m4s|mp4)$/.test(path));
+  }
+
+  /** Answers to requests for multivariant playlists and MPDs. */
+  get entries() {
+    return this.answers.filter(({ path }) => /\/(master\.m3u8|[^/]*\.mpd)$/.test(path));
+  }
+
+  get refused() {
+    return this.answers.filter(({ status }) => status === 403);
+  }
+
+  /** Requests made since `time` (milliseconds since the epoch). */
+  since(time) {
+    const log = new Log();
+    log.answers = this.answers.filter(({ asked }) => asked > time);
+    return log;
+  }
+
+  /** Waits until the log satisfies `condition`. */
+  async until(what, condition, within) {
+    await eventually(`${what}; the log ends with\n${this}\n`, () => condition(this), { within });
+  }
+
+  toString() {
+    return this.answers.slice(-12).map(({ method, path, status }) => `  ${status} ${method} ${path.slice(-60)}`).join('\n');
+  }
+}
+
+/** Whether a request carries a play session. */
+export const carriesPlaySession = ({ path }) => path.startsWith('/~s/');
+
+/** Opens a watchpoint in front of `gateway`; each has a port of its own. */
+export async function watchpoint(house, gateway) {
+  const log = new Log();
+  const agent = new http.Agent({ keepAlive: true });
+  house.atEnd(() => agent.destroy());
+
+  const server = http.createServer((request, response) => {
+    const { method, url, headers } = request;
+    const answer = { method, path: url.split('?')[0], status: 0, asked: Date.now() };
+    const forwarded = http.request(gateway + url, { method, headers, agent }, (answered) => {
+      answer.status = answered.statusCode;
+      log.answers.push(answer);
+      response.writeHead(answered.statusCode, answered.rawHeaders);
+      answered.on('error', () => response.destroy());
+      answered.pipe(response);
+    });
+    // The gateway hung up: what the player sees is what happened.
+    forwarded.on('error', () => response.destroy());
+    // The player hung up: so do we.
+    response.on('close', () => forwarded.destroy());
+    request.pipe(forwarded);
+  });
+  return { url: await house.listen(server), log };
+}

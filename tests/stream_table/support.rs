@@ -1,0 +1,122 @@
+//! What the tests of the stream table share: policies, candidates, and an observer that keeps the gauge a listener would.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use streamgate::model::{Account, ApplicationId, Device, Millis, StreamId};
+use streamgate::policy::{Mode, Policy, Rule, WhenExceeded};
+use streamgate::streams::store::Embedded;
+use streamgate::streams::{Admission, Candidate, Event, Observer, Settings, StreamTable};
+
+/// Some day, in whole seconds.
+pub(crate) const DAY: Millis = Millis(1_800_000_000_000);
+
+pub(crate) fn at(seconds: u64) -> Millis {
+    DAY + Duration::from_secs(seconds)
+}
+
+pub(crate) fn policy(name: &str, limit: u32, when_exceeded: WhenExceeded, applications: &[&str]) -> Arc<Policy> {
+    Arc::new(Policy {
+        name: name.into(),
+        mode: Mode::Enforce,
+        rules: vec![Rule { name: "streams".into(), limit, when_exceeded }],
+        applications: applications.iter().map(|name| ApplicationId((*name).into())).collect(),
+    })
+}
+
+/// At most `limit` streams of the application `tv`; the newest gives way.
+pub(crate) fn household(limit: u32) -> Vec<Arc<Policy>> {
+    vec![policy("household", limit, WhenExceeded::DenyNewest, &["tv"])]
+}
+
+pub(crate) fn account(n: usize) -> Account {
+    Account::new("acme", format!("subscriber-{n}"))
+}
+
+/// A start on a named device. The stream's name is made of account and device, so that no two of them share one.
+pub(crate) fn candidate(subject: usize, device: usize, asset: &str, now: Millis) -> Candidate {
+    Candidate {
+        stream: StreamId(((subject as u128) << 64 | device as u128).to_be_bytes()),
+        account: account(subject),
+        application: ApplicationId("tv".into()),
+        device: Device::Named(format!("device-{device}").into()),
+        asset: asset.into(),
+        started: now,
+    }
+}
+
+pub(crate) fn is_admitted(admission: &Admission) -> bool {
+    matches!(admission, Admission::Admitted { .. })
+}
+
+/// Keeps the gauge of slots that are held, going by events alone, and the words for what happened.
+#[derive(Default)]
+pub(crate) struct Gauge {
+    held: AtomicI64,
+    lowest: AtomicI64,
+    evacuated: AtomicU64,
+    heard: Mutex<Vec<&'static str>>,
+}
+
+impl Gauge {
+    /// How many slots the events say are held.
+    pub(crate) fn held(&self) -> i64 {
+        self.held.load(SeqCst)
+    }
+
+    /// The lowest value that the gauge ever had; below zero if an end was told twice.
+    pub(crate) fn lowest(&self) -> i64 {
+        self.lowest.load(SeqCst)
+    }
+
+    /// How many holders were evacuated.
+    pub(crate) fn evacuated(&self) -> u64 {
+        self.evacuated.load(SeqCst)
+    }
+
+    /// What was heard since the last call.
+    pub(crate) fn heard(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.heard.lock())
+    }
+}
+
+impl Observer for Gauge {
+    fn observe(&self, _: &Account, event: &Event<'_>) {
+        let (word, step) = match event {
+            Event::Admitted(_) => ("admitted", 1),
+            Event::Resumed(_) => ("resumed", 1),
+            Event::Idle(_) => ("idle", -1),
+            Event::Superseded(_) => ("superseded", -1),
+            Event::RolledBack(_) => ("rolled back", -1),
+            Event::Terminated(..) => ("terminated", -1),
+            Event::Evacuated(_) => ("evacuated", -1),
+            Event::Forgotten(_) => ("forgotten", 0),
+            Event::Refused(_) => ("refused", 0),
+            Event::Violated(_) => ("violated", 0),
+            Event::Unavailable => ("unavailable", 0),
+        };
+        let held = self.held.fetch_add(step, SeqCst) + step;
+        self.lowest.fetch_min(held, SeqCst);
+        self.evacuated.fetch_add(u64::from(word == "evacuated"), SeqCst);
+        self.heard.lock().push(word);
+    }
+}
+
+/// An embedded table and the gauge that listens to it.
+pub(crate) fn table(settings: &Settings) -> (StreamTable, Arc<Gauge>) {
+    let gauge = Arc::new(Gauge::default());
+    let store = Embedded::new(settings.clone(), gauge.clone());
+    (StreamTable::new(Arc::new(store), gauge.clone()), gauge)
+}
+
+/// The streams that hold a slot now.
+pub(crate) fn holders(table: &StreamTable, settings: &Settings, now: Millis) -> Vec<StreamId> {
+    let mut holding = Vec::new();
+    table.each(&mut |_, record| {
+        holding.extend(record.streams().iter().filter(|stream| stream.holds(settings, now)).map(|stream| stream.id));
+    });
+    holding.sort_unstable();
+    holding
+}
