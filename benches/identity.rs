@@ -14,7 +14,6 @@ use streamgate::identity::jwt::{Algorithm, Jwt, Key, sign_hs};
 use streamgate::identity::{Format, Identity, KeyRing, PlaySession, RequestFacts, Settings};
 use streamgate::model::{Account, ApplicationId, Device, Millis, StreamId};
 
-#[allow(dead_code)]
 #[path = "../tests/support/signers.rs"]
 mod signers;
 
@@ -22,7 +21,8 @@ use signers::Signer;
 
 const NOW: Millis = Millis(1_790_000_000_000);
 const SECRET: &[u8] = b"a secret of thirty-two bytes, ok";
-const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+const AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 fn claims() -> serde_json::Value {
     json!({
@@ -65,7 +65,9 @@ fn first_time(c: &mut Criterion) {
 fn seen_before(c: &mut Criterion) {
     let identity = |device: Option<&str>| {
         let settings = Settings {
-            sources: ["query:token", "header:authorization", "cookie:token"].map(|source| source.parse().unwrap()).into(),
+            sources: ["query:token", "header:authorization", "cookie:token"]
+                .map(|source| source.parse().unwrap())
+                .into(),
             format: Arc::new(hs256()),
             idp: "acme".parse().unwrap(),
             subject: "claim:sub".parse().unwrap(),

@@ -1,1 +1,18 @@
-//! Stream table.
+//! The stream table, from outside: the limit holds in every order of events, under every race, over every restart.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
+
+#[path = "stream_table/capacity.rs"]
+mod capacity;
+#[path = "stream_table/model.rs"]
+mod model;
+#[path = "stream_table/property.rs"]
+mod property;
+#[path = "stream_table/races.rs"]
+mod races;
+#[path = "stream_table/snapshot.rs"]
+mod snapshot;
+#[path = "stream_table/support.rs"]
+mod support;
+#[path = "stream_table/time.rs"]
+mod time;

@@ -123,7 +123,7 @@ fn server_conf(settings: &Settings) -> ServerConf {
         threads: settings.threads,
         max_retries: ATTEMPTS,
         upstream_keepalive_pool_size: KEPT,
-        grace_period_seconds: Some(settings.shutdown_grace.as_secs()),
+        grace_period_seconds: Some(settings.shutdown_grace.as_millis().div_ceil(1000) as u64),
         graceful_shutdown_timeout_seconds: Some(1),
         pid_file: unused("pid").display().to_string(),
         upgrade_sock: unused("upgrade").display().to_string(),

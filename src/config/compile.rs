@@ -15,7 +15,7 @@ use super::locate::Document;
 use super::pointer::Pointer;
 use super::raw;
 use super::report::Problem;
-use super::settings::{Log, LogFormat, LogLevel, Settings};
+use super::settings::{Control, Log, LogFormat, LogLevel, Settings};
 
 use context::Context;
 
@@ -28,7 +28,14 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
             return None;
         }
     };
-    let mut context = Context { document, base, environment: &|name| std::env::var_os(name), problems };
+    let mut context = Context {
+        document,
+        base,
+        environment: &|name| std::env::var_os(name),
+        origins: document.names("origins"),
+        policies: document.names("policies"),
+        problems,
+    };
     let root = Pointer::default();
 
     let listeners = network::listeners(&mut context, &raw.listeners, &raw.control);
@@ -39,11 +46,12 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
     let streams = times::streams(&mut context, &raw.streams);
     let snapshot = raw.streams.snapshot.as_ref().map(|path| snapshot(&mut context, path));
     let limits = times::limits(&mut context, &raw.limits);
-    let grace = times::bounded(&mut context, &root.key("shutdown").key("grace"), &raw.shutdown.grace, times::UP_TO_AN_HOUR);
+    let grace =
+        times::bounded(&mut context, &root.key("shutdown").key("grace"), &raw.shutdown.grace, times::UP_TO_AN_HOUR);
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Some(Settings {
         listeners,
-        control: super::Control { address: raw.control.address.value },
+        control: Control { address: raw.control.address.value },
         origins,
         applications,
         routes,

@@ -80,19 +80,25 @@ impl<T> Written<T> {
 }
 
 impl From<Duration> for Written<Duration> {
-    /// In the largest unit that leaves no rest: `90s`, `2m`, `12h`.
+    /// In the largest unit that leaves no rest: `90s`, `2m`, `12h`, `30d`.
     fn from(value: Duration) -> Self {
         let millis = value.as_millis();
-        let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
-        let fit = units.into_iter().find(|(_, unit)| millis != 0 && millis % unit == 0);
+        let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+        let fit =
+            units.into_iter().find(|(unit, length)| millis.is_multiple_of(*length) && (millis != 0 || *unit == "s"));
         let (unit, length) = fit.unwrap_or(("ms", 1));
         Self::preset(format!("{}{unit}", millis / length), value)
     }
 }
 
+/// A default of whole seconds.
+pub(super) fn seconds(count: u64) -> Written<Duration> {
+    Duration::from_secs(count).into()
+}
+
 impl From<Bytes> for Written<Bytes> {
     fn from(value: Bytes) -> Self {
-        let fit = UNITS.into_iter().find(|(_, unit)| value.0 != 0 && value.0 % unit == 0);
+        let fit = UNITS.into_iter().find(|(_, unit)| value.0 != 0 && value.0.is_multiple_of(*unit));
         let (unit, length) = fit.unwrap_or(("B", 1));
         Self::preset(format!("{}{unit}", value.0 / length), value)
     }
@@ -220,7 +226,8 @@ mod tests {
         for (text, bytes) in [("0B", 0), ("512B", 512), ("32KiB", 32768), ("8 MiB", 8 << 20), ("1GiB", 1 << 30)] {
             assert_eq!(Bytes::parse(text), Ok(Bytes(bytes)), "{text}");
         }
-        for text in ["", "B", "12", "+1B", "1.5KiB", "1KB", "1kib", "99999999999999999999B", "18446744073709551615KiB"] {
+        for text in ["", "B", "12", "+1B", "1.5KiB", "1KB", "1kib", "99999999999999999999B", "18446744073709551615KiB"]
+        {
             assert!(Bytes::parse(text).is_err(), "{text}");
         }
     }
@@ -231,7 +238,7 @@ mod tests {
         assert_eq!([written(20), written(90), written(120), written(43200)], ["20s", "90s", "2m", "12h"]);
         assert_eq!(Written::from(Duration::from_millis(1500)).text, "1500ms");
         assert_eq!(Written::from(Bytes(8 << 20)).text, "8MiB");
-        for text in ["20s", "90s", "2m", "12h", "1500ms", "0ms"] {
+        for text in ["20s", "90s", "2m", "12h", "1500ms", "0s", "30d"] {
             assert!(Duration::parse(text).is_ok_and(|value| Written::from(value).text == text), "{text}");
         }
     }

@@ -169,12 +169,7 @@ enum Node {
 }
 
 /// Turns nodes into a value and notes the places. A key with nothing behind it counts as left out.
-fn settle(
-    node: Spanned<Node>,
-    key: Option<Position>,
-    at: Pointer,
-    places: &mut HashMap<Pointer, Place>,
-) -> Value {
+fn settle(node: Spanned<Node>, key: Option<Position>, at: Pointer, places: &mut HashMap<Pointer, Place>) -> Value {
     // `defined`: for an alias, the place where its text can be changed.
     let place = Place { key, value: position(node.defined) };
     let value = match node.value {

@@ -26,7 +26,9 @@ pub enum MintError {
     #[error("this application takes every viewer for the subject `{0}`: ask for that one")]
     FixedSubject(String),
     /// Tokens carry no device.
-    #[error("this application takes no device from its tokens: leave `--device` out, or configure `device: claim:NAME`")]
+    #[error(
+        "this application takes no device from its tokens: leave `--device` out, or configure `device: claim:NAME`"
+    )]
     NoDevice,
     /// Two things of the token want the same claim.
     #[error("the claim `{0}` is to hold two things at once: give each of subject, device, stream and idp its own")]

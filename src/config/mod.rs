@@ -5,11 +5,13 @@
 //! that it finds, with line and column, and a broken part never hides the problems of the others. Nothing here binds a
 //! port or starts a thread.
 
+mod application;
 mod check;
 mod compile;
 mod grammar;
 mod locate;
 mod mint;
+mod origin;
 mod pointer;
 mod raw;
 mod report;
@@ -22,15 +24,15 @@ mod settings;
 
 use std::path::Path;
 
+pub use application::{Application, Unidentified};
 pub use mint::{MintError, Signing};
+pub use origin::Origin;
 pub use report::{Problem, Report};
 pub use routes::{Route, Routes};
 pub use schema::schema;
 pub use secret::Secret;
 pub use server::{ParseServerError, Server};
-pub use settings::{
-    Application, Control, Limits, Listener, Log, LogFormat, LogLevel, Origin, Settings, TlsFiles, Unidentified,
-};
+pub use settings::{Control, Limits, Listener, Log, LogFormat, LogLevel, Settings, TlsFiles};
 
 /// The largest configuration that is read, in bytes.
 const LARGEST: u64 = 4 << 20;

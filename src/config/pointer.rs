@@ -45,7 +45,9 @@ impl fmt::Display for Pointer {
         for (depth, step) in self.0.iter().enumerate() {
             match step {
                 Step::Item(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') && !key.is_empty() => {
+                Step::Key(key)
+                    if key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') && !key.is_empty() =>
+                {
                     let dot = if depth == 0 { "" } else { "." };
                     write!(f, "{dot}{key}")?;
                 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::settings::{Application, Origin};
+use super::application::Application;
+use super::origin::Origin;
 
 /// Where requests of one path lead.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct Routes {
 /// The routes of one host.
 #[derive(Debug, Default)]
 struct Paths {
-    /// By path without its last slash: `` is everything.
+    /// By path without its last slash: the empty one is everything.
     routes: HashMap<Box<str>, Route>,
     /// Slashes in the longest of them.
     deepest: usize,
@@ -113,7 +114,8 @@ fn bare(host: &str) -> &str {
 
 /// The path as origins understand it: percent-encoding undone, empty and dot segments gone (RFC 3986 §6.2.2).
 fn plain(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+    let pairs = path.bytes().zip(path.bytes().skip(1).chain([b' ']));
+    if !pairs.into_iter().any(|pair| matches!(pair, (b'%', _) | (b'/', b'/' | b'.'))) {
         return Cow::Borrowed(path);
     }
     let decoded = decoded(path);

@@ -50,9 +50,7 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub(super) fn read(material: &Material, base: &Path, environment: Environment<'_>) -> Result<Secret, SecretError> {
     let mut bytes = match (&material.file, &material.env) {
         (Some(file), _) => read_file(&base.join(file), LARGEST)?,
-        (None, Some(name)) => {
-            environment(name).ok_or_else(|| SecretError::Unset(name.clone()))?.into_encoded_bytes()
-        }
+        (None, Some(name)) => environment(name).ok_or_else(|| SecretError::Unset(name.clone()))?.into_encoded_bytes(),
         (None, None) => return Err(SecretError::Nowhere),
     };
     if bytes.last() == Some(&b'\n') {
@@ -77,6 +75,7 @@ pub(super) fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, SecretError> 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -91,9 +90,13 @@ mod tests {
     #[test]
     fn one_line_end_is_no_part_of_a_secret_and_all_other_bytes_are() {
         let folder = tempfile::tempdir().unwrap();
-        for (written, secret) in
-            [(&b"abc"[..], &b"abc"[..]), (b"abc\n", b"abc"), (b"abc\r\n", b"abc"), (b"a\n\n", b"a\n"), (b" \xff\n", b" \xff")]
-        {
+        for (written, secret) in [
+            (&b"abc"[..], &b"abc"[..]),
+            (b"abc\n", b"abc"),
+            (b"abc\r\n", b"abc"),
+            (b"a\n\n", b"a\n"),
+            (b" \xff\n", b" \xff"),
+        ] {
             std::fs::write(folder.path().join("key"), written).unwrap();
             assert_eq!(read(&file("key"), folder.path(), &nothing_set).unwrap().expose(), secret);
         }
@@ -107,7 +110,10 @@ mod tests {
         let set = |name: &str| (name == "KEY").then(|| OsString::from("hush"));
         assert_eq!(read(&material, Path::new(""), &set).unwrap().expose(), b"hush");
         let error = read(&material, Path::new(""), &nothing_set).unwrap_err();
-        assert_eq!(error.to_string(), "the environment variable `KEY` is not set: set it before the start, or name a file");
+        assert_eq!(
+            error.to_string(),
+            "the environment variable `KEY` is not set: set it before the start, or name a file"
+        );
     }
 
     #[test]

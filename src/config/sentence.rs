@@ -8,13 +8,19 @@ use serde_json::Value;
 
 use super::grammar::FORMATS;
 
+/// What is wanted where no grammar rules.
+const TEXT: &str = "text";
+
 /// How many edits a misspelt word may be away from the one that is meant.
 const CLOSE: usize = 2;
 
 /// `kind` as found at a part whose schema is `node` and whose value is `value`. Not for unknown or missing keys.
 pub(super) fn of(kind: &Kind, node: &Value, value: &Value) -> String {
     match kind {
-        Kind::Type { .. } => format!("{} stands here: write {}", found(value), wanted(node)),
+        Kind::Type { .. } => match wanted(node).as_str() {
+            TEXT => format!("{} stands here: write {TEXT}, in quotes if it looks like something else", found(value)),
+            wanted => format!("{} stands here: write {wanted}", found(value)),
+        },
         Kind::Enum { .. } | Kind::Constant { .. } | Kind::OneOfNotValid { .. } => not_one_of(node, value),
         Kind::Format { format } => {
             let text = value.as_str().unwrap_or_default();
@@ -114,7 +120,7 @@ fn wanted(node: &Value) -> String {
             (Some(least), None) => format!("a whole number, {least} or more"),
             _ => "a whole number".to_owned(),
         },
-        _ => "text, in quotes if it looks like a number or `true`".to_owned(),
+        _ => TEXT.to_owned(),
     }
 }
 

@@ -61,6 +61,7 @@ impl fmt::Display for Server {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -81,7 +82,9 @@ mod tests {
 
     #[test]
     fn what_lacks_a_host_a_port_or_brackets_is_none() {
-        for text in ["", ":", "a", "a:", ":80", "a:0", "a:65536", "a:+80", "::1:80", "[::1]", "[::1:80", "[a]:80", "a b:80"] {
+        for text in
+            ["", ":", "a", "a:", ":80", "a:0", "a:65536", "a:+80", "::1:80", "[::1]", "[::1:80", "[a]:80", "a b:80"]
+        {
             assert_eq!(text.parse::<Server>(), Err(ParseServerError), "{text:?}");
         }
         for text in ["http://a:80", "a/b:80", "-a:80", "a..b:80"] {

@@ -1,20 +1,18 @@
 //! What a configuration means: compiled, validated, immutable. Swapped whole on reload.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::{Identity, KeyRing};
-use crate::model::{ApplicationId, Millis};
-use crate::policy::Policy;
+use crate::identity::KeyRing;
+use crate::model::ApplicationId;
 use crate::streams;
 
-use super::mint::{MintError, Signing};
+use super::application::Application;
+use super::origin::Origin;
 use super::routes::Routes;
-use super::server::Server;
 
 /// Everything that the gateway is told.
 #[derive(Debug)]
@@ -68,89 +66,6 @@ pub struct TlsFiles {
 pub struct Control {
     /// Where it listens.
     pub address: SocketAddr,
-}
-
-/// One origin: servers that hold the same content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// As the configuration calls it.
-    pub name: Arc<str>,
-    /// Never empty.
-    pub servers: Vec<Server>,
-    /// Speak TLS to them.
-    pub tls: bool,
-    /// The `Host` to send in place of the viewer's.
-    pub host_header: Option<String>,
-    /// Refuse a server whose certificate is not valid for its name.
-    pub verify_certificate: bool,
-    /// Until a connection stands, TLS included.
-    pub connect_timeout: Duration,
-    /// How long a server may be silent.
-    pub read_timeout: Duration,
-    /// How long a server may take to accept more of a request.
-    pub write_timeout: Duration,
-    /// How long an unused connection is kept.
-    pub idle_timeout: Duration,
-    /// Connections per server; 0 for no bound.
-    pub max_connections: usize,
-    /// How often names are resolved again.
-    pub resolve_every: Duration,
-}
-
-/// What happens to media requests without a token or play session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unidentified {
-    /// 401.
-    Refuse,
-    /// They pass and are not counted.
-    Pass,
-}
-
-/// One app or site.
-pub struct Application {
-    /// As the configuration calls it.
-    pub id: ApplicationId,
-    /// For people.
-    pub name: Arc<str>,
-    /// How viewers are recognised; `None` for not at all.
-    pub identity: Option<Identity>,
-    /// What happens to requests of nobody.
-    pub unidentified: Unidentified,
-    /// All of them must hold; in configuration order.
-    pub policies: Vec<Arc<Policy>>,
-    /// What test tokens are made of, or why none can be made.
-    pub signing: Result<Signing, MintError>,
-}
-
-impl Application {
-    /// A token that this application accepts, for trials. `id` becomes the token's `jti`, and the stream's name where
-    /// tokens name the stream. Where the identity provider is a claim, the application's id stands in for it.
-    ///
-    /// # Errors
-    /// The application has no secret to sign with, or takes the subject or device from elsewhere.
-    pub fn mint(
-        &self,
-        subject: &str,
-        device: Option<&str>,
-        lifetime: Duration,
-        now: Millis,
-        id: &str,
-    ) -> Result<String, MintError> {
-        self.signing.as_ref().map_err(Clone::clone)?.mint(&self.id, subject, device, lifetime, now, id)
-    }
-}
-
-impl fmt::Debug for Application {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Application")
-            .field("id", &self.id)
-            .field("name", &self.name)
-            .field("identity", &self.identity)
-            .field("unidentified", &self.unidentified)
-            .field("policies", &self.policies)
-            .field("signing", &self.signing)
-            .finish()
-    }
 }
 
 /// What one viewer or one peer may demand of the gateway.

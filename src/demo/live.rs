@@ -1,7 +1,7 @@
-//! The live channel: a window that slides with the wall clock over the looped MPEG-TS segments of the VOD.
+//! The live channel: a window that slides with the clock over the looped MPEG-TS segments of the VOD.
 //!
-//! Segment number `n` is on air from `n * 2 s` to `(n + 1) * 2 s` after the Unix epoch and is published when it is complete. Nothing
-//! is remembered between requests, so every instance of this origin publishes the same channel, before and after a restart.
+//! Segment number `n` is on air from `n * 2 s` to `(n + 1) * 2 s` after the channel's start and is published when it is complete. A
+//! playlist is a pure function of the start and the present.
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,7 +14,7 @@ const SEGMENT: Duration = Duration::from_secs(2);
 /// Segments in the loop; after the last one comes a discontinuity and the first again.
 const LOOP: u64 = 12;
 /// Segments in the playlist.
-const WINDOW: u64 = 5;
+const WINDOW: u32 = 5;
 
 /// One of the channel's two renditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,53 +53,69 @@ pub(super) enum Published {
     Segment(&'static [u8]),
 }
 
-/// What stands at `/live/<name>` at `now`; nothing under an unknown name or before a segment is complete.
-pub(super) fn published(name: &str, now: Millis) -> Option<Published> {
-    if name == "master.m3u8" {
-        return multivariant_playlist().map(Published::Playlist);
-    }
-    if let Some(rendition) = Rendition::ALL.into_iter().find(|rendition| rendition.playlist() == name) {
-        return Some(Published::Playlist(live_playlist(rendition, now)));
-    }
-    let (rendition, number) = name.strip_suffix(".ts")?.rsplit_once('-')?;
-    let rendition = Rendition::ALL.into_iter().find(|known| known.name() == rendition)?;
-    let number = number.parse().ok().filter(|number| *number <= newest(now))?;
-    segment(rendition, number).map(Published::Segment)
+/// A channel that has been on air since some moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Channel {
+    since: Millis,
 }
 
-/// The media playlist of `rendition` at `now` (RFC 8216 §6.2.2): the five newest complete segments.
-///
-/// A discontinuity stands before the first segment of every loop. It leaves the playlist together with that segment, and
-/// `EXT-X-DISCONTINUITY-SEQUENCE` counts those that have left.
-pub fn live_playlist(rendition: Rendition, now: Millis) -> String {
-    let newest = newest(now);
-    let first = (newest + 1).saturating_sub(WINDOW);
-    let gone = first.saturating_sub(1) / LOOP;
-    let name = rendition.name();
-    let mut playlist = format!(
-        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
-         #EXT-X-DISCONTINUITY-SEQUENCE:{gone}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
-        SEGMENT.as_secs()
-    );
-    for number in first..=newest {
-        if number > 0 && number % LOOP == 0 {
-            playlist.push_str("#EXT-X-DISCONTINUITY\n");
+impl Channel {
+    /// A channel whose playlist is full at `now`.
+    ///
+    /// The channel counts from there and not from the Unix epoch: hls.js walks through all discontinuity sequence numbers from
+    /// zero, and with tens of millions of them it has no time left to play.
+    pub fn full_at(now: Millis) -> Self {
+        Self { since: now - SEGMENT * WINDOW }
+    }
+
+    /// What stands at `/live/<name>` at `now`; nothing under an unknown name or before a segment is complete.
+    pub(super) fn published(self, name: &str, now: Millis) -> Option<Published> {
+        if name == "master.m3u8" {
+            return multivariant_playlist().map(Published::Playlist);
         }
-        let start = UNIX_EPOCH + Duration::from_secs(number * SEGMENT.as_secs());
-        // Writing to a string cannot fail.
-        let _ = write!(
-            playlist,
-            "#EXT-X-PROGRAM-DATE-TIME:{}\n#EXTINF:{:.3},\n{name}-{number}.ts\n",
-            humantime::format_rfc3339_millis(start),
-            SEGMENT.as_secs_f64()
-        );
+        if let Some(rendition) = Rendition::ALL.into_iter().find(|rendition| rendition.playlist() == name) {
+            return Some(Published::Playlist(self.playlist(rendition, now)));
+        }
+        let (rendition, number) = name.strip_suffix(".ts")?.rsplit_once('-')?;
+        let rendition = Rendition::ALL.into_iter().find(|known| known.name() == rendition)?;
+        let number = number.parse().ok().filter(|number| *number < self.complete(now))?;
+        segment(rendition, number).map(Published::Segment)
     }
-    playlist
-}
 
-/// The number of the newest complete segment. (In the first two seconds of 1970 it is the first one, complete or not.)
-fn newest(now: Millis) -> u64 {
-    (now.seconds() / SEGMENT.as_secs()).saturating_sub(1)
+    /// The media playlist of `rendition` at `now` (RFC 8216 §6.2.2): the five newest complete segments.
+    ///
+    /// A discontinuity stands before the first segment of every loop. It leaves the playlist together with that segment, and
+    /// `EXT-X-DISCONTINUITY-SEQUENCE` counts those that have left.
+    pub fn playlist(self, rendition: Rendition, now: Millis) -> String {
+        let complete = self.complete(now);
+        let first = complete.saturating_sub(WINDOW.into());
+        let gone = first.saturating_sub(1) / LOOP;
+        let name = rendition.name();
+        let mut playlist = format!(
+            "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+             #EXT-X-DISCONTINUITY-SEQUENCE:{gone}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
+            SEGMENT.as_secs()
+        );
+        for number in first..complete {
+            if number > 0 && number % LOOP == 0 {
+                playlist.push_str("#EXT-X-DISCONTINUITY\n");
+            }
+            let start = self.since + Duration::from_secs(number * SEGMENT.as_secs());
+            // Writing to a string cannot fail.
+            let _ = write!(
+                playlist,
+                "#EXT-X-PROGRAM-DATE-TIME:{}\n#EXTINF:{:.3},\n{name}-{number}.ts\n",
+                humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(start.0)),
+                SEGMENT.as_secs_f64()
+            );
+        }
+        playlist
+    }
+
+    /// How many segments are complete at `now`.
+    fn complete(self, now: Millis) -> u64 {
+        now.since(self.since).as_secs() / SEGMENT.as_secs()
+    }
 }
 
 /// The same two renditions as the VOD over MPEG-TS, under the channel's names.
@@ -118,8 +134,17 @@ fn segment(rendition: Rendition, number: u64) -> Option<&'static [u8]> {
 mod tests {
     use super::*;
 
-    /// 2026-01-01T00:00:00Z, segment number 883612800.
-    const NEW_YEAR: Millis = Millis(1_767_225_600_000);
+    /// 2026-01-01T00:00:00Z, when the channel's first playlist is full.
+    const START: Millis = Millis(1_767_225_600_000);
+
+    fn channel() -> Channel {
+        Channel::full_at(START)
+    }
+
+    /// When the given number of segments is complete.
+    fn with_complete(segments: u32) -> Millis {
+        START - SEGMENT * WINDOW + SEGMENT * segments
+    }
 
     struct Entry {
         number: u64,
@@ -132,8 +157,9 @@ mod tests {
         playlist.lines().find_map(|line| line.strip_prefix(tag)).unwrap()
     }
 
-    fn entries(playlist: &str) -> Vec<Entry> {
-        let mut discontinuity = value(playlist, "#EXT-X-DISCONTINUITY-SEQUENCE:").parse().unwrap();
+    fn entries(now: Millis) -> Vec<Entry> {
+        let playlist = channel().playlist(Rendition::High, now);
+        let mut discontinuity = value(&playlist, "#EXT-X-DISCONTINUITY-SEQUENCE:").parse().unwrap();
         let mut date = String::new();
         let mut entries = Vec::new();
         for line in playlist.lines() {
@@ -151,20 +177,26 @@ mod tests {
 
     #[test]
     fn the_window_holds_the_five_newest_complete_segments() {
-        let playlist = live_playlist(Rendition::High, NEW_YEAR);
-        let entries = entries(&playlist);
-        assert_eq!(entries.len(), 5);
-        assert_eq!(entries[4].number, 883_612_799, "the one that ended at this very moment");
-        assert_eq!(entries[4].date, "2025-12-31T23:59:58.000Z");
-        assert_eq!(value(&playlist, "#EXT-X-MEDIA-SEQUENCE:"), entries[0].number.to_string());
+        let numbers = |now| entries(now).iter().map(|entry| entry.number).collect::<Vec<_>>();
+        assert_eq!(numbers(START), [0, 1, 2, 3, 4]);
+        assert_eq!(numbers(with_complete(100)), [95, 96, 97, 98, 99]);
+        let playlist = channel().playlist(Rendition::High, with_complete(100));
+        assert_eq!(value(&playlist, "#EXT-X-MEDIA-SEQUENCE:"), "95");
         assert!(!playlist.contains("ENDLIST") && !playlist.contains("PLAYLIST-TYPE"));
     }
 
     #[test]
+    fn each_segment_carries_the_wall_time_at_which_it_went_on_air() {
+        let dates: Vec<String> = entries(START).into_iter().map(|entry| entry.date).collect();
+        assert_eq!(dates[0], "2025-12-31T23:59:50.000Z");
+        assert_eq!(dates[4], "2025-12-31T23:59:58.000Z", "the one that ended at this very moment");
+    }
+
+    #[test]
     fn the_playlist_stays_for_two_seconds_and_then_slides_by_one() {
-        let before = live_playlist(Rendition::Low, NEW_YEAR);
-        assert_eq!(before, live_playlist(Rendition::Low, NEW_YEAR + Duration::from_millis(1999)));
-        let after = live_playlist(Rendition::Low, NEW_YEAR + SEGMENT);
+        let before = channel().playlist(Rendition::Low, with_complete(50));
+        assert_eq!(before, channel().playlist(Rendition::Low, with_complete(50) + Duration::from_millis(1999)));
+        let after = channel().playlist(Rendition::Low, with_complete(51));
         let first = |playlist: &str| value(playlist, "#EXT-X-MEDIA-SEQUENCE:").parse::<u64>().unwrap();
         assert_eq!(first(&after), first(&before) + 1);
     }
@@ -172,39 +204,33 @@ mod tests {
     #[test]
     fn over_three_loops_no_segment_is_missing_and_none_changes_its_discontinuity() {
         let mut seen: Vec<u64> = Vec::new();
-        let start = entries(&live_playlist(Rendition::High, NEW_YEAR))[0].number;
-        for step in 0..3 * LOOP {
-            let now = NEW_YEAR + SEGMENT * u32::try_from(step).unwrap();
-            for entry in entries(&live_playlist(Rendition::High, now)) {
-                let at = usize::try_from(entry.number - start).unwrap();
-                assert!(at <= seen.len(), "a gap before segment {}", entry.number);
+        for complete in 0..=36 {
+            for entry in entries(with_complete(complete)) {
+                let at = usize::try_from(entry.number).unwrap();
+                assert!(at <= seen.len(), "a gap before segment {at}");
                 if at == seen.len() {
                     seen.push(entry.discontinuity);
                 }
-                assert_eq!(seen[at], entry.discontinuity, "segment {} at step {step}", entry.number);
+                assert_eq!(seen[at], entry.discontinuity, "segment {at} when {complete} are complete");
             }
         }
-        let borders = seen.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        assert_eq!(borders, 3, "one discontinuity for each loop");
-        assert!(seen.windows(2).all(|pair| pair[1] - pair[0] <= 1));
+        assert_eq!(seen, [[0; 12], [1; 12], [2; 12]].concat());
     }
 
     #[test]
     fn the_discontinuity_stands_where_the_loop_begins_again() {
-        // 883612800 is a multiple of the loop: at NEW_YEAR + one segment it is the newest.
-        let playlist = live_playlist(Rendition::High, NEW_YEAR + SEGMENT);
+        let playlist = channel().playlist(Rendition::High, with_complete(13));
         let (before, after) = playlist.split_once("#EXT-X-DISCONTINUITY\n").unwrap();
-        assert!(before.contains("high-883612799.ts") && after.contains("high-883612800.ts"));
-        assert_eq!(segment(Rendition::High, 883_612_800), segment(Rendition::High, 0));
-        assert_ne!(segment(Rendition::High, 883_612_799), segment(Rendition::High, 0));
+        assert!(before.contains("high-11.ts") && after.contains("high-12.ts"));
+        assert_eq!(segment(Rendition::High, 12), segment(Rendition::High, 0));
+        assert_ne!(segment(Rendition::High, 11), segment(Rendition::High, 0));
     }
 
     #[test]
-    fn at_the_beginning_of_time_nothing_overflows() {
-        for seconds in [0, 1, 3, 9, 11, 25] {
-            let entries = entries(&live_playlist(Rendition::High, Millis(seconds * 1000)));
-            assert!((1..=5).contains(&entries.len()));
-        }
+    fn before_it_is_on_air_the_channel_has_no_segments() {
+        assert!(entries(Millis(0)).is_empty());
+        assert!(channel().published("high-0.ts", Millis(0)).is_none());
+        assert_eq!(Channel::full_at(Millis(3)).playlist(Rendition::High, Millis(1)).lines().count(), 6);
     }
 
     #[test]
@@ -222,16 +248,18 @@ mod tests {
 
     #[test]
     fn every_name_in_the_playlists_is_published_and_a_segment_of_the_future_is_not() {
-        let Some(Published::Playlist(master)) = published("master.m3u8", NEW_YEAR) else { panic!("no master") };
+        let now = with_complete(30);
+        let Some(Published::Playlist(master)) = channel().published("master.m3u8", now) else { panic!("no master") };
         for rendition in Rendition::ALL {
-            assert!(master.lines().any(|line| line == rendition.playlist()));
-            let Some(Published::Playlist(playlist)) = published(rendition.playlist(), NEW_YEAR) else { panic!("none") };
+            let name = rendition.playlist();
+            assert!(master.lines().any(|line| line == name));
+            let Some(Published::Playlist(playlist)) = channel().published(name, now) else { panic!("no {name}") };
             for uri in playlist.lines().filter(|line| !line.starts_with('#')) {
-                assert!(matches!(published(uri, NEW_YEAR), Some(Published::Segment(_))), "{uri}");
+                assert!(matches!(channel().published(uri, now), Some(Published::Segment(_))), "{uri}");
             }
         }
-        for name in ["high-883612800.ts", "high-.ts", "high--1.ts", "middle-5.ts", "channel.mpd", "high-1", ""] {
-            assert!(published(name, NEW_YEAR).is_none(), "{name}");
+        for name in ["high-30.ts", "high-.ts", "high--1.ts", "middle-5.ts", "channel.mpd", "high-1", ""] {
+            assert!(channel().published(name, now).is_none(), "{name}");
         }
     }
 }

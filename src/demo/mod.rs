@@ -10,5 +10,5 @@ mod origin;
 mod range;
 
 pub use hello::greeting;
-pub use live::{Rendition, live_playlist};
+pub use live::{Channel, Rendition};
 pub use origin::serve;

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::live::{self, Published};
+use super::live::{Channel, Published};
 use super::media;
 use super::range::{self, Wanted};
 use crate::model::{Clock, Millis};
@@ -36,6 +36,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     // Without its address a listener is of no use: the one error that is not some client's.
     listener.local_addr()?;
+    let channel = Channel::full_at(clock.now());
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -47,7 +48,7 @@ pub async fn serve(
                     let clock = Arc::clone(&clock);
                     connections.spawn(async move {
                         let answer = service_fn(move |request| {
-                            let response = respond(&request, clock.now());
+                            let response = respond(&request, channel, clock.now());
                             async move { Ok::<_, Infallible>(response) }
                         });
                         // What goes wrong here is the client's affair: it went away or does not speak HTTP.
@@ -68,10 +69,10 @@ struct Resource {
     cache_control: &'static str,
 }
 
-fn resource(path: &str, now: Millis) -> Option<Resource> {
+fn resource(path: &str, channel: Channel, now: Millis) -> Option<Resource> {
     let path = path.strip_prefix('/')?;
     if let Some(name) = path.strip_prefix("live/") {
-        return Some(match live::published(name, now)? {
+        return Some(match channel.published(name, now)? {
             Published::Playlist(text) => {
                 Resource { bytes: Bytes::from(text), content_type: media::HLS, cache_control: "max-age=1" }
             }
@@ -91,9 +92,9 @@ fn resource(path: &str, now: Millis) -> Option<Resource> {
 }
 
 /// Answers one request. The body is the whole one for HEAD too: hyper counts it and leaves it out.
-fn respond<B>(request: &Request<B>, now: Millis) -> Response<Full<Bytes>> {
+fn respond<B>(request: &Request<B>, channel: Channel, now: Millis) -> Response<Full<Bytes>> {
     let mut response = match *request.method() {
-        Method::GET | Method::HEAD => match resource(request.uri().path(), now) {
+        Method::GET | Method::HEAD => match resource(request.uri().path(), channel, now) {
             Some(resource) => answer(request.headers(), &resource),
             None => plain(StatusCode::NOT_FOUND),
         },
@@ -197,7 +198,7 @@ mod tests {
         for (name, value) in headers {
             request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
         }
-        respond(&request, NOW)
+        respond(&request, Channel::full_at(NOW), NOW)
     }
 
     fn get(path: &str) -> Response<Full<Bytes>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
+    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
     ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode, Uri, Version};
@@ -298,7 +298,7 @@ impl ProxyHttp for Gateway {
         self.metrics.bytes.inc_by(bytes as u64);
         self.metrics.request(ctx.outcome, ctx.kind);
         if let Some(error) = error.filter(|error| error.esource() != &ErrorSource::Downstream) {
-            tracing::warn!(request = ctx.request, %error, "request failed");
+            tracing::warn!(request = format_args!("{:016x}", ctx.request), %error, "request failed");
         }
         if ctx.settings.log.access {
             self.log_access(session, bytes, ctx);
@@ -483,7 +483,12 @@ fn strip_token_headers(request: &mut RequestHeader, sources: &[identity::Source]
     for source in sources {
         match source {
             identity::Source::Header(name) => {
-                request.remove_header(name);
+                let scheme = |value: &http::HeaderValue| value.as_bytes().get(..7).map(<[u8]>::to_ascii_lowercase);
+                let bearer = request.headers.get(name).and_then(scheme).is_some_and(|scheme| scheme == b"bearer ");
+                // Credentials of another scheme are the origin's own business.
+                if name != AUTHORIZATION || bearer {
+                    request.remove_header(name);
+                }
             }
             identity::Source::Cookie(_) | identity::Source::Query(_) => {}
         }

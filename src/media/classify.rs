@@ -171,13 +171,16 @@ fn is_part_of_play(kind: Kind) -> bool {
 
 fn by_path(path: &str) -> Kind {
     let name = path.rsplit('/').next().unwrap_or_default();
-    if let Some(kind) = smooth(path, name) {
-        return kind;
+    let by_extension =
+        name.rsplit_once('.').map_or(Kind::Other, |(stem, extension)| by_extension(path, stem, extension));
+    match by_extension {
+        Kind::Other if name.eq_ignore_ascii_case("license") || name.eq_ignore_ascii_case("licence") => Kind::Key,
+        Kind::Other => smooth(path, name).unwrap_or(Kind::Other),
+        kind => kind,
     }
-    if name.eq_ignore_ascii_case("license") || name.eq_ignore_ascii_case("licence") {
-        return Kind::Key;
-    }
-    let Some((stem, extension)) = name.rsplit_once('.') else { return Kind::Other };
+}
+
+fn by_extension(path: &str, stem: &str, extension: &str) -> Kind {
     let is = |names: &[&str]| names.iter().any(|name| extension.eq_ignore_ascii_case(name));
     if is(&["ts", "m4s", "mp4", "aac"]) || is(&MORE_SEGMENTS) {
         if is_init(stem) {
@@ -218,14 +221,13 @@ fn smooth(path: &str, name: &str) -> Option<Kind> {
             Some(_) => None,
         };
     }
-    (find_ignore_case(name, "fragments(") == Some(0) || find_ignore_case(path, "/qualitylevels(").is_some())
-        .then_some(Kind::Segment)
+    find_ignore_case(path, "/qualitylevels(").map(|_| Kind::Segment)
 }
 
 /// `init`, `init-0`, `video_init`, `video-init`, `video_dashinit`; not `initial` and not `reinit`.
 fn is_init(stem: &str) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic();
-    if find_ignore_case(stem, "init") == Some(0) {
+    if stem.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("init")) {
         return !stem.as_bytes().get(4).is_some_and(is_letter);
     }
     let bytes = stem.as_bytes();

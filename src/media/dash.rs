@@ -90,7 +90,7 @@ impl Rewrite<'_> {
             .filter(|site| site.role == Role::Base)
             .filter_map(|site| Some((site.level, decode(self.document, site.range.clone())?.text.into_owned())))
             .collect();
-        self.scan.levels.places(self.judge, Place { foreign: false, path }, &bases)
+        self.scan.levels.places(self.judge, &Place { foreign: false, path }, &bases)
     }
 
     fn edit(&self, site: &Site, places: &Places, outcome: &mut Outcome) -> Option<Edit> {

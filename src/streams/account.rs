@@ -65,7 +65,9 @@ pub struct Record {
     /// Rises with every change of the set of streams.
     pub version: u64,
     streams: SmallVec<[Arc<Stream>; 2]>,
-    tombstones: Vec<Tombstone>,
+    /// Most accounts have none: it costs them a pointer.
+    #[allow(clippy::box_collection)]
+    tombstones: Option<Box<Vec<Tombstone>>>,
 }
 
 impl Record {
@@ -76,7 +78,7 @@ impl Record {
 
     /// The terminated streams that are remembered.
     pub fn tombstones(&self) -> &[Tombstone] {
-        &self.tombstones
+        self.tombstones.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The stream of that name.
@@ -86,7 +88,7 @@ impl Record {
 
     /// Whether nothing is left to remember.
     pub fn is_empty(&self) -> bool {
-        self.streams.is_empty() && self.tombstones.is_empty()
+        self.streams.is_empty() && self.tombstones().is_empty()
     }
 
     /// Brings every stream up to `now`: silent ones fall idle, idle ones are forgotten, tombstones crumble.
@@ -106,7 +108,10 @@ impl Record {
             !forgotten
         });
         self.version += u64::from(before != self.streams.len());
-        self.tombstones.retain(|tombstone| now < tombstone.until);
+        if let Some(tombstones) = &mut self.tombstones {
+            tombstones.retain(|tombstone| now < tombstone.until);
+        }
+        self.tombstones.take_if(|tombstones| tombstones.is_empty());
     }
 
     /// When [`settle`](Self::settle) has something to do next, if nothing is heard until then.
@@ -115,7 +120,7 @@ impl Record {
             let forget = stream.last_seen().max(stream.since()) + settings.forget;
             stream.slot_until(settings, now).unwrap_or(forget)
         });
-        streams.chain(self.tombstones.iter().map(|tombstone| tombstone.until)).min()
+        streams.chain(self.tombstones().iter().map(|tombstone| tombstone.until)).min()
     }
 
     /// Decides a start at an entry manifest. The record must be settled.
@@ -132,16 +137,23 @@ impl Record {
                 && stream.asset == candidate.asset
                 && stream.continues_from_entry(now)
         };
-        let known = self.streams.iter().find(|stream| same_play(stream));
+        // Where a token names the play session, another asset under the same name is still the same stream.
+        let known = self.find(candidate.stream).or_else(|| self.streams.iter().find(|stream| same_play(stream)));
         if let Some(stream) = known
             && (stream.has_slot() || stream.refreshes_entry())
         {
             // A refresh by a live player whose pause has lasted too long is not yet a wish to play.
             let polls = stream.is_idle_without_media();
-            return if polls { Plan::Continue(stream.clone()) } else { self.plan_resume(stream, policies, settings, now) };
+            return if polls {
+                Plan::Continue(stream.clone())
+            } else {
+                self.plan_resume(stream, policies, settings, now)
+            };
         }
         // A player that refreshes its entry manifest comes back here by itself after its stream was terminated.
-        if let Some(tombstone) = self.tombstones.iter().find(|t| t.stream.refreshes_entry() && same_play(&t.stream)) {
+        let stays_out =
+            |stream: &Stream| stream.id == candidate.stream || stream.refreshes_entry() && same_play(stream);
+        if let Some(tombstone) = self.tombstones().iter().find(|tombstone| stays_out(&tombstone.stream)) {
             return Plan::Terminated(tombstone.stream.id, tombstone.cause.clone());
         }
         let supersede: Vec<StreamId> = match &candidate.device {
@@ -189,7 +201,7 @@ impl Record {
         if let Some(stream) = self.find(candidate.stream) {
             return self.plan_resume(stream, policies, settings, now);
         }
-        if let Some(tombstone) = self.tombstones.iter().find(|t| t.stream.id == candidate.stream) {
+        if let Some(tombstone) = self.tombstones().iter().find(|t| t.stream.id == candidate.stream) {
             return Plan::Terminated(candidate.stream, tombstone.cause.clone());
         }
         let stream = Arc::new(Stream::reattach(candidate, settings, now));
@@ -231,7 +243,7 @@ impl Record {
                 let stream = self.streams.remove(at);
                 stream.end();
                 let until = now + settings.tombstone;
-                self.tombstones.push(Tombstone { stream, cause: cause.clone(), until, told: false });
+                self.bury(Tombstone { stream, cause: cause.clone(), until, told: false });
             }
         }
         for id in &change.supersede {
@@ -250,7 +262,9 @@ impl Record {
 
     /// Renews the tombstone of a stream whose player has just been refused.
     pub fn told(&mut self, id: StreamId, settings: &Settings, now: Millis) {
-        if let Some(tombstone) = self.tombstones.iter_mut().find(|tombstone| tombstone.stream.id == id) {
+        if let Some(tombstone) =
+            self.tombstones.iter_mut().flat_map(|all| all.iter_mut()).find(|tombstone| tombstone.stream.id == id)
+        {
             tombstone.until = now + settings.tombstone;
             tombstone.told = true;
             if tombstone.stream.refreshes_entry() {
@@ -267,11 +281,13 @@ impl Record {
         stream.end();
         self.version += 1;
         let gave_way = |t: &Tombstone| !t.told && matches!(&t.cause, Cause::Evicted { by, .. } if *by == id);
-        let (lifted, kept) = std::mem::take(&mut self.tombstones).into_iter().partition(gave_way);
-        self.tombstones = kept;
-        for tombstone in Vec::into_iter(lifted) {
-            tombstone.stream.set_idle(now);
-            self.streams.push(tombstone.stream);
+        for tombstone in self.tombstones.take().into_iter().flat_map(|all| *all) {
+            if gave_way(&tombstone) {
+                tombstone.stream.set_idle(now);
+                self.streams.push(tombstone.stream);
+            } else {
+                self.bury(tombstone);
+            }
         }
         Some(stream)
     }
@@ -288,10 +304,17 @@ impl Record {
     pub fn restore_tombstone(&mut self, tombstone: Tombstone) {
         tombstone.stream.end();
         self.version += 1;
-        self.tombstones.push(tombstone);
+        self.bury(tombstone);
+    }
+
+    fn bury(&mut self, tombstone: Tombstone) {
+        self.tombstones.get_or_insert_default().push(tombstone);
     }
 }
 
 fn standing(stream: &Stream, tenure: Millis) -> Standing<'_> {
     Standing { stream: stream.id, application: &stream.application, started: stream.started, tenure }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,9 +29,9 @@ impl Default for Settings {
             reserve: Duration::from_secs(20),
             idle_min: Duration::from_secs(20),
             idle_max: Duration::from_secs(90),
-            paused_holds_slot: Duration::from_secs(120),
-            forget: Duration::from_secs(600),
-            tombstone: Duration::from_secs(180),
+            paused_holds_slot: Duration::from_mins(2),
+            forget: Duration::from_mins(10),
+            tombstone: Duration::from_mins(3),
             min_tenure: Duration::from_secs(30),
             capacity: 1_000_000,
         }

@@ -4,10 +4,10 @@ use parking_lot::Mutex;
 
 use crate::model::Millis;
 
-const SLOTS: usize = 1024;
+const SLOTS: Tick = 1024;
 
-/// A second of the wheel. Zero means "not scheduled".
-pub(super) type Tick = u64;
+/// A second of the wheel. Zero means "not scheduled". Narrow, because a million cells keep one: it lasts until 2106.
+pub(super) type Tick = u32;
 
 /// Things to look at later.
 pub(super) struct Wheel<T> {
@@ -27,14 +27,14 @@ impl<T> Wheel<T> {
 
     /// The second in which something due at `deadline` is looked at: the first that begins after it.
     pub(super) fn tick_for(deadline: Millis) -> Tick {
-        deadline.seconds() + 1
+        second(deadline).saturating_add(1)
     }
 
     /// Puts `item` up for `tick`, or for the next second if that one has been taken out already: requests bring their own
     /// time along, which may be a little late. Returns the second in which it comes out.
     pub(super) fn schedule(&self, tick: Tick, item: T) -> Tick {
         let mut ring = self.ring.lock();
-        let tick = tick.max(ring.done + 1);
+        let tick = tick.max(ring.done.saturating_add(1));
         if let Some(slot) = ring.slots.get_mut(slot_of(tick)) {
             slot.push((tick, item));
         }
@@ -44,9 +44,9 @@ impl<T> Wheel<T> {
     /// Everything that was scheduled up to `now`. What lies further ahead than the ring reaches stays for its turn.
     pub(super) fn take_due(&self, now: Millis) -> Vec<T> {
         let mut ring = self.ring.lock();
-        let present = now.seconds();
+        let present = second(now);
         // After a long sleep one turn visits every slot.
-        let first = (ring.done + 1).max((present + 1).saturating_sub(SLOTS as Tick));
+        let first = ring.done.saturating_add(1).max(present.saturating_sub(SLOTS - 1));
         let mut due = Vec::new();
         for tick in first..=present {
             if let Some(slot) = ring.slots.get_mut(slot_of(tick)) {
@@ -60,9 +60,13 @@ impl<T> Wheel<T> {
     }
 }
 
-#[allow(clippy::cast_possible_truncation)] // reduced modulo a small number first
+/// The second in which `time` lies.
+pub(super) fn second(time: Millis) -> Tick {
+    Tick::try_from(time.seconds()).unwrap_or(Tick::MAX)
+}
+
 fn slot_of(tick: Tick) -> usize {
-    (tick % SLOTS as Tick) as usize
+    (tick % SLOTS) as usize
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Access<'_> {
     pub fn log(&self) {
         tracing::info!(
             target: "access",
-            request = self.request,
+            request = format_args!("{:016x}", self.request),
             client = self.client.map(tracing::field::display),
             method = self.method,
             host = self.host,

@@ -32,6 +32,8 @@ impl LogGuard {
 pub fn init(level: &str, format: Format) -> Result<LogGuard, String> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) => EnvFilter::try_new(filter),
+        // The framework tells of each service it starts and each viewer who leaves early; we tell what matters of that.
+        Err(_) if level == "info" => EnvFilter::try_new("info,pingora_core=error,pingora_proxy=error"),
         Err(_) => EnvFilter::try_new(level),
     };
     let filter = filter.map_err(|error| format!("log level {level:?}: {error}"))?;

@@ -162,7 +162,8 @@ impl Model {
 
     pub(crate) fn start(&mut self, who: &Candidate, policies: &[Arc<Policy>], now: Millis) -> Answer {
         self.settle(now);
-        let known = self.plays.iter().position(|play| play.is_same_play(who, now));
+        let by_name = self.plays.iter().position(|play| play.who.stream == who.stream);
+        let known = by_name.or_else(|| self.plays.iter().position(|play| play.is_same_play(who, now)));
         if let Some(at) = known
             && (self.plays[at].has_slot() || self.plays[at].refreshes_entry)
         {
@@ -174,7 +175,9 @@ impl Model {
             }
             return answer;
         }
-        if let Some(at) = self.graves.iter().position(|g| g.play.refreshes_entry && g.play.is_same_play(who, now)) {
+        let stays_out =
+            |play: &Play| play.who.stream == who.stream || play.refreshes_entry && play.is_same_play(who, now);
+        if let Some(at) = self.graves.iter().position(|grave| stays_out(&grave.play)) {
             return self.refuse_terminated(at, now);
         }
         let left: Vec<StreamId> = self
@@ -314,7 +317,11 @@ impl Model {
             let (lifted, kept) =
                 std::mem::take(&mut self.graves).into_iter().partition(|grave| !grave.told && grave.by == id);
             self.graves = kept;
-            self.plays.extend(Vec::into_iter(lifted).map(|grave| Play { phase: Phase::Idle, since: now, ..grave.play }));
+            self.plays.extend(Vec::into_iter(lifted).map(|grave| Play {
+                phase: Phase::Idle,
+                since: now,
+                ..grave.play
+            }));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the tests of the stream table share: policies, candidates, and an observer that keeps the gauge a listener would.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -35,10 +35,14 @@ pub(crate) fn account(n: usize) -> Account {
     Account::new("acme", format!("subscriber-{n}"))
 }
 
-/// A start on a named device. The stream's name is made of account and device, so that no two of them share one.
+fn checksum(asset: &str) -> u128 {
+    asset.bytes().fold(0, |sum, byte| (sum * 31 + u128::from(byte)) % 0xffff_ffff)
+}
+
+/// A start on a named device. The stream's name is made of account, device and asset, so that no two of them share one.
 pub(crate) fn candidate(subject: usize, device: usize, asset: &str, now: Millis) -> Candidate {
     Candidate {
-        stream: StreamId(((subject as u128) << 64 | device as u128).to_be_bytes()),
+        stream: StreamId(((subject as u128) << 64 | (device as u128) << 32 | checksum(asset)).to_be_bytes()),
         account: account(subject),
         application: ApplicationId("tv".into()),
         device: Device::Named(format!("device-{device}").into()),
@@ -56,14 +60,14 @@ pub(crate) fn is_admitted(admission: &Admission) -> bool {
 pub(crate) struct Gauge {
     held: AtomicI64,
     lowest: AtomicI64,
-    evacuated: AtomicU64,
+    evacuated: AtomicUsize,
     heard: Mutex<Vec<&'static str>>,
 }
 
 impl Gauge {
     /// How many slots the events say are held.
-    pub(crate) fn held(&self) -> i64 {
-        self.held.load(SeqCst)
+    pub(crate) fn held(&self) -> usize {
+        usize::try_from(self.held.load(SeqCst)).expect("no end is told twice")
     }
 
     /// The lowest value that the gauge ever had; below zero if an end was told twice.
@@ -72,7 +76,7 @@ impl Gauge {
     }
 
     /// How many holders were evacuated.
-    pub(crate) fn evacuated(&self) -> u64 {
+    pub(crate) fn evacuated(&self) -> usize {
         self.evacuated.load(SeqCst)
     }
 
@@ -99,7 +103,7 @@ impl Observer for Gauge {
         };
         let held = self.held.fetch_add(step, SeqCst) + step;
         self.lowest.fetch_min(held, SeqCst);
-        self.evacuated.fetch_add(u64::from(word == "evacuated"), SeqCst);
+        self.evacuated.fetch_add(usize::from(word == "evacuated"), SeqCst);
         self.heard.lock().push(word);
     }
 }

@@ -1,5 +1,12 @@
 //! Signs tokens with fresh keys of every kind, through a library that the gateway does not sign with.
 
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "tests and benchmarks include this file and use parts"
+)]
+
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{

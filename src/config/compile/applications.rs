@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::application::{Application, Unidentified};
 use crate::config::grammar::Written;
 use crate::config::mint::{MintError, Signing};
+use crate::config::origin::Origin;
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::routes::{self, Route, Routes};
 use crate::config::secret::Secret;
 use crate::config::sentence;
-use crate::config::settings::{Application, Origin, Unidentified};
 use crate::identity::jwt::{Jwt, Key};
 use crate::identity::{ACCOUNT_MAX, Identity, KeyError, Settings, ValueSource, path};
 use crate::model::ApplicationId;
@@ -55,13 +56,14 @@ pub(super) fn applications(
 }
 
 fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
-    let origins = context.document.names("origins");
-    if !origins.contains(&route.origin) {
-        context.say(&at.key("origin"), sentence::unknown_name("origin", &route.origin, &origins));
+    if context.origins.binary_search(&route.origin).is_err() {
+        let message = sentence::unknown_name("origin", &route.origin, &context.origins);
+        context.say(&at.key("origin"), message);
     }
     let at_path = at.key("path");
     if route.path.contains(['?', '#', '%', '*', ' ']) || route.path.contains("//") || route.path.contains("/.") {
-        let message = format!("`{}` is no plain path: write one without query, escapes, wildcards and dots", route.path);
+        let message =
+            format!("`{}` is no plain path: write one without query, escapes, wildcards and dots", route.path);
         context.say(&at_path, message);
     } else if format!("{}/", route.path).starts_with(path::MARK) {
         context.say(&at_path, format!("`{}` belongs to play sessions: write another path", path::MARK));
@@ -83,10 +85,10 @@ fn application(
     raw: &raw::Application,
     policies: &BTreeMap<String, Arc<Policy>>,
 ) -> Application {
-    let names = context.document.names("policies");
     for (nth, name) in raw.policies.iter().enumerate() {
-        if !names.contains(name) {
-            context.say(&at.key("policies").item(nth), sentence::unknown_name("policy", name, &names));
+        if context.policies.binary_search(name).is_err() {
+            let message = sentence::unknown_name("policy", name, &context.policies);
+            context.say(&at.key("policies").item(nth), message);
         }
     }
     let unidentified = match raw.unidentified {
@@ -108,7 +110,8 @@ fn application(
             );
         }
     }
-    let (identity, signing) = match raw.identity.as_ref().map(|raw| identity(context, &at_identity, &application, raw)) {
+    let (identity, signing) = match raw.identity.as_ref().map(|raw| identity(context, &at_identity, &application, raw))
+    {
         Some((identity, signing)) => (Some(identity), signing),
         None => (None, Err(MintError::NoIdentity)),
     };
@@ -179,7 +182,10 @@ fn key(context: &mut Context<'_>, at: &Pointer, raw: &raw::Key) -> Option<(Key, 
     }
     let Some(material) = material else {
         if other.is_none() && !context.has(&at.key(right)) {
-            context.say_at_key(at, format!("`{right}` is missing, which {algorithm} needs: write `{right}: {{ file: PATH }}`"));
+            context.say_at_key(
+                at,
+                format!("`{right}` is missing, which {algorithm} needs: write `{right}: {{ file: PATH }}`"),
+            );
         }
         return None;
     };

@@ -14,6 +14,10 @@ pub(super) struct Context<'a> {
     /// The folder from which files are sought.
     pub(super) base: &'a Path,
     pub(super) environment: Environment<'a>,
+    /// Every origin's name, of broken ones too; sorted.
+    pub(super) origins: Vec<String>,
+    /// Every policy's name, likewise.
+    pub(super) policies: Vec<String>,
     pub(super) problems: &'a mut Vec<Problem>,
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use http::uri::Authority;
 
+use crate::config::origin::Origin;
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::secret::read_file;
-use crate::config::settings::{Listener, Origin, TlsFiles};
+use crate::config::settings::{Listener, TlsFiles};
 
 use super::context::Context;
 use super::times::{self, TIMEOUT, bounded};
@@ -92,8 +93,10 @@ fn origin(context: &mut Context<'_>, name: Arc<str>, raw: &raw::Origin) -> Origi
         context.say(&at.key("host_header"), format!("`{host}` is no host: write a name such as `origin.example.com`"));
     }
     let mut time = |key, written| bounded(context, &at.key(key), written, TIMEOUT);
-    let (connect_timeout, read_timeout) = (time("connect_timeout", &raw.connect_timeout), time("read_timeout", &raw.read_timeout));
-    let (write_timeout, idle_timeout) = (time("write_timeout", &raw.write_timeout), time("idle_timeout", &raw.idle_timeout));
+    let (connect_timeout, read_timeout) =
+        (time("connect_timeout", &raw.connect_timeout), time("read_timeout", &raw.read_timeout));
+    let (write_timeout, idle_timeout) =
+        (time("write_timeout", &raw.write_timeout), time("idle_timeout", &raw.idle_timeout));
     let resolve_every = bounded(context, &at.key("resolve_every"), &raw.resolve_every, times::RESOLVE);
     Origin {
         name,

@@ -44,7 +44,8 @@ pub(super) fn bounded(
     if written.value < least || written.value > most {
         let (least, most) = (Written::from(least), Written::from(most));
         let text = written.text();
-        context.say(at, format!("`{text}` is out of bounds: write a duration from {} to {}", least.text(), most.text()));
+        context
+            .say(at, format!("`{text}` is out of bounds: write a duration from {} to {}", least.text(), most.text()));
     }
     written.value
 }
@@ -74,7 +75,8 @@ pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams) -> streams:
     };
     if settings.idle_min > settings.idle_max {
         let (min, max) = (raw.idle.min.text(), raw.idle.max.text());
-        context.say(&idle.key("min"), format!("`{min}` is longer than `idle.max`, which is `{max}`: write a shorter one"));
+        context
+            .say(&idle.key("min"), format!("`{min}` is longer than `idle.max`, which is `{max}`: write a shorter one"));
     }
     settings
 }

@@ -40,7 +40,11 @@ impl Key {
         if secret.len() < least {
             return Err(KeyError::ShortSecret { algorithm, length: secret.len(), least });
         }
-        Ok(Self { algorithm, kid: kid.map(Into::into), material: Material::Secret(hmac::Key::new(hash, secret).into()) })
+        Ok(Self {
+            algorithm,
+            kid: kid.map(Into::into),
+            material: Material::Secret(hmac::Key::new(hash, secret).into()),
+        })
     }
 
     /// A public key as PEM: `PUBLIC KEY` (SPKI, RFC 5280 §4.1.2.7), or `RSA PUBLIC KEY` (RFC 8017).

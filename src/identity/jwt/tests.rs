@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::*;
 
-#[allow(unreachable_pub)]
 #[path = "../../../tests/support/signers.rs"]
 mod signers;
 
@@ -81,10 +80,7 @@ fn what_sign_hs_signs_is_verified_here_and_by_another_library() {
         let named = algorithm.name().parse().unwrap();
         assert!(jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key, named).unwrap());
     }
-    assert_eq!(
-        sign_hs(Algorithm::RS256, &secret, &Map::new()),
-        Err(KeyError::NeedsPublicKey(Algorithm::RS256))
-    );
+    assert_eq!(sign_hs(Algorithm::RS256, &secret, &Map::new()), Err(KeyError::NeedsPublicKey(Algorithm::RS256)));
 }
 
 #[test]
@@ -214,10 +210,7 @@ fn a_private_key_is_refused_in_favour_of_its_public_half() {
     assert_eq!(pem.unwrap_err(), KeyError::Private);
     let mut jwk: Value = serde_json::from_str(&signer.jwk(jsonwebtoken::Algorithm::ES256)).unwrap();
     jwk["d"] = "AA".into();
-    assert_eq!(
-        Key::public_jwk(Algorithm::ES256, None, jwk.to_string().as_bytes()).unwrap_err(),
-        KeyError::Private
-    );
+    assert_eq!(Key::public_jwk(Algorithm::ES256, None, jwk.to_string().as_bytes()).unwrap_err(), KeyError::Private);
 }
 
 #[test]
@@ -266,7 +259,8 @@ fn a_critical_extension_is_refused_whatever_it_is() {
 
 #[test]
 fn a_member_that_stands_twice_is_refused() {
-    for header in [r#"{"alg":"HS256","alg":"HS256"}"#, r#"{"alg":"none","alg":"HS256"}"#, r#"{"x":1,"alg":"HS256","x":1}"#]
+    for header in
+        [r#"{"alg":"HS256","alg":"HS256"}"#, r#"{"alg":"none","alg":"HS256"}"#, r#"{"x":1,"alg":"HS256","x":1}"#]
     {
         let token = hs256_token(header, r#"{"exp":10}"#);
         assert_eq!(verify_at(&hs256(0), &token, 1), Err(TokenError::Malformed), "{header}");
@@ -347,7 +341,7 @@ fn percent_encoding_is_undone_once_and_only_once() {
     let token = good();
     assert!(verify_at(&hs256(0), &token.replace('.', "%2E"), 1).is_ok());
     assert!(verify_at(&hs256(0), &token.replace('.', "%2e"), 1).is_ok());
-    let every: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let every = token.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     assert!(verify_at(&hs256(0), &every, 1).is_ok());
     for bad in [token.replace('.', "%252E"), format!("{token}%"), format!("{token}%2"), format!("{token}%zz")] {
         assert_eq!(verify_at(&hs256(0), &bad, 1), Err(TokenError::Malformed), "{bad}");
@@ -382,7 +376,7 @@ fn deeply_nested_claims_are_refused_without_harm() {
 
 #[test]
 fn no_key_shows_its_secret() {
-    assert_eq!(format!("{:?}", hs256(0)), r#"Jwt { keys: [Key { algorithm: HS256, kid: None, .. }], leeway: 0ns }"#);
+    assert_eq!(format!("{:?}", hs256(0)), "Jwt { keys: [Key { algorithm: HS256, kid: None, .. }], leeway: 0ns }");
 }
 
 #[test]

@@ -28,7 +28,8 @@ fn session() -> PlaySession {
 }
 
 fn any_session() -> impl Strategy<Value = PlaySession> {
-    let device = prop_oneof![any::<u64>().prop_map(Device::Hint), ".{0,40}".prop_map(|name| Device::Named(name.into()))];
+    let device =
+        prop_oneof![any::<u64>().prop_map(Device::Hint), ".{0,40}".prop_map(|name| Device::Named(name.into()))];
     let texts = (".{0,60}", ".{0,60}", ".{0,30}", ".{0,120}");
     (any::<[u8; 16]>(), device, texts, 0_u64..NOW.0).prop_map(|(stream, device, (idp, subject, app, asset), age)| {
         let account = Account::new(idp, subject);

@@ -36,8 +36,18 @@ fn a_source_reads_back_what_it_writes_and_an_error_says_what_to_write() {
     for text in ["query:token", "header:authorization", "cookie:token"] {
         assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
     }
-    for bad in ["", "token", "query:", "header:", "header:a b", "header:cookie", "cookie:a=b", "query:a&b", "path:x", "Query:x"]
-    {
+    for bad in [
+        "",
+        "token",
+        "query:",
+        "header:",
+        "header:a b",
+        "header:cookie",
+        "cookie:a=b",
+        "query:a&b",
+        "path:x",
+        "Query:x",
+    ] {
         let error = bad.parse::<Source>().unwrap_err().to_string();
         assert!(error.starts_with(&format!("`{bad}`")) && error.contains("write query:NAME"), "{error}");
     }
@@ -97,7 +107,11 @@ fn a_cookie_is_found_among_others() {
     assert_eq!(in_cookies(&[("cookie", "a=1;token=x.y")]).as_deref(), Some("x.y"));
     assert_eq!(in_cookies(&[("cookie", r#"token="x.y""#)]).as_deref(), Some("x.y"));
     assert_eq!(in_cookies(&[("cookie", "a=1"), ("cookie", "token=x")]).as_deref(), Some("x"), "as HTTP/2 splits them");
-    assert_eq!(in_cookies(&[("cookie", "other=\u{e9}; token=x")]).as_deref(), Some("x"), "beside one that is not ASCII");
+    assert_eq!(
+        in_cookies(&[("cookie", "other=\u{e9}; token=x")]).as_deref(),
+        Some("x"),
+        "beside one that is not ASCII"
+    );
     for without in ["token", "token=", "token=\"\"", "xtoken=1", "a=token=1"] {
         assert_eq!(in_cookies(&[("cookie", without)]), None, "{without}");
     }

@@ -96,8 +96,13 @@ fn claims_and_literals_become_a_viewer() {
     let claims = json!({ "iss": "acme", "ext": { "household": 2041 }, "device": "tv-1" });
     let viewer = setup.viewer(&claims).unwrap();
     let account = Account::new("acme", "2041");
-    let expected =
-        Viewer { key: account.key(), account, device: Device::Named("tv-1".into()), session: None, expires: Millis(EXP * 1000) };
+    let expected = Viewer {
+        key: account.key(),
+        account,
+        device: Device::Named("tv-1".into()),
+        session: None,
+        expires: Millis(EXP * 1000),
+    };
     assert_eq!(*viewer, expected);
 }
 
@@ -245,8 +250,17 @@ fn values_are_written_as_literals_or_claims() {
 fn every_label_is_from_the_closed_set() {
     use TokenError as E;
     let all = [
-        E::TooLong, E::Malformed, E::Critical, E::AlgorithmRefused, E::UnknownKey, E::BadSignature, E::NoExpiry,
-        E::Expired, E::NotYet, E::NoAccount, E::BadSession,
+        E::TooLong,
+        E::Malformed,
+        E::Critical,
+        E::AlgorithmRefused,
+        E::UnknownKey,
+        E::BadSignature,
+        E::NoExpiry,
+        E::Expired,
+        E::NotYet,
+        E::NoAccount,
+        E::BadSession,
     ];
     for error in all {
         assert!(TokenError::LABELS.contains(&error.label()), "{error}");

@@ -25,7 +25,9 @@ fn extensions_decide_whatever_their_case() {
 
 #[test]
 fn names_of_initialisation_segments_parts_keys_and_licences_are_known() {
-    for path in ["/init.mp4", "/init-stream0.m4s", "/v/video-init.m4s", "/v_init.mp4", "/bunny_dashinit.mp4", "/INIT.MP4"] {
+    for path in
+        ["/init.mp4", "/init-stream0.m4s", "/v/video-init.m4s", "/v_init.mp4", "/bunny_dashinit.mp4", "/INIT.MP4"]
+    {
         assert_eq!(classify(path, None), Kind::Init, "{path}");
     }
     for path in ["/initial.mp4", "/reinit.mp4", "/é-in.mp4"] {

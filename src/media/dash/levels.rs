@@ -44,8 +44,17 @@ impl Levels {
 
     /// Takes note of an attribute that tells how long segments are, or that they are images.
     pub(super) fn attribute(&mut self, level: usize, element: &[u8], name: &[u8], value: &[u8]) {
+        if element == b"Representation" && name == b"mimeType" && value.starts_with(b"image/") {
+            // A set has representations of one kind, and the template may be the set's.
+            let set = self.list.get(level).map(|level| level.parent).filter(|set| *set > 0);
+            if let Some(set) = set.and_then(|set| self.list.get_mut(set)) {
+                set.image = true;
+            }
+        }
         let Some(level) = self.list.get_mut(level) else { return };
-        let number = || std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        // Some packagers write fractions of a tick; they do not matter here.
+        let whole = |text: &str| text.split('.').next()?.trim().parse::<u64>().ok();
+        let number = || std::str::from_utf8(value).ok().and_then(whole);
         match (element, name) {
             (b"S", b"d") | (b"SegmentTemplate" | b"SegmentList", b"duration") => {
                 level.ticks = level.ticks.max(number().unwrap_or_default());
@@ -60,16 +69,8 @@ impl Levels {
     /// The longest segment of all levels that are not images. `complete`: what no level says has its default, which is not
     /// so in a patch.
     pub(super) fn longest_segment(&self, complete: bool) -> Option<Duration> {
-        let mut image: Vec<bool> = self.list.iter().map(|level| level.image).collect();
-        // A template above image representations is theirs, and one below an image set is, too.
-        for (at, level) in self.list.iter().enumerate().rev() {
-            let below = image.get(at).copied().unwrap_or_default();
-            if let Some(above) = image.get_mut(level.parent).filter(|_| level.parent > 0 && below) {
-                *above = true;
-            }
-        }
         let longest = self.list.iter().enumerate().filter_map(|(at, level)| {
-            let is_image = |at: usize| image.get(at).copied().unwrap_or_default();
+            let is_image = |at: usize| self.list.get(at).is_some_and(|level| level.image);
             if level.ticks == 0 || self.line(at).any(is_image) {
                 return None;
             }
@@ -90,7 +91,7 @@ impl Levels {
     }
 
     /// Where the references of every level lead, given where the root's do and every `BaseURL` in the order of the document.
-    pub(super) fn places(&self, judge: &Judge, root: Place, bases: &[(usize, Vec<u8>)]) -> Places {
+    pub(super) fn places(&self, judge: &Judge, root: &Place, bases: &[(usize, Vec<u8>)]) -> Places {
         let mut own: Vec<Option<Place>> = vec![None; self.list.len()];
         let mut outer: Vec<Place> = Vec::with_capacity(self.list.len());
         let mut by_level: Vec<Vec<&[u8]>> = vec![Vec::new(); self.list.len()];
@@ -105,7 +106,7 @@ impl Levels {
             let references = by_level.get(at).map(Vec::as_slice).unwrap_or_default();
             let places = references.iter().map(|reference| judge.follow(reference, &above));
             if let Some(slot) = own.get_mut(at) {
-                *slot = places.reduce(Place::or).or_else(|| Some(above.clone()));
+                *slot = places.reduce(|all, place| all.or(&place)).or_else(|| Some(above.clone()));
             }
             outer.push(above);
         }
@@ -114,7 +115,7 @@ impl Levels {
             let below = inner.get(at).cloned();
             if let Some((above, below)) = inner.get_mut(level.parent).zip(below) {
                 let place = std::mem::replace(above, Place { foreign: false, path: None });
-                *above = place.or(below);
+                *above = place.or(&below);
             }
         }
         Places { outer, inner }

@@ -77,7 +77,7 @@ pub(super) fn local(name: &[u8]) -> &[u8] {
     memchr::memrchr(b':', name).and_then(|at| name.get(at + 1..)).unwrap_or(name)
 }
 
-/// The role of the text of a patch operation, by the node that its `sel` (an XPath, RFC 5261 §4.1) or its `type` names.
+/// The role of the text of a patch operation, by the node that its `sel` (an `XPath`, RFC 5261 §4.1) or its `type` names.
 pub(super) fn patched_role(sel: &str, type_: Option<&str>) -> Option<Role> {
     let mut steps = steps(sel);
     let last = steps.pop()?;
@@ -97,7 +97,7 @@ fn element_of(step: &str) -> &[u8] {
     local(step.split('[').next().unwrap_or_default().as_bytes())
 }
 
-/// The steps of an XPath: slashes inside predicates and their quotes separate nothing.
+/// The steps of an `XPath`: slashes inside predicates and their quotes separate nothing.
 fn steps(path: &str) -> Vec<&str> {
     let mut quote = None;
     let mut depth = 0_usize;

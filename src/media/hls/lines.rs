@@ -4,18 +4,20 @@ use super::attributes::Attributes;
 use super::gather::Gathered;
 use super::variables::{self, Variables};
 use crate::media::facts::Outcome;
-use crate::media::reference::{Base, Change, Judge, Target, authority_end, directory, is_plain, trim};
+use crate::media::reference::{Base, Change, Judge, Plain, Target, authority_end, directory, is_calm, trim};
 
 /// Copies a source in as few and as long runs as the splices allow.
 pub(super) struct Copier<'c> {
     source: &'c [u8],
     from: usize,
+    /// See [`is_calm`].
+    calm: bool,
     out: &'c mut Vec<u8>,
 }
 
 impl<'c> Copier<'c> {
     pub(super) fn new(source: &'c [u8], out: &'c mut Vec<u8>) -> Self {
-        Self { source, from: 0, out }
+        Self { source, from: 0, calm: is_calm(source), out }
     }
 
     /// Writes the source up to `keep`, then `parts`, and goes on at `rest`.
@@ -86,11 +88,15 @@ impl Lines {
         if self.judge.is_idle() {
             return;
         }
-        if !is_plain(line) {
-            self.reference(line, at, self.inherited, copier);
-        } else if !self.inherited {
-            copier.splice(at, &[self.judge.prefix(), directory(&self.document)], at);
-            self.rewritten += 1;
+        let plain = if copier.calm { self.judge.glance(line) } else { None };
+        match plain {
+            None => self.reference(line, at, self.inherited, copier),
+            Some(Plain::Relative) if self.inherited => {}
+            Some(plain) => {
+                let directory = if plain == Plain::Rooted { b"" } else { directory(&self.document) };
+                copier.splice(at, &[self.judge.prefix(), directory], at);
+                self.rewritten += 1;
+            }
         }
     }
 

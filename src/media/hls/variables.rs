@@ -45,7 +45,8 @@ impl Variables {
 
     /// Replaces variables by their values; undefined ones stay as they are written. Absent when the text gets too long.
     pub(super) fn expand(&self, line: &[u8]) -> Option<Expanded> {
-        let mut expanded = Expanded { text: Vec::with_capacity(line.len() * 2), undefined_at: None, pieces: Vec::new() };
+        let mut expanded =
+            Expanded { text: Vec::with_capacity(line.len() * 2), undefined_at: None, pieces: Vec::new() };
         let mut at = 0;
         while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
             let literal = memmem::find(rest, b"{$").unwrap_or(rest.len());
@@ -63,7 +64,7 @@ impl Variables {
             if value.is_none() {
                 expanded.undefined_at.get_or_insert(expanded.text.len());
             }
-            expanded.push(value.map_or(written, |value| value), (at, at + length));
+            expanded.push(value.map_or(written, AsRef::as_ref), (at, at + length));
             at += length;
             if expanded.text.len() > MAX_EXPANDED {
                 return None;
@@ -123,7 +124,7 @@ mod tests {
     #[test]
     fn an_open_brace_is_text_and_a_text_that_grows_too_long_is_given_up() {
         let mut variables = Variables::default();
-        variables.define(b"v", &[b'x'; 40_000]);
+        variables.define(b"v", &vec![b'x'; 40_000]);
         assert_eq!(variables.expand(b"a{$v").map(|expanded| expanded.text), Some(b"a{$v".to_vec()));
         assert!(variables.expand(b"{$v}{$v}").is_none());
     }

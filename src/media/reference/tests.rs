@@ -3,8 +3,7 @@ use super::*;
 const PREFIX: &str = "/~s/S";
 
 fn write(reference: &str, base: Base<'_>) -> String {
-    let target =
-        Target { prefix: PREFIX, document: "", query: None, inherited: true, authority: "TV.example:80" };
+    let target = Target { prefix: PREFIX, document: "", query: None, inherited: true, authority: "TV.example:80" };
     let judge = Judge::new(&target);
     match judge.judge(reference.as_bytes(), base) {
         Change::Keep => "keep".into(),
@@ -120,12 +119,26 @@ fn ipv6_authorities_are_compared_as_a_whole() {
 }
 
 #[test]
-fn a_plain_reference_is_one_that_the_rules_keep_under_the_prefix() {
-    for reference in ["x.ts", "a/b.ts?c=d", "seg-1.m4s"] {
-        assert!(is_plain(reference.as_bytes()), "{reference:?}");
-        assert_eq!(inherited(reference), "keep", "{reference:?}");
+fn a_glance_agrees_with_the_rules_or_leaves_the_answer_to_them() {
+    let target = Target { prefix: PREFIX, document: "", query: None, inherited: true, authority: "tv.example" };
+    let judge = Judge::new(&target);
+    for reference in ["x.ts", "a/b.ts?c=d", "seg-1.m4s", "seg_1:2.ts", "x.ts "] {
+        assert_eq!(judge.glance(reference.as_bytes()), Some(Plain::Relative), "{reference:?}");
+        assert_eq!((inherited(reference), bare(reference)), ("keep".into(), format!("/~s/S/a/b/{reference}")));
     }
-    for reference in ["", " x", "/x", "http://x", "../x", "%2e%2e/x", "{$x}", "a:b", "?x", "\\\\x"] {
-        assert!(!is_plain(reference.as_bytes()), "{reference:?}");
+    for reference in ["/x", "/a/b.ts?c=d"] {
+        assert_eq!(judge.glance(reference.as_bytes()), Some(Plain::Rooted), "{reference:?}");
+        assert_eq!((inherited(reference), bare(reference)), (format!("/~s/S{reference}"), format!("/~s/S{reference}")));
+    }
+    for reference in ["", " x", " ", "/", "//tv.example/x", "http://x", "skd:x", "a:b", "?x", "#x", "/~s/S/x"] {
+        assert_eq!(judge.glance(reference.as_bytes()), None, "{reference:?}");
+    }
+}
+
+#[test]
+fn a_calm_text_has_nothing_that_a_glance_could_overlook() {
+    assert!(is_calm(b"#EXTM3U\n./a.b/c\n"));
+    for text in ["../x", "a/..", "%2e%2E/x", "/\\x", "{$x}/y"] {
+        assert!(!is_calm(text.as_bytes()), "{text:?}");
     }
 }

@@ -13,12 +13,11 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{AccountStore, Commit, Kept, Unavailable};
 use crate::model::{Account, AccountKey, Millis, StreamId};
 use crate::streams::account::{Change, Record, Transition};
-use crate::streams::wheel::{Tick, Wheel};
+use crate::streams::wheel::{Tick, Wheel, second};
 use crate::streams::{Event, Observer, Settings, Stream};
 
-/// One account in the table.
+/// One account in the table. There are a million of them: its size counts.
 struct Cell {
-    key: AccountKey,
     account: Account,
     inner: Mutex<Inner>,
 }
@@ -71,7 +70,7 @@ impl Embedded {
         let key = account.key();
         let settings = self.settings.load();
         loop {
-            let fresh = || Arc::new(Cell { key, account: account.clone(), inner: Mutex::default() });
+            let fresh = || Arc::new(Cell { account: account.clone(), inner: Mutex::default() });
             let cell = self.cells.get_with(key, fresh);
             // This cell may follow one that moka has given up, whose streams must not go on beside the new ones.
             self.evacuate_all(&settings, now);
@@ -113,7 +112,7 @@ impl Embedded {
     fn visit(&self, cell: &Arc<Cell>, settings: &Settings, now: Millis) {
         let mut inner = cell.inner.lock();
         // A cell that was put forward leaves its former place in the wheel behind.
-        if inner.gone || inner.scheduled > now.seconds() {
+        if inner.gone || inner.scheduled > second(now) {
             return;
         }
         inner.scheduled = 0;
@@ -124,13 +123,13 @@ impl Embedded {
             drop(inner);
             if busy {
                 // Heartbeats on a kept connection do not touch the cache; this keeps the account from looking unused.
-                let _ = self.cells.get(&cell.key);
+                let _ = self.cells.get(&cell.account.key());
             }
             return;
         }
         inner.gone = true;
         drop(inner);
-        self.cells.entry(cell.key).and_compute_with(|entry| match entry {
+        self.cells.entry(cell.account.key()).and_compute_with(|entry| match entry {
             Some(found) if Arc::ptr_eq(found.value(), cell) => Op::Remove,
             _ => Op::Nop,
         });

@@ -53,6 +53,11 @@ export function watch(house, url, { seconds } = {}) {
 /** The window that `liveDash` keeps: segments and their length in seconds. */
 export const DASH_WINDOW = { segments: 5, seconds: 2 };
 
+/** How many segments a SegmentTimeline lists: each S is one, and as many more as its r says. */
+function segmentsOf(timeline) {
+  return (timeline.match(/<S [^>]*>/g) ?? []).reduce((sum, entry) => sum + 1 + Number(entry.match(/ r="(\d+)"/)?.[1] ?? 0), 0);
+}
+
 /** Starts a live DASH channel of ffmpeg's own making; returns the host:port that serves /dash/live.mpd. */
 export async function liveDash(house) {
   const folder = await house.folder();
@@ -84,10 +89,11 @@ export async function liveDash(house) {
     else pipeline(createReadStream(file, { end: Math.max(0, size - 1) }), response, () => {});
   });
   const url = await house.listen(server);
-  await eventually('ffmpeg publishes its first segments', async () => {
+  await eventually('ffmpeg publishes a whole window', async () => {
     if (!maker.runs) throw new GiveUp(`ffmpeg ended with ${maker.code}: ${maker.stderr}`);
     const mpd = await (await fetch(`${url}/dash/live.mpd`)).text();
-    return mpd.includes('</MPD>') && (mpd.match(/<S /g) ?? []).length >= 2;
-  });
+    const timelines = mpd.match(/<SegmentTimeline>[^]*?<\/SegmentTimeline>/g) ?? [];
+    return timelines.length === 2 && timelines.every((timeline) => segmentsOf(timeline) >= DASH_WINDOW.segments);
+  }, { within: 60_000 });
   return new URL(url).host;
 }

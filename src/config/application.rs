@@ -1,0 +1,67 @@
+//! Whose requests they are.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::identity::Identity;
+use crate::model::{ApplicationId, Millis};
+use crate::policy::Policy;
+
+use super::mint::{MintError, Signing};
+
+/// What happens to media requests without a token or play session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unidentified {
+    /// 401.
+    Refuse,
+    /// They pass and are not counted.
+    Pass,
+}
+
+/// One app or site.
+pub struct Application {
+    /// As the configuration calls it.
+    pub id: ApplicationId,
+    /// For people.
+    pub name: Arc<str>,
+    /// How viewers are recognised; `None` for not at all.
+    pub identity: Option<Identity>,
+    /// What happens to requests of nobody.
+    pub unidentified: Unidentified,
+    /// All of them must hold; in configuration order.
+    pub policies: Vec<Arc<Policy>>,
+    /// What test tokens are made of, or why none can be made.
+    pub signing: Result<Signing, MintError>,
+}
+
+impl Application {
+    /// A token that this application accepts, for trials. `id` becomes the token's `jti`, and the stream's name where
+    /// tokens name the stream. Where the identity provider is a claim, the application's id stands in for it.
+    ///
+    /// # Errors
+    /// The application has no secret to sign with, or takes the subject or device from elsewhere.
+    pub fn mint(
+        &self,
+        subject: &str,
+        device: Option<&str>,
+        lifetime: Duration,
+        now: Millis,
+        id: &str,
+    ) -> Result<String, MintError> {
+        self.signing.as_ref().map_err(Clone::clone)?.mint(&self.id, subject, device, lifetime, now, id)
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("identity", &self.identity)
+            .field("unidentified", &self.unidentified)
+            .field("policies", &self.policies)
+            .field("signing", &self.signing)
+            .finish()
+    }
+}

@@ -1,0 +1,281 @@
+//! The rules of the house, read off the `use` lines: which room may know which, and who may touch the outside world.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Floors from the ground up; rooms on one floor never import each other, unless the floor says otherwise.
+const FLOORS: [&[&str]; 7] = [
+    &["model"],
+    &["media", "identity", "policy"],
+    &["streams"],
+    &["config"],
+    &["telemetry"],
+    &["gateway", "control", "demo"],
+    &["command", "main"],
+];
+
+/// Where a crate of the outside world may be named.
+const ONLY_IN: [(&str, &[&str]); 4] = [
+    ("pingora", &["gateway", "command", "main"]),
+    ("axum", &["control"]),
+    ("redis", &["streams/store/redis"]),
+    ("prometheus", &["telemetry"]),
+];
+
+/// Rooms and files that compute and do nothing else.
+const PURE: [&str; 6] = ["model", "media", "policy", "identity", "streams/account", "streams/stream.rs"];
+const IMPURE: [&str; 7] = ["pingora", "tokio", "axum", "moka", "redis", "prometheus", "tracing"];
+/// The cache of verified tokens is no token format.
+const EXCEPT: [&str; 1] = ["identity/cache.rs"];
+
+struct Source {
+    /// Below `src`, with `/`.
+    name: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    found.sort();
+    let sources: Vec<Source> = found
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+            Source { name, text: fs::read_to_string(&path).unwrap() }
+        })
+        .collect();
+    assert!(sources.len() > 40, "the sources are not where this test looks: {}", root.display());
+    sources
+}
+
+impl Source {
+    fn is_test(&self) -> bool {
+        self.name.ends_with("tests.rs")
+    }
+
+    /// The text without tests beside the code, comments and strings' contents do not matter here.
+    fn code(&self) -> String {
+        let code = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn room(&self) -> &str {
+        self.name.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    /// Every path that a `use` line names, braces taken apart.
+    fn imports(&self) -> Vec<String> {
+        let code = self.code();
+        let mut imports = Vec::new();
+        for statement in code.split(';') {
+            let statement = statement.trim_start();
+            let at = statement.rfind("\nuse ").map(|at| at + 1).or_else(|| statement.rfind("\npub use ").map(|at| at + 5));
+            let Some(path) = at.map(|at| &statement[at..]).or(Some(statement)).and_then(|s| {
+                s.trim_start().strip_prefix("pub use ").or_else(|| s.trim_start().strip_prefix("use "))
+            }) else {
+                continue;
+            };
+            expand("", &path.split_whitespace().collect::<Vec<_>>().join(" "), &mut imports);
+        }
+        imports
+    }
+}
+
+/// `a::{b, c::{d, e}}` is `a::b`, `a::c::d`, `a::c::e`.
+fn expand(head: &str, tree: &str, into: &mut Vec<String>) {
+    let Some(open) = tree.find('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default().trim();
+        into.push(format!("{head}{path}"));
+        return;
+    };
+    let head = format!("{head}{}", tree[..open].trim());
+    let inner = &tree[open + 1..tree.rfind('}').unwrap_or(tree.len())];
+    let (mut depth, mut start) = (0, 0);
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            b',' if depth == 0 => {
+                expand(&head, inner[start..at].trim(), into);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !inner[start..].trim().is_empty() {
+        expand(&head, inner[start..].trim(), into);
+    }
+}
+
+fn floor_of(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|rooms| rooms.contains(&room))
+}
+
+#[test]
+fn no_import_runs_up_a_floor_or_across_it() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let room = source.room().to_owned();
+        if room == "lib" {
+            continue;
+        }
+        let floor = floor_of(&room).unwrap_or_else(|| panic!("the room `{room}` has no floor; give it one here and in the design"));
+        for import in source.imports() {
+            let mut path = import.split("::");
+            if !matches!(path.next(), Some("crate" | "streamgate")) {
+                continue;
+            }
+            let Some(other) = path.next() else { continue };
+            let Some(reached) = floor_of(other) else { continue };
+            if reached > floor || (reached == floor && other != room && room != "main") {
+                wrong.push(format!("{}: {import}", source.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that the floors do not allow:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_outside_world_is_touched_only_where_the_design_says() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        for (package, places) in ONLY_IN {
+            let allowed = places.iter().any(|place| source.name.starts_with(place));
+            if !allowed && source.code().contains(&format!("{package}::")) {
+                wrong.push(format!("{} names {package}", source.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_pure_rooms_compute_and_do_nothing_else() {
+    let mut wrong = Vec::new();
+    let pure = |source: &Source| PURE.iter().any(|room| source.name.starts_with(room)) && !source.is_test();
+    for source in sources().iter().filter(|source| pure(source) && !EXCEPT.contains(&&*source.name)) {
+        let code = source.code();
+        for package in IMPURE {
+            if code.contains(&format!("{package}::")) {
+                wrong.push(format!("{} names {package}", source.name));
+            }
+        }
+        for clock in ["SystemTime::now", "Instant::now", ".elapsed()"] {
+            if code.contains(clock) {
+                wrong.push(format!("{} reads a clock: {clock}", source.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let sources = sources();
+    let names: BTreeSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    // What a module file passes on from its children: (module file, name) ▸ child file.
+    let mut passed_on: BTreeMap<(String, String), String> = BTreeMap::new();
+    for source in &sources {
+        for import in source.imports() {
+            let parts: Vec<&str> = import.split("::").collect();
+            if let [child, .., name] = parts.as_slice()
+                && let Some(file) = module_file(&names, &folder_of(&source.name), child)
+            {
+                passed_on.insert((source.name.clone(), (*name).to_owned()), file);
+            }
+        }
+    }
+    let mut edges: BTreeSet<(String, String)> = BTreeSet::new();
+    for source in sources.iter().filter(|source| !source.is_test()) {
+        for import in source.imports() {
+            if let Some(target) = resolve(&names, &passed_on, &source.name, &import)
+                && target != source.name
+            {
+                edges.insert((source.name.clone(), target));
+            }
+        }
+    }
+    assert!(edges.len() > 60, "only {} edges were found; the reader of `use` lines is broken", edges.len());
+    let mutual: Vec<_> = edges
+        .iter()
+        // A module file lists its children; that is not an import.
+        .filter(|(from, to)| from < to && edges.contains(&(to.clone(), from.clone())))
+        .filter(|(from, to)| !is_module_of(from, to) && !is_module_of(to, from))
+        .collect();
+    assert!(mutual.is_empty(), "files that import each other: {mutual:?}");
+}
+
+/// The folder in which a file's child modules lie.
+fn folder_of(file: &str) -> String {
+    if file == "main.rs" || file == "lib.rs" {
+        return String::new();
+    }
+    match file.strip_suffix("/mod.rs") {
+        Some(folder) => format!("{folder}/"),
+        None => format!("{}/", file.trim_end_matches(".rs")),
+    }
+}
+
+fn is_module_of(parent: &str, child: &str) -> bool {
+    child.starts_with(&folder_of(parent))
+}
+
+fn module_file(names: &BTreeSet<&str>, folder: &str, module: &str) -> Option<String> {
+    [format!("{folder}{module}.rs"), format!("{folder}{module}/mod.rs")].into_iter().find(|name| names.contains(name.as_str()))
+}
+
+/// The file that an import leads to, through what module files pass on.
+fn resolve(
+    names: &BTreeSet<&str>,
+    passed_on: &BTreeMap<(String, String), String>,
+    from: &str,
+    import: &str,
+) -> Option<String> {
+    let mut parts = import.split("::").peekable();
+    let mut at = match *parts.peek()? {
+        "crate" | "streamgate" => {
+            parts.next();
+            "lib.rs".to_owned()
+        }
+        "super" => from.to_owned(),
+        "self" => {
+            parts.next();
+            from.to_owned()
+        }
+        first => module_file(names, &folder_of(from), first).map(|_| from.to_owned())?,
+    };
+    while parts.peek() == Some(&"super") {
+        parts.next();
+        let folder = folder_of(&at);
+        let parent = folder.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+        at = if parent.is_empty() {
+            "lib.rs".to_owned()
+        } else {
+            let (above, module) = parent.rsplit_once('/').map_or(("", parent), |(above, module)| (above, module));
+            let above = if above.is_empty() { String::new() } else { format!("{above}/") };
+            module_file(names, &above, module)?
+        };
+    }
+    for part in parts {
+        match module_file(names, &folder_of(&at), part) {
+            Some(file) => at = file,
+            None => {
+                return Some(passed_on.get(&(at.clone(), part.to_owned())).cloned().unwrap_or(at));
+            }
+        }
+    }
+    Some(at)
+}

@@ -1,0 +1,71 @@
+//! The command line, as its user meets it.
+
+use super::support::{Setup, command, project};
+
+fn folder_with(configuration: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("c.yaml"), configuration).unwrap();
+    folder
+}
+
+#[test]
+fn a_wrong_word_is_a_usage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&[][..], &["fly"], &["run"], &["token", "--config", "x"]] {
+        let (code, _, error) = command(arguments, folder.path());
+        assert_eq!(code, 2, "{arguments:?}: {error}");
+        assert!(error.contains("Usage"), "{error}");
+    }
+    let (code, version, _) = command(&["--version"], folder.path());
+    assert_eq!((code, version.trim()), (0, concat!("streamgate ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn check_reports_every_problem_with_its_place() {
+    let folder = folder_with("listeners:\n  - adress: 127.0.0.1:8080\norigins: 5\n");
+    let (code, _, error) = command(&["check", "--config", "c.yaml"], folder.path());
+    assert_eq!(code, 1);
+    assert!(error.contains("c.yaml:2:5"), "{error}");
+    assert!(error.contains("adress") && error.contains("address"), "{error}");
+    assert!(error.contains("c.yaml:3:"), "{error}");
+    let (code, _, error) = command(&["run", "--config", "nowhere.yaml"], folder.path());
+    assert_eq!(code, 1);
+    assert!(error.contains("nowhere.yaml"), "{error}");
+}
+
+#[test]
+fn the_demos_configuration_is_good_and_mints_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = project().join("conf/demo/streamgate.yaml");
+    let file = file.to_str().unwrap();
+    let (code, out, error) = command(&["check", "--config", file], folder.path());
+    assert_eq!((code, out.contains("good")), (0, true), "{out}{error}");
+    let mint = ["token", "--config", file, "--application", "tv", "--subject", "alice", "--device", "tv-1"];
+    let (code, token, error) = command(&mint, folder.path());
+    assert_eq!((code, token.trim().split('.').count()), (0, 3), "{token}{error}");
+    let (code, _, error) = command(&["token", "--config", file, "--application", "radio", "--subject", "a"], folder.path());
+    assert_eq!(code, 1);
+    assert!(error.contains("`radio`") && error.contains("tv"), "{error}");
+}
+
+#[test]
+fn the_schema_is_json_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, schema, _) = command(&["schema"], folder.path());
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(code, 0);
+    assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"));
+    assert!(schema["properties"]["applications"].is_object());
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_said_and_not_a_panic() {
+    let origin = super::support::Origin::usual().await;
+    let gateway = Setup::before(&[&origin]).start().await;
+    let folder = gateway.folder.path().to_owned();
+    let ran = tokio::task::spawn_blocking(move || command(&["run", "--config", "streamgate.yaml"], &folder)).await.unwrap();
+    assert_eq!(ran.0, 1);
+    let expected = format!("cannot listen on {}", gateway.address);
+    assert!(ran.2.contains(&expected), "{}", ran.2);
+    assert!(!ran.2.contains("panicked"), "{}", ran.2);
+}

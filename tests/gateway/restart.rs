@@ -1,0 +1,85 @@
+//! What survives the end of a gateway.
+
+use super::support::{Origin, Setup};
+
+const SNAPSHOT: &str = "{ snapshot: streams.json }";
+
+#[tokio::test]
+async fn with_a_snapshot_streams_and_their_order_survive() {
+    let origin = Origin::usual().await;
+    let policy = "{ name: two, limit: 2, when_exceeded: terminate_oldest }";
+    let setup = || Setup { streams: "{ snapshot: streams.json, min_tenure: 0s }", policy, ..Setup::before(&[&origin]) };
+    let gateway = setup().start().await;
+    let mut prefixes = Vec::new();
+    for device in ["a", "b"] {
+        let prefix = gateway.enter("/news/master.m3u8", device).await.prefix();
+        assert_eq!(gateway.get(&format!("{prefix}/news/a.ts")).await.status, 200);
+        prefixes.push(prefix);
+    }
+    let folder = gateway.folder.clone();
+    assert_eq!(gateway.stop().await, Some(0));
+    let kept = std::fs::read_to_string(folder.path().join("streams.json")).unwrap();
+    assert_eq!(kept.lines().count(), 1, "one line an account");
+
+    let gateway = setup().start_in(folder).await;
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 2.0);
+    let third = gateway.enter("/film/master.m3u8", "c").await;
+    assert_eq!(third.status, 200);
+    let told = gateway.get(&format!("{}/news/a.ts", prefixes[0])).await;
+    assert_eq!(told.problem_type(), "stream-terminated", "the one that started first");
+    assert_eq!(gateway.get(&format!("{}/news/a.ts", prefixes[1])).await.status, 200);
+}
+
+#[tokio::test]
+async fn with_a_snapshot_a_terminated_stream_stays_out() {
+    let origin = Origin::usual().await;
+    let policy = "{ name: one, limit: 1, when_exceeded: terminate_oldest }";
+    let setup = || Setup { streams: "{ snapshot: streams.json, min_tenure: 0s }", policy, ..Setup::before(&[&origin]) };
+    let gateway = setup().start().await;
+    let old = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    gateway.enter("/film/master.m3u8", "phone").await;
+    let folder = gateway.folder.clone();
+    assert_eq!(gateway.stop().await, Some(0));
+    let gateway = setup().start_in(folder).await;
+    assert_eq!(gateway.get(&format!("{old}/news/a.ts")).await.problem_type(), "stream-terminated");
+}
+
+#[tokio::test]
+async fn without_one_streams_come_back_with_their_next_segment() {
+    let origin = Origin::usual().await;
+    let gateway = Setup::before(&[&origin]).start().await;
+    let mut prefixes = Vec::new();
+    for device in ["tv", "phone"] {
+        prefixes.push(gateway.enter("/news/master.m3u8", device).await.prefix());
+    }
+    let folder = gateway.folder.clone();
+    gateway.crash().await;
+    let gateway = Setup::before(&[&origin]).start_in(folder).await;
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 0.0);
+    for prefix in &prefixes {
+        assert_eq!(gateway.get(&format!("{prefix}/news/a.ts")).await.status, 200);
+    }
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 2.0);
+    let refused = gateway.enter("/film/master.m3u8", "tablet").await;
+    assert_eq!(refused.status, 403);
+    let streams = refused.problem()["streams"].clone();
+    assert_eq!((&streams[0]["device"], &streams[1]["device"]), (&"tv".into(), &"phone".into()), "start times came back too");
+    assert_eq!(streams[0]["asset"], "/news/master.m3u8");
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_said_and_loses_only_what_is_damaged() {
+    let origin = Origin::usual().await;
+    let gateway = Setup { streams: SNAPSHOT, ..Setup::before(&[&origin]) }.start().await;
+    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    gateway.get(&format!("{prefix}/news/a.ts")).await;
+    let folder = gateway.folder.clone();
+    assert_eq!(gateway.stop().await, Some(0));
+    let file = folder.path().join("streams.json");
+    let mut bytes = b"{\"half\": \xff\n".to_vec();
+    bytes.extend(std::fs::read(&file).unwrap());
+    std::fs::write(&file, bytes).unwrap();
+    let gateway = Setup { streams: SNAPSHOT, ..Setup::before(&[&origin]) }.start_in(folder).await;
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 1.0);
+    super::support::until("the log says so", async || gateway.log().contains("part of the snapshot cannot be read")).await;
+}

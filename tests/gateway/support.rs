@@ -1,0 +1,485 @@
+//! Starts and stops the program and origins for it. Everything listens on 127.0.0.1 and is stopped by the test that started
+//! it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+pub const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes and more";
+const SESSION: &[u8] = b"another secret, for play sessions, long enough too";
+
+/// Long enough for a busy machine; nothing waits this long when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Waits for something to become true, looking again and again.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() -> F) {
+    let deadline = Instant::now() + PATIENCE;
+    while !look().await {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- gateway
+
+/// How a gateway is to be configured. The defaults hold an account to two streams.
+pub struct Setup {
+    pub origins: Vec<SocketAddr>,
+    pub policy: &'static str,
+    pub mode: &'static str,
+    pub streams: &'static str,
+    /// Further lines for the application, the origin and the whole.
+    pub application: &'static str,
+    pub origin: String,
+    pub extra: String,
+    pub tls: bool,
+    pub unidentified: &'static str,
+    pub max_age: &'static str,
+    /// Servers by name, beside `origins`.
+    pub servers: Vec<String>,
+    pub more_listeners: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            policy: "{ name: two-streams, limit: 2, when_exceeded: deny_newest }",
+            mode: "enforce",
+            streams: "{}",
+            application: "",
+            origin: String::new(),
+            extra: String::new(),
+            tls: false,
+            unidentified: "refuse",
+            max_age: "12h",
+            servers: Vec::new(),
+            more_listeners: String::new(),
+        }
+    }
+}
+
+/// A running program.
+pub struct Gateway {
+    child: Child,
+    pub address: SocketAddr,
+    pub control: SocketAddr,
+    pub folder: Arc<tempfile::TempDir>,
+    pub client: reqwest::Client,
+    scheme: &'static str,
+}
+
+impl Setup {
+    pub fn before(origins: &[&Origin]) -> Self {
+        Self { origins: origins.iter().map(|origin| origin.address).collect(), ..Self::default() }
+    }
+
+    pub async fn start(self) -> Gateway {
+        self.start_in(Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
+    /// Starts with the files of an earlier gateway, such as its snapshot.
+    pub async fn start_in(self, folder: Arc<tempfile::TempDir>) -> Gateway {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        write("tv.hs256", SECRET);
+        write("session.key", SESSION);
+        let tls = if self.tls { "\n    tls: { certificate: tls.crt, key: tls.key }" } else { "" };
+        let servers = self.origins.iter().map(ToString::to_string).chain(self.servers.iter().cloned());
+        let servers: Vec<String> = servers.map(|server| format!("\"{server}\"")).collect();
+        let text = format!(
+            "listeners:\n  - address: {address}{tls}\n{}control:\n  address: {control}\n\
+             origins:\n  main:\n    servers: [{}]\n{}\
+             applications:\n  tv:\n    name: TV app\n    routes: [{{ path: /, origin: main }}]\n    identity:\n      token:\n        \
+             in: [\"query:token\", \"header:authorization\", \"cookie:token\"]\n        jwt:\n          keys:\n            \
+             - {{ alg: HS256, secret: {{ file: tv.hs256 }} }}\n      idp: acme\n      subject: claim:sub\n      device: claim:device\n\
+             {}    unidentified: {}\n    policies: [household]\n\
+             policies:\n  household:\n    mode: {}\n    rules:\n      - {}\n\
+             sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\n  max_age: {}\nstreams: {}\nshutdown: {{ grace: 1s }}\n{}",
+            self.more_listeners,
+            servers.join(", "),
+            self.origin,
+            self.application,
+            self.unidentified,
+            self.mode,
+            self.policy,
+            self.max_age,
+            self.streams,
+            self.extra,
+        );
+        write("streamgate.yaml", text.as_bytes());
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_streamgate"))
+            .args(["run", "--config"])
+            .arg(folder.path().join("streamgate.yaml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .danger_accept_invalid_certs(true)
+            .build()
+            .unwrap();
+        let scheme = if self.tls { "https" } else { "http" };
+        let mut gateway = Gateway { child, address, control, folder, client, scheme };
+        gateway.ready().await;
+        gateway
+    }
+}
+
+impl Gateway {
+    async fn ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the gateway ended with {status}:\n{}", self.log());
+            }
+            let answer = self.client.get(format!("http://{}/readyz", self.control)).send().await;
+            let listens = tokio::net::TcpStream::connect(self.address).await.is_ok();
+            if listens && answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the gateway did not become ready:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}://{}{path}", self.scheme, self.address)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.client.get(self.url(path)).send().await.unwrap()).await
+    }
+
+    /// Asks for an entry manifest on a device of alice's.
+    pub async fn enter(&self, path: &str, device: &str) -> Answer {
+        self.get(&format!("{path}?token={}", token("alice", device))).await
+    }
+
+    /// The sum of a metric over all its series whose labels contain `labels`.
+    pub async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text = self.client.get(format!("http://{}/metrics", self.control)).send().await.unwrap().text().await.unwrap();
+        let series = text.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(labels)
+        });
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Sends SIGTERM and waits for the end. Returns the exit code.
+    pub async fn stop(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Ends the program as a crash would.
+    pub async fn crash(mut self) -> Option<i32> {
+        self.signal("KILL");
+        self.ended().await
+    }
+
+    async fn ended(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the gateway does not stop");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A response, read to its end.
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Bytes,
+    pub version: reqwest::Version,
+}
+
+impl Answer {
+    pub async fn of(response: reqwest::Response) -> Self {
+        let (status, version) = (response.status().as_u16(), response.version());
+        let headers = response.headers().clone();
+        Self { status, headers, body: response.bytes().await.unwrap(), version }
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The problem document, which must be one.
+    pub fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
+        assert_eq!(self.header("cache-control"), "no-store");
+        let problem: Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(problem["status"], self.status);
+        problem
+    }
+
+    /// The last part of the problem's type.
+    pub fn problem_type(&self) -> String {
+        self.problem()["type"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
+    }
+
+    /// The play session's prefix in a manifest, without a slash at its end.
+    pub fn prefix(&self) -> String {
+        let text = self.text();
+        let start = text.find("/~s/").unwrap_or_else(|| panic!("no play session in {text}"));
+        let length = text[start + 4..].find('/').unwrap();
+        text[start..start + 4 + length].to_owned()
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------------ tokens
+
+/// A token of a device of an account, valid for an hour.
+pub fn token(subject: &str, device: &str) -> String {
+    sign("HS256", &json!({ "sub": subject, "device": device, "exp": now() + 3600 }), SECRET)
+}
+
+pub fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Signs claims with HMAC-SHA-256, whatever the header says.
+pub fn sign(algorithm: &str, claims: &Value, secret: &[u8]) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let input = format!("{}.{}", part(&json!({ "alg": algorithm, "typ": "JWT" })), part(claims));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+// ------------------------------------------------------------------------------------------------------------------ origin
+
+pub type Body = BoxBody<Bytes, std::convert::Infallible>;
+type Asked = Request<hyper::body::Incoming>;
+
+/// An HTTP server that answers as the test wants and remembers what it was asked.
+pub struct Origin {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// One request that reached an origin.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: String,
+    pub target: String,
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Seen {
+    fn of(request: &Asked) -> Self {
+        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value)));
+        Self { method: request.method().to_string(), target: request.uri().to_string(), headers: headers.collect() }
+    }
+}
+
+impl Origin {
+    /// Answers each request with what `answer` makes of it.
+    pub async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::on(listener, answer)
+    }
+
+    pub fn on<F>(listener: TcpListener, answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        Self::accepting(listener, None, answer)
+    }
+
+    /// The same behind TLS.
+    pub async fn tls<F>(config: rustls::ServerConfig, answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::accepting(listener, Some(tokio_rustls::TlsAcceptor::from(Arc::new(config))), answer)
+    }
+
+    fn accepting<F>(
+        listener: TcpListener,
+        tls: Option<tokio_rustls::TlsAcceptor>,
+        answer: impl Fn(Asked) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let answer = Arc::new(answer);
+        let remembers = seen.clone();
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                let (answer, seen, tls) = (answer.clone(), remembers.clone(), tls.clone());
+                connections.spawn(async move {
+                    let service = service_fn(move |request: Asked| {
+                        seen.lock().unwrap().push(Seen::of(&request));
+                        let answering = answer(request);
+                        async move { Ok::<_, std::convert::Infallible>(answering.await) }
+                    });
+                    let server = hyper::server::conn::http1::Builder::new();
+                    let _ = match tls {
+                        None => server.serve_connection(TokioIo::new(stream), service).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => server.serve_connection(TokioIo::new(stream), service).await,
+                            Err(_) => Ok(()), // the test looks at what the client makes of it
+                        },
+                    };
+                });
+            }
+        });
+        Self { address, seen, task }
+    }
+
+    /// The usual origin: a multivariant playlist, a live media playlist, segments, an MPD; 404 for the rest.
+    pub async fn usual() -> Self {
+        Self::new(|request| async move { usual(request.uri().path()) }).await
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub fn last(&self) -> Seen {
+        self.seen().last().expect("the origin was asked nothing").clone()
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub const MASTER: &str = "#EXTM3U\r\n#EXT-X-STREAM-INF:BANDWIDTH=1\r\nlow.m3u8\r\n#EXT-X-UNKNOWN:stays\r\n";
+pub const MEDIA: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n#EXTINF:2,\n/rooted/b.ts";
+
+/// The usual answers by path.
+pub fn usual(path: &str) -> Response<Body> {
+    let hls = "application/vnd.apple.mpegurl";
+    match path {
+        _ if path.ends_with("master.m3u8") => answer(200, hls, MASTER),
+        _ if path.ends_with(".m3u8") => answer(200, hls, MEDIA),
+        _ if path.ends_with(".mpd") => answer(
+            200,
+            "application/dash+xml",
+            "<?xml version=\"1.0\"?>\n<MPD type=\"static\"><Period><AdaptationSet><SegmentTemplate media=\"s$Number$.m4s\" \
+             duration=\"2\"/></AdaptationSet></Period></MPD>",
+        ),
+        _ if path.ends_with(".ts") || path.ends_with(".m4s") => answer(200, "video/mp2t", "0123456789"),
+        _ => answer(404, "text/plain", "no such thing"),
+    }
+}
+
+pub fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
+    Response::builder()
+        .status(status)
+        .header("content-type", content_type)
+        .header("etag", "\"origin\"")
+        .body(Full::new(body.into()).boxed())
+        .unwrap()
+}
+
+/// A body that is sent piece by piece, as the sender's other end gives them.
+pub fn piecewise() -> (http_body_util::channel::Sender<Bytes, std::convert::Infallible>, Body) {
+    let (sender, body) = http_body_util::channel::Channel::new(1);
+    (sender, body.boxed())
+}
+
+/// Sends bytes on a fresh connection and reads until the other side closes it or `enough` says so.
+pub async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    // The other side may answer and close before it has read everything.
+    let _ = stream.write_all(bytes).await;
+    let mut read = Vec::new();
+    let mut buffer = [0; 4096];
+    while !enough(&read) {
+        match tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.expect("neither an answer nor an end") {
+            Ok(0) | Err(_) => break,
+            Ok(count) => read.extend_from_slice(&buffer[..count]),
+        }
+    }
+    read
+}
+
+/// Runs the program and returns exit code, standard output and standard error.
+pub fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_streamgate"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut out, mut err) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    (child.wait().unwrap().code().unwrap_or(-1), out, err)
+}
+
+/// The project's folder.
+pub fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,72 @@
+//! Listeners with certificates.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use super::support::{Answer, Origin, Setup, token, until, usual};
+
+/// A certificate for `name` that vouches for itself, and its key, as PEM.
+pub fn certificate(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+fn write(folder: &Path, (certificate, key): &(String, String)) {
+    std::fs::write(folder.join("tls.crt"), certificate).unwrap();
+    std::fs::write(folder.join("tls.key"), key).unwrap();
+}
+
+/// An origin that speaks TLS, behind a listener that decrypts for the usual one.
+pub async fn origin(certificate: &str, key: &str) -> Origin {
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    Origin::tls(config, |request| async move { usual(request.uri().path()) }).await
+}
+
+#[tokio::test]
+async fn a_listener_with_a_certificate_speaks_http_2() {
+    let origin = Origin::usual().await;
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    write(folder.path(), &certificate("tv.example"));
+    let gateway = Setup { tls: true, ..Setup::before(&[&origin]) }.start_in(folder).await;
+    let start = gateway.enter("/news/master.m3u8", "tv").await;
+    assert_eq!((start.status, start.version), (200, reqwest::Version::HTTP_2));
+    assert_eq!(gateway.get(&format!("{}/news/a.ts", start.prefix())).await.status, 200);
+    assert_eq!(origin.last().headers["host"], gateway.address.to_string());
+    gateway.enter("/news/master.m3u8", "phone").await;
+    assert_eq!(gateway.enter("/news/master.m3u8", "tablet").await.problem_type(), "stream-limit");
+}
+
+#[tokio::test]
+async fn a_certificate_that_changes_is_served_without_a_restart_and_a_broken_one_is_not() {
+    let origin = Origin::usual().await;
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let (first, second) = (certificate("one.example"), certificate("two.example"));
+    write(folder.path(), &first);
+    let gateway = Setup { tls: true, ..Setup::before(&[&origin]) }.start_in(folder.clone()).await;
+    let served = async || {
+        let client = reqwest::Client::builder().tls_info(true).danger_accept_invalid_certs(true).build().unwrap();
+        let url = gateway.url(&format!("/news/master.m3u8?token={}", token("alice", "tv")));
+        let response = client.get(url).send().await.unwrap();
+        let info = response.extensions().get::<reqwest::tls::TlsInfo>().unwrap();
+        let served = info.peer_certificate().unwrap().to_vec();
+        assert_eq!(Answer::of(response).await.status, 200);
+        served
+    };
+    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
+    assert_eq!(served().await, der(&first.0));
+    write(folder.path(), &second);
+    until("the new certificate is served", async || served().await == der(&second.0)).await;
+    std::fs::write(folder.path().join("tls.crt"), "half a certificate").unwrap();
+    until("the log complains", async || gateway.log().contains("the old one serves on")).await;
+    assert_eq!(served().await, der(&second.0));
+}

@@ -1,0 +1,163 @@
+//! Over a restart.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use streamgate::model::{Device, Millis, StreamId};
+use streamgate::policy::WhenExceeded;
+use streamgate::streams::{Admission, Refusal, Restored, Settings, Signal, State, StreamTable};
+
+use crate::support::{account, at, candidate, holders, household, is_admitted, policy, table};
+
+/// Starts a stream that plays at once; whether it was admitted.
+async fn play(table: &StreamTable, subject: usize, device: usize, limit: u32, now: Millis) -> bool {
+    let settings = Settings::default();
+    let who = candidate(subject, device, "/live", now);
+    let answer = table.start(&who, &household(limit), &settings, now).await.expect("an embedded table answers");
+    if let Admission::Admitted { stream, .. } = &answer {
+        stream.beat(Signal::Playback, now);
+    }
+    is_admitted(&answer)
+}
+
+fn restored(file: &Path, now: Millis) -> (StreamTable, Restored) {
+    let (table, _) = table(&Settings::default());
+    let restored = table.restore(file, now).expect("a readable file");
+    (table, restored)
+}
+
+/// Names, start times and states of an account's streams, in the order in which they stand in the record.
+fn streams(table: &StreamTable, subject: usize, now: Millis) -> Vec<(StreamId, Millis, State)> {
+    let mut found = Vec::new();
+    table.each(&mut |who, record| {
+        if *who == account(subject) {
+            let settings = Settings::default();
+            found.extend(record.streams().iter().map(|s| (s.id, s.started, s.state(&settings, now))));
+        }
+    });
+    found
+}
+
+#[tokio::test]
+async fn streams_their_order_and_their_slots_survive_with_a_snapshot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let (settings, (before, _)) = (Settings::default(), table(&Settings::default()));
+    for device in 0..3 {
+        assert!(play(&before, 0, device, 3, at(40 * device as u64)).await);
+    }
+    // The first has fallen silent; the others play.
+    assert_eq!(before.save(&file, &settings, at(81)).expect("a snapshot"), 1);
+    let (after, found) = restored(&file, at(90));
+    assert_eq!(found, Restored { accounts: 1, damaged: 0 });
+    let id = |device| candidate(0, device, "/live", at(0)).stream;
+    let expected = [(id(0), at(0), State::Idle), (id(1), at(40), State::Playing), (id(2), at(80), State::Playing)];
+    assert_eq!(streams(&after, 0, at(90)), expected);
+    assert!(!play(&after, 0, 9, 2, at(91)).await, "both slots are held");
+    let carried = after.find(&account(0).key(), id(1)).expect("it is known");
+    assert!(carried.beat(Signal::Playback, at(92)), "its next segment passes without competing");
+    let back = after.resume(&candidate(0, 0, "/live", at(0)), &household(3), &settings, at(93)).await;
+    assert!(matches!(back, Ok(Admission::Admitted { stream, created: true, .. }) if stream.started == at(0)));
+}
+
+#[tokio::test]
+async fn the_oldest_is_still_the_oldest_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let (settings, (before, _)) = (Settings::default(), table(&Settings::default()));
+    assert!(play(&before, 0, 1, 2, at(0)).await && play(&before, 0, 0, 2, at(10)).await);
+    before.save(&file, &settings, at(45)).expect("a snapshot");
+    let (after, _) = restored(&file, at(50));
+    let policies = [policy("household", 2, WhenExceeded::TerminateOldest, &["tv"])];
+    let third = after.start(&candidate(0, 2, "/live", at(51)), &policies, &settings, at(51)).await;
+    assert!(third.is_ok_and(|answer| is_admitted(&answer)));
+    let oldest = after.resume(&candidate(0, 1, "/live", at(0)), &policies, &settings, at(52)).await;
+    assert!(matches!(oldest, Ok(Admission::Refused(Refusal::Terminated(_)))));
+
+    // And its tombstone survives the next one.
+    after.save(&file, &settings, at(60)).expect("a snapshot");
+    let (again, _) = restored(&file, at(61));
+    let oldest = again.resume(&candidate(0, 1, "/live", at(0)), &policies, &settings, at(62)).await;
+    let Ok(Admission::Refused(Refusal::Terminated(cause))) = oldest else { panic!("it revived: {oldest:?}") };
+    assert_eq!(cause.label(), "evicted");
+}
+
+#[tokio::test]
+async fn a_tombstone_does_not_outlive_its_time_because_of_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let (settings, (before, _)) = (Settings::default(), table(&Settings::default()));
+    let policies = [policy("household", 1, WhenExceeded::TerminateOldest, &["tv"])];
+    assert!(play(&before, 0, 0, 1, at(0)).await);
+    let second = before.start(&candidate(0, 1, "/live", at(40)), &policies, &settings, at(40)).await;
+    assert!(second.is_ok_and(|answer| is_admitted(&answer)));
+    before.save(&file, &settings, at(41)).expect("a snapshot");
+    let until = at(40) + settings.tombstone;
+    let first = candidate(0, 0, "/live", at(0));
+    let (after, _) = restored(&file, until - Duration::from_secs(1));
+    let mut buried = 0;
+    after.each(&mut |_, record| buried += record.tombstones().len());
+    assert_eq!(buried, 1);
+    let (after, _) = restored(&file, until);
+    let back = after.resume(&first, &policies, &settings, until).await;
+    assert!(!matches!(back, Ok(Admission::Refused(Refusal::Terminated(_)))), "nobody remembers it");
+}
+
+#[tokio::test]
+async fn a_damaged_line_is_counted_and_costs_nobody_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let (before, _) = table(&Settings::default());
+    for subject in 0..20 {
+        assert!(play(&before, subject, 0, 1, at(0)).await);
+    }
+    before.save(&file, &Settings::default(), at(1)).expect("a snapshot");
+    let whole = std::fs::read(&file).expect("the snapshot");
+    let mut lines: Vec<Vec<u8>> = whole.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    assert_eq!(lines.len(), 20);
+    // A broken encoding, half a document, a document of another kind, and nothing at all.
+    let quote = lines[3].iter().position(|byte| *byte == b'm').expect("a letter");
+    lines[3][quote] = 0xff;
+    lines[7].truncate(30);
+    lines[7].push(b'\n');
+    lines[11] = b"{\"account\":7}\n".to_vec();
+    lines[13] = b"\n".to_vec();
+    std::fs::File::create(&file).and_then(|mut out| out.write_all(&lines.concat())).expect("a damaged snapshot");
+    let (after, found) = restored(&file, at(2));
+    assert_eq!(found, Restored { accounts: 16, damaged: 4 });
+    assert_eq!(holders(&after, &Settings::default(), at(2)).len(), 16);
+}
+
+#[tokio::test]
+async fn without_a_snapshot_streams_are_rebuilt_from_their_play_sessions_with_their_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (after, found) = restored(&folder.path().join("none"), at(100));
+    assert_eq!(found, Restored::default());
+    let settings = Settings::default();
+    let policies = [policy("household", 2, WhenExceeded::TerminateOldest, &["tv"])];
+    for (device, started) in [(1, 50), (0, 10)] {
+        let session = candidate(0, device, "/live", at(started));
+        let back = after.resume(&session, &policies, &settings, at(100)).await;
+        assert!(matches!(back, Ok(Admission::Admitted { stream, created: true, .. }) if stream.started == at(started)));
+    }
+    let third = after.start(&candidate(0, 2, "/live", at(101)), &policies, &settings, at(101)).await;
+    assert!(third.is_ok_and(|answer| is_admitted(&answer)));
+    let gone = after.resume(&candidate(0, 0, "/live", at(10)), &policies, &settings, at(102)).await;
+    assert!(matches!(gone, Ok(Admission::Refused(Refusal::Terminated(_)))), "the earliest start is the oldest");
+}
+
+#[tokio::test]
+async fn a_snapshot_keeps_hints_as_hints_and_odd_names_as_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let (before, _) = table(&Settings::default());
+    let mut who = candidate(0, 0, "/a \"b\"\n\u{1f4fa}", at(0));
+    who.device = Device::Hint(u64::MAX);
+    assert!(before.start(&who, &household(1), &Settings::default(), at(0)).await.is_ok_and(|a| is_admitted(&a)));
+    before.save(&file, &Settings::default(), at(1)).expect("a snapshot");
+    let (after, found) = restored(&file, at(2));
+    assert_eq!(found.damaged, 0);
+    let stream = after.find(&who.account.key(), who.stream).expect("it is known");
+    assert_eq!((&stream.device, &stream.asset), (&who.device, &who.asset));
+}
