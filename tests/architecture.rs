@@ -82,10 +82,13 @@ impl Source {
         let mut imports = Vec::new();
         for statement in code.split(';') {
             let statement = statement.trim_start();
-            let at = statement.rfind("\nuse ").map(|at| at + 1).or_else(|| statement.rfind("\npub use ").map(|at| at + 5));
-            let Some(path) = at.map(|at| &statement[at..]).or(Some(statement)).and_then(|s| {
-                s.trim_start().strip_prefix("pub use ").or_else(|| s.trim_start().strip_prefix("use "))
-            }) else {
+            let at =
+                statement.rfind("\nuse ").map(|at| at + 1).or_else(|| statement.rfind("\npub use ").map(|at| at + 5));
+            let Some(path) = at
+                .map(|at| &statement[at..])
+                .or(Some(statement))
+                .and_then(|s| s.trim_start().strip_prefix("pub use ").or_else(|| s.trim_start().strip_prefix("use ")))
+            else {
                 continue;
             };
             expand("", &path.split_whitespace().collect::<Vec<_>>().join(" "), &mut imports);
@@ -132,7 +135,8 @@ fn no_import_runs_up_a_floor_or_across_it() {
         if room == "lib" {
             continue;
         }
-        let floor = floor_of(&room).unwrap_or_else(|| panic!("the room `{room}` has no floor; give it one here and in the design"));
+        let floor = floor_of(&room)
+            .unwrap_or_else(|| panic!("the room `{room}` has no floor; give it one here and in the design"));
         for import in source.imports() {
             let mut path = import.split("::");
             if !matches!(path.next(), Some("crate" | "streamgate")) {
@@ -234,7 +238,9 @@ fn is_module_of(parent: &str, child: &str) -> bool {
 }
 
 fn module_file(names: &BTreeSet<&str>, folder: &str, module: &str) -> Option<String> {
-    [format!("{folder}{module}.rs"), format!("{folder}{module}/mod.rs")].into_iter().find(|name| names.contains(name.as_str()))
+    [format!("{folder}{module}.rs"), format!("{folder}{module}/mod.rs")]
+        .into_iter()
+        .find(|name| names.contains(name.as_str()))
 }
 
 /// The file that an import leads to, through what module files pass on.

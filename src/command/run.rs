@@ -49,10 +49,13 @@ pub(crate) fn certificates(settings: &Settings) -> Result<Vec<(SocketAddr, Optio
 /// Serves with the given settings; `ready` is told when everything is prepared.
 pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcome {
     let listeners = certificates(&settings)?;
-    let log = telemetry::init(settings.log.level.as_str(), match settings.log.format {
-        LogFormat::Json => Format::Json,
-        LogFormat::Text => Format::Text,
-    })?;
+    let log = telemetry::init(
+        settings.log.level.as_str(),
+        match settings.log.format {
+            LogFormat::Json => Format::Json,
+            LogFormat::Text => Format::Text,
+        },
+    )?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     let store = Arc::new(Embedded::new(settings.streams.clone(), metrics.clone()));
@@ -93,10 +96,8 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
         free(*address)?;
     }
     let control_listener = bind(settings.control.address)?;
-    let control = ControlPort {
-        control: Control { metrics, readiness, refresh },
-        listener: Mutex::new(Some(control_listener)),
-    };
+    let control =
+        ControlPort { control: Control { metrics, readiness, refresh }, listener: Mutex::new(Some(control_listener)) };
 
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&settings));
     server.bootstrap();

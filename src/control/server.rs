@@ -37,7 +37,10 @@ impl Readiness {
         } else if (self.ready)() {
             (StatusCode::OK, "ready\n")
         } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "an origin has no address yet; see the log for the name that does not resolve\n")
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "an origin has no address yet; see the log for the name that does not resolve\n",
+            )
         }
     }
 }

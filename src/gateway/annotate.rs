@@ -4,7 +4,7 @@ use http::HeaderValue;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
-use crate::policy::{Mode, Violation};
+use crate::policy::Violation;
 
 /// Fields of ours that only we may send to an origin: what a viewer sends under these names is dropped.
 const OURS: &str = "streamgate-";
@@ -12,7 +12,7 @@ const OURS: &str = "streamgate-";
 const CMSD_DYNAMIC: &str = "cmsd-dynamic";
 
 fn annotated(ctx: &Context) -> Option<&Violation> {
-    ctx.violations.iter().find(|violation| violation.mode == Mode::Annotate)
+    ctx.annotations.as_ref()?.first()
 }
 
 /// Removes what a viewer wrote under our names.

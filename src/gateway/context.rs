@@ -72,7 +72,8 @@ pub struct Context {
     pub(super) minted: bool,
     /// This request took the slot: if the origin fails it is given back.
     pub(super) reserved: bool,
-    pub(super) violations: Vec<Violation>,
+    /// Rules of policies that annotate, which the stream exceeds.
+    pub(super) annotations: Option<Arc<Vec<Violation>>>,
     pub(super) watch: Option<Watch>,
     pub(super) server: Option<Use>,
     pub(super) tried: Option<Arc<Server>>,
@@ -99,7 +100,7 @@ impl Context {
             play: None,
             minted: false,
             reserved: false,
-            violations: Vec::new(),
+            annotations: None,
             watch: None,
             server: None,
             tried: None,

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 use http::header::HOST;
@@ -18,9 +17,6 @@ use crate::media::{self, Kind};
 use crate::model::{Millis, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal};
 use crate::telemetry::Outcome;
-
-/// An admission that takes longer is not waited for: the request passes, counted as undecided.
-const ADMISSION: Duration = Duration::from_millis(150);
 
 /// How a request stands to the count of streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,11 +34,7 @@ impl Weight {
         if request.method == Method::OPTIONS {
             return Self::Never;
         }
-        let speculative = ["sec-purpose", "purpose"].iter().any(|name| {
-            let purpose = request.headers.get(*name).map(|value| value.as_bytes());
-            purpose.is_some_and(|value| value.starts_with(b"prefetch"))
-        });
-        let counts = request.method == Method::GET && !speculative;
+        let counts = request.method == Method::GET;
         match kind.signal() {
             media::Signal::Never => Self::Never,
             media::Signal::Playback if counts => Self::Counts(Signal::Playback),
@@ -89,8 +81,8 @@ impl Gateway {
     pub(super) async fn decide(&self, asked: &Asked<'_>, ctx: &mut Context) -> Result<(), Problem> {
         let now = ctx.started;
         let request = asked.request;
-        if has_dot_segments(asked.path) {
-            return Err(Problem::dot_segments());
+        if is_ambiguous(asked.path) {
+            return Err(Problem::ambiguous_path());
         }
         let settings = ctx.settings.clone();
         let route = settings.routes.find(host(request), asked.path).ok_or_else(Problem::no_route)?;
@@ -136,9 +128,8 @@ impl Gateway {
         now: Millis,
     ) -> Result<Arc<Play>, Problem> {
         let max_age = ctx.settings.keys.max_age();
-        let current = |play: &Arc<Play>| {
-            now.since(play.session.started) <= max_age && play.session.application == application.id
-        };
+        let current =
+            |play: &Arc<Play>| now.since(play.session.started) <= max_age && play.session.application == application.id;
         if let Some(play) = ctx.carried(sealed).filter(current) {
             return Ok(play);
         }
@@ -169,6 +160,7 @@ impl Gateway {
         match (weight, stream) {
             (Weight::Never, _) => Ok(()),
             (Weight::Counts(signal), Some(stream)) if stream.beat(signal, now) => {
+                ctx.annotations = stream.annotations();
                 ctx.watch = Some(Watch::new(stream, signal, &self.clock));
                 Ok(())
             }
@@ -217,10 +209,16 @@ impl Gateway {
             (None, true) => {
                 let session = fresh(StreamId(self.entropy.bytes()), asked.path);
                 let start = candidate(&session);
-                if weight == Weight::Checked {
-                    // A HEAD or a prefetch learns what a start would be told, and takes nothing.
+                if weight == Weight::Checked || is_speculative(asked.request) {
+                    // A HEAD or a prefetch learns what a start would be told, and takes nothing. What was prefetched may be
+                    // played later, so it carries a play session that competes when media is asked for.
                     let answer = self.table.consider(&start, &application.policies, &settings.streams, now).await;
-                    return answer.ok().flatten().map_or(Ok(()), |refusal| Err(Problem::refused(&refusal)));
+                    if let Ok(Some(refusal)) = answer {
+                        return Err(Problem::refused(&refusal));
+                    }
+                    let sealed = settings.keys.seal(&session).into();
+                    ctx.play = Some(Arc::new(Play { sealed, session, stream: None }));
+                    return Ok(());
                 }
                 ctx.minted = true;
                 let admission = self.table.start(&start, &application.policies, &settings.streams, now);
@@ -245,6 +243,7 @@ impl Gateway {
                 let known = self.table.find(&viewer.key, stream);
                 let session = fresh(stream, asset);
                 if let Some(known) = known.filter(|known| known.beat(signal, now)) {
+                    ctx.annotations = known.annotations();
                     ctx.watch = Some(Watch::new(known.clone(), signal, &self.clock));
                     ctx.play = Some(Arc::new(Play { sealed: "".into(), session, stream: Some(known) }));
                     return Ok(());
@@ -267,22 +266,22 @@ impl Gateway {
         play: impl FnOnce(Option<Arc<crate::streams::Stream>>) -> Play,
     ) -> Result<(), Problem> {
         let timer = self.metrics.decision.start_timer();
-        let admission = tokio::time::timeout(ADMISSION, admission).await;
+        let admission = admission.await;
         timer.observe_duration();
         match admission {
-            Ok(Ok(Admission::Admitted { stream, created, violations })) => {
+            Ok(Admission::Admitted { stream, created }) => {
                 if signal == Signal::Playback {
                     stream.beat(signal, now);
                 }
                 ctx.reserved = created && ctx.minted;
                 ctx.watch = Some(Watch::new(stream.clone(), signal, &self.clock));
-                ctx.violations = violations;
+                ctx.annotations = stream.annotations();
                 ctx.play = Some(Arc::new(play(Some(stream))));
                 Ok(())
             }
-            Ok(Ok(Admission::Refused(refusal))) => Err(Problem::refused(&refusal)),
+            Ok(Admission::Refused(refusal)) => Err(Problem::refused(&refusal)),
             // Nobody could decide. A viewer is not refused for our own trouble; the table counts it.
-            Ok(Err(_)) | Err(_) => {
+            Err(_) => {
                 ctx.reason = "undecided";
                 ctx.play = Some(Arc::new(play(None)));
                 Ok(())
@@ -290,21 +289,17 @@ impl Gateway {
         }
     }
 
-    /// A path that says nothing answers with a manifest: decides as if that had been known, now that the origin has
-    /// answered.
+    /// A path that said nothing answers with media: decides as if that had been known, now that the origin has answered.
     pub(super) async fn decide_late(&self, asked: &Asked<'_>, kind: Kind, ctx: &mut Context) -> Result<(), Problem> {
         ctx.kind = kind;
-        if ctx.play.is_some() {
-            return Ok(());
-        }
         let Some(application) = ctx.application.clone() else { return Ok(()) };
-        let now = self.clock.now();
+        let (now, weight) = (self.clock.now(), Weight::of(kind, asked.request));
+        if let Some(play) = ctx.play.clone() {
+            return self.with_play_session(play, weight, &application, ctx, now).await;
+        }
         let viewer = application.identity.as_ref().and_then(|identity| identity.identify(&asked.facts(), now));
         match viewer {
-            Some(Ok(viewer)) => {
-                let weight = Weight::of(kind, asked.request);
-                self.with_token(&viewer, asked, weight, &application, ctx, now).await
-            }
+            Some(Ok(viewer)) => self.with_token(&viewer, asked, weight, &application, ctx, now).await,
             Some(Err(error)) => Err(Problem::token(error)),
             None if application.unidentified == Unidentified::Pass => Ok(()),
             None => Err(Problem::unidentified()),
@@ -323,8 +318,7 @@ impl Gateway {
         ctx.watch = None;
         if let Some(play) = ctx.play.take() {
             let Play { session, .. } = &*play;
-            let undone = self.table.roll_back(&session.account, session.stream, self.clock.now());
-            if tokio::time::timeout(ADMISSION, undone).await.is_err() {
+            if self.table.roll_back(&session.account, session.stream, self.clock.now()).await.is_err() {
                 tracing::warn!(stream = %session.stream, "a start could not be taken back in time; its reservation runs out");
             }
         }
@@ -338,8 +332,16 @@ impl Gateway {
 
     /// The outcome of a request that passes.
     pub(super) fn passed(ctx: &Context) -> Outcome {
-        if ctx.violations.is_empty() { Outcome::Passed } else { Outcome::Annotated }
+        if ctx.annotations.is_none() { Outcome::Passed } else { Outcome::Annotated }
     }
+}
+
+/// Whether a browser asks ahead of its viewer (Fetch standard, `Sec-Purpose`).
+fn is_speculative(request: &RequestHeader) -> bool {
+    ["sec-purpose", "purpose"].iter().any(|name| {
+        let purpose = request.headers.get(*name).map(|value| value.as_bytes());
+        purpose.is_some_and(|value| value.starts_with(b"prefetch"))
+    })
 }
 
 fn candidate(session: &PlaySession) -> Candidate {
@@ -362,16 +364,20 @@ fn unminted(viewer: &Viewer, application: &Application) -> StreamId {
     StreamId(crate::model::Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.key)).key().0)
 }
 
-/// Whether a path has `.` or `..` segments, written plainly or percent-encoded. Origins resolve them; routes would be
-/// chosen by another path than the one that is served.
-fn has_dot_segments(path: &str) -> bool {
+/// Whether a path has `.` or `..` segments, written plainly or percent-encoded, or a NUL. Origins resolve the ones and may
+/// stop at the other; what is served would be another thing than what was decided about.
+fn is_ambiguous(path: &str) -> bool {
+    if path.contains("%00") {
+        return true;
+    }
     if !path.contains("/.") && !path.contains("/%2") {
         return false;
     }
     path.split('/').any(|segment| {
         let mut rest = segment;
         let mut dots = 0;
-        while let Some(after) = rest.strip_prefix('.').or_else(|| rest.strip_prefix("%2e")).or_else(|| rest.strip_prefix("%2E"))
+        while let Some(after) =
+            rest.strip_prefix('.').or_else(|| rest.strip_prefix("%2e")).or_else(|| rest.strip_prefix("%2E"))
         {
             (rest, dots) = (after, dots + 1);
         }
@@ -381,15 +387,15 @@ fn has_dot_segments(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::has_dot_segments;
+    use super::is_ambiguous;
 
     #[test]
-    fn dot_segments_are_seen_however_they_are_written() {
-        for path in ["/a/../b", "/..", "/a/.", "/a/%2e%2E/b", "/a/.%2e", "/./x"] {
-            assert!(has_dot_segments(path), "{path}");
+    fn paths_that_could_mean_two_things_are_seen_however_they_are_written() {
+        for path in ["/a/../b", "/..", "/a/.", "/a/%2e%2E/b", "/a/.%2e", "/./x", "/a.ts%00.jpg"] {
+            assert!(is_ambiguous(path), "{path}");
         }
         for path in ["/a/...", "/.well-known/x", "/a/..b", "/a.m3u8", "/a/%2ex", "/", "/a/..;x"] {
-            assert!(!has_dot_segments(path), "{path}");
+            assert!(!is_ambiguous(path), "{path}");
         }
     }
 }

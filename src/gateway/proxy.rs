@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    COOKIE, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode, Uri, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -194,19 +194,19 @@ impl ProxyHttp for Gateway {
         if response.status.is_redirection() {
             return self.follow(session, response, ctx);
         }
-        if response.status != StatusCode::OK {
+        if ![StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
             return Ok(());
         }
         let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = media::classify_response(ctx.kind, content_type);
-        if kind.is_manifest() && !ctx.kind.is_manifest() {
+        if kind.is_media() && !ctx.kind.is_media() {
             let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
             let late = self.decide_late(&Asked::new(session.req_header(), client), kind, ctx).await;
             if let Err(problem) = late {
                 return replace(session, response, &problem, ctx);
             }
         }
-        if !kind.is_manifest() {
+        if !kind.is_manifest() || response.status != StatusCode::OK {
             return Ok(());
         }
         self.expect_manifest(session, response, kind, ctx)
@@ -371,12 +371,7 @@ impl Gateway {
     }
 
     /// A redirect of the origin: what it leads to carries the play session too.
-    fn follow(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
-        ctx: &mut Context,
-    ) -> pingora::Result<()> {
+    fn follow(&self, session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
         let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else { return Ok(()) };
         let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let Some(location) = location.map(str::to_owned) else { return Ok(()) };

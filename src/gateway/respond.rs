@@ -109,7 +109,9 @@ impl Problem {
             }
             Refusal::Terminated(cause) => {
                 let detail = match cause {
-                    Cause::Evicted { .. } => "Another stream of this account was started, and this one gave way.".into(),
+                    Cause::Evicted { .. } => {
+                        "Another stream of this account was started, and this one gave way.".into()
+                    }
                     Cause::Stopped => "This stream was stopped.".into(),
                     Cause::Killed { reason } => format!("This stream was ended: {reason}"),
                 };
@@ -135,9 +137,9 @@ impl Problem {
     }
 
     /// A path that could mean another one at the origin than it means here.
-    pub(super) fn dot_segments() -> Self {
-        let detail = "The path has dot segments. Resolve them before asking.";
-        Self::new(StatusCode::BAD_REQUEST, "dot-segments", "Bad request", detail)
+    pub(super) fn ambiguous_path() -> Self {
+        let detail = "The path has dot segments or a NUL. Resolve them before asking.";
+        Self::new(StatusCode::BAD_REQUEST, "ambiguous-path", "Bad request", detail)
     }
 
     /// A method that media is not asked for with.

@@ -96,17 +96,20 @@ impl Kind {
     }
 }
 
-/// Names what a request asks for from its raw path and raw query: by well-known shapes of paths, by extension, and by the
-/// object type of CMCD (CTA-5004 `ot`) where that does not contradict the extension.
+/// Names what a request asks for from its raw path and raw query: by well-known shapes of paths, by extension, and, where
+/// the path says nothing, by the object type of CMCD (CTA-5004 `ot`).
+///
+/// A viewer writes CMCD, so it is believed only where it makes a request count: never against the path, and never that
+/// something is an initialisation segment or a key, which count for nothing.
 pub fn classify(path: &str, query: Option<&str>) -> Kind {
-    let guess = by_path(path);
-    match query.and_then(object_type) {
-        Some(said) if guess == Kind::Other || (is_part_of_play(guess) && is_part_of_play(said)) => {
-            // A part is a segment to CMCD.
-            if guess == Kind::Part && said == Kind::Segment { guess } else { said }
-        }
-        _ => guess,
+    match by_path(path) {
+        Kind::Other => query.and_then(object_type).filter(|said| counts(*said)).unwrap_or(Kind::Other),
+        guess => guess,
     }
+}
+
+fn counts(kind: Kind) -> bool {
+    matches!(kind.signal(), Signal::Presence | Signal::Playback)
 }
 
 /// Corrects a guess by the `Content-Type` of the response. Only a path that says nothing, or that says manifest, is
@@ -164,13 +167,19 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Media of a play, manifests aside.
-fn is_part_of_play(kind: Kind) -> bool {
-    matches!(kind, Kind::Segment | Kind::Part | Kind::Init | Kind::Key | Kind::Subtitle)
-}
-
 fn by_path(path: &str) -> Kind {
     let name = path.rsplit('/').next().unwrap_or_default();
+    // Parameters of the segment (RFC 3986 §3.3) are no part of the file's name.
+    let name = name.split(';').next().unwrap_or_default();
+    if name.contains('%') {
+        // The origin will read it decoded, so that is what it is.
+        let decoded: Vec<u8> = PercentDecoded::new(name.as_bytes()).collect();
+        return by_name(path, &String::from_utf8_lossy(&decoded));
+    }
+    by_name(path, name)
+}
+
+fn by_name(path: &str, name: &str) -> Kind {
     let by_extension =
         name.rsplit_once('.').map_or(Kind::Other, |(stem, extension)| by_extension(path, stem, extension));
     match by_extension {

@@ -18,7 +18,8 @@ use self::names::Role;
 use self::scan::{Scan, Site, scan};
 use self::text::{decode, encode};
 use super::facts::{Form, Outcome, Unparsable};
-use super::reference::{Base, Change, Judge, Place, Target, directory};
+use super::path::directory;
+use super::reference::{Base, Change, Judge, Place, Target};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -82,7 +83,7 @@ impl Rewrite<'_> {
 
     /// Where the references of each level lead. A patch does not tell which MPD it belongs to.
     fn places(&self) -> Places {
-        let path = (self.scan.facts.form == Form::Mpd).then(|| self.target.document.as_bytes().to_vec());
+        let path = (self.scan.facts.form == Form::Mpd).then(|| self.target.document.as_bytes().into());
         let bases: Vec<_> = self
             .scan
             .sites

@@ -1,7 +1,7 @@
 //! One reference that does not stand in a manifest: where an origin redirects to.
 
-use super::reference::{Base, Change, Judge};
 use super::Target;
+use super::reference::{Base, Change, Judge};
 
 /// The reference with the prefix put in, where a player that follows it would lose the prefix; `None` where it stays as it
 /// is.

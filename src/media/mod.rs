@@ -11,6 +11,7 @@ pub mod dash;
 mod facts;
 pub mod hls;
 mod location;
+mod path;
 mod percent;
 mod reference;
 

@@ -5,8 +5,11 @@
 //! segments would climb out of the prefix.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
+use memchr::{memchr3, memmem, memrchr};
+
+use super::path::{climbs, depth, directory, has_parent, path_end, resolve};
 
 /// What a rewriter must know about the request that fetched the manifest.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +50,7 @@ pub(super) enum Change<'s> {
     Splice { keep: usize, middle: Cow<'s, [u8]>, rest: usize },
 }
 
-/// A reference that has neither a scheme nor dot segments.
+/// A reference that has no scheme and does not climb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plain {
     /// `x`: needs the prefix only where its base lacks it.
@@ -61,8 +64,8 @@ pub(super) enum Plain {
 pub(super) struct Place {
     /// At least one of them is on another host.
     pub(super) foreign: bool,
-    /// The path at the origin, where all of them agree on it.
-    pub(super) path: Option<Vec<u8>>,
+    /// The path at the origin, where all of them agree on it and it is not too long.
+    pub(super) path: Option<Arc<[u8]>>,
 }
 
 impl Place {
@@ -80,6 +83,13 @@ impl Place {
             (false, None) => Base::Unknown,
         }
     }
+}
+
+/// A base can be as long as its document, and every level of the document has one: longer paths are not remembered.
+const MAX_PLACE: usize = 1024;
+
+fn place_path(path: &[u8]) -> Option<Arc<[u8]>> {
+    (path.len() <= MAX_PLACE).then(|| path.into())
 }
 
 /// Judges references on behalf of one [`Target`].
@@ -148,18 +158,18 @@ impl Judge {
         let (_, reference) = trim(reference);
         let path_from = |at: usize| {
             let path = reference.get(at..path_end(reference, at)).unwrap_or_default();
-            resolve(b"/", self.without_prefix(path).unwrap_or(path))
+            place_path(&resolve(b"/", self.without_prefix(path).unwrap_or(path)))
         };
         match shape(reference) {
             Shape::Absolute { authority, ports } => {
                 let host = reference.get(authority.0..authority.1).unwrap_or_default();
-                Place { foreign: !self.is_ours(host, ports), path: Some(path_from(authority.1)) }
+                Place { foreign: !self.is_ours(host, ports), path: path_from(authority.1) }
             }
             Shape::Confusing | Shape::OtherScheme => Place { foreign: true, path: None },
-            Shape::Rooted => Place { foreign: from.foreign, path: Some(path_from(0)) },
+            Shape::Rooted => Place { foreign: from.foreign, path: path_from(0) },
             Shape::Relative => {
                 let path = reference.get(..path_end(reference, 0)).unwrap_or_default();
-                let path = from.path.as_ref().map(|from| resolve(directory(from), path));
+                let path = from.path.as_ref().and_then(|from| place_path(&resolve(directory(from), path)));
                 Place { foreign: from.foreign, path }
             }
             Shape::Nothing | Shape::QueryOnly => from.clone(),
@@ -200,9 +210,9 @@ fn relative<'s>(reference: &[u8], base: Base<'s>, head: usize) -> Change<'s> {
         Base::Unknown | Base::Foreign => return Change::Keep,
         Base::Inherited(document) => {
             let from = directory(document);
-            (from, has_dots(path) && climbs(depth(from), path))
+            (from, has_parent(path) && climbs(depth(from), path))
         }
-        Base::Bare(document) => (directory(document), has_dots(path)),
+        Base::Bare(document) => (directory(document), has_parent(path)),
     };
     match (anew, base) {
         (true, _) => Change::Splice { keep: head, middle: Cow::Owned(resolve(resolved_from, path)), rest: head + end },
@@ -298,103 +308,6 @@ pub(super) fn authority_end(reference: &[u8]) -> usize {
 /// manifests as a whole, and found out faster for the whole than line by line.
 pub(super) fn is_calm(text: &[u8]) -> bool {
     memchr3(b'%', b'{', b'\\', text).is_none() && memmem::find(text, b"..").is_none()
-}
-
-fn path_end(reference: &[u8], from: usize) -> usize {
-    let rest = reference.get(from..).unwrap_or_default();
-    memchr2(b'?', b'#', rest).map_or(reference.len(), |at| from + at)
-}
-
-/// The path up to its last slash, that slash included.
-pub(super) fn directory(path: &[u8]) -> &[u8] {
-    memrchr(b'/', path).and_then(|at| path.get(..=at)).unwrap_or(b"/")
-}
-
-#[derive(PartialEq, Eq)]
-enum Dots {
-    Current,
-    Parent,
-}
-
-/// Dot segments as browsers see them: a dot may be percent-encoded (WHATWG URL, "double-dot URL path segment").
-fn dots(segment: &[u8]) -> Option<Dots> {
-    let mut rest = segment;
-    let mut count = 0;
-    while !rest.is_empty() {
-        rest = match rest {
-            [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] => rest,
-            _ => return None,
-        };
-        count += 1;
-    }
-    match count {
-        1 => Some(Dots::Current),
-        2 => Some(Dots::Parent),
-        _ => None,
-    }
-}
-
-fn has_dots(path: &[u8]) -> bool {
-    memchr2(b'.', b'%', path).is_some() && path.split(|byte| *byte == b'/').any(|segment| dots(segment).is_some())
-}
-
-/// Whether a path that starts `depth` directories below the root leaves it on its way, even if it comes back.
-fn climbs(depth: usize, path: &[u8]) -> bool {
-    if memchr2(b'.', b'%', path).is_none() {
-        return false;
-    }
-    let mut depth = depth;
-    for segment in path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/') {
-        match dots(segment) {
-            Some(Dots::Parent) => match depth.checked_sub(1) {
-                Some(above) => depth = above,
-                None => return true,
-            },
-            Some(Dots::Current) => {}
-            None => depth += 1,
-        }
-    }
-    false
-}
-
-/// How many directories lie between the root and the inside of `directory`.
-fn depth(directory: &[u8]) -> usize {
-    memchr::memchr_iter(b'/', resolve(b"/", directory).as_slice()).count().saturating_sub(1)
-}
-
-/// RFC 3986 §5.2.3 and §5.2.4. `from` ends with a slash; the result starts with one.
-fn resolve(from: &[u8], path: &[u8]) -> Vec<u8> {
-    let mut resolved = Vec::with_capacity(from.len() + path.len() + 1);
-    resolved.push(b'/');
-    append(&mut resolved, from);
-    append(&mut resolved, path);
-    resolved
-}
-
-/// Walks a path from the directory that `resolved` names, which ends with a slash.
-fn append(resolved: &mut Vec<u8>, path: &[u8]) {
-    let mut rest = path.strip_prefix(b"/").unwrap_or(path);
-    loop {
-        let at = memchr(b'/', rest);
-        let segment = at.and_then(|at| rest.get(..at)).unwrap_or(rest);
-        match dots(segment) {
-            Some(Dots::Current) => {}
-            Some(Dots::Parent) => {
-                let parent = resolved.get(..resolved.len().saturating_sub(1)).map_or(b"/".as_slice(), directory).len();
-                resolved.truncate(parent);
-            }
-            None => {
-                resolved.extend_from_slice(segment);
-                if at.is_some() {
-                    resolved.push(b'/');
-                }
-            }
-        }
-        match at.and_then(|at| rest.get(at + 1..)) {
-            Some(next) => rest = next,
-            None => return,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+
 use super::{Cadence, Settings};
 use crate::model::{Account, ApplicationId, Device, Millis, StreamId};
+use crate::policy::{Mode, Violation};
 
 /// Who wants to play what: everything a stream is born with.
 #[derive(Clone, Debug)]
@@ -106,6 +109,8 @@ pub struct Stream {
     phase: AtomicU8,
     /// The player refreshes the entry manifest itself, as those of a live MPD do.
     refreshes_entry: AtomicBool,
+    /// What it exceeded when it last took its slot, of policies that annotate.
+    annotations: ArcSwapOption<Vec<Violation>>,
 }
 
 impl Stream {
@@ -128,6 +133,7 @@ impl Stream {
             entry_window_ms: AtomicU32::new(millis(unknown.entry_window())),
             phase: AtomicU8::new(RESERVED),
             refreshes_entry: AtomicBool::new(false),
+            annotations: ArcSwapOption::const_empty(),
         }
     }
 
@@ -204,6 +210,19 @@ impl Stream {
         let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
         idle != self.idle_ms.load(SeqCst) || paused != self.paused_after_ms.load(SeqCst)
+    }
+
+    /// Notes what the stream exceeded when it took its slot.
+    pub(super) fn annotate(&self, violations: &[Violation]) {
+        let annotating = violations.iter().filter(|violation| violation.mode == Mode::Annotate);
+        let annotating: Vec<Violation> = annotating.cloned().collect();
+        self.annotations.store((!annotating.is_empty()).then(|| Arc::new(annotating)));
+    }
+
+    /// What it exceeded when it last took its slot, of policies that annotate; `None` where it kept all of them.
+    pub fn annotations(&self) -> Option<Arc<Vec<Violation>>> {
+        // Nearly always there is nothing, and then nothing is counted up or down.
+        if self.annotations.load().is_none() { None } else { self.annotations.load_full() }
     }
 
     /// Whether a manifest said that it is live.

@@ -26,8 +26,6 @@ pub enum Admission {
         stream: Arc<Stream>,
         /// Whether it took its slot just now.
         created: bool,
-        /// Rules that it exceeds: those of policies that only annotate or count, and those that terminated others.
-        violations: Vec<Violation>,
     },
     /// It may not.
     Refused(Refusal),
@@ -151,7 +149,28 @@ impl StreamTable {
         Ok(cause)
     }
 
+    /// Decides within the store's patience. A start is a promise to a viewer, so that a store in this process is waited for
+    /// however busy the machine is: letting it pass undecided would break the limit just when it matters.
     async fn decide(
+        &self,
+        candidate: &Candidate,
+        plan: impl Fn(&Record) -> Plan,
+        now: Millis,
+    ) -> Result<Admission, Unavailable> {
+        let decided = match self.store.patience() {
+            None => self.attempt(candidate, plan, now).await,
+            Some(patience) => {
+                let attempt = tokio::time::timeout(patience, self.attempt(candidate, plan, now));
+                attempt.await.unwrap_or(Err(Unavailable))
+            }
+        };
+        if decided.is_err() {
+            self.observer.observe(&candidate.account, &Event::Unavailable);
+        }
+        decided
+    }
+
+    async fn attempt(
         &self,
         candidate: &Candidate,
         plan: impl Fn(&Record) -> Plan,
@@ -163,7 +182,7 @@ impl StreamTable {
         for _ in 0..ATTEMPTS {
             let (decision, change) = match plan(&record) {
                 Plan::Continue(stream) => {
-                    return Ok(Admission::Admitted { stream, created: false, violations: Vec::new() });
+                    return Ok(Admission::Admitted { stream, created: false });
                 }
                 Plan::Terminated(stream, cause) => {
                     self.store.told(account, stream, now).await?;
@@ -182,11 +201,11 @@ impl StreamTable {
                 Commit::Done => {
                     self.report(account, &decision.violations);
                     let Some(stream) = change.admit else { break };
-                    return Ok(Admission::Admitted { stream, created: true, violations: decision.violations });
+                    stream.annotate(&decision.violations);
+                    return Ok(Admission::Admitted { stream, created: true });
                 }
             }
         }
-        self.observer.observe(account, &Event::Unavailable);
         Err(Unavailable)
     }
 

@@ -202,7 +202,11 @@ impl Metrics {
                 &["origin", "state"],
             )?,
             accounts: gauge(&registry, "streamgate_accounts", "Accounts in the stream table.")?,
-            log_lines_dropped: gauge(&registry, "streamgate_log_lines_dropped", "Log lines given up because the log could not keep up.")?,
+            log_lines_dropped: gauge(
+                &registry,
+                "streamgate_log_lines_dropped",
+                "Log lines given up because the log could not keep up.",
+            )?,
             decision: {
                 let options = HistogramOpts::new(
                     "streamgate_decision_seconds",

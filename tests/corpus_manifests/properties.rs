@@ -15,7 +15,8 @@ fn playlist_piece() -> impl Strategy<Value = Vec<u8>> {
         b"#EXTINF:4.5,\n",
         b"#EXT-X-TARGETDURATION:6\n",
         b"seg.ts\n",
-        b"/root/seg.ts\r\n",
+        b"./seg.ts\n",
+        b"/root/./seg.ts\r\n",
         b" ../../../../../../x.ts \n",
         b"http://tv.example/x\n",
         b"https://cdn.example/x\n",
@@ -120,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_for_any_playlist_is_stable_and_never_shorter(input in playlist(), inherited: bool) {
+    fn what_is_written_for_any_playlist_is_stable(input in playlist(), inherited: bool) {
         let target = Target { inherited, ..target(AUTHORITY) };
         let (once, outcome) = rewrite(true, &input, &target);
         prop_assert_eq!(&rewrite(true, &once, &target).0, &once);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Origin, Setup, piecewise, sign, SECRET, now, token, until, usual};
+use super::support::{Origin, SECRET, Setup, now, piecewise, sign, token, until, usual};
 
 #[tokio::test]
 async fn the_third_device_is_refused_and_told_why() {
@@ -213,7 +213,11 @@ async fn a_start_that_the_origin_does_not_honour_takes_no_slot() {
 #[tokio::test]
 async fn a_failed_start_does_not_end_the_stream_that_gave_way_to_it() {
     let origin = Origin::new(|request| async move {
-        if request.uri().path().starts_with("/gone") { super::support::answer(404, "text/plain", "") } else { usual(request.uri().path()) }
+        if request.uri().path().starts_with("/gone") {
+            super::support::answer(404, "text/plain", "")
+        } else {
+            usual(request.uri().path())
+        }
     })
     .await;
     let policy = "{ name: one, limit: 1, when_exceeded: terminate_oldest }";
@@ -280,7 +284,10 @@ async fn shadow_and_annotate_let_everybody_play() {
     let said = "\"streamgate\";com.streamgate-streams=3;com.streamgate-limit=2;com.streamgate-state=over";
     assert_eq!(third.header("cmsd-dynamic"), said);
     let told = origin.last().headers;
-    assert_eq!((told["streamgate-state"].as_str(), told["streamgate-rule"].as_str()), ("over", "household/two-streams"));
+    assert_eq!(
+        (told["streamgate-state"].as_str(), told["streamgate-rule"].as_str()),
+        ("over", "household/two-streams")
+    );
     let segment = gateway.get(&format!("{}/news/a.ts", third.prefix())).await;
     assert_eq!(segment.header("cmsd-dynamic"), said, "the rest of the stream is annotated too");
     assert_eq!(origin.last().headers["streamgate-limit"], "2");
@@ -302,10 +309,13 @@ async fn preflights_thumbnails_and_prefetches_never_count() {
     let gateway = Setup::before(&[&origin]).start().await;
     let master = gateway.url(&format!("/news/master.m3u8?token={}", token("alice", "tv")));
     gateway.client.request(reqwest::Method::OPTIONS, &master).send().await.unwrap();
-    gateway.client.get(&master).header("sec-purpose", "prefetch").send().await.unwrap();
+    let ahead = gateway.client.get(&master).header("sec-purpose", "prefetch").send().await.unwrap();
+    let prefix = super::support::Answer::of(ahead).await.prefix();
     gateway.get("/news/thumb.jpg").await;
     assert_eq!(gateway.metric("streamgate_streams", "").await, 0.0);
     assert_eq!(gateway.get("/news/thumb.jpg").await.status, 404, "the origin's answer, not ours");
+    assert_eq!(gateway.get(&format!("{prefix}/news/a.ts")).await.status, 200, "what was fetched ahead plays");
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 1.0);
 }
 
 #[tokio::test]
@@ -343,4 +353,29 @@ async fn a_quick_shutdown_answers_what_is_under_way() {
     assert!(response.chunk().await.unwrap().is_none());
     let code = tokio::time::timeout(Duration::from_secs(20), stopping).await.unwrap().unwrap();
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn no_header_query_or_spelling_makes_a_segment_count_for_nothing() {
+    let origin = Origin::new(|request| async move {
+        let path = request.uri().path();
+        if path.contains("master") { usual(path) } else { super::support::answer(200, "video/mp2t", "0123456789") }
+    })
+    .await;
+    let policy = "{ name: one, limit: 1, when_exceeded: deny_newest }";
+    let streams = "{ reserve: 1s, idle: { min: 1s, max: 1s } }";
+    let gateway = Setup { policy, streams, ..Setup::before(&[&origin]) }.start().await;
+    let cheat = gateway.enter("/news/master.m3u8", "cheat").await.prefix();
+    until("the reservation runs out", async || gateway.metric("streamgate_streams", "").await == 0.0).await;
+    let honest = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    let tries = ["news/a.ts?CMCD=ot%3Di", "news/a.ts?CMCD=ot%3Dk", "news/a.t%73", "news/a.ts;v=1", "news/segment/17"];
+    for path in tries {
+        assert_eq!(gateway.get(&format!("{honest}/news/a.ts")).await.status, 200);
+        let refused = gateway.get(&format!("{cheat}/{path}")).await;
+        assert_eq!((refused.status, refused.problem_type().as_str()), (403, "stream-limit"), "{path}");
+        let bare = gateway.get(&format!("/{path}")).await;
+        assert_eq!(bare.status, 401, "{path}");
+    }
+    let ahead = gateway.client.get(gateway.url(&format!("{cheat}/news/a.ts"))).header("purpose", "prefetch");
+    assert_eq!(ahead.send().await.unwrap().status(), 403);
 }

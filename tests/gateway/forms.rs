@@ -43,7 +43,8 @@ fn the_demos_configuration_is_good_and_mints_a_token() {
     let mint = ["token", "--config", file, "--application", "tv", "--subject", "alice", "--device", "tv-1"];
     let (code, token, error) = command(&mint, folder.path());
     assert_eq!((code, token.trim().split('.').count()), (0, 3), "{token}{error}");
-    let (code, _, error) = command(&["token", "--config", file, "--application", "radio", "--subject", "a"], folder.path());
+    let (code, _, error) =
+        command(&["token", "--config", file, "--application", "radio", "--subject", "a"], folder.path());
     assert_eq!(code, 1);
     assert!(error.contains("`radio`") && error.contains("tv"), "{error}");
 }
@@ -63,7 +64,8 @@ async fn an_address_in_use_is_said_and_not_a_panic() {
     let origin = super::support::Origin::usual().await;
     let gateway = Setup::before(&[&origin]).start().await;
     let folder = gateway.folder.path().to_owned();
-    let ran = tokio::task::spawn_blocking(move || command(&["run", "--config", "streamgate.yaml"], &folder)).await.unwrap();
+    let ran =
+        tokio::task::spawn_blocking(move || command(&["run", "--config", "streamgate.yaml"], &folder)).await.unwrap();
     assert_eq!(ran.0, 1);
     let expected = format!("cannot listen on {}", gateway.address);
     assert!(ran.2.contains(&expected), "{}", ran.2);

@@ -8,7 +8,10 @@ fn status(answer: &[u8]) -> u16 {
 }
 
 async fn asked(gateway: &Gateway, request: &str) -> Vec<u8> {
-    raw(gateway.address, request.as_bytes(), |read| read.ends_with(b"}") || read.ends_with(b"0\r\n\r\n")).await
+    raw(gateway.address, request.as_bytes(), |read| {
+        read.ends_with(b"}") || read.ends_with(b"0\r\n\r\n") || read.ends_with(b"no such thing")
+    })
+    .await
 }
 
 #[tokio::test]
@@ -80,7 +83,8 @@ async fn connections_beyond_the_bound_are_closed_at_once_and_counted() {
     assert_eq!(gateway.metric("streamgate_connections_refused_total", "too_many").await, 1.0);
     drop(held);
     super::support::until("there is room again", async || {
-        status(&raw(gateway.address, b"GET /a.ts HTTP/1.1\r\nHost: x\r\n\r\n", |read| read.ends_with(b"}")).await) == 401
+        status(&raw(gateway.address, b"GET /a.ts HTTP/1.1\r\nHost: x\r\n\r\n", |read| read.ends_with(b"}")).await)
+            == 401
     })
     .await;
 }
@@ -130,7 +134,9 @@ async fn an_upgrade_does_not_get_past_the_question_of_identity() {
 async fn a_request_of_nonsense_is_refused_and_the_next_one_served() {
     let origin = Origin::usual().await;
     let gateway = Setup::before(&[&origin]).start().await;
-    for nonsense in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\u{fc}.ts HTTP/1.1\r\nHost: x\r\n\r\n"] {
+    for nonsense in
+        ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\u{fc}.ts HTTP/1.1\r\nHost: x\r\n\r\n"]
+    {
         let answer = raw(gateway.address, nonsense.as_bytes(), |read| read.windows(4).any(|w| w == b"\r\n\r\n")).await;
         assert!(answer.is_empty() || status(&answer) / 100 == 4, "{nonsense:?}: {}", String::from_utf8_lossy(&answer));
     }

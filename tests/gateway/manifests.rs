@@ -46,7 +46,10 @@ async fn ranges_and_conditions_are_kept_from_manifests_and_passed_for_segments()
     let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
     let asked = async |path: &str| {
         let request = gateway.client.get(gateway.url(&format!("{prefix}/news/{path}")));
-        let request = request.header("range", "bytes=0-1").header("if-none-match", "\"origin\"").header("accept-encoding", "gzip");
+        let request = request
+            .header("range", "bytes=0-1")
+            .header("if-none-match", "\"origin\"")
+            .header("accept-encoding", "gzip");
         let status = request.send().await.unwrap().status();
         (status.as_u16(), origin.last().headers)
     };
@@ -101,7 +104,9 @@ async fn head_and_get_of_a_manifest_agree() {
 async fn what_is_no_manifest_passes_unchanged_and_is_counted() {
     let origin = Origin::new(|request| async move {
         match request.uri().path() {
-            "/cut.mpd" => answer(200, "application/dash+xml", "<?xml version=\"1.0\"?><MPD type=\"static\"><Period><Adap"),
+            "/cut.mpd" => {
+                answer(200, "application/dash+xml", "<?xml version=\"1.0\"?><MPD type=\"static\"><Period><Adap")
+            }
             _ => hls("<html>An error page with status 200</html>"),
         }
     })
@@ -130,7 +135,8 @@ async fn an_mpd_above_the_bound_passes_unchanged_and_is_counted() {
         async move { response }
     })
     .await;
-    let gateway = Setup { extra: "limits: { manifest_bytes: 64KiB }\n".into(), ..Setup::before(&[&origin]) }.start().await;
+    let gateway =
+        Setup { extra: "limits: { manifest_bytes: 64KiB }\n".into(), ..Setup::before(&[&origin]) }.start().await;
     assert_eq!(gateway.enter("/film/manifest.mpd", "tv").await.text(), expected);
     assert_eq!(gateway.metric("streamgate_manifests_total", "oversized").await, 1.0);
 }
@@ -155,7 +161,11 @@ async fn a_path_that_says_nothing_is_known_by_its_answer() {
 async fn a_redirect_of_the_origin_keeps_the_play_session() {
     let origin = Origin::new(|request| async move {
         let mut response = answer(302, "text/plain", "");
-        let to = if request.uri().path().contains("elsewhere") { "https://cdn.example/x.m3u8" } else { "/moved/master.m3u8?v=2" };
+        let to = if request.uri().path().contains("elsewhere") {
+            "https://cdn.example/x.m3u8"
+        } else {
+            "/moved/master.m3u8?v=2"
+        };
         response.headers_mut().insert("location", to.parse().unwrap());
         response
     })

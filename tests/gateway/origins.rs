@@ -71,10 +71,15 @@ async fn no_more_connections_than_allowed_reach_a_server() {
 #[tokio::test]
 async fn errors_of_the_origin_are_the_origins_and_no_sign_of_life() {
     let origin = Origin::new(|request| async move {
-        if request.uri().path().ends_with(".ts") { answer(410, "text/plain", "gone from the window") } else { usual(request.uri().path()) }
+        if request.uri().path().ends_with(".ts") {
+            answer(410, "text/plain", "gone from the window")
+        } else {
+            usual(request.uri().path())
+        }
     })
     .await;
-    let gateway = Setup { streams: "{ reserve: 1s, idle: { min: 1s, max: 1s } }", ..Setup::before(&[&origin]) }.start().await;
+    let gateway =
+        Setup { streams: "{ reserve: 1s, idle: { min: 1s, max: 1s } }", ..Setup::before(&[&origin]) }.start().await;
     let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
     let gone = gateway.get(&format!("{prefix}/news/a.ts")).await;
     assert_eq!((gone.status, gone.text()), (410, "gone from the window"));
@@ -112,7 +117,11 @@ async fn ipv6_works_on_both_sides() {
     };
     let origin = Origin::on(listener, |request| async move { usual(request.uri().path()) });
     let port = free_port();
-    let setup = Setup { origins: vec![origin.address], more_listeners: format!("  - address: \"[::1]:{port}\"\n"), ..Setup::default() };
+    let setup = Setup {
+        origins: vec![origin.address],
+        more_listeners: format!("  - address: \"[::1]:{port}\"\n"),
+        ..Setup::default()
+    };
     let gateway = setup.start().await;
     let url = format!("http://[::1]:{port}/news/master.m3u8?token={}", token("alice", "tv"));
     assert_eq!(gateway.client.get(url).send().await.unwrap().status(), 200);

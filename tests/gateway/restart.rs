@@ -63,7 +63,11 @@ async fn without_one_streams_come_back_with_their_next_segment() {
     let refused = gateway.enter("/film/master.m3u8", "tablet").await;
     assert_eq!(refused.status, 403);
     let streams = refused.problem()["streams"].clone();
-    assert_eq!((&streams[0]["device"], &streams[1]["device"]), (&"tv".into(), &"phone".into()), "start times came back too");
+    assert_eq!(
+        (&streams[0]["device"], &streams[1]["device"]),
+        (&"tv".into(), &"phone".into()),
+        "start times came back too"
+    );
     assert_eq!(streams[0]["asset"], "/news/master.m3u8");
 }
 
@@ -81,5 +85,6 @@ async fn a_damaged_snapshot_is_said_and_loses_only_what_is_damaged() {
     std::fs::write(&file, bytes).unwrap();
     let gateway = Setup { streams: SNAPSHOT, ..Setup::before(&[&origin]) }.start_in(folder).await;
     assert_eq!(gateway.metric("streamgate_streams", "").await, 1.0);
-    super::support::until("the log says so", async || gateway.log().contains("part of the snapshot cannot be read")).await;
+    super::support::until("the log says so", async || gateway.log().contains("part of the snapshot cannot be read"))
+        .await;
 }

@@ -21,19 +21,19 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-pub const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes and more";
-const SESSION: &[u8] = b"another secret, for play sessions, long enough too";
+pub(super) const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes and more";
+pub(super) const SESSION: &[u8] = b"another secret, for play sessions, long enough too";
 
 /// Long enough for a busy machine; nothing waits this long when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Waits for something to become true, looking again and again.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() -> F) {
+pub(super) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !look().await {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -44,21 +44,20 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() 
 // ---------------------------------------------------------------------------------------------------------------- gateway
 
 /// How a gateway is to be configured. The defaults hold an account to two streams.
-pub struct Setup {
-    pub origins: Vec<SocketAddr>,
-    pub policy: &'static str,
-    pub mode: &'static str,
-    pub streams: &'static str,
+pub(super) struct Setup {
+    pub(super) origins: Vec<SocketAddr>,
+    pub(super) policy: &'static str,
+    pub(super) mode: &'static str,
+    pub(super) streams: &'static str,
     /// Further lines for the application, the origin and the whole.
-    pub application: &'static str,
-    pub origin: String,
-    pub extra: String,
-    pub tls: bool,
-    pub unidentified: &'static str,
-    pub max_age: &'static str,
+    pub(super) application: &'static str,
+    pub(super) origin: String,
+    pub(super) extra: String,
+    pub(super) tls: bool,
+    pub(super) unidentified: &'static str,
     /// Servers by name, beside `origins`.
-    pub servers: Vec<String>,
-    pub more_listeners: String,
+    pub(super) servers: Vec<String>,
+    pub(super) more_listeners: String,
 }
 
 impl Default for Setup {
@@ -73,7 +72,6 @@ impl Default for Setup {
             extra: String::new(),
             tls: false,
             unidentified: "refuse",
-            max_age: "12h",
             servers: Vec::new(),
             more_listeners: String::new(),
         }
@@ -81,26 +79,26 @@ impl Default for Setup {
 }
 
 /// A running program.
-pub struct Gateway {
+pub(super) struct Gateway {
     child: Child,
-    pub address: SocketAddr,
-    pub control: SocketAddr,
-    pub folder: Arc<tempfile::TempDir>,
-    pub client: reqwest::Client,
+    pub(super) address: SocketAddr,
+    pub(super) control: SocketAddr,
+    pub(super) folder: Arc<tempfile::TempDir>,
+    pub(super) client: reqwest::Client,
     scheme: &'static str,
 }
 
 impl Setup {
-    pub fn before(origins: &[&Origin]) -> Self {
+    pub(super) fn before(origins: &[&Origin]) -> Self {
         Self { origins: origins.iter().map(|origin| origin.address).collect(), ..Self::default() }
     }
 
-    pub async fn start(self) -> Gateway {
+    pub(super) async fn start(self) -> Gateway {
         self.start_in(Arc::new(tempfile::tempdir().unwrap())).await
     }
 
     /// Starts with the files of an earlier gateway, such as its snapshot.
-    pub async fn start_in(self, folder: Arc<tempfile::TempDir>) -> Gateway {
+    pub(super) async fn start_in(self, folder: Arc<tempfile::TempDir>) -> Gateway {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -117,7 +115,7 @@ impl Setup {
              - {{ alg: HS256, secret: {{ file: tv.hs256 }} }}\n      idp: acme\n      subject: claim:sub\n      device: claim:device\n\
              {}    unidentified: {}\n    policies: [household]\n\
              policies:\n  household:\n    mode: {}\n    rules:\n      - {}\n\
-             sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\n  max_age: {}\nstreams: {}\nshutdown: {{ grace: 1s }}\n{}",
+             sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\nstreams: {}\nshutdown: {{ grace: 1s }}\n{}",
             self.more_listeners,
             servers.join(", "),
             self.origin,
@@ -125,7 +123,6 @@ impl Setup {
             self.unidentified,
             self.mode,
             self.policy,
-            self.max_age,
             self.streams,
             self.extra,
         );
@@ -169,35 +166,32 @@ impl Gateway {
         }
     }
 
-    pub fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         Answer::of(self.client.get(self.url(path)).send().await.unwrap()).await
     }
 
     /// Asks for an entry manifest on a device of alice's.
-    pub async fn enter(&self, path: &str, device: &str) -> Answer {
+    pub(super) async fn enter(&self, path: &str, device: &str) -> Answer {
         self.get(&format!("{path}?token={}", token("alice", device))).await
     }
 
     /// The sum of a metric over all its series whose labels contain `labels`.
-    pub async fn metric(&self, name: &str, labels: &str) -> f64 {
-        let text = self.client.get(format!("http://{}/metrics", self.control)).send().await.unwrap().text().await.unwrap();
+    pub(super) async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text =
+            self.client.get(format!("http://{}/metrics", self.control)).send().await.unwrap().text().await.unwrap();
         let series = text.lines().filter(|line| {
             let rest = line.strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(labels)
         });
         series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     fn signal(&self, name: &str) {
@@ -206,13 +200,13 @@ impl Gateway {
     }
 
     /// Sends SIGTERM and waits for the end. Returns the exit code.
-    pub async fn stop(mut self) -> Option<i32> {
+    pub(super) async fn stop(mut self) -> Option<i32> {
         self.signal("TERM");
         self.ended().await
     }
 
     /// Ends the program as a crash would.
-    pub async fn crash(mut self) -> Option<i32> {
+    pub(super) async fn crash(mut self) -> Option<i32> {
         self.signal("KILL");
         self.ended().await
     }
@@ -237,30 +231,30 @@ impl Drop for Gateway {
 }
 
 /// A response, read to its end.
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Bytes,
-    pub version: reqwest::Version,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: reqwest::header::HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) version: reqwest::Version,
 }
 
 impl Answer {
-    pub async fn of(response: reqwest::Response) -> Self {
+    pub(super) async fn of(response: reqwest::Response) -> Self {
         let (status, version) = (response.status().as_u16(), response.version());
         let headers = response.headers().clone();
         Self { status, headers, body: response.bytes().await.unwrap(), version }
     }
 
-    pub fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The problem document, which must be one.
-    pub fn problem(&self) -> Value {
+    pub(super) fn problem(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
         assert_eq!(self.header("cache-control"), "no-store");
         let problem: Value = serde_json::from_slice(&self.body).unwrap();
@@ -269,12 +263,12 @@ impl Answer {
     }
 
     /// The last part of the problem's type.
-    pub fn problem_type(&self) -> String {
+    pub(super) fn problem_type(&self) -> String {
         self.problem()["type"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
     }
 
     /// The play session's prefix in a manifest, without a slash at its end.
-    pub fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         let text = self.text();
         let start = text.find("/~s/").unwrap_or_else(|| panic!("no play session in {text}"));
         let length = text[start + 4..].find('/').unwrap();
@@ -285,16 +279,16 @@ impl Answer {
 // ------------------------------------------------------------------------------------------------------------------ tokens
 
 /// A token of a device of an account, valid for an hour.
-pub fn token(subject: &str, device: &str) -> String {
+pub(super) fn token(subject: &str, device: &str) -> String {
     sign("HS256", &json!({ "sub": subject, "device": device, "exp": now() + 3600 }), SECRET)
 }
 
-pub fn now() -> u64 {
+pub(super) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Signs claims with HMAC-SHA-256, whatever the header says.
-pub fn sign(algorithm: &str, claims: &Value, secret: &[u8]) -> String {
+pub(super) fn sign(algorithm: &str, claims: &Value, secret: &[u8]) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let input = format!("{}.{}", part(&json!({ "alg": algorithm, "typ": "JWT" })), part(claims));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
@@ -303,22 +297,22 @@ pub fn sign(algorithm: &str, claims: &Value, secret: &[u8]) -> String {
 
 // ------------------------------------------------------------------------------------------------------------------ origin
 
-pub type Body = BoxBody<Bytes, std::convert::Infallible>;
+pub(super) type Body = BoxBody<Bytes, std::convert::Infallible>;
 type Asked = Request<hyper::body::Incoming>;
 
 /// An HTTP server that answers as the test wants and remembers what it was asked.
-pub struct Origin {
-    pub address: SocketAddr,
+pub(super) struct Origin {
+    pub(super) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 /// One request that reached an origin.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
-    pub target: String,
-    pub headers: BTreeMap<String, String>,
+pub(super) struct Seen {
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) headers: BTreeMap<String, String>,
 }
 
 impl Seen {
@@ -331,7 +325,7 @@ impl Seen {
 
 impl Origin {
     /// Answers each request with what `answer` makes of it.
-    pub async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    pub(super) async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
@@ -339,7 +333,7 @@ impl Origin {
         Self::on(listener, answer)
     }
 
-    pub fn on<F>(listener: TcpListener, answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    pub(super) fn on<F>(listener: TcpListener, answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
@@ -347,7 +341,10 @@ impl Origin {
     }
 
     /// The same behind TLS.
-    pub async fn tls<F>(config: rustls::ServerConfig, answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    pub(super) async fn tls<F>(
+        config: rustls::ServerConfig,
+        answer: impl Fn(Asked) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
@@ -393,15 +390,15 @@ impl Origin {
     }
 
     /// The usual origin: a multivariant playlist, a live media playlist, segments, an MPD; 404 for the rest.
-    pub async fn usual() -> Self {
+    pub(super) async fn usual() -> Self {
         Self::new(|request| async move { usual(request.uri().path()) }).await
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub fn last(&self) -> Seen {
+    pub(super) fn last(&self) -> Seen {
         self.seen().last().expect("the origin was asked nothing").clone()
     }
 }
@@ -412,11 +409,11 @@ impl Drop for Origin {
     }
 }
 
-pub const MASTER: &str = "#EXTM3U\r\n#EXT-X-STREAM-INF:BANDWIDTH=1\r\nlow.m3u8\r\n#EXT-X-UNKNOWN:stays\r\n";
-pub const MEDIA: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n#EXTINF:2,\n/rooted/b.ts";
+pub(super) const MASTER: &str = "#EXTM3U\r\n#EXT-X-STREAM-INF:BANDWIDTH=1\r\nlow.m3u8\r\n#EXT-X-UNKNOWN:stays\r\n";
+pub(super) const MEDIA: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n#EXTINF:2,\n/rooted/b.ts";
 
 /// The usual answers by path.
-pub fn usual(path: &str) -> Response<Body> {
+pub(super) fn usual(path: &str) -> Response<Body> {
     let hls = "application/vnd.apple.mpegurl";
     match path {
         _ if path.ends_with("master.m3u8") => answer(200, hls, MASTER),
@@ -432,7 +429,7 @@ pub fn usual(path: &str) -> Response<Body> {
     }
 }
 
-pub fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
     Response::builder()
         .status(status)
         .header("content-type", content_type)
@@ -442,13 +439,13 @@ pub fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Respon
 }
 
 /// A body that is sent piece by piece, as the sender's other end gives them.
-pub fn piecewise() -> (http_body_util::channel::Sender<Bytes, std::convert::Infallible>, Body) {
+pub(super) fn piecewise() -> (http_body_util::channel::Sender<Bytes, std::convert::Infallible>, Body) {
     let (sender, body) = http_body_util::channel::Channel::new(1);
     (sender, body.boxed())
 }
 
 /// Sends bytes on a fresh connection and reads until the other side closes it or `enough` says so.
-pub async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+pub(super) async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     // The other side may answer and close before it has read everything.
@@ -465,7 +462,7 @@ pub async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bo
 }
 
 /// Runs the program and returns exit code, standard output and standard error.
-pub fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
+pub(super) fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_streamgate"))
         .args(arguments)
         .current_dir(folder)
@@ -480,6 +477,6 @@ pub fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
 }
 
 /// The project's folder.
-pub fn project() -> PathBuf {
+pub(super) fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

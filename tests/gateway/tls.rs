@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use super::support::{Answer, Origin, Setup, token, until, usual};
 
 /// A certificate for `name` that vouches for itself, and its key, as PEM.
-pub fn certificate(name: &str) -> (String, String) {
+pub(super) fn certificate(name: &str) -> (String, String) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
@@ -19,7 +19,7 @@ fn write(folder: &Path, (certificate, key): &(String, String)) {
 }
 
 /// An origin that speaks TLS, behind a listener that decrypts for the usual one.
-pub async fn origin(certificate: &str, key: &str) -> Origin {
+pub(super) async fn origin(certificate: &str, key: &str) -> Origin {
     let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,8 +1,12 @@
 //! Tokens and play sessions that prove nothing: each is refused clearly, counted, and harms nobody.
 
-use serde_json::json;
+use std::time::Duration;
 
-use super::support::{Gateway, Origin, SECRET, Setup, now, sign, token};
+use serde_json::json;
+use streamgate::identity::{KeyRing, PlaySession};
+use streamgate::model::{Account, ApplicationId, Device, Millis, StreamId};
+
+use super::support::{Gateway, Origin, SECRET, SESSION, Setup, now, sign, token};
 
 async fn gateway(origin: &Origin) -> Gateway {
     Setup::before(&[origin]).start().await
@@ -125,7 +129,11 @@ async fn play_sessions_that_were_not_sealed_here_are_refused_and_counted() {
     for prefix in &bad {
         for path in ["news/a.ts", "news/low.m3u8"] {
             let refused = gateway.get(&format!("{prefix}/{path}")).await;
-            assert_eq!((refused.status, refused.problem_type().as_str()), (403, "play-session-not-accepted"), "{prefix}");
+            assert_eq!(
+                (refused.status, refused.problem_type().as_str()),
+                (403, "play-session-not-accepted"),
+                "{prefix}"
+            );
         }
     }
     assert_eq!(origin.seen().len(), asked);
@@ -136,19 +144,25 @@ async fn play_sessions_that_were_not_sealed_here_are_refused_and_counted() {
 #[tokio::test]
 async fn a_play_session_ends_with_its_age() {
     let origin = Origin::usual().await;
-    let gateway = Setup::before(&[&origin]).start().await;
-    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
-    let folder = gateway.folder.clone();
-    assert_eq!(gateway.stop().await, Some(0));
-    // The same keys, and an age that passes while the next gateway comes up.
-    let setup = Setup { max_age: "1s", ..Setup::before(&[&origin]) };
-    let gateway = setup.start_in(folder).await;
-    super::support::until("the play session has expired", async || {
-        gateway.get(&format!("{prefix}/news/a.ts")).await.status == 403
-    })
-    .await;
-    assert_eq!(gateway.get(&format!("{prefix}/news/a.ts")).await.problem_type(), "play-session-not-accepted");
-    assert!(gateway.metric("streamgate_play_session_errors_total", "expired").await >= 1.0);
+    let gateway = gateway(&origin).await;
+    let ring = KeyRing::new(vec![(1, SESSION.to_vec())], Duration::from_hours(12)).unwrap();
+    let account = Account::new("acme", "alice");
+    let sealed = |age: Duration| {
+        ring.seal(&PlaySession {
+            stream: StreamId([age.as_secs() as u8; 16]),
+            key: account.key(),
+            account: account.clone(),
+            application: ApplicationId("tv".into()),
+            device: Device::Named("tv".into()),
+            asset: "/news/master.m3u8".into(),
+            started: Millis(now() * 1000) - age,
+        })
+    };
+    let asked = async |age| gateway.get(&format!("/~s/{}/news/a.ts", sealed(age))).await;
+    assert_eq!(asked(Duration::from_secs(11 * 3600)).await.status, 200);
+    let refused = asked(Duration::from_secs(12 * 3600 + 60)).await;
+    assert_eq!((refused.status, refused.problem_type().as_str()), (403, "play-session-not-accepted"));
+    assert_eq!(gateway.metric("streamgate_play_session_errors_total", "expired").await, 1.0);
 }
 
 #[tokio::test]

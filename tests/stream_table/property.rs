@@ -135,7 +135,8 @@ impl World {
             Step::Start { account, application, device, asset, named } => {
                 let mut who = self.mint(account, application, device, asset, 0);
                 if let Some(name) = named {
-                    who.stream = StreamId([0xf0 | name; 16]);
+                    // Such names are made of the application as well: two of them never share one.
+                    who.stream = StreamId([0xf0 | application << 1 | name; 16]);
                 }
                 let policies = &self.policies[usize::from(application)];
                 let given = self.runtime.block_on(self.table.start(&who, policies, &self.settings, self.now));

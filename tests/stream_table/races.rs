@@ -138,7 +138,7 @@ fn heartbeats_that_race_with_the_idle_deadline_never_make_one_holder_too_many() 
 
 #[test]
 fn one_heartbeat_and_one_start_at_the_same_deadline_never_both_get_the_slot() {
-    const ROUNDS: usize = 4_000;
+    const ROUNDS: usize = 20_000;
     let settings = Settings::default();
     let (table, gauge) = table(&settings);
     let policies = household(1);
@@ -159,20 +159,33 @@ fn one_heartbeat_and_one_start_at_the_same_deadline_never_both_get_the_slot() {
         })
         .collect();
     let deadline = streams[0].slot_until(&settings, DAY).expect("it holds a slot");
-    let line = Barrier::new(2);
+    // Both spin up to the start, because a wake-up takes longer than what they race for.
+    let line = AtomicUsize::new(0);
+    let wait = |round: usize| {
+        line.fetch_add(1, SeqCst);
+        while line.load(SeqCst) < 2 * (round + 1) {
+            std::hint::spin_loop();
+        }
+    };
     let rivals = std::thread::scope(|threads| {
         let starter = threads.spawn(|| {
             let there = runtime();
             let compete = |round| {
-                line.wait();
-                admit(&there, &candidate(round, 1, "/live", deadline), deadline).is_some()
+                let who = candidate(round, 1, "/live", deadline);
+                wait(round);
+                admit(&there, &who, deadline).is_some()
             };
             (0..ROUNDS).map(compete).collect::<Vec<bool>>()
         });
         let beats: Vec<bool> = streams
             .iter()
-            .map(|stream| {
-                line.wait();
+            .enumerate()
+            .map(|(round, stream)| {
+                wait(round);
+                // Sweeps over the time that the start takes to come to its decision.
+                for _ in 0..round % 1000 {
+                    std::hint::spin_loop();
+                }
                 stream.beat(Signal::Playback, deadline)
             })
             .collect();

@@ -52,21 +52,38 @@ fn paths_of_smooth_streaming_are_known() {
 }
 
 #[test]
-fn cmcd_names_what_the_path_does_not_and_never_contradicts_a_manifest() {
+fn cmcd_names_what_the_path_does_not_and_never_contradicts_it() {
     let said = |path, ot: &str| classify(path, Some(&format!("a=b&CMCD=bl%3D100%2Cot%3D{ot}%2Csid%3D%22x%22")));
     assert_eq!(said("/x", "v"), Kind::Segment);
     assert_eq!(said("/x", "av"), Kind::Segment);
     assert_eq!(said("/x", "m"), Kind::Playlist);
-    assert_eq!(said("/x.mp4", "i"), Kind::Init);
-    assert_eq!(said("/x.mp4", "tt"), Kind::Subtitle);
+    assert_eq!(said("/x", "tt"), Kind::Subtitle);
     assert_eq!(said("/x.part1.mp4", "v"), Kind::Part);
     assert_eq!(said("/x.m3u8", "v"), Kind::Playlist);
     assert_eq!(said("/x.ts", "m"), Kind::Segment);
     assert_eq!(said("/x.jpg", "v"), Kind::Thumbnail);
     assert_eq!(said("/x", "o"), Kind::Other);
-    assert_eq!(classify("/x", Some("CMCD=ot=k")), Kind::Key);
     assert_eq!(classify("/x", Some("CMCD=sid%3D%22%2Cot%3Dv%2C%22")), Kind::Other, "quoted text is no pair");
     assert_eq!(classify("/x", Some("CMCD=%2")), Kind::Other);
+}
+
+#[test]
+fn cmcd_is_not_believed_where_it_makes_a_request_count_for_nothing() {
+    for said in ["i", "k", "tt"] {
+        let query = format!("CMCD=ot%3D{said}");
+        assert_eq!(classify("/x.mp4", Some(&query)), Kind::Segment, "{said}");
+    }
+    for said in ["i", "k"] {
+        assert_eq!(classify("/x", Some(&format!("CMCD=ot%3D{said}"))), Kind::Other, "{said}");
+    }
+}
+
+#[test]
+fn a_name_is_read_as_the_origin_will_read_it() {
+    assert_eq!(classify("/a.t%73", None), Kind::Segment);
+    assert_eq!(classify("/a%2Ets", None), Kind::Segment);
+    assert_eq!(classify("/a.m3u8;v=1", None), Kind::Playlist);
+    assert_eq!(classify("/a.%ff", None), Kind::Other);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use super::attributes::Attributes;
 use super::gather::Gathered;
 use super::variables::{self, Variables};
 use crate::media::facts::Outcome;
-use crate::media::reference::{Base, Change, Judge, Plain, Target, authority_end, directory, is_calm, trim};
+use crate::media::path::directory;
+use crate::media::reference::{Base, Change, Judge, Plain, Target, authority_end, is_calm, trim};
 
 /// Copies a source in as few and as long runs as the splices allow.
 pub(super) struct Copier<'c> {

@@ -96,7 +96,7 @@ fn relative_references_of_a_document_without_the_prefix_are_rooted() {
     assert_eq!(bare("x.ts?a=b"), "/~s/S/a/b/x.ts?a=b");
     assert_eq!(bare("../x.ts"), "/~s/S/a/x.ts");
     assert_eq!(bare("../../../../x.ts"), "/~s/S/x.ts");
-    assert_eq!(bare("./x.ts"), "/~s/S/a/b/x.ts");
+    assert_eq!(bare("./x.ts"), "/~s/S/a/b/./x.ts");
     assert_eq!(bare("?y"), "/~s/S/a/b/main.m3u8?y");
     assert_eq!(bare("#y"), "keep");
     assert_eq!(bare("$Number%05d$.m4s"), "/~s/S/a/b/$Number%05d$.m4s");
@@ -122,7 +122,7 @@ fn ipv6_authorities_are_compared_as_a_whole() {
 fn a_glance_agrees_with_the_rules_or_leaves_the_answer_to_them() {
     let target = Target { prefix: PREFIX, document: "", query: None, inherited: true, authority: "tv.example" };
     let judge = Judge::new(&target);
-    for reference in ["x.ts", "a/b.ts?c=d", "seg-1.m4s", "seg_1:2.ts", "x.ts "] {
+    for reference in ["x.ts", "./x.ts", "a/./b.ts?c=d", "seg-1.m4s", "seg_1:2.ts", "x.ts ", "."] {
         assert_eq!(judge.glance(reference.as_bytes()), Some(Plain::Relative), "{reference:?}");
         assert_eq!((inherited(reference), bare(reference)), ("keep".into(), format!("/~s/S/a/b/{reference}")));
     }

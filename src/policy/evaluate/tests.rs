@@ -31,8 +31,7 @@ fn decide(policies: &[Arc<Policy>], running: &[Standing<'_>], candidate: &Standi
 #[test]
 fn a_candidate_within_the_limit_is_admitted_without_a_word() {
     let tv = app("tv");
-    let decision =
-        decide(&[policy("p", 2, WhenExceeded::DenyNewest, &["tv"])], &[at(1, &tv, 0)], &at(2, &tv, 1000));
+    let decision = decide(&[policy("p", 2, WhenExceeded::DenyNewest, &["tv"])], &[at(1, &tv, 0)], &at(2, &tv, 1000));
     assert!(decision.violations.is_empty() && !decision.refuses());
 }
 

@@ -1,6 +1,7 @@
 //! The table in this process: moka keeps the accounts, a short lock guards each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -162,6 +163,10 @@ impl AccountStore for Embedded {
         let cell = self.cells.get(account)?;
         let inner = cell.inner.lock();
         inner.record.find(stream).cloned()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        None
     }
 
     async fn load(&self, account: &Account, now: Millis) -> Result<Record, Unavailable> {

@@ -4,6 +4,7 @@ mod embedded;
 mod snapshot;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -36,6 +37,9 @@ pub enum Commit {
 pub trait AccountStore: Send + Sync {
     /// The stream, if this gateway knows it. One look-up, no await: the hot path.
     fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>>;
+
+    /// How long a decision may wait for the store; `None` for one that never makes it wait.
+    fn patience(&self) -> Option<Duration>;
 
     /// The account's record, empty if there is none.
     async fn load(&self, account: &Account, now: Millis) -> Result<Record, Unavailable>;
