@@ -14,7 +14,7 @@ const CONFIGURATION: &str = include_str!("../../conf/demo/streamgate.yaml");
 const APPLICATION: &str = "tv";
 const ACCOUNT: &str = "alice";
 const DEVICES: [&str; 3] = ["living-room", "kitchen", "phone"];
-const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+const LIFETIME: Duration = Duration::from_hours(12);
 
 /// Runs gateway and origin until the process is told to stop.
 pub(crate) fn demo() -> Outcome {

@@ -34,7 +34,7 @@ pub(crate) fn run(file: &Path) -> Outcome {
 }
 
 /// Reads the certificates of all listeners, in their order.
-pub(crate) fn certificates(settings: &Settings) -> Result<Vec<(SocketAddr, Option<Arc<Certificate>>)>, String> {
+pub(crate) fn certificates(settings: &Settings) -> Result<Vec<gateway::Endpoint>, String> {
     let mut listeners = Vec::new();
     let mut problems = Vec::new();
     for listener in &settings.listeners {
@@ -124,7 +124,9 @@ fn server_conf(settings: &Settings) -> ServerConf {
         threads: settings.threads,
         max_retries: ATTEMPTS,
         upstream_keepalive_pool_size: KEPT,
-        grace_period_seconds: Some(settings.shutdown_grace.as_millis().div_ceil(1000) as u64),
+        grace_period_seconds: Some(
+            settings.shutdown_grace.as_secs() + u64::from(settings.shutdown_grace.subsec_nanos() > 0),
+        ),
         graceful_shutdown_timeout_seconds: Some(1),
         pid_file: unused("pid").display().to_string(),
         upgrade_sock: unused("upgrade").display().to_string(),

@@ -78,7 +78,7 @@ pub(super) fn host(request: &RequestHeader) -> Option<&str> {
 
 impl Gateway {
     /// Answers the four questions for a request, before anything is sent to the origin.
-    pub(super) async fn decide(&self, asked: &Asked<'_>, ctx: &mut Context) -> Result<(), Problem> {
+    pub(super) async fn decide(&self, asked: &Asked<'_>, ctx: &mut Context) -> Result<(), Box<Problem>> {
         let now = ctx.started;
         let request = asked.request;
         if is_ambiguous(asked.path) {
@@ -126,7 +126,7 @@ impl Gateway {
         application: &Application,
         ctx: &mut Context,
         now: Millis,
-    ) -> Result<Arc<Play>, Problem> {
+    ) -> Result<Arc<Play>, Box<Problem>> {
         let max_age = ctx.settings.keys.max_age();
         let current =
             |play: &Arc<Play>| now.since(play.session.started) <= max_age && play.session.application == application.id;
@@ -153,7 +153,7 @@ impl Gateway {
         application: &Arc<Application>,
         ctx: &mut Context,
         now: Millis,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Box<Problem>> {
         let settings = ctx.settings.clone();
         let stream = play.stream.clone();
         ctx.play = Some(play.clone());
@@ -190,7 +190,7 @@ impl Gateway {
         application: &Arc<Application>,
         ctx: &mut Context,
         now: Millis,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Box<Problem>> {
         if weight == Weight::Never {
             return Ok(());
         }
@@ -264,7 +264,7 @@ impl Gateway {
         ctx: &mut Context,
         now: Millis,
         play: impl FnOnce(Option<Arc<crate::streams::Stream>>) -> Play,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Box<Problem>> {
         let timer = self.metrics.decision.start_timer();
         let admission = admission.await;
         timer.observe_duration();
@@ -290,7 +290,12 @@ impl Gateway {
     }
 
     /// A path that said nothing answers with media: decides as if that had been known, now that the origin has answered.
-    pub(super) async fn decide_late(&self, asked: &Asked<'_>, kind: Kind, ctx: &mut Context) -> Result<(), Problem> {
+    pub(super) async fn decide_late(
+        &self,
+        asked: &Asked<'_>,
+        kind: Kind,
+        ctx: &mut Context,
+    ) -> Result<(), Box<Problem>> {
         ctx.kind = kind;
         let Some(application) = ctx.application.clone() else { return Ok(()) };
         let (now, weight) = (self.clock.now(), Weight::of(kind, asked.request));
@@ -339,7 +344,7 @@ impl Gateway {
 /// Whether a browser asks ahead of its viewer (Fetch standard, `Sec-Purpose`).
 fn is_speculative(request: &RequestHeader) -> bool {
     ["sec-purpose", "purpose"].iter().any(|name| {
-        let purpose = request.headers.get(*name).map(|value| value.as_bytes());
+        let purpose = request.headers.get(*name).map(http::HeaderValue::as_bytes);
         purpose.is_some_and(|value| value.starts_with(b"prefetch"))
     })
 }

@@ -22,7 +22,7 @@ use crate::streams::StreamTable;
 use crate::telemetry::Metrics;
 
 pub use context::Context;
-pub use server::{Background, service};
+pub use server::{Background, Endpoint, service};
 pub use tls::{Certificate, CertificateError};
 pub use upstream::Upstreams;
 

@@ -192,7 +192,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         if response.status.is_redirection() {
-            return self.follow(session, response, ctx);
+            return Self::follow(session, response, ctx);
         }
         if ![StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
             return Ok(());
@@ -371,7 +371,7 @@ impl Gateway {
     }
 
     /// A redirect of the origin: what it leads to carries the play session too.
-    fn follow(&self, session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
+    fn follow(session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
         let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else { return Ok(()) };
         let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let Some(location) = location.map(str::to_owned) else { return Ok(()) };
@@ -447,7 +447,7 @@ fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
 }
 
 /// Checks what the framework lets pass: no host, several hosts, a header of any size up to 1 MiB.
-fn well_formed(request: &RequestHeader, most: usize) -> Result<(), Problem> {
+fn well_formed(request: &RequestHeader, most: usize) -> Result<(), Box<Problem>> {
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields + request.uri.path().len() + request.uri.query().map_or(0, str::len) > most {
         return Err(Problem::header_too_large());

@@ -34,8 +34,8 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
             status,
             kind,
             title,
@@ -45,16 +45,16 @@ impl Problem {
             header: None,
             outcome: Outcome::Malformed,
             reason: kind,
-        }
+        })
     }
 
-    fn outcome(mut self, outcome: Outcome, reason: &'static str) -> Self {
+    fn outcome(mut self: Box<Self>, outcome: Outcome, reason: &'static str) -> Box<Self> {
         (self.outcome, self.reason) = (outcome, reason);
         self
     }
 
     /// Nothing proves who asks.
-    pub(super) fn unidentified() -> Self {
+    pub(super) fn unidentified() -> Box<Self> {
         let detail = "This address needs a token. Ask the service that gave you the link for a new one.";
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "no-identity", "No token", detail);
         problem.header = Some((WWW_AUTHENTICATE, "Bearer"));
@@ -62,28 +62,28 @@ impl Problem {
     }
 
     /// A token that proves nothing. The viewer is not told why; the log is.
-    pub(super) fn token(error: TokenError) -> Self {
+    pub(super) fn token(error: TokenError) -> Box<Self> {
         let detail = "The token was not accepted. Ask the service that gave you the link for a new one.";
         Self::new(StatusCode::FORBIDDEN, "token-not-accepted", "Token not accepted", detail)
             .outcome(Outcome::Invalid, error.label())
     }
 
     /// A play session that does not open.
-    pub(super) fn play_session(error: OpenError) -> Self {
+    pub(super) fn play_session(error: OpenError) -> Box<Self> {
         let detail = "The play session was not accepted. Start the stream again.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, error.label())
     }
 
     /// A play session of another application.
-    pub(super) fn foreign_play_session() -> Self {
+    pub(super) fn foreign_play_session() -> Box<Self> {
         let detail = "The play session belongs to another application. Start the stream again.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, "other_application")
     }
 
     /// A start that the policies refuse, or a stream that was terminated.
-    pub(super) fn refused(refusal: &Refusal) -> Self {
+    pub(super) fn refused(refusal: &Refusal) -> Box<Self> {
         match refusal {
             Refusal::Policy { violations, holders } => {
                 let refusing: Vec<_> = violations
@@ -127,23 +127,23 @@ impl Problem {
     }
 
     /// No application serves this address.
-    pub(super) fn no_route() -> Self {
+    pub(super) fn no_route() -> Box<Self> {
         Self::new(StatusCode::NOT_FOUND, "no-route", "Not found", "No application is configured for this address.")
     }
 
     /// An HTTP/1.1 request without `Host` (RFC 9112 §3.2).
-    pub(super) fn no_host() -> Self {
+    pub(super) fn no_host() -> Box<Self> {
         Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request names no host.")
     }
 
     /// A path that could mean another one at the origin than it means here.
-    pub(super) fn ambiguous_path() -> Self {
+    pub(super) fn ambiguous_path() -> Box<Self> {
         let detail = "The path has dot segments or a NUL. Resolve them before asking.";
         Self::new(StatusCode::BAD_REQUEST, "ambiguous-path", "Bad request", detail)
     }
 
     /// A method that media is not asked for with.
-    pub(super) fn method() -> Self {
+    pub(super) fn method() -> Box<Self> {
         let detail = "Media is asked for with GET or HEAD.";
         let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail);
         problem.header = Some((ALLOW, "GET, HEAD, OPTIONS"));
@@ -151,13 +151,13 @@ impl Problem {
     }
 
     /// A header larger than `limits.header_bytes`.
-    pub(super) fn header_too_large() -> Self {
+    pub(super) fn header_too_large() -> Box<Self> {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         Self::new(status, "header-too-large", "Header too large", "The request's header is larger than allowed here.")
     }
 
     /// The origin did not answer.
-    pub(super) fn origin(status: StatusCode, reason: &'static str) -> Self {
+    pub(super) fn origin(status: StatusCode, reason: &'static str) -> Box<Self> {
         let detail = "The video origin did not answer. Try again in a moment.";
         let mut problem = Self::new(status, "origin-unavailable", "Origin unavailable", detail);
         problem.header = Some((RETRY_AFTER, "2"));
@@ -225,7 +225,7 @@ mod tests {
         (fields, serde_json::from_slice(&body).unwrap())
     }
 
-    fn full() -> Problem {
+    fn full() -> Box<Problem> {
         let mut problem = Problem::new(StatusCode::FORBIDDEN, "stream-limit", "t", "d");
         problem.personal = Some(json!([{ "device": "tv-1" }]));
         problem

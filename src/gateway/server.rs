@@ -22,6 +22,9 @@ use crate::model::Clock;
 use crate::streams::StreamTable;
 use crate::telemetry::Metrics;
 
+/// Where viewers connect, and the certificate that makes it speak TLS.
+pub type Endpoint = (SocketAddr, Option<Arc<Certificate>>);
+
 /// The service that answers viewers, on all listeners. A listener with a certificate speaks TLS, and HTTP/2 besides
 /// HTTP/1.1.
 ///
@@ -30,7 +33,7 @@ use crate::telemetry::Metrics;
 pub fn service(
     conf: &Arc<ServerConf>,
     gateway: Gateway,
-    listeners: &[(SocketAddr, Option<Arc<Certificate>>)],
+    listeners: &[Endpoint],
 ) -> pingora::Result<impl pingora::services::ServiceWithDependents + use<>> {
     let settings = gateway.settings.load_full();
     let metrics = gateway.metrics.clone();

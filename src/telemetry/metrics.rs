@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -119,114 +120,61 @@ impl Metrics {
     /// Two metrics share a name, which is a mistake in this file.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let requests = counters(
-            &registry,
-            "streamgate_requests_total",
-            "Requests by what was asked for and how they ended.",
-            &["outcome", "kind"],
-        )?;
-        let by_kind = |outcome: Outcome| {
+        let of = Family(&registry);
+        of.gauges("build_info", "Constant 1; the version is a label.", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        let requests =
+            of.counters("requests_total", "Requests by what was asked for and how they ended.", &["outcome", "kind"])?;
+        let by_kind = |outcome: &Outcome| {
             Kind::ALL.iter().map(|kind| requests.with_label_values(&[outcome.label(), kind.label()])).collect()
         };
-        let build = gauges(&registry, "streamgate_build_info", "Constant 1; the version is a label.", &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let waits = [5e-4, 2e-3, 1e-2, 5e-2, 0.2, 1.0, 5.0, 20.0];
+        let help = "Time from the request's header to the response's, in seconds, by outcome.";
+        let answered = of.histograms("response_header_seconds", help, &["outcome"], &waits)?;
+        let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
+        let help = "Time to decide a start or a return, in seconds.";
+        let decision = of.histograms("decision_seconds", help, &[], &instants)?.with_label_values(&[] as &[&str]);
+        let help = "What happened to streams: admitted, resumed, refused, idle, superseded, rolled_back, terminated, \
+                    forgotten, evacuated, undecided.";
+        let events = of.counters("stream_events_total", help, &["application", "event"])?;
+        let help = "Starts and returns that would exceed a rule, by the policy's mode and what the rule asks for.";
+        let violations = of.counters("policy_violations_total", help, &["policy", "rule", "mode", "effect"])?;
+        let help = "Connections that a guard closed: too many, or a header that did not arrive in time.";
+        let connections_refused = of.counters("connections_refused_total", help, &["reason"])?;
+        let help = "Attempts at an origin's server that failed: connect, response, busy, unresolved.";
+        let origin_failures = of.counters("origin_failures_total", help, &["origin", "reason"])?;
+        let help = "Addresses of an origin's servers, by whether they are in use.";
+        let origin_servers = of.gauges("origin_servers", help, &["origin", "state"])?;
+        let help = "References to other hosts in rewritten manifests, left as they are.";
+        let foreign_references = of.counter("foreign_references_total", help)?;
+        let help = "Log lines given up because the log could not keep up.";
+        let log_lines_dropped = of.gauge("log_lines_dropped", help)?;
+        let terminations =
+            of.counters("terminations_total", "Streams that were terminated, by cause.", &["application", "cause"])?;
+        let token_errors =
+            of.counters("token_errors_total", "Tokens that were not accepted, by reason.", &["application", "reason"])?;
+        let play_session_errors =
+            of.counters("play_session_errors_total", "Play sessions that were not accepted, by reason.", &["reason"])?;
         Ok(Self {
-            requests: Outcome::ALL.iter().map(|outcome| by_kind(*outcome)).collect(),
-            bytes: {
-                let help = "Body bytes sent to viewers.";
-                let bytes = IntCounter::new("streamgate_response_bytes_total", help)?;
-                registry.register(Box::new(bytes.clone()))?;
-                bytes
-            },
-            streams: gauges(&registry, "streamgate_streams", "Streams that hold a slot.", &["application"])?,
-            events: counters(
-                &registry,
-                "streamgate_stream_events_total",
-                "What happened to streams: admitted, resumed, refused, idle, superseded, rolled_back, terminated, forgotten, \
-                 evacuated, undecided.",
-                &["application", "event"],
-            )?,
-            violations: counters(
-                &registry,
-                "streamgate_policy_violations_total",
-                "Starts and returns that would exceed a rule, by the policy's mode and what the rule asks for.",
-                &["policy", "rule", "mode", "effect"],
-            )?,
-            terminations: counters(
-                &registry,
-                "streamgate_terminations_total",
-                "Streams that were terminated, by cause.",
-                &["application", "cause"],
-            )?,
-            token_errors: counters(
-                &registry,
-                "streamgate_token_errors_total",
-                "Tokens that were not accepted, by reason.",
-                &["application", "reason"],
-            )?,
-            play_session_errors: counters(
-                &registry,
-                "streamgate_play_session_errors_total",
-                "Play sessions that were not accepted, by reason.",
-                &["reason"],
-            )?,
-            manifests: counters(
-                &registry,
-                "streamgate_manifests_total",
-                "Manifests by what became of them.",
-                &["result"],
-            )?,
-            foreign_references: {
-                let help = "References to other hosts in rewritten manifests, left as they are.";
-                let counter = IntCounter::new("streamgate_foreign_references_total", help)?;
-                registry.register(Box::new(counter.clone()))?;
-                counter
-            },
-            connections_refused: counters(
-                &registry,
-                "streamgate_connections_refused_total",
-                "Connections that were closed by a guard: too many, or a header that did not arrive in time.",
-                &["reason"],
-            )?,
-            connections: gauge(&registry, "streamgate_connections", "Open connections of viewers.")?,
-            origin_failures: counters(
-                &registry,
-                "streamgate_origin_failures_total",
-                "Attempts at an origin's server that failed: connect, response, busy, unresolved.",
-                &["origin", "reason"],
-            )?,
-            origin_servers: gauges(
-                &registry,
-                "streamgate_origin_servers",
-                "Addresses of an origin's servers, by whether they are in use.",
-                &["origin", "state"],
-            )?,
-            accounts: gauge(&registry, "streamgate_accounts", "Accounts in the stream table.")?,
-            log_lines_dropped: gauge(
-                &registry,
-                "streamgate_log_lines_dropped",
-                "Log lines given up because the log could not keep up.",
-            )?,
-            decision: {
-                let options = HistogramOpts::new(
-                    "streamgate_decision_seconds",
-                    "Time to decide a start or a return, in seconds.",
-                )
-                .buckets(vec![1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15]);
-                let histogram = Histogram::with_opts(options)?;
-                registry.register(Box::new(histogram.clone()))?;
-                histogram
-            },
-            answered: {
-                let options = HistogramOpts::new(
-                    "streamgate_response_header_seconds",
-                    "Time from the request's header to the response's, in seconds, by outcome.",
-                )
-                .buckets(vec![5e-4, 2e-3, 1e-2, 5e-2, 0.2, 1.0, 5.0, 20.0]);
-                let histogram = HistogramVec::new(options, &["outcome"])?;
-                registry.register(Box::new(histogram.clone()))?;
-                Outcome::ALL.iter().map(|outcome| histogram.with_label_values(&[outcome.label()])).collect()
-            },
+            requests: Outcome::ALL.iter().map(by_kind).collect(),
+            bytes: of.counter("response_bytes_total", "Body bytes sent to viewers.")?,
+            streams: of.gauges("streams", "Streams that hold a slot.", &["application"])?,
+            manifests: of.counters("manifests_total", "Manifests by what became of them.", &["result"])?,
+            connections: of.gauge("connections", "Open connections of viewers.")?,
+            accounts: of.gauge("accounts", "Accounts in the stream table.")?,
+            answered: Outcome::ALL.iter().map(|outcome| answered.with_label_values(&[outcome.label()])).collect(),
+            events,
+            violations,
+            terminations,
+            token_errors,
+            play_session_errors,
+            foreign_references,
+            connections_refused,
+            origin_failures,
+            origin_servers,
+            log_lines_dropped,
+            decision,
             registry,
         })
     }
@@ -260,22 +208,44 @@ impl Metrics {
     }
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-    let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(counters.clone()))?;
-    Ok(counters)
+/// Makes metrics under our name and registers them.
+struct Family<'a>(&'a Registry);
+
+impl Family<'_> {
+    fn add<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Opts::new(full(name), help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.add(IntCounter::new(full(name), help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(Opts::new(full(name), help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::new(full(name), help)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        self.add(HistogramVec::new(HistogramOpts::new(full(name), help).buckets(buckets.to_vec()), labels)?)
+    }
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(gauges.clone()))?;
-    Ok(gauges)
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-    let gauge = IntGauge::new(name, help)?;
-    registry.register(Box::new(gauge.clone()))?;
-    Ok(gauge)
+fn full(name: &str) -> String {
+    format!("streamgate_{name}")
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ async fn a_dead_server_is_passed_over_and_nobody_notices() {
     for n in 0..10 {
         assert_eq!(gateway.enter(&format!("/{n}/master.m3u8"), "tv").await.status, 200);
     }
-    assert!(gateway.metric("streamgate_origin_failures_total", "connect").await >= 1.0);
+    assert!(gateway.metric("streamgate_origin_failures_total", "connect").await >= 1);
     until("the dead address is out of use", async || {
-        gateway.metric("streamgate_origin_servers", "out_of_use").await == 1.0
+        gateway.metric("streamgate_origin_servers", "out_of_use").await == 1
     })
     .await;
 }
@@ -35,8 +35,8 @@ async fn an_origin_that_is_away_is_a_502_that_says_so_and_takes_no_slot() {
         let failed = gateway.enter("/news/master.m3u8", device).await;
         assert_eq!((failed.status, failed.problem_type().as_str()), (502, "origin-unavailable"));
     }
-    assert_eq!(gateway.metric("streamgate_streams", "").await, 0.0);
-    assert_eq!(gateway.metric("streamgate_requests_total", "origin_failed").await, 3.0);
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 0);
+    assert_eq!(gateway.metric("streamgate_requests_total", "origin_failed").await, 3);
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn an_origin_that_does_not_answer_in_time_is_a_504() {
     let gateway = Setup { origin: "    read_timeout: 1s\n".into(), ..Setup::before(&[&origin]) }.start().await;
     let failed = gateway.enter("/news/master.m3u8", "tv").await;
     assert_eq!((failed.status, failed.problem_type().as_str()), (504, "origin-unavailable"));
-    assert_eq!(gateway.metric("streamgate_streams", "").await, 0.0);
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 0);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn no_more_connections_than_allowed_reach_a_server() {
     let long = gateway.client.get(gateway.url(&format!("{prefix}/news/long.ts"))).send().await.unwrap();
     let busy = gateway.get(&format!("{prefix}/news/a.ts")).await;
     assert_eq!((busy.status, busy.problem_type().as_str()), (503, "origin-unavailable"));
-    assert_eq!(gateway.metric("streamgate_origin_failures_total", "busy").await, 1.0);
+    assert_eq!(gateway.metric("streamgate_origin_failures_total", "busy").await, 1);
     drop((send, long));
     until("the server is free", async || gateway.get(&format!("{prefix}/news/a.ts")).await.status == 200).await;
 }

@@ -184,14 +184,14 @@ impl Gateway {
     }
 
     /// The sum of a metric over all its series whose labels contain `labels`.
-    pub(super) async fn metric(&self, name: &str, labels: &str) -> f64 {
+    pub(super) async fn metric(&self, name: &str, labels: &str) -> i64 {
         let text =
             self.client.get(format!("http://{}/metrics", self.control)).send().await.unwrap().text().await.unwrap();
         let series = text.lines().filter(|line| {
             let rest = line.strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(labels)
         });
-        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap()).sum()
     }
 
     fn signal(&self, name: &str) {

@@ -106,17 +106,17 @@ fn the_documented_use_cases_of_shared_policies_come_out_as_printed() {
     let s3 = at(3, &app2, 3);
     let s4 = at(4, &app3, 4);
 
-    let case2 = decide(std::slice::from_ref(&p1), &[at(1, &app1, 1)], &at(2, &app1, 100));
-    assert_eq!(case2.terminations()[0].0, id(1));
-    let case4 = decide(std::slice::from_ref(&p2), &[s3], &at(4, &app3, 100));
-    assert!(case4.violations.is_empty(), "P1 is not carried by app3, and P2 counts two");
-    let case5a = decide(&[p1.clone(), p2.clone()], &[s3, s4], &at(5, &app2, 100));
-    assert!(case5a.refuses(), "a termination by P1 never makes room for P2");
-    assert!(case5a.terminations().is_empty());
-    let refusing: Vec<_> = case5a.violations.iter().filter(|v| v.effect == Effect::Refuse).collect();
+    let second = decide(std::slice::from_ref(&p1), &[at(1, &app1, 1)], &at(2, &app1, 100));
+    assert_eq!(second.terminations()[0].0, id(1));
+    let other_policy = decide(std::slice::from_ref(&p2), &[s3], &at(4, &app3, 100));
+    assert!(other_policy.violations.is_empty(), "P1 is not carried by app3, and P2 counts two");
+    let on_app2 = decide(&[p1.clone(), p2.clone()], &[s3, s4], &at(5, &app2, 100));
+    assert!(on_app2.refuses(), "a termination by P1 never makes room for P2");
+    assert!(on_app2.terminations().is_empty());
+    let refusing: Vec<_> = on_app2.violations.iter().filter(|v| v.effect == Effect::Refuse).collect();
     assert_eq!(&*refusing[0].policy, "P2");
-    let case5b = decide(std::slice::from_ref(&p2), &[s3, s4], &at(5, &app3, 100));
-    assert!(case5b.refuses());
-    let case5c = decide(&[p1], &[s3, s4], &at(5, &app1, 100));
-    assert_eq!(case5c.terminations()[0].0, id(3));
+    let on_app3 = decide(std::slice::from_ref(&p2), &[s3, s4], &at(5, &app3, 100));
+    assert!(on_app3.refuses());
+    let on_app1 = decide(&[p1], &[s3, s4], &at(5, &app1, 100));
+    assert_eq!(on_app1.terminations()[0].0, id(3));
 }
