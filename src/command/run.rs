@@ -149,6 +149,12 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
             "the snapshot cannot be read; streams return with their play sessions"
         ),
     }
+    // It has served. After a crash it would bring back what has long ended.
+    if let Err(error) = std::fs::rename(file, file.with_extension("restored"))
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(file = %file.display(), %error, "the snapshot cannot be put aside; remove it before the next start");
+    }
 }
 
 fn save(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {

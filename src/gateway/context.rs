@@ -26,30 +26,40 @@ pub(super) struct Play {
     pub(super) stream: Option<Arc<Stream>>,
 }
 
-/// A request of a stream that is being answered: as long as this lives the stream is not silent.
+/// A request of a stream that is being answered. As long as media is being sent the stream is not silent; a playlist that
+/// is being waited for is a sign of life when it was asked for and again when it has come, no more: a low-latency player
+/// that is paused always waits for one.
 pub(super) struct Watch {
     stream: Arc<Stream>,
-    signal: Option<Signal>,
+    signal: Signal,
+    /// The origin answered with an error: the end of this request is no sign of life.
+    spoilt: bool,
     clock: Arc<dyn Clock>,
 }
 
 impl Watch {
     pub(super) fn new(stream: Arc<Stream>, signal: Signal, clock: &Arc<dyn Clock>) -> Self {
-        stream.opened();
-        Self { stream, signal: Some(signal), clock: clock.clone() }
+        if signal == Signal::Playback {
+            stream.opened();
+        }
+        Self { stream, signal, spoilt: false, clock: clock.clone() }
     }
 
-    /// The origin answered with an error: the end of this request is no sign of life.
     pub(super) fn spoil(&mut self) {
-        self.signal = None;
+        self.spoilt = true;
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        match self.signal {
-            Some(signal) => self.stream.closed(signal, self.clock.now()),
-            None => self.stream.abandoned(),
+        match (self.signal, self.spoilt) {
+            (Signal::Playback, true) => self.stream.abandoned(),
+            (Signal::Playback, false) => self.stream.closed(Signal::Playback, self.clock.now()),
+            (Signal::Presence, true) => {}
+            (Signal::Presence, false) => {
+                // Whether it still holds its slot is the next request's question.
+                let _ = self.stream.beat(Signal::Presence, self.clock.now());
+            }
         }
     }
 }

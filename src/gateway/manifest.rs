@@ -127,8 +127,9 @@ impl Body {
     }
 }
 
-/// The rhythm that a manifest's facts imply. `None` where it says nothing of rhythm, as a multivariant playlist.
-pub(super) fn cadence(facts: &Facts) -> Option<Cadence> {
+/// The rhythm that a manifest's facts imply. `None` where it says nothing of rhythm, as a multivariant playlist. Only an
+/// entry manifest says that the entry manifest is what players refresh.
+pub(super) fn cadence(facts: &Facts, entry: bool) -> Option<Cadence> {
     if matches!(facts.form, Form::Multivariant | Form::MpdPatch) {
         return None;
     }
@@ -136,6 +137,6 @@ pub(super) fn cadence(facts: &Facts) -> Option<Cadence> {
         live: facts.live,
         low_latency: facts.part_target.is_some(),
         segment: facts.target_duration.max(facts.longest_segment),
-        refresh: facts.refresh,
+        refresh: facts.refresh.filter(|_| entry && facts.live),
     })
 }

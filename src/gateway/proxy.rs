@@ -250,7 +250,8 @@ impl ProxyHttp for Gateway {
             self.count_manifest(passed.result);
             self.metrics.foreign_references.inc_by(u64::from(passed.foreign));
             let stream = ctx.play.as_ref().and_then(|play| Some((play.stream.as_ref()?, play.session.key)));
-            if let (Some((stream, account)), Some(cadence)) = (stream, passed.facts.as_ref().and_then(cadence))
+            if let (Some((stream, account)), Some(cadence)) =
+                (stream, passed.facts.as_ref().and_then(|facts| cadence(facts, ctx.prefix_length == 0)))
                 && stream.learn(&cadence, &ctx.settings.streams)
             {
                 self.table.reschedule(&account, self.clock.now());

@@ -13,7 +13,7 @@ pub struct Cadence {
     pub low_latency: bool,
     /// The larger of the target duration and the longest segment; `None` where nothing says.
     pub segment: Option<Duration>,
-    /// How often the manifest is refreshed, where it says.
+    /// How often players refresh the entry manifest, where it is the entry manifest that they refresh.
     pub refresh: Option<Duration>,
 }
 
@@ -43,10 +43,7 @@ impl Cadence {
     /// Content whose entry manifest is itself refreshed (a live MPD, a media playlist without a multivariant one) stretches
     /// it, so that a refresh is not taken for another start.
     pub fn entry_window(&self) -> Duration {
-        match (self.live, self.refresh.or(self.segment)) {
-            (true, Some(refresh)) => (refresh * 3).clamp(secs(5), secs(120)),
-            _ => secs(5),
-        }
+        self.refresh.map_or(secs(5), |refresh| (refresh * 3).clamp(secs(5), secs(120)))
     }
 }
 

@@ -209,6 +209,9 @@ impl Stream {
         let idle = self.idle_ms.swap(millis(cadence.idle(settings)), SeqCst);
         let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
+        if cadence.refresh.is_some() {
+            self.refreshes_entry.store(true, SeqCst);
+        }
         idle != self.idle_ms.load(SeqCst) || paused != self.paused_after_ms.load(SeqCst)
     }
 
@@ -255,9 +258,6 @@ impl Stream {
     /// Notes that the entry manifest was asked for again.
     pub fn entered(&self, now: Millis) {
         self.entry.store(now.0, SeqCst);
-        if self.is_live() {
-            self.refreshes_entry.store(true, SeqCst);
-        }
     }
 
     /// Whether its player comes back to the entry manifest by itself.

@@ -100,7 +100,6 @@ impl Play {
 
     fn entered(&mut self, now: Millis) {
         self.entry = now;
-        self.refreshes_entry |= self.cadence.live;
     }
 
     fn is_same_play(&self, who: &Candidate, now: Millis) -> bool {
@@ -306,6 +305,7 @@ impl Model {
         if let Some(play) = self.plays.iter_mut().find(|play| play.who.stream == id) {
             play.cadence = cadence;
             play.entry_window = play.entry_window.max(cadence.entry_window());
+            play.refreshes_entry |= cadence.refresh.is_some();
         }
     }
 

@@ -16,6 +16,11 @@ fn live() -> Cadence {
     Cadence { live: true, segment: Some(Duration::from_secs(4)), ..Cadence::default() }
 }
 
+/// The same where the entry manifest is itself the playlist that players refresh.
+fn live_entry() -> Cadence {
+    Cadence { refresh: Some(Duration::from_secs(4)), ..live() }
+}
+
 /// One account under one policy.
 struct House {
     record: Record,
@@ -306,7 +311,7 @@ fn a_late_refresh_of_the_channel_that_was_left_does_not_end_the_new_one() {
     let mut house = House::of(1);
     let who = candidate(1, "a", "/x", at(0));
     let left = house.play(&who, at(0));
-    left.learn(&live(), &house.settings);
+    left.learn(&live_entry(), &house.settings);
     left.entered(at(4));
     let new = house.play(&candidate(2, "a", "/y", at(5)), at(5));
     assert!(matches!(house.start(&candidate(3, "a", "/x", at(6)), at(6)), Plan::Continue(_)));
@@ -382,7 +387,7 @@ fn two_players_cannot_kick_each_other_for_ever() {
 fn a_player_that_refreshes_its_entry_manifest_does_not_start_anew_after_its_termination() {
     let mut house = House::new(1, WhenExceeded::TerminateOldest);
     let stream = house.play(&candidate(1, "a", "/x", at(0)), at(0));
-    stream.learn(&live(), &house.settings);
+    stream.learn(&live_entry(), &house.settings);
     stream.entered(at(4));
     for second in (8..30).step_by(4) {
         stream.entered(at(second));
