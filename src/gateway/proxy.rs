@@ -261,7 +261,11 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-        self.roll_back(ctx).await;
+        let unanswered = session.response_written().is_none();
+        if unanswered && error.esource() != &ErrorSource::Downstream {
+            // Only the origin's failure takes a start back. A viewer who leaves may have got the play session already.
+            self.roll_back(ctx).await;
+        }
         let status = match error.etype() {
             ErrorType::HTTPStatus(code) => *code,
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout
@@ -278,7 +282,6 @@ impl ProxyHttp for Gateway {
             _ if error.esource() == &ErrorSource::Downstream => 400,
             _ => 500,
         };
-        let unanswered = session.response_written().is_none();
         if status >= 500 {
             ctx.outcome = Outcome::OriginFailed;
         }
