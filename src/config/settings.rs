@@ -71,7 +71,7 @@ pub struct Control {
 /// What one viewer or one peer may demand of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections per listener.
+    /// Connections, over all listeners.
     pub connections: usize,
     /// Bytes of request line and headers.
     pub header_bytes: usize,

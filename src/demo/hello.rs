@@ -5,27 +5,33 @@ use std::fmt::Write as _;
 /// The text that `streamgate demo` prints: what to paste to watch on each device, what will happen, and where to look.
 ///
 /// `gateway` and `control` are base URLs without a final slash. `tokens` pairs each device's name with its token; all devices
-/// belong to one account, which may watch on two of them at once.
+/// belong to one account, which may watch on two of them at once. Tokens are long, so each goes into a variable of the shell
+/// first, and the lines after it stay short enough to read.
 pub fn greeting(gateway: &str, control: &str, tokens: &[(String, String)]) -> String {
     let mut text = format!(
         "Streamgate is up on {gateway}, in front of a demo origin.\n\
-         One account may watch two streams at once. It has {} devices, each with its own token.\n",
+         One account may watch two streams at once. It has {} devices, each with its own token.\n\
+         \n1. Paste this into another terminal (tokens are valid for 12 hours):\n\n",
         tokens.len()
     );
     for (device, token) in tokens {
-        let url = |path: &str| format!("'{gateway}{path}?token={token}'");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}='{token}'", variable(device));
+    }
+    for (number, (device, _)) in tokens.iter().enumerate() {
+        let url = |path: &str| format!("\"{gateway}{path}?token=${}\"", variable(device));
         let (live, vod, ts, dash) =
             (url("/live/master.m3u8"), url("/vod/master.m3u8"), url("/vod/ts/master.m3u8"), url("/vod/manifest.mpd"));
-        // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "\n{device}\n\
-             \x20 live, HLS            ffplay {live}\n\
-             \x20                      vlc {live}\n\
-             \x20                      curl -i {live}\n\
-             \x20 VOD, HLS with fMP4   ffplay {vod}\n\
-             \x20 VOD, HLS with TS     ffplay {ts}\n\
-             \x20 VOD, DASH            ffplay {dash}\n"
+            "\n{}. Then, to watch on {device}, one of:\n\n\
+             ffplay {live}   # live, HLS\n\
+             vlc {live}\n\
+             curl -i {live}\n\
+             ffplay {vod}    # VOD, HLS with fMP4\n\
+             ffplay {ts} # VOD, HLS with TS\n\
+             ffplay {dash}   # VOD, DASH\n",
+            number + 2
         );
     }
     if let [(first, _), (second, _), (third, _), ..] = tokens {
@@ -38,9 +44,14 @@ pub fn greeting(gateway: &str, control: &str, tokens: &[(String, String)]) -> St
     }
     let _ = write!(
         text,
-        "\nMetrics  curl {control}/metrics\nHealth   curl {control}/healthz {control}/readyz\nStop     Ctrl-C\n"
+        "\nMetrics  curl {control}/metrics\nHealth   curl {control}/healthz {control}/readyz\nStop     Ctrl-C\n\n"
     );
     text
+}
+
+/// The shell variable that holds a device's token.
+fn variable(device: &str) -> String {
+    device.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
 #[cfg(test)]
@@ -55,16 +66,17 @@ mod tests {
     #[test]
     fn every_device_gets_lines_to_paste_for_each_kind_of_media() {
         let text = text();
-        for device in ["tv-1", "tv-2", "phone-1"] {
+        for (device, name) in [("tv-1", "TV_1"), ("tv-2", "TV_2"), ("phone-1", "PHONE_1")] {
             for line in [
-                format!("ffplay 'http://127.0.0.1:8080/live/master.m3u8?token=token-of-{device}'"),
-                format!("vlc 'http://127.0.0.1:8080/live/master.m3u8?token=token-of-{device}'"),
-                format!("curl -i 'http://127.0.0.1:8080/live/master.m3u8?token=token-of-{device}'"),
-                format!("ffplay 'http://127.0.0.1:8080/vod/master.m3u8?token=token-of-{device}'"),
-                format!("ffplay 'http://127.0.0.1:8080/vod/ts/master.m3u8?token=token-of-{device}'"),
-                format!("ffplay 'http://127.0.0.1:8080/vod/manifest.mpd?token=token-of-{device}'"),
+                format!("{name}='token-of-{device}'"),
+                format!("ffplay \"http://127.0.0.1:8080/live/master.m3u8?token=${name}\""),
+                format!("vlc \"http://127.0.0.1:8080/live/master.m3u8?token=${name}\""),
+                format!("curl -i \"http://127.0.0.1:8080/live/master.m3u8?token=${name}\""),
+                format!("ffplay \"http://127.0.0.1:8080/vod/master.m3u8?token=${name}\""),
+                format!("ffplay \"http://127.0.0.1:8080/vod/ts/master.m3u8?token=${name}\""),
+                format!("ffplay \"http://127.0.0.1:8080/vod/manifest.mpd?token=${name}\""),
             ] {
-                assert!(text.lines().any(|printed| printed.ends_with(&line)), "{line}\n{text}");
+                assert!(text.lines().any(|printed| printed.starts_with(&line)), "{line}\n{text}");
             }
         }
     }

@@ -114,7 +114,7 @@ fn resolve_every() -> Written<Duration> {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Limits {
-    /// Connections per listener at most.
+    /// Connections, over all listeners at most.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub(in crate::config) connections: usize,
     /// Request line and headers at most. A play session takes up to 2 KiB of the request line.
