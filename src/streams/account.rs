@@ -1,17 +1,18 @@
 //! One account's streams: a pure state machine. Time comes in, transitions come out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Candidate, Cause, Settings, Stream};
+use super::{Candidate, Cause, SUPERSEDE_GRACE, Settings, Stream};
 use crate::model::{Device, Millis, StreamId};
 use crate::policy::{Decision, Policy, Standing, evaluate};
 
-/// Late requests of a superseded stream pass without a slot for this long: a player that zaps still has fetches of the
-/// old channel under way, and they must neither be refused nor count.
-pub const SUPERSEDE_GRACE: Duration = Duration::from_secs(10);
+/// So many streams that a device has just left may go on without a slot for that time. More would be a way to watch more
+/// than one at once.
+const LATE_STREAMS: usize = 3;
+/// So many streams without a slot are kept at most; the one that has been without for longest goes first.
+const MOST_WITHOUT_SLOT: usize = 32;
 
 /// The memory of a terminated stream.
 #[derive(Clone, Debug)]
@@ -102,11 +103,18 @@ impl Record {
             let forgotten = stream.slot_until(settings, now).is_none()
                 && now.since(stream.last_seen().max(stream.since())) >= settings.forget;
             if forgotten {
-                stream.end();
+                stream.end(now);
                 on(Transition::Forgotten(stream.clone()));
             }
             !forgotten
         });
+        while self.streams.iter().filter(|stream| !stream.has_slot()).count() > MOST_WITHOUT_SLOT {
+            let without = self.streams.iter().enumerate().filter(|(_, stream)| !stream.has_slot());
+            let Some((at, _)) = without.min_by_key(|(_, stream)| stream.since()) else { break };
+            let stream = self.streams.remove(at);
+            stream.end(now);
+            on(Transition::Forgotten(stream));
+        }
         self.version += u64::from(before != self.streams.len());
         if let Some(tombstones) = &mut self.tombstones {
             tombstones.retain(|tombstone| now < tombstone.until);
@@ -180,14 +188,42 @@ impl Record {
         if stream.has_slot() {
             return Plan::Continue(stream.clone());
         }
-        if stream.is_superseded() && now.since(stream.since()) < SUPERSEDE_GRACE {
+        if self.is_late(stream, now) {
             return Plan::Continue(stream.clone());
         }
         // A live player whose pause has lasted too long goes on polling without a slot; its next media competes.
         if stream.is_idle_without_media() && stream.last_seen() >= stream.since() {
             return Plan::Continue(stream.clone());
         }
-        self.plan(stream, Vec::new(), policies, settings, now)
+        // What its device has only looked at since (the next episode, fetched ahead) gives the slot back.
+        let looked_at = self
+            .streams
+            .iter()
+            .filter(|other| other.is_reserved() && other.device == stream.device && stream.device.name().is_some());
+        let looked_at = looked_at.map(|other| other.id).collect();
+        self.plan(stream, looked_at, policies, settings, now)
+    }
+
+    /// Whether a request of the stream is one that was under way when its device left it.
+    fn is_late(&self, stream: &Stream, now: Millis) -> bool {
+        let left_since = |other: &&Arc<Stream>| {
+            other.is_superseded() && other.device == stream.device && other.since() > stream.since()
+        };
+        stream.is_superseded()
+            && now.since(stream.since()) < SUPERSEDE_GRACE
+            && self.streams.iter().filter(left_since).count() < LATE_STREAMS
+    }
+
+    /// Whether the stream that another one gave way to may still come to nothing.
+    fn is_provisional(&self, tombstone: &Tombstone) -> bool {
+        let Cause::Evicted { by, .. } = &tombstone.cause else { return false };
+        !tombstone.told && self.find(*by).is_some_and(|stream| stream.is_reserved() && !stream.was_followed())
+    }
+
+    /// The memory of a stream that was terminated for good, and whose player may be told.
+    pub fn terminated(&self, id: StreamId) -> Option<&Tombstone> {
+        let tombstone = self.tombstones().iter().find(|tombstone| tombstone.stream.id == id)?;
+        (!self.is_provisional(tombstone)).then_some(tombstone)
     }
 
     /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on.
@@ -202,7 +238,12 @@ impl Record {
             return self.plan_resume(stream, policies, settings, now);
         }
         if let Some(tombstone) = self.tombstones().iter().find(|t| t.stream.id == candidate.stream) {
-            return Plan::Terminated(candidate.stream, tombstone.cause.clone());
+            // It gave way to a start that the origin has not answered yet. Until then it plays on, without a slot.
+            return if self.is_provisional(tombstone) {
+                Plan::Continue(tombstone.stream.clone())
+            } else {
+                Plan::Terminated(candidate.stream, tombstone.cause.clone())
+            };
         }
         let stream = Arc::new(Stream::reattach(candidate, settings, now));
         self.plan(&stream, Vec::new(), policies, settings, now)
@@ -241,7 +282,7 @@ impl Record {
         for (id, cause) in &change.terminate {
             if let Some(at) = self.streams.iter().position(|stream| stream.id == *id) {
                 let stream = self.streams.remove(at);
-                stream.end();
+                stream.end(now);
                 let until = now + settings.tombstone;
                 self.bury(Tombstone { stream, cause: cause.clone(), until, told: false });
             }
@@ -278,7 +319,7 @@ impl Record {
     pub fn roll_back(&mut self, id: StreamId, now: Millis) -> Option<Arc<Stream>> {
         let at = self.streams.iter().position(|s| s.id == id && s.is_reserved() && !s.was_followed())?;
         let stream = self.streams.remove(at);
-        stream.end();
+        stream.end(now);
         self.version += 1;
         let gave_way = |t: &Tombstone| !t.told && matches!(&t.cause, Cause::Evicted { by, .. } if *by == id);
         for tombstone in self.tombstones.take().into_iter().flat_map(|all| *all) {
@@ -302,7 +343,7 @@ impl Record {
 
     /// Puts a tombstone back that a snapshot has kept.
     pub fn restore_tombstone(&mut self, tombstone: Tombstone) {
-        tombstone.stream.end();
+        tombstone.stream.end(Millis(0));
         self.version += 1;
         self.bury(tombstone);
     }

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::Settings;
 
+/// Late requests of a superseded stream pass without a slot for this long: a player that zaps still has fetches of the
+/// old channel under way, and they must neither be refused nor count.
+pub const SUPERSEDE_GRACE: Duration = Duration::from_secs(10);
+
 /// What a manifest says about the rhythm of its players.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cadence {

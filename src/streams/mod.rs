@@ -13,7 +13,7 @@ mod stream;
 mod table;
 mod wheel;
 
-pub use cadence::Cadence;
+pub use cadence::{Cadence, SUPERSEDE_GRACE};
 pub use events::{Cause, Event, Ignore, Observer};
 pub use settings::Settings;
 pub use stream::{Candidate, Signal, State, Stream};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use super::{Cadence, Settings};
+use super::{Cadence, SUPERSEDE_GRACE, Settings};
 use crate::model::{Account, ApplicationId, Device, Millis, StreamId};
 use crate::policy::{Mode, Violation};
 
@@ -365,8 +365,15 @@ impl Stream {
         self.phase.store(IDLE, SeqCst);
     }
 
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, now: Millis) {
+        self.since.store(now.0, SeqCst);
         self.phase.store(ENDED, SeqCst);
+    }
+
+    /// Whether what is still being sent of the stream should stop: it has given way, and what was under way then has had
+    /// time to arrive.
+    pub fn is_over(&self, now: Millis) -> bool {
+        self.phase.load(SeqCst) >= SUPERSEDED && now.since(self.since()) >= SUPERSEDE_GRACE
     }
 
     pub(super) fn is_superseded(&self) -> bool {

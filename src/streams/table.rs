@@ -87,7 +87,10 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let plan = |record: &Record| record.plan_start(candidate, policies, settings, now);
         let admission = self.decide(candidate, plan, now).await?;
-        if let Admission::Admitted { stream, created: false, .. } = &admission {
+        if let Admission::Admitted { stream, created: false } = &admission
+            && stream.refreshes_entry()
+        {
+            // Only a refresh stretches the window. A second start stays one for the few seconds that it takes to make one.
             stream.entered(now);
             self.store.reschedule(&candidate.account.key(), now);
         }
@@ -142,7 +145,7 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Option<Cause>, Unavailable> {
         let record = self.store.load(account, now).await?;
-        let cause = record.tombstones().iter().find(|t| t.stream.id == stream).map(|t| t.cause.clone());
+        let cause = record.terminated(stream).map(|tombstone| tombstone.cause.clone());
         if cause.is_some() {
             self.store.told(account, stream, now).await?;
         }

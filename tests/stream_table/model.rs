@@ -169,7 +169,7 @@ impl Model {
             let id = self.plays[at].who.stream;
             let polls = self.plays[at].only_polls();
             let answer = if polls { Answer::Admitted(id, false) } else { self.go_on(at, policies, now) };
-            if answer == Answer::Admitted(id, false) {
+            if answer == Answer::Admitted(id, false) && self.plays[at].refreshes_entry {
                 self.plays[at].entered(now);
             }
             return answer;
@@ -197,6 +197,11 @@ impl Model {
             return self.go_on(at, policies, now);
         }
         if let Some(at) = self.graves.iter().position(|grave| grave.play.who.stream == who.stream) {
+            let grave = &self.graves[at];
+            let unsure = |by: &Play| by.phase == Phase::Reserved && by.presence == NEVER && by.playback == NEVER;
+            if !grave.told && self.plays.iter().any(|play| play.who.stream == grave.by && unsure(play)) {
+                return Answer::Admitted(who.stream, false);
+            }
             return self.refuse_terminated(at, now);
         }
         self.compete(&Play::returning(who, who.started, now), &[], policies, now)
@@ -214,12 +219,24 @@ impl Model {
 
     fn go_on(&mut self, at: usize, policies: &[Arc<Policy>], now: Millis) -> Answer {
         let play = self.plays[at].clone();
-        let late = play.phase == Phase::Superseded && now.since(play.since) < SUPERSEDE_GRACE;
+        let left_later =
+            |p: &&Play| p.phase == Phase::Superseded && p.who.device == play.who.device && p.since > play.since;
+        let late = play.phase == Phase::Superseded
+            && now.since(play.since) < SUPERSEDE_GRACE
+            && self.plays.iter().filter(left_later).count() < 3;
         let polls = play.only_polls() && play.last_seen() >= play.since;
         if play.has_slot() || late || polls {
             return Answer::Admitted(play.who.stream, false);
         }
-        self.compete(&play, &[], policies, now)
+        let looked_at: Vec<StreamId> = self
+            .plays
+            .iter()
+            .filter(|p| {
+                p.phase == Phase::Reserved && p.who.device == play.who.device && play.who.device.name().is_some()
+            })
+            .map(|p| p.who.stream)
+            .collect();
+        self.compete(&play, &looked_at, policies, now)
     }
 
     fn compete(&mut self, play: &Play, left: &[StreamId], policies: &[Arc<Policy>], now: Millis) -> Answer {

@@ -71,7 +71,8 @@ async fn the_oldest_is_still_the_oldest_after_a_restart() {
     let (after, _) = restored(&file, at(50));
     let policies = [policy("household", 2, WhenExceeded::TerminateOldest, &["tv"])];
     let third = after.start(&candidate(0, 2, "/live", at(51)), &policies, &settings, at(51)).await;
-    assert!(third.is_ok_and(|answer| is_admitted(&answer)));
+    let Ok(Admission::Admitted { stream, .. }) = third else { panic!("{third:?}") };
+    stream.beat(Signal::Presence, at(51));
     let oldest = after.resume(&candidate(0, 1, "/live", at(0)), &policies, &settings, at(52)).await;
     assert!(matches!(oldest, Ok(Admission::Refused(Refusal::Terminated(_)))));
 
@@ -142,7 +143,8 @@ async fn without_a_snapshot_streams_are_rebuilt_from_their_play_sessions_with_th
         assert!(matches!(back, Ok(Admission::Admitted { stream, created: true, .. }) if stream.started == at(started)));
     }
     let third = after.start(&candidate(0, 2, "/live", at(101)), &policies, &settings, at(101)).await;
-    assert!(third.is_ok_and(|answer| is_admitted(&answer)));
+    let Ok(Admission::Admitted { stream, .. }) = third else { panic!("{third:?}") };
+    stream.beat(Signal::Presence, at(101));
     let gone = after.resume(&candidate(0, 0, "/live", at(10)), &policies, &settings, at(102)).await;
     assert!(matches!(gone, Ok(Admission::Refused(Refusal::Terminated(_)))), "the earliest start is the oldest");
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::{Account, ApplicationId};
 use crate::policy::{Mode, Rule, WhenExceeded};
@@ -256,13 +258,52 @@ fn a_start_that_is_taken_back_lifts_the_tombstones_of_those_who_have_not_been_to
     house.record.roll_back(new.id, at(41));
     assert!(house.record.tombstones().is_empty());
     assert!(matches!(house.resume(&old, at(42)), Plan::Admit(..)));
+}
 
+#[test]
+fn a_stream_that_gave_way_plays_on_until_the_origin_has_honoured_the_start() {
     let mut house = House::new(1, WhenExceeded::TerminateOldest);
+    let old = candidate(1, "a", "/x", at(0));
     house.play(&old, at(0));
     let new = house.admit(&candidate(2, "b", "/x", at(40)), at(40));
-    assert!(matches!(house.resume(&old, at(41)), Plan::Terminated(..)));
-    house.record.roll_back(new.id, at(42));
-    assert!(matches!(house.resume(&old, at(43)), Plan::Terminated(..)), "it has been told already");
+    assert!(matches!(house.resume(&old, at(41)), Plan::Continue(_)), "the start may still come to nothing");
+    assert!(house.record.terminated(old.stream).is_none());
+    new.beat(Signal::Presence, at(42));
+    assert!(matches!(house.resume(&old, at(43)), Plan::Terminated(..)));
+    assert!(house.record.terminated(old.stream).is_some());
+}
+
+#[test]
+fn what_a_device_has_only_looked_at_gives_the_slot_back_to_what_it_plays() {
+    let mut house = House::of(1);
+    let film = candidate(1, "a", "/film", at(0));
+    house.play(&film, at(0));
+    let next = house.admit(&candidate(2, "a", "/next", at(5)), at(5));
+    assert!(matches!(house.resume(&film, at(16)), Plan::Admit(..)), "fetching the next episode ahead ends nothing");
+    assert_eq!(house.state(&next, at(16)), State::Superseded);
+}
+
+#[test]
+fn only_the_streams_that_a_device_left_last_may_be_late() {
+    let mut house = House::of(1);
+    let channels: Vec<Candidate> = (0..6_u8).map(|n| candidate(n, "a", &format!("/{n}"), at(n.into()))).collect();
+    for channel in &channels {
+        house.play(channel, channel.started);
+    }
+    for (at_all, channel) in channels.iter().enumerate().take(5) {
+        let plan = house.resume(channel, at(6));
+        assert_eq!(matches!(plan, Plan::Continue(_)), at_all >= 2, "channel {at_all}");
+    }
+}
+
+#[test]
+fn a_record_does_not_grow_with_every_name_that_somebody_thinks_of() {
+    let mut house = House::of(1);
+    for n in 0..200_u8 {
+        house.play(&candidate(n, "a", &format!("/{n}"), at(u64::from(n))), at(u64::from(n)));
+    }
+    let forgotten = house.settle(at(200)).into_iter().filter(|t| matches!(t, Transition::Forgotten(_))).count();
+    assert!(forgotten > 0 && house.record.streams().len() <= 34, "{}", house.record.streams().len());
 }
 
 #[test]
@@ -343,6 +384,7 @@ fn a_terminated_stream_is_remembered_and_stays_out() {
     let new = house.admit(&candidate(2, "b", "/x", at(30)), at(30));
     assert_eq!(house.state(&stream, at(30)), State::Ended);
     assert!(!stream.beat(Signal::Playback, at(31)));
+    new.beat(Signal::Presence, at(31));
     let Plan::Terminated(_, Cause::Evicted { by, .. }) = house.resume(&old, at(31)) else { panic!("it revived") };
     assert_eq!(by, new.id);
     assert!(matches!(house.start(&old, at(32)), Plan::Terminated(..)), "nor does it start again under its name");
