@@ -24,7 +24,7 @@ pub(crate) fn haproxy(folder: &Path, origin: SocketAddr) -> Option<Proxy> {
     let address = free_address();
     let file = folder.join("haproxy.cfg");
     let text = format!(
-        "global\n  nbthread 2\n  maxconn 4096\ndefaults\n  mode http\n  timeout connect 3s\n  timeout client 60s\n  \
+        "global\n  nbthread 1\n  maxconn 4096\ndefaults\n  mode http\n  timeout connect 3s\n  timeout client 60s\n  \
          timeout server 60s\n  http-reuse always\nfrontend f\n  bind {address}\n  \
          stick-table type string len 256 size 1m expire 90s store http_req_rate(30s)\n  \
          http-request track-sc0 path\n  http-request deny if {{ sc_http_req_rate(0) gt 1000000000 }}\n  default_backend b\n\
@@ -42,7 +42,7 @@ pub(crate) fn nginx(folder: &Path, origin: SocketAddr) -> Option<Proxy> {
     let address = free_address();
     let (file, folder) = (folder.join("nginx.conf"), folder.display());
     let text = format!(
-        "daemon off;\nworker_processes 2;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.log;\n\
+        "daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.log;\n\
          events {{ worker_connections 4096; }}\nhttp {{\n  access_log off;\n  client_body_temp_path {folder}/body;\n  \
          proxy_temp_path {folder}/proxy;\n  fastcgi_temp_path {folder}/fastcgi;\n  uwsgi_temp_path {folder}/uwsgi;\n  \
          scgi_temp_path {folder}/scgi;\n  keepalive_requests 1000000000;\n  \

@@ -24,7 +24,7 @@ impl ProxyHttp for Bare {
 /// Serves until it is ended.
 pub(crate) fn run(listen: &str, origin: SocketAddr) -> ! {
     let conf = ServerConf {
-        threads: 2,
+        threads: 1,
         upstream_keepalive_pool_size: 2048,
         grace_period_seconds: Some(0),
         ..ServerConf::default()

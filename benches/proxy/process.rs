@@ -55,7 +55,7 @@ impl Proxy {
              in: [\"query:token\"]\n        jwt: {{ keys: [{{ alg: HS256, secret: {{ file: secret }} }}] }}\n      idp: acme\n      \
              subject: claim:sub\n      device: claim:device\n    policies: [household]\n\
              policies: {{ household: {{ mode: enforce, rules: [{{ name: two, limit: 2, when_exceeded: deny_newest }}] }} }}\n\
-             sessions: {{ keys: [{{ id: 1, secret: {{ file: secret }} }}] }}\nthreads: 2\nlog: {{ access: {access} }}\n"
+             sessions: {{ keys: [{{ id: 1, secret: {{ file: secret }} }}] }}\nthreads: 1\nlog: {{ access: {access} }}\n"
         );
         fs::write(&file, text).unwrap();
         let program = env!("CARGO_BIN_EXE_streamgate");

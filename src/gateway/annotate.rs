@@ -1,6 +1,7 @@
 //! What a policy in mode `annotate` adds to a request and its response.
 
 use http::HeaderValue;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
@@ -42,7 +43,7 @@ pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::
     }
     if let Some(play) = &ctx.play {
         request.insert_header("streamgate-stream", play.session.stream.to_string())?;
-        request.insert_header("streamgate-account", ctx.settings.keys.account_label(&play.session.key))?;
+        request.insert_header("streamgate-account", play.account_label(&ctx.settings.keys).to_owned())?;
     }
     Ok(())
 }
@@ -61,7 +62,12 @@ pub(super) fn to_viewer(response: &mut ResponseHeader, ctx: &Context) -> pingora
     let earlier = response.headers.get_all(CMSD_DYNAMIC).iter().filter_map(|value| value.to_str().ok());
     let list: Vec<&str> = earlier.chain([member.as_str()]).collect();
     let list = list.join(", ");
-    response.insert_header(CMSD_DYNAMIC, field(&list))
+    response.insert_header(CMSD_DYNAMIC, field(&list))?;
+    if response.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        // Otherwise a page's player does not see it.
+        response.append_header(ACCESS_CONTROL_EXPOSE_HEADERS, "CMSD-Dynamic")?;
+    }
+    Ok(())
 }
 
 /// A name from the configuration may hold what a field may not.

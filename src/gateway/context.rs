@@ -2,14 +2,15 @@
 //! framework skips its last hook when another one panics.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use super::manifest::Body;
+use super::respond::Problem;
 use super::upstream::{Server, Use};
 use crate::config::{Application, Origin, Settings};
-use crate::identity::PlaySession;
+use crate::identity::{KeyRing, PlaySession};
 use crate::media::Kind;
 use crate::model::{Clock, Millis};
 use crate::policy::Violation;
@@ -24,6 +25,18 @@ pub(super) struct Play {
     pub(super) session: PlaySession,
     /// `None` where the stream is not in the table, as for requests that never count.
     pub(super) stream: Option<Arc<Stream>>,
+    /// What the log calls the account; made once, when a line is first written.
+    label: OnceLock<String>,
+}
+
+impl Play {
+    pub(super) fn new(sealed: &str, session: PlaySession, stream: Option<Arc<Stream>>) -> Self {
+        Self { sealed: sealed.into(), session, stream, label: OnceLock::new() }
+    }
+
+    pub(super) fn account_label(&self, keys: &KeyRing) -> &str {
+        self.label.get_or_init(|| keys.account_label(&self.session.key))
+    }
 }
 
 /// A request of a stream that is being answered. As long as media is being sent the stream is not silent; a playlist that
@@ -43,6 +56,11 @@ impl Watch {
             stream.opened();
         }
         Self { stream, signal, spoilt: false, clock: clock.clone() }
+    }
+
+    /// Whether what is being sent should stop, because its stream has given way.
+    pub(super) fn is_over(&self) -> bool {
+        self.signal == Signal::Playback && !self.stream.is_playing() && self.stream.is_over(self.clock.now())
     }
 
     pub(super) fn spoil(&mut self) {
@@ -78,8 +96,8 @@ pub struct Context {
     /// Bytes of the path in front of the path at the origin: the play session's prefix.
     pub(super) prefix_length: usize,
     pub(super) play: Option<Arc<Play>>,
-    /// The play session was minted (or found again) by this request, which does not carry it yet.
-    pub(super) minted: bool,
+    /// The request asks for an entry manifest, to start a stream.
+    pub(super) starts: bool,
     /// This request took the slot: if the origin fails it is given back.
     pub(super) reserved: bool,
     /// Rules of policies that annotate, which the stream exceeds.
@@ -88,6 +106,8 @@ pub struct Context {
     pub(super) server: Option<Use>,
     pub(super) tried: Option<Arc<Server>>,
     pub(super) body: Body,
+    /// A refusal that was decided only when the origin had answered.
+    pub(super) late: Option<Box<Problem>>,
     /// The box in which the connection keeps its play; it goes from request to request.
     carried: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
@@ -108,13 +128,14 @@ impl Context {
             origin: None,
             prefix_length: 0,
             play: None,
-            minted: false,
+            starts: false,
             reserved: false,
             annotations: None,
             watch: None,
             server: None,
             tried: None,
             body: Body::Untouched,
+            late: None,
             carried: Mutex::new(None),
         }
     }

@@ -1,86 +1,29 @@
 //! The four questions, asked of one request.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Method;
-use http::header::HOST;
-use pingora::http::RequestHeader;
 
 use super::Gateway;
+use super::asked::{Asked, Weight, host, is_ambiguous, is_speculative, well_formed};
 use super::context::{Context, Play, Watch};
 use super::respond::Problem;
 use crate::config::{Application, Unidentified};
-use crate::identity::{PlaySession, RequestFacts, Viewer, path};
+use crate::identity::{OpenError, PlaySession, Viewer};
 use crate::media::{self, Kind};
 use crate::model::{Millis, StreamId};
-use crate::streams::{Admission, Candidate, Refusal, Signal};
+use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
 use crate::telemetry::Outcome;
-
-/// How a request stands to the count of streams.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    /// It is a heartbeat, and may start a stream.
-    Counts(Signal),
-    /// It has to belong to a stream that has not been terminated, and is no sign of life.
-    Checked,
-    /// It passes.
-    Never,
-}
-
-impl Weight {
-    fn of(kind: Kind, request: &RequestHeader) -> Self {
-        if request.method == Method::OPTIONS {
-            return Self::Never;
-        }
-        let counts = request.method == Method::GET;
-        match kind.signal() {
-            media::Signal::Never => Self::Never,
-            media::Signal::Playback if counts => Self::Counts(Signal::Playback),
-            media::Signal::Presence if counts => Self::Counts(Signal::Presence),
-            _ => Self::Checked,
-        }
-    }
-}
-
-/// What a request says of itself, taken apart once.
-pub(super) struct Asked<'a> {
-    request: &'a RequestHeader,
-    /// The path at the origin.
-    path: &'a str,
-    sealed: Option<&'a str>,
-    client: Option<IpAddr>,
-}
-
-impl<'a> Asked<'a> {
-    pub(super) fn new(request: &'a RequestHeader, client: Option<IpAddr>) -> Self {
-        let whole = request.uri.path();
-        let (sealed, path) = path::split(whole).map_or((None, whole), |(sealed, rest)| (Some(sealed), rest));
-        Self { request, path, sealed, client }
-    }
-
-    fn facts(&self) -> RequestFacts<'a> {
-        RequestFacts {
-            path: self.path,
-            query: self.request.uri.query(),
-            headers: &self.request.headers,
-            client: self.client,
-        }
-    }
-}
-
-/// The host that a request names, without judging it.
-pub(super) fn host(request: &RequestHeader) -> Option<&str> {
-    let field = request.headers.get(HOST).and_then(|host| host.to_str().ok());
-    field.or_else(|| request.uri.authority().map(http::uri::Authority::as_str)).filter(|host| !host.is_empty())
-}
 
 impl Gateway {
     /// Answers the four questions for a request, before anything is sent to the origin.
     pub(super) async fn decide(&self, asked: &Asked<'_>, ctx: &mut Context) -> Result<(), Box<Problem>> {
         let now = ctx.started;
         let request = asked.request;
+        // First of all, because the log shows the path from here on.
+        ctx.prefix_length = request.uri.path().len() - asked.path.len();
+        well_formed(request, ctx.settings.limits.header_bytes)?;
         if is_ambiguous(asked.path) {
             return Err(Problem::ambiguous_path());
         }
@@ -89,14 +32,18 @@ impl Gateway {
         let application = route.application.clone();
         ctx.origin = Some(route.origin.clone());
         ctx.application = Some(application.clone());
-        ctx.prefix_length = request.uri.path().len() - asked.path.len();
         ctx.kind = media::classify(asked.path, request.uri.query());
 
         if ctx.kind.is_media() && ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&request.method) {
             return Err(Problem::method());
         }
+        if request.method == Method::OPTIONS {
+            // A preflight carries no token and is never counted. Some origins answer it with the file itself, so for media the
+            // answer is ours.
+            return if ctx.kind.is_media() { Err(Problem::preflight()) } else { Ok(()) };
+        }
         let weight = Weight::of(ctx.kind, request);
-        if weight == Weight::Never && (asked.sealed.is_none() || request.method == Method::OPTIONS) {
+        if weight == Weight::Never && asked.sealed.is_none() {
             return Ok(());
         }
         let mut unproven = None;
@@ -124,25 +71,34 @@ impl Gateway {
         &self,
         sealed: &str,
         application: &Application,
-        ctx: &mut Context,
+        ctx: &Context,
         now: Millis,
     ) -> Result<Arc<Play>, Box<Problem>> {
-        let max_age = ctx.settings.keys.max_age();
-        let current =
-            |play: &Arc<Play>| now.since(play.session.started) <= max_age && play.session.application == application.id;
-        if let Some(play) = ctx.carried(sealed).filter(current) {
+        let keys = &ctx.settings.keys;
+        // Age keeps a play session from bringing a stream back. It does not end one that plays.
+        let current = |session: &PlaySession, stream: Option<&Arc<Stream>>| {
+            !keys.has_expired(session, now) || stream.is_some_and(|stream| stream.holds(&ctx.settings.streams, now))
+        };
+        if let Some(play) = ctx.carried(sealed)
+            && play.session.application == application.id
+            && current(&play.session, play.stream.as_ref())
+        {
             return Ok(play);
         }
-        let session = ctx.settings.keys.open(sealed, now).map_err(|error| {
+        let refused = |error: OpenError| {
             self.metrics.play_session_errors.with_label_values(&[error.label()]).inc();
             Problem::play_session(error)
-        })?;
+        };
+        let session = keys.open_of_any_age(sealed).map_err(refused)?;
         if session.application != application.id {
             self.metrics.play_session_errors.with_label_values(&["other_application"]).inc();
             return Err(Problem::foreign_play_session());
         }
         let stream = self.table.find(&session.key, session.stream);
-        Ok(Arc::new(Play { sealed: sealed.into(), session, stream }))
+        if !current(&session, stream.as_ref()) {
+            return Err(refused(OpenError::Expired));
+        }
+        Ok(Arc::new(Play::new(sealed, session, stream)))
     }
 
     /// A request that carries a play session: the hot path.
@@ -175,7 +131,7 @@ impl Gateway {
             (Weight::Counts(signal), _) => {
                 let candidate = candidate(&play.session);
                 let admission = self.table.resume(&candidate, &application.policies, &settings.streams, now);
-                let play = |stream| Play { sealed: play.sealed.clone(), session: play.session.clone(), stream };
+                let play = |stream| Play::new(&play.sealed, play.session.clone(), stream);
                 self.conclude(admission, signal, ctx, now, play).await
             }
         }
@@ -205,55 +161,56 @@ impl Gateway {
             asset: PlaySession::asset_name(asset),
             started: now,
         };
-        match (viewer.session, entry) {
-            (None, true) => {
-                let session = fresh(StreamId(self.entropy.bytes()), asked.path);
-                let start = candidate(&session);
-                if weight == Weight::Checked || is_speculative(asked.request) {
-                    // A HEAD or a prefetch learns what a start would be told, and takes nothing. What was prefetched may be
-                    // played later, so it carries a play session that competes when media is asked for.
-                    let answer = self.table.consider(&start, &application.policies, &settings.streams, now).await;
-                    if let Ok(Some(refusal)) = answer {
-                        return Err(Problem::refused(&refusal));
-                    }
-                    let sealed = settings.keys.seal(&session).into();
-                    ctx.play = Some(Arc::new(Play { sealed, session, stream: None }));
-                    return Ok(());
+        if entry {
+            let named = viewer.session;
+            let session = fresh(named.unwrap_or_else(|| StreamId(self.entropy.bytes())), asked.path);
+            let start = candidate(&session);
+            // A token that names the stream reaches every request: nothing has to be minted.
+            let seal =
+                |session: &PlaySession| if named.is_none() { settings.keys.seal(session) } else { String::new() };
+            if weight == Weight::Checked || is_speculative(asked.request) {
+                // A HEAD or a prefetch learns what a start would be told, and takes nothing. What was prefetched may be
+                // played later, so it carries a play session that competes when media is asked for.
+                let answer = self.table.consider(&start, &application.policies, &settings.streams, now).await;
+                if let Ok(Some(refusal)) = answer {
+                    return Err(Problem::refused(&refusal));
                 }
-                ctx.minted = true;
-                let admission = self.table.start(&start, &application.policies, &settings.streams, now);
-                let minted = |stream: Option<Arc<crate::streams::Stream>>| {
-                    // A start that goes on with an older stream carries that one's play session.
-                    let mut session = session.clone();
-                    if let Some(stream) = &stream {
-                        (session.stream, session.started) = (stream.id, stream.started);
-                    }
-                    Play { sealed: settings.keys.seal(&session).into(), session, stream }
-                };
-                self.conclude(admission, Signal::Presence, ctx, now, minted).await
+                ctx.play = Some(Arc::new(Play::new(&seal(&session), session, None)));
+                return Ok(());
             }
-            // The token reaches every request and says which stream it is; or a manifest could not be rewritten, and all
-            // that such requests of one device have in common is their device.
-            (named, _) => {
-                let (stream, asset) = match named {
-                    Some(stream) => (stream, asked.path),
-                    None => (unminted(viewer, application), "unknown"),
-                };
-                let Weight::Counts(signal) = weight else { return Ok(()) };
-                let known = self.table.find(&viewer.key, stream);
-                let session = fresh(stream, asset);
-                if let Some(known) = known.filter(|known| known.beat(signal, now)) {
-                    ctx.annotations = known.annotations();
-                    ctx.watch = Some(Watch::new(known.clone(), signal, &self.clock));
-                    ctx.play = Some(Arc::new(Play { sealed: "".into(), session, stream: Some(known) }));
-                    return Ok(());
+            ctx.starts = true;
+            let admission = self.table.start(&start, &application.policies, &settings.streams, now);
+            let minted = |stream: Option<Arc<Stream>>| {
+                // A start that goes on with an older stream carries that one's play session.
+                let mut session = session.clone();
+                if let Some(stream) = &stream {
+                    (session.stream, session.started) = (stream.id, stream.started);
                 }
-                let returning = candidate(&session);
-                let admission = self.table.resume(&returning, &application.policies, &settings.streams, now);
-                let play = |stream| Play { sealed: "".into(), session: session.clone(), stream };
-                self.conclude(admission, signal, ctx, now, play).await
-            }
+                Play::new(&seal(&session), session, stream)
+            };
+            return self.conclude(admission, Signal::Presence, ctx, now, minted).await;
         }
+        let Weight::Counts(signal) = weight else { return Ok(()) };
+        // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
+        // device: then they belong to what it plays.
+        let (stream, asset, known) = if let Some(stream) = viewer.session {
+            (stream, asked.path, self.table.find(&viewer.key, stream))
+        } else {
+            let playing = self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
+            let stream = playing.as_ref().map_or_else(|| unminted(viewer, application), |stream| stream.id);
+            (stream, "unknown", playing.or_else(|| self.table.find(&viewer.key, stream)))
+        };
+        let session = fresh(stream, asset);
+        if let Some(known) = known.filter(|known| known.beat(signal, now)) {
+            ctx.annotations = known.annotations();
+            ctx.watch = Some(Watch::new(known.clone(), signal, &self.clock));
+            ctx.play = Some(Arc::new(Play::new("", session, Some(known))));
+            return Ok(());
+        }
+        let returning = candidate(&session);
+        let admission = self.table.resume(&returning, &application.policies, &settings.streams, now);
+        let play = |stream| Play::new("", session.clone(), stream);
+        self.conclude(admission, signal, ctx, now, play).await
     }
 
     /// Waits for an admission and turns it into the request's fate.
@@ -263,7 +220,7 @@ impl Gateway {
         signal: Signal,
         ctx: &mut Context,
         now: Millis,
-        play: impl FnOnce(Option<Arc<crate::streams::Stream>>) -> Play,
+        play: impl FnOnce(Option<Arc<Stream>>) -> Play,
     ) -> Result<(), Box<Problem>> {
         let timer = self.metrics.decision.start_timer();
         let admission = admission.await;
@@ -273,7 +230,7 @@ impl Gateway {
                 if signal == Signal::Playback {
                     stream.beat(signal, now);
                 }
-                ctx.reserved = created && ctx.minted;
+                ctx.reserved = created && ctx.starts;
                 ctx.watch = Some(Watch::new(stream.clone(), signal, &self.clock));
                 ctx.annotations = stream.annotations();
                 ctx.play = Some(Arc::new(play(Some(stream))));
@@ -341,14 +298,6 @@ impl Gateway {
     }
 }
 
-/// Whether a browser asks ahead of its viewer (Fetch standard, `Sec-Purpose`).
-fn is_speculative(request: &RequestHeader) -> bool {
-    ["sec-purpose", "purpose"].iter().any(|name| {
-        let purpose = request.headers.get(*name).map(http::HeaderValue::as_bytes);
-        purpose.is_some_and(|value| value.starts_with(b"prefetch"))
-    })
-}
-
 fn candidate(session: &PlaySession) -> Candidate {
     Candidate {
         stream: session.stream,
@@ -367,40 +316,4 @@ fn unminted(viewer: &Viewer, application: &Application) -> StreamId {
         crate::model::Device::Hint(hint) => Cow::Owned(format!("{hint:x}")),
     };
     StreamId(crate::model::Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.key)).key().0)
-}
-
-/// Whether a path has `.` or `..` segments, written plainly or percent-encoded, or a NUL. Origins resolve the ones and may
-/// stop at the other; what is served would be another thing than what was decided about.
-fn is_ambiguous(path: &str) -> bool {
-    if path.contains("%00") {
-        return true;
-    }
-    if !path.contains("/.") && !path.contains("/%2") {
-        return false;
-    }
-    path.split('/').any(|segment| {
-        let mut rest = segment;
-        let mut dots = 0;
-        while let Some(after) =
-            rest.strip_prefix('.').or_else(|| rest.strip_prefix("%2e")).or_else(|| rest.strip_prefix("%2E"))
-        {
-            (rest, dots) = (after, dots + 1);
-        }
-        rest.is_empty() && (1..=2).contains(&dots)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_ambiguous;
-
-    #[test]
-    fn paths_that_could_mean_two_things_are_seen_however_they_are_written() {
-        for path in ["/a/../b", "/..", "/a/.", "/a/%2e%2E/b", "/a/.%2e", "/./x", "/a.ts%00.jpg"] {
-            assert!(is_ambiguous(path), "{path}");
-        }
-        for path in ["/a/...", "/.well-known/x", "/a/..b", "/a.m3u8", "/a/%2ex", "/", "/a/..;x"] {
-            assert!(!is_ambiguous(path), "{path}");
-        }
-    }
 }

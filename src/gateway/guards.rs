@@ -11,6 +11,7 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::server::ShutdownWatch;
+use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::Semaphore;
 
 use crate::telemetry::Metrics;
@@ -48,7 +49,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for HeaderDeadline<
         let read = Arc::new(AtomicBool::new(false));
         let request = HEADER_READ.scope(read.clone(), self.app.process_new_http(session, shutdown));
         tokio::pin!(request);
-        match tokio::time::timeout(self.budget, &mut request).await {
+        // The framework's own timers: one of the runtime's per request costs three per cent of a small one.
+        match fast_timeout(self.budget, &mut request).await {
             Ok(next) => next,
             Err(_) if read.load(Relaxed) => request.await,
             Err(_) => {

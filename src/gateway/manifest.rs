@@ -1,4 +1,4 @@
-//! Bodies on their way to the viewer: manifests are rewritten, refusals replace what the origin sent, all else passes.
+//! Bodies on their way to the viewer: manifests are rewritten, all else passes.
 
 use bytes::Bytes;
 
@@ -38,8 +38,6 @@ pub(super) enum Body {
     Playlist(Box<hls::Scanner>),
     /// An MPD, collected because it is rewritten as a whole.
     Mpd(Vec<u8>, Box<Place>),
-    /// Something else is sent in its place.
-    Replaced(Bytes),
 }
 
 /// What is known when a manifest has passed.
@@ -67,10 +65,6 @@ impl Body {
     pub(super) fn filter(&mut self, piece: &mut Option<Bytes>, end: bool, most: usize) -> Option<Passed> {
         match self {
             Self::Untouched => return None,
-            Self::Replaced(with) => {
-                *piece = Some(std::mem::take(with));
-                return None;
-            }
             Self::Expected(..) => self.begin(piece.as_deref().unwrap_or_default(), end),
             Self::Playlist(_) | Self::Mpd(..) => {}
         }
@@ -105,7 +99,7 @@ impl Body {
                     None
                 }
             }
-            Self::Untouched | Self::Expected(..) | Self::Replaced(_) => return None,
+            Self::Untouched | Self::Expected(..) => return None,
         };
         *piece = (!out.is_empty()).then(|| Bytes::from(out));
         passed

@@ -1,10 +1,12 @@
 //! The Pingora adapter: asks the four questions of proxied traffic and acts on the answers.
 
 mod annotate;
+mod asked;
 mod context;
 mod decide;
 mod guards;
 mod manifest;
+mod outbound;
 mod proxy;
 mod respond;
 mod server;

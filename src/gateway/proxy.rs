@@ -7,19 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-    COOKIE, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
 };
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::context::{Context, Play};
-use super::decide::{Asked, host};
+use super::asked::{Asked, host};
+use super::context::{Context, Play, Watch};
 use super::manifest::{Body, Place, cadence};
+use super::outbound::{give_token_back, is_nameless, origin_uri, sources, strip_referer, strip_token_headers};
 use super::respond::Problem;
 use super::{Gateway, annotate, guards};
 use crate::identity;
@@ -60,14 +61,10 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
         let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let request = session.req_header();
-        let verdict = match well_formed(request, ctx.settings.limits.header_bytes) {
-            Err(problem) => Err(problem),
-            Ok(()) => self.decide(&Asked::new(request, client), ctx).await,
-        };
+        let verdict = self.decide(&Asked::new(session.req_header(), client), ctx).await;
         match verdict {
             Ok(()) => {
-                if ctx.kind.is_manifest() {
+                if ctx.kind.is_manifest() || is_nameless(session.req_header(), ctx) {
                     // Plain text reaches the rewriter even where an origin compresses unasked.
                     session.upstream_compression.adjust_decompression(true);
                 }
@@ -119,7 +116,7 @@ impl ProxyHttp for Gateway {
         client_reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("Peer: {peer}"));
-        if error.esource() == &ErrorSource::Upstream && session.response_written().is_none() && !client_reused {
+        if error.esource() == &ErrorSource::Upstream && is_unanswered(session) && !client_reused {
             self.server_failed(ctx, "response");
         }
         if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
@@ -148,7 +145,7 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        let sources = ctx.application.as_ref().and_then(|a| a.identity.as_ref()).map_or(&[][..], |i| i.sources());
+        let sources = sources(ctx);
         if let Some(uri) = origin_uri(&upstream.uri, ctx.prefix_length, sources) {
             upstream.set_uri(uri);
         }
@@ -163,7 +160,8 @@ impl ProxyHttp for Gateway {
             // HTTP/2 names the host in the target; the origin is asked in HTTP/1.1.
             upstream.insert_header(HOST, host)?;
         }
-        if ctx.kind.is_manifest() {
+        strip_referer(upstream, sources);
+        if ctx.kind.is_manifest() || is_nameless(session.req_header(), ctx) {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
                 upstream.remove_header(&name);
@@ -203,7 +201,10 @@ impl ProxyHttp for Gateway {
             let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
             let late = self.decide_late(&Asked::new(session.req_header(), client), kind, ctx).await;
             if let Err(problem) = late {
-                return replace(session, response, &problem, ctx);
+                // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
+                let status = problem.status().as_u16();
+                ctx.late = Some(problem);
+                return Err(Error::new(ErrorType::HTTPStatus(status)));
             }
         }
         if !kind.is_manifest() || response.status != StatusCode::OK {
@@ -242,6 +243,14 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Context,
     ) -> pingora::Result<Option<Duration>> {
+        if ctx.watch.as_ref().is_some_and(Watch::is_over) {
+            // A film that is sent in one piece would otherwise play on to its end.
+            ctx.reason = "cut_off";
+            return Err(Error::explain(
+                ErrorType::HTTPStatus(403),
+                "the stream has ended while its media was being sent",
+            ));
+        }
         if matches!(ctx.body, Body::Untouched) {
             return Ok(None);
         }
@@ -261,40 +270,36 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-        let unanswered = session.response_written().is_none();
-        if unanswered && error.esource() != &ErrorSource::Downstream {
+        let unanswered = is_unanswered(session);
+        let (from_origin, from_viewer) =
+            (error.esource() == &ErrorSource::Upstream, error.esource() == &ErrorSource::Downstream);
+        if unanswered && !from_viewer {
             // Only the origin's failure takes a start back. A viewer who leaves may have got the play session already.
             self.roll_back(ctx).await;
         }
-        let status = match error.etype() {
-            ErrorType::HTTPStatus(code) => *code,
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout
-                if error.esource() == &ErrorSource::Upstream =>
-            {
-                504
+        let problem = match (ctx.late.take(), error.etype()) {
+            (Some(refusal), _) => Some(refusal),
+            // The viewer has gone.
+            (None, ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed) if from_viewer => None,
+            (None, _) if from_viewer => Some(Problem::malformed()),
+            (None, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout) if from_origin => {
+                Some(Problem::origin(StatusCode::GATEWAY_TIMEOUT, "timeout"))
             }
-            _ if error.esource() == &ErrorSource::Upstream => 502,
-            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed
-                if error.esource() == &ErrorSource::Downstream =>
-            {
-                0 // the viewer has gone
-            }
-            _ if error.esource() == &ErrorSource::Downstream => 400,
-            _ => 500,
+            (None, ErrorType::HTTPStatus(503)) => Some(Problem::origin(StatusCode::SERVICE_UNAVAILABLE, ctx.reason)),
+            (None, _) => Some(Problem::origin(StatusCode::BAD_GATEWAY, "origin")),
         };
-        if status >= 500 {
-            ctx.outcome = Outcome::OriginFailed;
-        }
-        if status > 0 && unanswered {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            let reason = if ctx.reason.is_empty() { "origin" } else { ctx.reason };
-            let problem = Problem::origin(status, reason);
-            session.set_keepalive(None);
-            if let Err(error) = self.refuse(session, &problem, ctx).await {
-                tracing::debug!(%error, "the viewer left before the answer");
+        let error_code = problem.as_ref().map_or(0, |problem| problem.status().as_u16());
+        if let Some(problem) = problem {
+            if unanswered {
+                session.set_keepalive(None);
+                if let Err(error) = self.refuse(session, &problem, ctx).await {
+                    tracing::debug!(%error, "the viewer left before the answer");
+                }
+            } else if ctx.reason != "cut_off" {
+                Self::note(ctx, &problem);
             }
         }
-        FailToProxy { error_code: status, can_reuse_downstream: false }
+        FailToProxy { error_code, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
@@ -328,9 +333,10 @@ impl Gateway {
         for (name, value) in fields {
             response.insert_header(name, value)?;
         }
-        let head = session.req_header().method == Method::HEAD;
-        session.write_response_header(Box::new(response), head).await?;
-        if !head {
+        self.metrics.answered(ctx.outcome, self.clock.now().since(ctx.started));
+        let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(response), bodiless).await?;
+        if !bodiless {
             session.write_response_body(Some(body), true).await?;
         }
         Ok(())
@@ -376,9 +382,11 @@ impl Gateway {
 
     /// A redirect of the origin: what it leads to carries the play session too.
     fn follow(session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
-        let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else { return Ok(()) };
         let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let Some(location) = location.map(str::to_owned) else { return Ok(()) };
+        let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else {
+            return give_token_back(session.req_header(), &location, response, ctx);
+        };
         let place = place(session.req_header(), play, ctx);
         if let Some(prefixed) = media::prefixed(&location, &place.target()) {
             response.insert_header(LOCATION, prefixed)?;
@@ -390,7 +398,7 @@ impl Gateway {
 
     fn log_access(&self, session: &Session, bytes: usize, ctx: &Context) {
         let request = session.req_header();
-        let account = ctx.play.as_ref().map(|play| ctx.settings.keys.account_label(&play.session.key));
+        let account = ctx.play.as_ref().map(|play| play.account_label(&ctx.settings.keys));
         let server = ctx.server.as_ref().map(|server| &**server.server() as &dyn std::fmt::Display);
         Access {
             request: ctx.request,
@@ -405,7 +413,7 @@ impl Gateway {
             outcome: ctx.outcome,
             reason: ctx.reason,
             application: ctx.application.as_ref().map_or("", |application| application.id.as_str()),
-            account: account.as_deref().unwrap_or_default(),
+            account: account.unwrap_or_default(),
             stream: ctx.play.as_ref().map(|play| play.session.stream),
             server,
         }
@@ -413,32 +421,8 @@ impl Gateway {
     }
 }
 
-/// Sends a refusal in the place of what the origin answered.
-fn replace(
-    session: &Session,
-    response: &mut ResponseHeader,
-    problem: &Problem,
-    ctx: &mut Context,
-) -> pingora::Result<()> {
-    Gateway::note(ctx, problem);
-    let names: Vec<_> = response.headers.keys().cloned().collect();
-    for name in names {
-        response.remove_header(&name);
-    }
-    response.set_status(problem.status())?;
-    let (fields, body) = problem.render(ctx.request, &session.req_header().headers);
-    for (name, value) in fields {
-        // Without a length the body is chunked, and cannot disagree with what the origin sends.
-        if name != CONTENT_LENGTH {
-            response.insert_header(name, value)?;
-        }
-    }
-    ctx.body = Body::Replaced(body);
-    Ok(())
-}
-
 fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
-    let sources = ctx.application.as_ref().and_then(|a| a.identity.as_ref()).map_or(&[][..], |i| i.sources());
+    let sources = sources(ctx);
     let query = request.uri.query().map(|query| identity::strip_query(query, sources).into_owned());
     let prefix = if play.sealed.is_empty() { String::new() } else { format!("/~s/{}", play.sealed) };
     Place {
@@ -450,61 +434,7 @@ fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
     }
 }
 
-/// Checks what the framework lets pass: no host, several hosts, a header of any size up to 1 MiB.
-fn well_formed(request: &RequestHeader, most: usize) -> Result<(), Box<Problem>> {
-    let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if fields + request.uri.path().len() + request.uri.query().map_or(0, str::len) > most {
-        return Err(Problem::header_too_large());
-    }
-    if host(request).is_none() && request.version != Version::HTTP_10 {
-        return Err(Problem::no_host());
-    }
-    Ok(())
-}
-
-/// The request target at the origin: without play session and token. `None` where it is the viewer's.
-fn origin_uri(uri: &Uri, prefix_length: usize, sources: &[identity::Source]) -> Option<Uri> {
-    let query = uri.query().map(|query| identity::strip_query(query, sources));
-    let same_query = query.as_deref() == uri.query();
-    if prefix_length == 0 && same_query && uri.authority().is_none() {
-        return None;
-    }
-    let path = uri.path().get(prefix_length..).filter(|path| !path.is_empty()).unwrap_or("/");
-    let target = match query.as_deref() {
-        Some(query) if !query.is_empty() || same_query => format!("{path}?{query}"),
-        _ => path.to_owned(),
-    };
-    Uri::try_from(target).ok()
-}
-
-/// Removes the fields and cookies that carry a token.
-fn strip_token_headers(request: &mut RequestHeader, sources: &[identity::Source]) -> pingora::Result<()> {
-    for source in sources {
-        match source {
-            identity::Source::Header(name) => {
-                let scheme = |value: &http::HeaderValue| value.as_bytes().get(..7).map(<[u8]>::to_ascii_lowercase);
-                let bearer = request.headers.get(name).and_then(scheme).is_some_and(|scheme| scheme == b"bearer ");
-                // Credentials of another scheme are the origin's own business.
-                if name != AUTHORIZATION || bearer {
-                    request.remove_header(name);
-                }
-            }
-            identity::Source::Cookie(_) | identity::Source::Query(_) => {}
-        }
-    }
-    let cookies: Vec<_> = request.headers.get_all(COOKIE).iter().cloned().collect();
-    if cookies.is_empty() {
-        return Ok(());
-    }
-    request.remove_header(&COOKIE);
-    for cookie in cookies {
-        let kept = match cookie.to_str() {
-            Ok(text) => identity::strip_cookie(text, sources).map(std::borrow::Cow::into_owned),
-            Err(_) => None, // not text: nothing that an origin could read either
-        };
-        if let Some(kept) = kept {
-            request.append_header(COOKIE, kept)?;
-        }
-    }
-    Ok(())
+/// Whether nothing final has been sent to the viewer yet. A 103 is not an answer.
+fn is_unanswered(session: &Session) -> bool {
+    session.response_written().is_none_or(|response| response.status.is_informational())
 }

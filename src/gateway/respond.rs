@@ -4,8 +4,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
-    CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderName, StatusCode};
 use serde_json::{Map, Value, json};
@@ -150,10 +152,21 @@ impl Problem {
         problem
     }
 
+    /// The framework does not accept the request.
+    pub(super) fn malformed() -> Box<Self> {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "Bad request", "The request is not well-formed HTTP.")
+    }
+
     /// A header larger than `limits.header_bytes`.
     pub(super) fn header_too_large() -> Box<Self> {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         Self::new(status, "header-too-large", "Header too large", "The request's header is larger than allowed here.")
+    }
+
+    /// The answer to a preflight for media (Fetch standard, CORS-preflight fetch). It allows the asking; whether a page may
+    /// read what it gets, the answer to the request itself says.
+    pub(super) fn preflight() -> Box<Self> {
+        Self::new(StatusCode::NO_CONTENT, "preflight", "", "").outcome(Outcome::Passed, "preflight")
     }
 
     /// The origin did not answer.
@@ -170,6 +183,9 @@ impl Problem {
 
     /// The answer: header fields and body. `refusal` names this very answer in logs.
     pub(super) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<(HeaderName, HeaderValue)>, Bytes) {
+        if self.status == StatusCode::NO_CONTENT {
+            return (allow(request), Bytes::new());
+        }
         let from_page = request.get(ORIGIN);
         // A page of another site can make a browser send the viewer's cookie, and may then not read who watches what.
         let foreign_page = from_page.is_some() && request.contains_key(COOKIE);
@@ -203,6 +219,22 @@ impl Problem {
         }
         (fields, body)
     }
+}
+
+/// What a preflight is answered.
+fn allow(request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let mut fields = vec![(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"))];
+    if let Some(page) = request.get(ORIGIN) {
+        fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, page.clone()));
+        fields.push((ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));
+        fields.push((ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS")));
+        fields.push((ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")));
+        fields.push((VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers")));
+        if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            fields.push((ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
+        }
+    }
+    fields
 }
 
 /// A stream that holds a slot, as far as the account's other viewers may know it.

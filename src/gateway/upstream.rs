@@ -21,6 +21,8 @@ const OUT_OF_USE: Duration = Duration::from_secs(10);
 
 /// One address of an origin.
 pub(super) struct Server {
+    /// The name that it was found under.
+    host: Box<str>,
     address: SocketAddr,
     /// Ready to be cloned: building one resolves names, and blocks.
     peer: HttpPeer,
@@ -32,7 +34,9 @@ pub(super) struct Server {
 impl Server {
     fn new(address: SocketAddr, host: &str, origin: &Origin) -> Self {
         let sni = origin.host_header.as_deref().unwrap_or(host);
-        let sni = sni.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(sni, |(name, _)| name);
+        // `host_header` may carry a port; an IPv6 literal is all colons.
+        let port = |(name, port): &(&str, &str)| !name.contains(':') && port.parse::<u16>().is_ok();
+        let sni = sni.rsplit_once(':').filter(port).map_or(sni, |(name, _)| name);
         let mut peer = HttpPeer::new(address, origin.tls, sni.to_owned());
         let options = &mut peer.options;
         options.connection_timeout = Some(origin.connect_timeout);
@@ -44,7 +48,7 @@ impl Server {
         options.verify_hostname = origin.verify_certificate;
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         let (failures, out_until, active) = (AtomicU32::new(0), AtomicU64::new(0), AtomicUsize::new(0));
-        Self { address, peer, failures, out_until, active }
+        Self { host: host.into(), address, peer, failures, out_until, active }
     }
 
     fn in_use(&self, now: Millis) -> bool {
@@ -149,7 +153,7 @@ impl Pool {
         Err(NoServer::Busy)
     }
 
-    /// Looks all names up again. Addresses that stay keep their health; if nothing resolves, the old ones stay.
+    /// Looks all names up again. Addresses that stay keep their health; those of a name that does not resolve stay.
     async fn resolve(&self) {
         let known = self.servers.load_full();
         let mut servers: Vec<Arc<Server>> = Vec::new();
@@ -166,6 +170,7 @@ impl Pool {
                     }
                 }
                 Err(error) => {
+                    servers.extend(known.iter().filter(|old| *old.host == *server.host).cloned());
                     tracing::warn!(origin = %self.origin.name, host = %server.host, %error, "name does not resolve");
                 }
             }

@@ -65,11 +65,6 @@ impl KeyRing {
         ring.ok_or(KeyError::EmptyRing)
     }
 
-    /// How long after its start a play session is accepted.
-    pub fn max_age(&self) -> Duration {
-        self.max_age
-    }
-
     /// Seals with the first key. The same play session always seals to the same string.
     ///
     /// Texts beyond the bounds of this room (`ACCOUNT_MAX` and its like) are shortened, so that the result stays
@@ -98,6 +93,20 @@ impl KeyRing {
     /// # Errors
     /// See [`OpenError`]. The age is judged only after the seal.
     pub fn open(&self, sealed: &str, now: Millis) -> Result<PlaySession, OpenError> {
+        let session = self.open_of_any_age(sealed)?;
+        if self.has_expired(&session, now) { Err(OpenError::Expired) } else { Ok(session) }
+    }
+
+    /// Whether a play session started too long ago to bring its stream back.
+    pub fn has_expired(&self, session: &PlaySession, now: Millis) -> bool {
+        now.since(session.started) > self.max_age
+    }
+
+    /// Opens a play session without judging its age: a stream that plays is not ended by it.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_of_any_age(&self, sealed: &str) -> Result<PlaySession, OpenError> {
         if sealed.len() > SEALED_MAX {
             return Err(OpenError::Malformed);
         }
@@ -114,11 +123,7 @@ impl KeyRing {
             .aead
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from([*id]), body)
             .map_err(|_| OpenError::Forged)?;
-        let session = PlaySession::decode(nonce, body).ok_or(OpenError::Malformed)?;
-        if now.since(session.started) > self.max_age {
-            return Err(OpenError::Expired);
-        }
-        Ok(session)
+        PlaySession::decode(nonce, body).ok_or(OpenError::Malformed)
     }
 
     /// What stands for an account in logs: 16 hexadecimal digits of a keyed hash, the same wherever the ring's first key

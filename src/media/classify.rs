@@ -129,7 +129,8 @@ pub fn classify_response(guess: Kind, content_type: Option<&str>) -> Kind {
         Kind::MpdPatch
     } else if guess != Kind::Other {
         guess
-    } else if is(&["video/mp2t", "video/mp4", "audio/mp4", "video/iso.segment", "audio/aac"]) {
+    } else if is_audio_or_video(essence) || is(&["application/mp4", "multipart/byteranges"]) {
+        // Several ranges of a path that says nothing: what is inside cannot be seen, so it counts.
         Kind::Segment
     } else if is(&["text/vtt", "application/ttml+xml"]) {
         Kind::Subtitle
@@ -138,6 +139,10 @@ pub fn classify_response(guess: Kind, content_type: Option<&str>) -> Kind {
     } else {
         Kind::Other
     }
+}
+
+fn is_audio_or_video(essence: &str) -> bool {
+    essence.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("video/") || start.eq_ignore_ascii_case("audio/"))
 }
 
 /// Recognises a manifest by the first bytes of its body; a kilobyte is enough unless a long comment stands in front.

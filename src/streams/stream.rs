@@ -294,6 +294,11 @@ impl Stream {
 
     /// Whether the stream has a slot that settling has not taken from it. In a settled record this is the truth, whatever
     /// a heartbeat or another gateway's windows would make of its clocks.
+    /// Whether it is in the phase of playing, as nearly every stream is that is asked.
+    pub fn is_playing(&self) -> bool {
+        self.phase.load(SeqCst) == PLAYING
+    }
+
     pub(super) fn has_slot(&self) -> bool {
         self.phase.load(SeqCst) <= PLAYING
     }

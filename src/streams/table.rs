@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::account::{Plan, Record};
 use super::store::{AccountStore, Commit, Kept, Unavailable};
 use super::{Candidate, Cause, Event, Observer, Settings, Stream};
-use crate::model::{Account, AccountKey, Millis, StreamId};
+use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
 use crate::policy::{Policy, Violation};
 
 /// Decisions for different accounts run side by side; those for one account, one after the other.
@@ -70,6 +70,16 @@ impl StreamTable {
     /// The stream of a play session, if this gateway knows it. The hot path: one look-up, no await.
     pub fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>> {
         self.store.find(account, stream)
+    }
+
+    /// The stream that a device plays, for requests that do not say which one they belong to.
+    pub fn find_of_device(
+        &self,
+        account: &AccountKey,
+        application: &ApplicationId,
+        device: &Device,
+    ) -> Option<Arc<Stream>> {
+        self.store.find_of_device(account, application, device)
     }
 
     /// A start: somebody asks for an entry manifest without a play session.

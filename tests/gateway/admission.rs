@@ -308,7 +308,14 @@ async fn preflights_thumbnails_and_prefetches_never_count() {
     let origin = Origin::usual().await;
     let gateway = Setup::before(&[&origin]).start().await;
     let master = gateway.url(&format!("/news/master.m3u8?token={}", token("alice", "tv")));
-    gateway.client.request(reqwest::Method::OPTIONS, &master).send().await.unwrap();
+    let asked = origin.seen().len();
+    let preflight =
+        gateway.client.request(reqwest::Method::OPTIONS, &master).header("origin", "https://player.example");
+    let preflight = preflight.header("access-control-request-headers", "range").send().await.unwrap();
+    assert_eq!(preflight.status(), 204);
+    assert_eq!(preflight.headers()["access-control-allow-origin"], "https://player.example");
+    assert_eq!(preflight.headers()["access-control-allow-headers"], "range");
+    assert_eq!(origin.seen().len(), asked, "some origins answer OPTIONS with the file itself");
     let ahead = gateway.client.get(&master).header("sec-purpose", "prefetch").send().await.unwrap();
     let prefix = super::support::Answer::of(ahead).await.prefix();
     gateway.get("/news/thumb.jpg").await;
@@ -378,4 +385,59 @@ async fn no_header_query_or_spelling_makes_a_segment_count_for_nothing() {
     }
     let ahead = gateway.client.get(gateway.url(&format!("{cheat}/news/a.ts"))).header("purpose", "prefetch");
     assert_eq!(ahead.send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn a_stream_that_gave_way_plays_on_while_the_origin_thinks_about_the_start() {
+    let (answer, waiting) = tokio::sync::oneshot::channel::<()>();
+    let waiting = std::sync::Mutex::new(Some(waiting));
+    let origin = Origin::new(move |request| {
+        let waiting = request.uri().path().starts_with("/slow").then(|| waiting.lock().unwrap().take().unwrap());
+        let usual = usual(request.uri().path());
+        async move {
+            if let Some(waiting) = waiting {
+                let _ = waiting.await;
+            }
+            usual
+        }
+    })
+    .await;
+    let policy = "{ name: one, limit: 1, when_exceeded: terminate_oldest }";
+    let gateway = Setup { policy, streams: "{ min_tenure: 0s }", ..Setup::before(&[&origin]) }.start().await;
+    let playing = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    assert_eq!(gateway.get(&format!("{playing}/news/a.ts")).await.status, 200);
+    let url = gateway.url(&format!("/slow/master.m3u8?token={}", token("alice", "phone")));
+    let starting = tokio::spawn(gateway.client.get(url).send());
+    until("the start has reached the origin", async || origin.last().target.starts_with("/slow")).await;
+    assert_eq!(gateway.get(&format!("{playing}/news/b.ts")).await.status, 200);
+    answer.send(()).unwrap();
+    let started = starting.await.unwrap().unwrap();
+    assert_eq!(started.status(), 200);
+    assert!(started.text().await.unwrap().contains("/~s/"));
+    until("its time has come", async || gateway.get(&format!("{playing}/news/c.ts")).await.status == 403).await;
+}
+
+#[tokio::test]
+async fn a_film_that_is_sent_in_one_piece_is_cut_off_when_its_stream_has_given_way() {
+    let (mut send, body) = piecewise();
+    let body = std::sync::Mutex::new(Some(body));
+    let origin = Origin::new(move |request| {
+        let film = request.uri().path().ends_with("film.mp4").then(|| body.lock().unwrap().take().unwrap());
+        let usual = usual(request.uri().path());
+        async move { film.map_or(usual, hyper::Response::new) }
+    })
+    .await;
+    let policy = "{ name: one, limit: 1, when_exceeded: terminate_oldest }";
+    let gateway = Setup { policy, streams: "{ min_tenure: 0s }", ..Setup::before(&[&origin]) }.start().await;
+    let prefix = gateway.enter("/film/master.m3u8", "tv").await.prefix();
+    let mut film = gateway.client.get(gateway.url(&format!("{prefix}/film/film.mp4"))).send().await.unwrap();
+    send.send_data("first".into()).await.unwrap();
+    assert_eq!(film.chunk().await.unwrap().unwrap(), "first");
+    assert_eq!(gateway.enter("/news/master.m3u8", "phone").await.status, 200);
+    // What was under way may arrive for ten seconds; then the film stops, however long it is.
+    until("the film is cut off", async || {
+        let sent = send.send_data("more".into()).await;
+        sent.is_err() || film.chunk().await.is_err()
+    })
+    .await;
 }

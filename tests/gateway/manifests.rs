@@ -118,6 +118,35 @@ async fn what_is_no_manifest_passes_unchanged_and_is_counted() {
 }
 
 #[tokio::test]
+async fn segments_of_a_manifest_that_could_not_be_rewritten_belong_to_what_the_device_plays() {
+    let origin = Origin::new(|request| async move {
+        let broken = request.uri().path().ends_with(".m3u8");
+        if broken { hls("not a playlist\nbut players make do\n") } else { super::support::usual(request.uri().path()) }
+    })
+    .await;
+    let policy = "{ name: one, limit: 1, when_exceeded: deny_newest }";
+    let gateway = Setup { policy, ..Setup::before(&[&origin]) }.start().await;
+    assert_eq!(gateway.enter("/news/a.m3u8", "tv").await.status, 200);
+    assert_eq!(gateway.enter("/news/a.ts", "tv").await.status, 200, "it is the viewer's own slot");
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
+    assert_eq!(gateway.enter("/news/a.ts", "phone").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_redirect_from_an_address_that_says_nothing_gets_its_token_back() {
+    let origin = Origin::new(|_| async {
+        let mut response = answer(302, "text/plain", "");
+        response.headers_mut().insert("location", "/live/master.m3u8?v=1#t".parse().unwrap());
+        response
+    })
+    .await;
+    let gateway = before(&origin).await;
+    let token = token("alice", "tv");
+    let moved = gateway.get(&format!("/watch/1?token={token}")).await;
+    assert_eq!(moved.header("location"), format!("/live/master.m3u8?v=1&token={token}#t"));
+}
+
+#[tokio::test]
 async fn a_playlist_cut_in_half_passes_as_far_as_it_came() {
     let origin = Origin::new(|_| async { hls("#EXTM3U\n#EXTINF:2,\na.ts\n#EXTINF:2,\nb.t") }).await;
     let gateway = before(&origin).await;

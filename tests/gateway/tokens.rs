@@ -46,6 +46,55 @@ async fn a_token_is_found_in_query_header_and_cookie_and_never_reaches_the_origi
 }
 
 #[tokio::test]
+async fn nothing_that_could_be_a_token_or_a_play_session_leaks_to_the_origin() {
+    let origin = Origin::usual().await;
+    let gateway = gateway(&origin).await;
+    let (token, url) = (token("alice", "tv"), gateway.url("/news/master.m3u8"));
+    let bare = gateway.client.get(&url).header("authorization", &token);
+    assert_eq!(bare.send().await.unwrap().status(), 200);
+    assert!(!origin.last().headers.contains_key("authorization"));
+    let two = gateway
+        .client
+        .get(&url)
+        .header("authorization", "Basic eDp5")
+        .header("authorization", format!("Bearer {token}"));
+    assert_eq!(two.send().await.unwrap().status(), 200);
+    assert_eq!(origin.last().headers["authorization"], "Basic eDp5");
+    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    for referer in [format!("{url}?token={token}"), gateway.url(&format!("{prefix}/news/low.m3u8"))] {
+        let segment = gateway.client.get(gateway.url(&format!("{prefix}/news/a.ts"))).header("referer", referer);
+        assert_eq!(segment.send().await.unwrap().status(), 200);
+        assert!(!origin.last().headers.contains_key("referer"));
+    }
+    let page =
+        gateway.client.get(gateway.url(&format!("{prefix}/news/a.ts"))).header("referer", "https://tv.example/?a=1");
+    page.send().await.unwrap();
+    assert_eq!(origin.last().headers["referer"], "https://tv.example/?a=1");
+    let sealed = prefix.trim_start_matches("/~s/");
+    gateway
+        .client
+        .get(gateway.url(&format!("{prefix}/../x")))
+        .header("x-big", "x".repeat(40_000))
+        .send()
+        .await
+        .unwrap();
+    super::support::until("the refusal is in the log", async || gateway.log().contains("header-too-large")).await;
+    assert!(!gateway.log().contains(sealed), "nor is it in the log");
+}
+
+#[tokio::test]
+async fn cookies_that_are_no_token_pass_byte_for_byte() {
+    let origin = Origin::usual().await;
+    let gateway = gateway(&origin).await;
+    let mut value = b"name=M\xfcller; token=".to_vec();
+    value.extend(token("alice", "tv").bytes());
+    let cookie = reqwest::header::HeaderValue::from_bytes(&value).unwrap();
+    let answer = gateway.client.get(gateway.url("/news/master.m3u8")).header("cookie", cookie).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(origin.last().headers["cookie"], String::from_utf8_lossy(b"name=M\xfcller"));
+}
+
+#[tokio::test]
 async fn basic_credentials_for_the_origin_are_not_taken_for_a_token() {
     let origin = Origin::usual().await;
     let gateway = gateway(&origin).await;
@@ -147,9 +196,9 @@ async fn a_play_session_ends_with_its_age() {
     let gateway = gateway(&origin).await;
     let ring = KeyRing::new(vec![(1, SESSION.to_vec())], Duration::from_hours(12)).unwrap();
     let account = Account::new("acme", "alice");
-    let sealed = |age: Duration| {
+    let sealed = |age: Duration, stream: u8| {
         ring.seal(&PlaySession {
-            stream: StreamId([7; 16]),
+            stream: StreamId([stream; 16]),
             key: account.key(),
             account: account.clone(),
             application: ApplicationId("tv".into()),
@@ -158,11 +207,12 @@ async fn a_play_session_ends_with_its_age() {
             started: Millis(now() * 1000) - age,
         })
     };
-    let asked = async |age| gateway.get(&format!("/~s/{}/news/a.ts", sealed(age))).await;
-    assert_eq!(asked(Duration::from_hours(11)).await.status, 200);
-    let refused = asked(Duration::from_mins(12 * 60 + 1)).await;
+    let asked = async |age, stream| gateway.get(&format!("/~s/{}/news/a.ts", sealed(age, stream))).await;
+    assert_eq!(asked(Duration::from_hours(11), 1).await.status, 200);
+    let refused = asked(Duration::from_mins(12 * 60 + 1), 2).await;
     assert_eq!((refused.status, refused.problem_type().as_str()), (403, "play-session-not-accepted"));
     assert_eq!(gateway.metric("streamgate_play_session_errors_total", "expired").await, 1);
+    assert_eq!(asked(Duration::from_mins(12 * 60 + 1), 1).await.status, 200, "age does not end a stream that plays");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{AccountStore, Commit, Kept, Unavailable};
-use crate::model::{Account, AccountKey, Millis, StreamId};
+use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
 use crate::streams::account::{Change, Record, Transition};
 use crate::streams::wheel::{Tick, Wheel, second};
 use crate::streams::{Event, Observer, Settings, Stream};
@@ -163,6 +163,18 @@ impl AccountStore for Embedded {
         let cell = self.cells.get(account)?;
         let inner = cell.inner.lock();
         inner.record.find(stream).cloned()
+    }
+
+    fn find_of_device(
+        &self,
+        account: &AccountKey,
+        application: &ApplicationId,
+        device: &Device,
+    ) -> Option<Arc<Stream>> {
+        let cell = self.cells.get(account)?;
+        let inner = cell.inner.lock();
+        let of_device = |s: &&Arc<Stream>| s.has_slot() && s.device == *device && s.application == *application;
+        inner.record.streams().iter().filter(of_device).max_by_key(|stream| stream.since()).cloned()
     }
 
     fn patience(&self) -> Option<Duration> {

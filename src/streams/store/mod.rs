@@ -13,7 +13,7 @@ pub use snapshot::{Kept, KeptStream, KeptTombstone};
 
 use super::account::{Change, Record};
 use super::{Settings, Stream};
-use crate::model::{Account, AccountKey, Millis, StreamId};
+use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
 
 /// The store did not answer in time, or is away.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -37,6 +37,10 @@ pub enum Commit {
 pub trait AccountStore: Send + Sync {
     /// The stream, if this gateway knows it. One look-up, no await: the hot path.
     fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>>;
+
+    /// The stream of this device and application that took its slot last, if one holds one here. One look-up, no await.
+    fn find_of_device(&self, account: &AccountKey, application: &ApplicationId, device: &Device)
+    -> Option<Arc<Stream>>;
 
     /// How long a decision may wait for the store; `None` for one that never makes it wait.
     fn patience(&self) -> Option<Duration>;

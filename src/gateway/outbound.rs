@@ -1,0 +1,127 @@
+//! What goes on to the origin, and what must not.
+
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderValue, LOCATION, REFERER};
+use http::{Method, Uri};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::asked::host;
+use super::context::Context;
+use crate::identity::{self, Source};
+use crate::media::Kind;
+
+/// Whether the path says nothing and the request proves an identity: it may turn out to ask for a manifest.
+pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
+    let name = request.uri.path().rsplit('/').next().unwrap_or_default();
+    ctx.kind == Kind::Other
+        && !name.contains('.')
+        && request.method != Method::OPTIONS
+        && (ctx.play.is_some() || query_token(request, sources(ctx)).is_some())
+}
+
+pub(super) fn sources(ctx: &Context) -> &[Source] {
+    ctx.application.as_ref().and_then(|a| a.identity.as_ref()).map_or(&[], |identity| identity.sources())
+}
+
+/// The query parameter that carries a token, as it stands.
+fn query_token<'a>(request: &'a RequestHeader, sources: &[Source]) -> Option<&'a str> {
+    let carries = |parameter: &&str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        sources.iter().any(|source| matches!(source, Source::Query(known) if **known == *name))
+    };
+    request.uri.query()?.split('&').find(carries)
+}
+
+/// A redirect from an address that says nothing to one of ours: the origin has not seen the token, so it is put back.
+pub(super) fn give_token_back(
+    request: &RequestHeader,
+    location: &str,
+    response: &mut ResponseHeader,
+    ctx: &Context,
+) -> pingora::Result<()> {
+    let Some(token) = query_token(request, sources(ctx)) else { return Ok(()) };
+    let (rest, fragment) = location.split_once('#').map_or((location, ""), |(rest, fragment)| (rest, fragment));
+    let rooted = rest.starts_with('/') && !rest.starts_with("//");
+    let ours = host(request).is_some_and(|host| {
+        let after = rest.split_once("://").map_or("", |(_, after)| after);
+        after.strip_prefix(host).is_some_and(|path| path.starts_with('/'))
+    });
+    let relative = !rest.contains("://") && !rest.starts_with("//");
+    if !(rooted || ours || relative) {
+        return Ok(());
+    }
+    let joint = if rest.contains('?') { '&' } else { '?' };
+    let hash = if fragment.is_empty() { "" } else { "#" };
+    response.insert_header(LOCATION, format!("{rest}{joint}{token}{hash}{fragment}"))?;
+    response.insert_header(CACHE_CONTROL, "private, no-store")
+}
+
+/// Drops a `Referer` that would tell the origin a token or a play session.
+pub(super) fn strip_referer(request: &mut RequestHeader, sources: &[Source]) {
+    let tells = |referer: &[u8]| {
+        let text = String::from_utf8_lossy(referer);
+        let query = text.split_once('?').map_or("", |(_, query)| query);
+        text.contains("/~s/") || identity::strip_query(query, sources).len() != query.len()
+    };
+    if request.headers.get(REFERER).is_some_and(|referer| tells(referer.as_bytes())) {
+        request.remove_header(&REFERER);
+    }
+}
+
+/// The request target at the origin: without play session and token. `None` where it is the viewer's.
+pub(super) fn origin_uri(uri: &Uri, prefix_length: usize, sources: &[Source]) -> Option<Uri> {
+    let query = uri.query().map(|query| identity::strip_query(query, sources));
+    let same_query = query.as_deref() == uri.query();
+    if prefix_length == 0 && same_query && uri.authority().is_none() {
+        return None;
+    }
+    let path = uri.path().get(prefix_length..).filter(|path| !path.is_empty()).unwrap_or("/");
+    let target = match query.as_deref() {
+        Some(query) if !query.is_empty() || same_query => format!("{path}?{query}"),
+        _ => path.to_owned(),
+    };
+    Uri::try_from(target).ok()
+}
+
+/// Removes the fields and cookies that carry a token.
+pub(super) fn strip_token_headers(request: &mut RequestHeader, sources: &[Source]) -> pingora::Result<()> {
+    let mut cookies = false;
+    for source in sources {
+        match source {
+            Source::Header(name) if name == AUTHORIZATION => strip_authorization(request)?,
+            Source::Header(name) => {
+                request.remove_header(name);
+            }
+            Source::Cookie(_) => cookies = true,
+            Source::Query(_) => {}
+        }
+    }
+    if !cookies || !request.headers.contains_key(COOKIE) {
+        return Ok(());
+    }
+    let fields: Vec<_> = request.headers.get_all(COOKIE).iter().cloned().collect();
+    request.remove_header(&COOKIE);
+    for field in fields {
+        // Latin-1 and back: whatever bytes a cookie has, those that stay stay as they are.
+        let text: String = field.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+        if let Some(kept) = identity::strip_cookie(&text, sources) {
+            let bytes: Vec<u8> = kept.chars().filter_map(|c| u8::try_from(c).ok()).collect();
+            request.append_header(COOKIE, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Credentials of a scheme that is not ours are the origin's own business; all else may be the token.
+fn strip_authorization(request: &mut RequestHeader) -> pingora::Result<()> {
+    let foreign = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        let scheme = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+        bytes.contains(&b' ') && !scheme.eq_ignore_ascii_case(b"bearer")
+    };
+    let kept: Vec<_> = request.headers.get_all(AUTHORIZATION).iter().filter(foreign).cloned().collect();
+    request.remove_header(&AUTHORIZATION);
+    for value in kept {
+        request.append_header(AUTHORIZATION, value)?;
+    }
+    Ok(())
+}
