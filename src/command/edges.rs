@@ -15,27 +15,35 @@ pub(crate) struct SystemClock {
     since: Instant,
     /// How far the system's time has gone ahead of ours since the start, in milliseconds.
     ahead: AtomicU64,
+    /// When the two were compared last, by our own clock: reading one clock for a request is enough.
+    compared: AtomicU64,
 }
 
-/// The system's time has to be this far ahead to be followed; less is the drift of two clocks.
+/// The system's time has to be this far ahead to be followed; less is the drift of two clocks. They are compared as often.
 const DRIFT: Duration = Duration::from_secs(1);
 
 impl SystemClock {
     pub(crate) fn new() -> Self {
-        Self { started: wall(), since: Instant::now(), ahead: AtomicU64::new(0) }
+        Self { started: wall(), since: Instant::now(), ahead: AtomicU64::new(0), compared: AtomicU64::new(0) }
+    }
+
+    fn follow(&self, steady: Millis) {
+        self.compared.store(steady.0, Relaxed);
+        let ours = steady + Duration::from_millis(self.ahead.load(Relaxed));
+        let theirs = wall();
+        if theirs > ours + DRIFT {
+            self.ahead.fetch_max(theirs.0 - steady.0, Relaxed);
+        }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Millis {
         let steady = self.started + self.since.elapsed();
-        let ours = steady + Duration::from_millis(self.ahead.load(Relaxed));
-        let theirs = wall();
-        if theirs > ours + DRIFT {
-            self.ahead.fetch_max(theirs.0 - steady.0, Relaxed);
-            return theirs;
+        if steady.since(Millis(self.compared.load(Relaxed))) >= DRIFT {
+            self.follow(steady);
         }
-        ours
+        steady + Duration::from_millis(self.ahead.load(Relaxed))
     }
 }
 

@@ -86,6 +86,7 @@ impl Drop for Watch {
 pub struct Context {
     pub(super) request: u64,
     pub(super) settings: Arc<Settings>,
+    /// When its header had been read.
     pub(super) started: Millis,
     pub(super) kind: Kind,
     pub(super) outcome: Outcome,
@@ -116,11 +117,11 @@ pub struct Context {
 pub(super) type Carried = Arc<Play>;
 
 impl Context {
-    pub(super) fn new(request: u64, settings: Arc<Settings>, now: Millis) -> Self {
+    pub(super) fn new(request: u64, settings: Arc<Settings>) -> Self {
         Self {
             request,
             settings,
-            started: now,
+            started: Millis(0),
             kind: Kind::Other,
             outcome: Outcome::Passed,
             reason: "",

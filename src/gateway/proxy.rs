@@ -35,7 +35,7 @@ impl ProxyHttp for Gateway {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(self.requests.fetch_add(1, Relaxed), self.settings.load_full(), self.clock.now())
+        Context::new(self.requests.fetch_add(1, Relaxed), self.settings.load_full())
     }
 
     fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
@@ -48,7 +48,6 @@ impl ProxyHttp for Gateway {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<()> {
         guards::header_read();
-        // The context was made when the connection began to wait for this request.
         ctx.started = self.clock.now();
         let limits = &ctx.settings.limits;
         let (keep_alive, write_timeout) = (limits.keep_alive.as_secs().max(1), limits.write_timeout);
@@ -80,7 +79,7 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let origin = ctx.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
         ctx.server = None;
-        match self.upstreams.pick(&origin.name, ctx.tried.as_deref(), self.clock.now()) {
+        match self.upstreams.pick(&origin.name, ctx.tried.as_deref(), ctx.started) {
             Ok(server) => {
                 let peer = server.peer();
                 ctx.server = Some(server);

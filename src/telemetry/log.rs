@@ -1,5 +1,7 @@
 //! Where log lines go: standard error, through a queue that never blocks a request.
 
+use std::io::BufWriter;
+
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -37,7 +39,9 @@ pub fn init(level: &str, format: Format) -> Result<LogGuard, String> {
         Err(_) => EnvFilter::try_new(level),
     };
     let filter = filter.map_err(|error| format!("log level {level:?}: {error}"))?;
-    let (writer, worker) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
+    // Lines that wait together are written together; the queue is flushed whenever it has run empty.
+    let out = BufWriter::with_capacity(64 * 1024, std::io::stderr());
+    let (writer, worker) = NonBlockingBuilder::default().lossy(true).finish(out);
     let dropped = writer.error_counter();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true);
     match format {
