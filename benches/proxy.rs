@@ -44,9 +44,8 @@ fn main() {
     proxies.extend(others::haproxy(folder.path(), origin.address));
     proxies.extend(others::nginx(folder.path(), origin.address));
 
-    println!(
-        "CPU time (user and system) of the proxy per request, {CONNECTIONS} kept connections, median of {ROUNDS} rounds."
-    );
+    println!("CPU time (user and system) of the proxy per request; one worker thread, {CONNECTIONS} kept connections,");
+    println!("median of {ROUNDS} rounds.");
     println!("Ratio: to the pass-through in the same round; median, and the range over the rounds.\n");
     println!("{:<8} {:<28} {:>12}   {:>6}  {:>13}", "object", "proxy", "µs/request", "ratio", "range");
     for (name, bytes, requests) in OBJECTS {

@@ -72,7 +72,7 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
         let (metrics, dropped) = (metrics.clone(), log.dropped());
         move || {
             metrics.accounts.set(i64::try_from(store.accounts()).unwrap_or(i64::MAX));
-            metrics.log_lines_dropped.set(i64::try_from(dropped.dropped_lines()).unwrap_or(i64::MAX));
+            metrics.log_lines_dropped.set(i64::try_from(dropped()).unwrap_or(i64::MAX));
         }
     });
     let gateway = Gateway {
