@@ -236,7 +236,11 @@ impl Gateway {
                 ctx.play = Some(Arc::new(play(Some(stream))));
                 Ok(())
             }
-            Ok(Admission::Refused(refusal)) => Err(Problem::refused(&refusal)),
+            Ok(Admission::Refused(refusal)) => {
+                // For the log: whose request it was.
+                ctx.play = Some(Arc::new(play(None)));
+                Err(Problem::refused(&refusal))
+            }
             // Nobody could decide. A viewer is not refused for our own trouble; the table counts it.
             Err(_) => {
                 ctx.reason = "undecided";

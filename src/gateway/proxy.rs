@@ -160,10 +160,16 @@ impl ProxyHttp for Gateway {
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, sources);
-        if ctx.kind.is_manifest() || is_nameless(session.req_header(), ctx) {
+        if ctx.kind.is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
                 upstream.remove_header(&name);
+            }
+            upstream.insert_header(ACCEPT_ENCODING, "identity")?;
+        } else if is_nameless(session.req_header(), ctx) {
+            // It may turn out to be one. A range of all there is asks for nothing else than no range at all.
+            if upstream.headers.get(RANGE).is_some_and(|range| range == "bytes=0-") {
+                upstream.remove_header(&RANGE);
             }
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         }

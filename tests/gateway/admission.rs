@@ -25,12 +25,18 @@ async fn the_third_device_is_refused_and_told_why() {
     assert!(problem["streams"][0]["since"].as_str().unwrap().ends_with('Z'));
     assert!(!refused.text().contains("alice"), "no other personal data");
     assert_eq!(origin.seen().len(), asked, "a refused request never reaches the origin");
-    assert_eq!(gateway.metric("streamgate_requests_total", "outcome=\"refused\"").await, 1);
+    gateway.counts("streamgate_requests_total", "outcome=\"refused\"", 1).await;
     assert_eq!(gateway.metric("streamgate_streams", "tv").await, 2);
     let violations = gateway.metric("streamgate_policy_violations_total", "effect=\"refuse\",mode=\"enforce\"").await;
     assert_eq!(violations, 1);
     let refusal = problem["refusal"].as_str().unwrap();
     until("the log names the refusal", async || gateway.log().contains(refusal)).await;
+    let log = gateway.log();
+    let line: serde_json::Value =
+        serde_json::from_str(log.lines().find(|line| line.contains(refusal)).unwrap()).unwrap();
+    assert_eq!((&line["outcome"], &line["status"]), (&"refused".into(), &403.into()));
+    assert_eq!(line["account"].as_str().unwrap().len(), 16, "a keyed hash: {line}");
+    assert!(!log.contains("alice"));
 }
 
 #[tokio::test]

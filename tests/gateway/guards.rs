@@ -19,7 +19,7 @@ async fn a_request_without_a_host_is_refused() {
     let origin = Origin::usual().await;
     let gateway = Setup::before(&[&origin]).start().await;
     assert_eq!(status(&asked(&gateway, "GET /a.ts HTTP/1.1\r\n\r\n").await), 400);
-    assert_eq!(gateway.metric("streamgate_requests_total", "malformed").await, 1);
+    gateway.counts("streamgate_requests_total", "malformed", 1).await;
 }
 
 #[tokio::test]

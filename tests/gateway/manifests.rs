@@ -177,7 +177,11 @@ async fn a_path_that_says_nothing_is_known_by_its_answer() {
     })
     .await;
     let gateway = before(&origin).await;
-    let entry = gateway.enter("/play/42", "tv").await;
+    let url = gateway.url(&format!("/play/42?token={}", token("alice", "tv")));
+    let asking = gateway.client.get(url).header("range", "bytes=0-").header("accept-encoding", "gzip");
+    let entry = super::support::Answer::of(asking.send().await.unwrap()).await;
+    let asked = origin.last().headers;
+    assert_eq!((asked.get("range"), asked["accept-encoding"].as_str()), (None, "identity"));
     assert_eq!(entry.text(), MASTER.replace("low.m3u8", &format!("{}/play/low.m3u8", entry.prefix())));
     gateway.enter("/play/42", "phone").await;
     let refused = gateway.enter("/play/42", "tablet").await;

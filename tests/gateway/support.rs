@@ -194,6 +194,12 @@ impl Gateway {
         series.map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap()).sum()
     }
 
+    /// Waits until a metric has reached a number and checks that it is not more. Requests are counted after their answer.
+    pub(super) async fn counts(&self, name: &str, labels: &str, number: i64) {
+        until(&format!("{name} {labels} is {number}"), async || self.metric(name, labels).await >= number).await;
+        assert_eq!(self.metric(name, labels).await, number, "{name} {labels}");
+    }
+
     fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
