@@ -1,6 +1,7 @@
 //! The hooks, in the order in which the framework calls them.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use http::header::{
 };
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -59,8 +59,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let verdict = self.decide(&Asked::new(session.req_header(), client), ctx).await;
+        let verdict = self.decide(&Asked::new(session.req_header(), client(session)), ctx).await;
         match verdict {
             Ok(()) => {
                 if ctx.kind.is_manifest() || is_nameless(session.req_header(), ctx) {
@@ -124,18 +123,6 @@ impl ProxyHttp for Gateway {
             error.retry.decide_reuse(client_reused);
         }
         error
-    }
-
-    async fn connected_to_upstream(
-        &self,
-        _: &mut Session,
-        _: bool,
-        _: &HttpPeer,
-        #[cfg(unix)] _: std::os::unix::io::RawFd,
-        _: Option<&Digest>,
-        _: &mut Context,
-    ) -> pingora::Result<()> {
-        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -203,8 +190,7 @@ impl ProxyHttp for Gateway {
         let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = media::classify_response(ctx.kind, content_type);
         if kind.is_media() && !ctx.kind.is_media() {
-            let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-            let late = self.decide_late(&Asked::new(session.req_header(), client), kind, ctx).await;
+            let late = self.decide_late(&Asked::new(session.req_header(), client(session)), kind, ctx).await;
             if let Err(problem) = late {
                 // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
                 let status = problem.status().as_u16();
@@ -407,7 +393,7 @@ impl Gateway {
         let server = ctx.server.as_ref().map(|server| &**server.server() as &dyn std::fmt::Display);
         Access {
             request: ctx.request,
-            client: session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip),
+            client: client(session),
             method: request.method.as_str(),
             host: host(request).unwrap_or_default(),
             path: request.uri.path().get(ctx.prefix_length..).unwrap_or_default(),
@@ -437,6 +423,11 @@ fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
         inherited: ctx.prefix_length > 0,
         authority: host(request).unwrap_or_default().to_owned(),
     }
+}
+
+/// The address at the other end of the viewer's connection.
+fn client(session: &Session) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
 }
 
 /// Whether nothing final has been sent to the viewer yet. A 103 is not an answer.
