@@ -14,6 +14,7 @@ pub(super) struct Place {
     pub(super) query: Option<String>,
     pub(super) inherited: bool,
     pub(super) authority: String,
+    pub(super) origin: Option<String>,
 }
 
 impl Place {
@@ -24,6 +25,7 @@ impl Place {
             query: self.query.as_deref().filter(|query| !query.is_empty()),
             inherited: self.inherited,
             authority: &self.authority,
+            origin: self.origin.as_deref(),
         }
     }
 }

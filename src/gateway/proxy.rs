@@ -422,6 +422,7 @@ fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
         query,
         inherited: ctx.prefix_length > 0,
         authority: host(request).unwrap_or_default().to_owned(),
+        origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }
 }
 

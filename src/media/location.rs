@@ -25,7 +25,10 @@ mod tests {
 
     fn from(inherited: bool, location: &str) -> Option<String> {
         let document = "/live/a.m3u8";
-        prefixed(location, &Target { prefix: "/~s/X", document, query: None, inherited, authority: "tv.example" })
+        prefixed(
+            location,
+            &Target { prefix: "/~s/X", document, query: None, inherited, authority: "tv.example", origin: None },
+        )
     }
 
     #[test]
@@ -33,6 +36,22 @@ mod tests {
         assert_eq!(from(false, "/b.m3u8").as_deref(), Some("/~s/X/b.m3u8"));
         assert_eq!(from(false, "b.m3u8?v=1").as_deref(), Some("/~s/X/live/b.m3u8?v=1"));
         assert_eq!(from(true, "http://tv.example/b.m3u8").as_deref(), Some("http://tv.example/~s/X/b.m3u8"));
+    }
+
+    #[test]
+    fn a_redirect_to_the_origins_own_name_comes_back_to_us() {
+        let target = Target {
+            prefix: "/~s/X",
+            document: "/a",
+            query: None,
+            inherited: true,
+            authority: "tv.example",
+            origin: Some("o.example:8443"),
+        };
+        assert_eq!(prefixed("https://O.example:8443/b.m3u8?v=1", &target).as_deref(), Some("/~s/X/b.m3u8?v=1"));
+        assert_eq!(prefixed("//o.example:8443/b.m3u8", &target).as_deref(), Some("/~s/X/b.m3u8"));
+        assert_eq!(prefixed("https://o.example:8443", &target).as_deref(), Some("/~s/X/"));
+        assert_eq!(prefixed("https://o.example/b.m3u8", &target), None, "another port is another server");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct Target<'a> {
     pub inherited: bool,
     /// `Host` of the request. References to it by http or https are ours; all other hosts are foreign.
     pub authority: &'a str,
+    /// The name that the origin is asked by where that is another one. A reference to it by http or https would lead round
+    /// us; it is written as a path of ours.
+    pub origin: Option<&'a str>,
 }
 
 /// Where a reference is resolved from. The path is that of the base at the origin, without the prefix.
@@ -98,14 +101,17 @@ pub(super) struct Judge {
     prefix: Box<[u8]>,
     /// Lower case, without a default port.
     authority: Box<[u8]>,
+    /// The same of the origin's own name; empty where it has none.
+    origin: Box<[u8]>,
 }
 
 impl Judge {
     pub(super) fn new(target: &Target<'_>) -> Self {
-        let lower = target.authority.to_ascii_lowercase();
+        let known = |name: &str| without_port(name.to_ascii_lowercase().as_bytes(), &["80", "443"]).into();
         Self {
             prefix: target.prefix.as_bytes().into(),
-            authority: without_port(lower.as_bytes(), &["80", "443"]).into(),
+            authority: known(target.authority),
+            origin: known(target.origin.unwrap_or_default()),
         }
     }
 
@@ -140,7 +146,17 @@ impl Judge {
             Shape::Nothing | Shape::OtherScheme => Change::Keep,
             Shape::Absolute { authority, ports } => {
                 let host = trimmed.get(authority.0..authority.1).unwrap_or_default();
-                if self.is_ours(host, ports) { self.rooted(trimmed, authority.1, head) } else { Change::Foreign }
+                if self.is_ours(host, ports) {
+                    self.rooted(trimmed, authority.1, head)
+                } else if self.is_origins(host, ports) {
+                    match self.rooted(trimmed, authority.1, head) {
+                        // Scheme and name go, so that it is a path of whoever asked.
+                        Change::Splice { middle, rest, .. } => Change::Splice { keep: head, middle, rest },
+                        kept => kept,
+                    }
+                } else {
+                    Change::Foreign
+                }
             }
             Shape::Confusing => Change::Foreign,
             Shape::Rooted if matches!(base, Base::Foreign) => Change::Foreign,
@@ -163,7 +179,8 @@ impl Judge {
         match shape(reference) {
             Shape::Absolute { authority, ports } => {
                 let host = reference.get(authority.0..authority.1).unwrap_or_default();
-                Place { foreign: !self.is_ours(host, ports), path: path_from(authority.1) }
+                let foreign = !self.is_ours(host, ports) && !self.is_origins(host, ports);
+                Place { foreign, path: path_from(authority.1) }
             }
             Shape::Confusing | Shape::OtherScheme => Place { foreign: true, path: None },
             Shape::Rooted => Place { foreign: from.foreign, path: path_from(0) },
@@ -183,6 +200,10 @@ impl Judge {
 
     fn is_ours(&self, authority: &[u8], ports: &[&str]) -> bool {
         !self.authority.is_empty() && without_port(authority, ports).eq_ignore_ascii_case(&self.authority)
+    }
+
+    fn is_origins(&self, authority: &[u8], ports: &[&str]) -> bool {
+        !self.origin.is_empty() && without_port(authority, ports).eq_ignore_ascii_case(&self.origin)
     }
 
     /// A reference whose path begins at `at` with a slash, or is empty because only an authority was named.

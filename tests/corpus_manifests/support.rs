@@ -11,7 +11,7 @@ pub(crate) const DOCUMENT: &str = "/a/b/c/d/e/main.file";
 
 /// A manifest that the viewer fetched under the prefix.
 pub(crate) fn target(authority: &str) -> Target<'_> {
-    Target { prefix: PREFIX, document: DOCUMENT, query: Some("v=1&w=2"), inherited: true, authority }
+    Target { prefix: PREFIX, document: DOCUMENT, query: Some("v=1&w=2"), inherited: true, authority, origin: None }
 }
 
 /// Rewrites a manifest; on an error the original is what the viewer gets, as in the gateway.

@@ -126,3 +126,36 @@ async fn ipv6_works_on_both_sides() {
     let url = format!("http://[::1]:{port}/news/master.m3u8?token={}", token("alice", "tv"));
     assert_eq!(gateway.client.get(url).send().await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn what_the_origin_calls_by_its_own_name_leads_back_through_the_gateway() {
+    let origin = Origin::new(|request| async move {
+        match request.uri().path() {
+            "/moved/master.m3u8" => {
+                let mut response = answer(302, "text/plain", "");
+                response.headers_mut().insert("location", "http://origin.example/news/master.m3u8".parse().unwrap());
+                response
+            }
+            "/film/manifest.mpd" => answer(
+                200,
+                "application/dash+xml",
+                "<MPD type=\"static\"><BaseURL>http://origin.example/cdn/</BaseURL><Period/></MPD>",
+            ),
+            _ => answer(
+                200,
+                "application/vnd.apple.mpegurl",
+                "#EXTM3U\n#EXTINF:2,\nhttp://origin.example/cdn/a.ts\n#EXTINF:2,\nhttps://ads.example/b.ts\n",
+            ),
+        }
+    })
+    .await;
+    let name = "    host_header: origin.example\n".to_owned();
+    let gateway = Setup { origin: name, ..Setup::before(&[&origin]) }.start().await;
+    let entry = gateway.enter("/news/channel.m3u8", "tv").await;
+    let expected = format!("#EXTM3U\n#EXTINF:2,\n{}/cdn/a.ts\n#EXTINF:2,\nhttps://ads.example/b.ts\n", entry.prefix());
+    assert_eq!(entry.text(), expected);
+    let moved = gateway.enter("/moved/master.m3u8", "tv").await;
+    assert!(moved.header("location").starts_with("/~s/") && moved.header("location").ends_with("/news/master.m3u8"));
+    let film = gateway.enter("/film/manifest.mpd", "tv").await;
+    assert!(film.text().contains(&format!("<BaseURL>{}/cdn/</BaseURL>", film.prefix())), "{}", film.text());
+}
