@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Bytes of lines that may wait. What comes when they are full is given up and counted.
 const MOST_WAITING: usize = 4 << 20;
-/// How long a line may wait. Waking the writer for every line would cost a request more than all that is decided about it
-/// (measured: 16 of 33 microseconds).
+/// How long a line may wait. Waking a writer for every line made the access log cost 19 microseconds a request; in batches it
+/// costs 8 (`make bench`, 1 KB objects).
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How a log line looks.
