@@ -7,12 +7,27 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ciborium::Value as Cbor;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::{HeaderMap, HeaderValue, USER_AGENT};
 use serde_json::json;
+use streamgate::identity::cat::{self, Cat};
+use streamgate::identity::cloud_front::{self, CloudFront};
+use streamgate::identity::edge_auth::{self, EdgeAuth};
 use streamgate::identity::jwt::{Algorithm, Jwt, Key, sign_hs};
-use streamgate::identity::{Format, Identity, KeyRing, PlaySession, RequestFacts, Settings};
-use streamgate::model::{Account, ApplicationId, Device, Millis, StreamId};
+use streamgate::identity::media_cdn::{self, MediaCdn};
+use streamgate::identity::uri_signing::{self, UriSigning};
+use streamgate::identity::{
+    Format, Identity, Issuer, Issuers, KeyRing, Keys, Mapping, PlaySession, RequestFacts, Rotating, Settings,
+    StreamSource, Token, ValueSource,
+};
+use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 
 #[path = "../tests/support/signers.rs"]
 mod signers;
@@ -39,54 +54,171 @@ fn hs256_token() -> String {
     sign_hs(Algorithm::HS256, SECRET, claims().as_object().unwrap()).unwrap()
 }
 
-fn first_time(c: &mut Criterion) {
-    let headers = HeaderMap::new();
-    let request = RequestFacts { path: "/", query: None, headers: &headers, client: None };
-    let public = |signer: &Signer, algorithm: Algorithm| {
+/// A format, a token of it, and the place where it comes.
+struct Case {
+    name: &'static str,
+    format: Arc<dyn Format>,
+    source: &'static str,
+    token: String,
+    /// Parameters that belong to the token, with an `&` in front.
+    companions: String,
+    subject: &'static str,
+}
+
+fn case(name: &'static str, format: impl Format + 'static, source: &'static str, token: String) -> Case {
+    Case { name, format: Arc::new(format), source, token, companions: String::new(), subject: "claim:sub" }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const LEEWAY: Duration = Duration::from_secs(30);
+const EXP: u64 = NOW.0 / 1000 + 86_400;
+
+fn issuers(name: Option<&str>, key: Key) -> Issuers {
+    Issuers::new(vec![Issuer { name: name.map(Into::into), audience: Vec::new(), keys: Arc::new(Keys::new([key])) }])
+}
+
+fn cases() -> Vec<Case> {
+    let public = |name: &'static str, signer: &Signer, algorithm: Algorithm| {
         let named = algorithm.name().parse().unwrap();
         let header = json!({ "alg": algorithm.name(), "typ": "JWT" }).to_string();
         let token = signer.sign(named, &header, &claims().to_string());
         let key = Key::public_pem(algorithm, None, signer.public_pem.as_bytes()).unwrap();
-        (Jwt::new(vec![key], Duration::from_secs(30)), token)
+        case(name, Jwt::new(vec![key], LEEWAY), "query:token", token)
     };
-    let cases = [
-        ("HS256", (hs256(), hs256_token())),
-        ("RS256", public(&Signer::rsa(), Algorithm::RS256)),
-        ("ES256", public(&Signer::p256(), Algorithm::ES256)),
-        ("EdDSA", public(&Signer::ed25519(), Algorithm::EdDSA)),
-    ];
-    let mut group = c.benchmark_group("jwt uncached");
-    for (name, (jwt, token)) in &cases {
-        group.bench_function(*name, |b| b.iter(|| jwt.verify(black_box(token.as_bytes()), &request, NOW).unwrap()));
-    }
-    group.finish();
+    let secret = || Key::hmac(Algorithm::HS256, None, SECRET).unwrap();
+    let cat = Cat::new(cat::Settings {
+        issuers: issuers(None, secret()),
+        leeway: LEEWAY,
+        ignore: Vec::new(),
+        country_header: None,
+        renew: false,
+        replay: cat::Replay::PerPlay,
+    });
+    let begins = |text: &str| Cbor::Map(vec![(Cbor::Integer(1.into()), Cbor::Text(text.into()))]);
+    let cat_token = cat::sign_hs(
+        Algorithm::HS256,
+        None,
+        SECRET,
+        &[
+            (2, Cbor::Text("5d0c2b1e-7c1a-4f0e-9d38-1f1f0b6f2f55".into())),
+            (4, Cbor::Integer(EXP.into())),
+            (7, Cbor::Bytes(vec![7; 16])),
+            (312, Cbor::Map(vec![(Cbor::Integer(3.into()), begins("/live/"))])),
+        ],
+    );
+    let edge = EdgeAuth::new(edge_auth::Settings {
+        keys: Arc::new(Rotating::new([edge_auth::Key::from_hex(&hex(SECRET)).unwrap()])),
+        algorithm: edge_auth::Mac::Sha256,
+        salt: None,
+        bind_url: false,
+        check_ip: false,
+        leeway: LEEWAY,
+    });
+    let fields = format!("exp={EXP}~acl=/live/*!/vod/*~id=play-7f3a~data=acct=H-2041");
+    let mac = |text: &str| hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), text.as_bytes()).as_ref());
+    let edge_token = format!("{fields}~hmac={}", mac(&fields));
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let public_key = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+    let cdn = |key: media_cdn::Key| {
+        MediaCdn::new(media_cdn::Settings {
+            keys: Arc::new(Rotating::new([key])),
+            signed_urls: false,
+            check_ip: false,
+            leeway: LEEWAY,
+        })
+    };
+    let fields = format!("PathGlobs=/live/*,/vod/*~Expires={EXP}~SessionID=play-7f3a~Data=H-2041");
+    let ed25519 = format!("{fields}~Signature={}", URL_SAFE_NO_PAD.encode(pair.sign(fields.as_bytes())));
+    let hmac256 = format!("{fields}~hmac={}", mac(&fields));
+    let signed_uri = json!({
+        "iss": "acme", "sub": "5d0c2b1e-7c1a-4f0e-9d38-1f1f0b6f2f55", "exp": EXP, "cdniuc": "regex:https?://[^/]*/live/.*"
+    });
+    let uri = UriSigning::new(uri_signing::Settings::strict(issuers(Some("acme"), secret())));
+    let uri_token = sign_hs(Algorithm::HS256, SECRET, signed_uri.as_object().unwrap()).unwrap();
+
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: aws_lc_rs::encoding::PublicKeyX509Der = rsa.public_key().as_der().unwrap();
+    let policy = format!(
+        r#"{{"Statement":[{{"Resource":"http://tv.example/live/*","Condition":{{"DateLessThan":{{"AWS:EpochTime":{EXP}}}}}}}]}}"#
+    );
+    let mut signature = vec![0; rsa.public_modulus_len()];
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    rsa.sign(&RSA_PKCS1_SHA256, &random, policy.as_bytes(), &mut signature).unwrap();
+    let theirs = |bytes: &[u8]| STANDARD.encode(bytes).replace('+', "-").replace('=', "_").replace('/', "~");
+    let key =
+        Key::public_pem(Algorithm::RS256, Some("K1"), signers::pem("PUBLIC KEY", der.as_ref()).as_bytes()).unwrap();
+    let front =
+        CloudFront::new(cloud_front::Settings { keys: Arc::new(Keys::new([key])), check_ip: false, leeway: LEEWAY });
+    vec![
+        case("JWT HS256", hs256(), "query:token", hs256_token()),
+        public("JWT RS256", &Signer::rsa(), Algorithm::RS256),
+        public("JWT ES256", &Signer::p256(), Algorithm::ES256),
+        public("JWT EdDSA", &Signer::ed25519(), Algorithm::EdDSA),
+        case("CAT HS256", cat, "query:token", cat_token.unwrap()),
+        Case { subject: "claim:data", ..case("EdgeAuth", edge, "query:hdnts", edge_token) },
+        Case {
+            subject: "claim:Data",
+            ..case(
+                "Media CDN Ed25519",
+                cdn(media_cdn::Key::ed25519(None, public_key.as_bytes()).unwrap()),
+                "query:t",
+                ed25519,
+            )
+        },
+        Case {
+            subject: "claim:Data",
+            ..case(
+                "Media CDN HMAC",
+                cdn(media_cdn::Key::hmac_sha256(None, URL_SAFE_NO_PAD.encode(SECRET).as_bytes()).unwrap()),
+                "query:t",
+                hmac256,
+            )
+        },
+        case("URI signing HS256", uri, "query:URISigningPackage", uri_token),
+        Case {
+            subject: "header:user-agent",
+            companions: format!("&Policy={}&Key-Pair-Id=K1&Hash-Algorithm=SHA256", theirs(policy.as_bytes())),
+            ..case("CloudFront RSA", front, "query:Signature", theirs(&signature))
+        },
+    ]
 }
 
-fn seen_before(c: &mut Criterion) {
-    let identity = |device: Option<&str>| {
-        let settings = Settings {
-            sources: ["query:token", "header:authorization", "cookie:token"]
-                .map(|source| source.parse().unwrap())
-                .into(),
-            format: Arc::new(hs256()),
-            idp: "acme".parse().unwrap(),
-            subject: "claim:sub".parse().unwrap(),
-            device: device.map(|device| device.parse().unwrap()),
-            stream: "minted".parse().unwrap(),
-        };
-        Identity::new(ApplicationId("tv".into()), settings)
-    };
-    let query = format!("v=1&token={}", hs256_token());
+/// Each format: verified as if it had never come before, and as it is once its result is remembered, with all that a
+/// request of it takes (finding it, its conditions, the viewer).
+fn tokens(c: &mut Criterion) {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let client = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 17)));
-    let request = RequestFacts { path: "/live/news/720p/1.m4s", query: Some(&query), headers: &headers, client };
-    let mut group = c.benchmark_group("jwt cached");
-    for (name, device) in [("named device", Some("claim:device")), ("device hint", None)] {
-        let identity = identity(device);
-        group.bench_function(name, |b| b.iter(|| identity.identify(black_box(&request), NOW).unwrap().unwrap()));
+    for Case { name, format, source, token, companions, subject } in cases() {
+        let parameter = source.split_once(':').unwrap().1;
+        let query = format!("{parameter}={token}{companions}");
+        let request = RequestFacts {
+            scheme: "http",
+            host: "tv.example",
+            client,
+            ..RequestFacts::new("/live/news/720p/1.m4s", Some(&query), &headers)
+        };
+        let mut group = c.benchmark_group(name);
+        group.bench_function("uncached", |b| {
+            let bare = RequestFacts { query: None, ..request };
+            b.iter(|| format.accept(black_box(token.as_bytes()), &bare, NOW).unwrap());
+        });
+        let value = |text: &str| text.parse::<ValueSource>().unwrap().into();
+        let mapping = Mapping {
+            idp: value("acme"),
+            subject: value(subject),
+            device: Some(value("text:tv-1")),
+            stream: StreamSource::minted(),
+            attributes: Vec::new(),
+        };
+        let token = Token { sources: vec![source.parse().unwrap()], format, forward: false, replaced_by: None };
+        let identity = Identity::new(ApplicationId("tv".into()), Settings { tokens: vec![token], mapping });
+        group.bench_function("cached", |b| b.iter(|| identity.identify(black_box(&request), NOW).unwrap().unwrap()));
+        group.finish();
     }
-    group.finish();
 }
 
 fn play_session(c: &mut Criterion) {
@@ -99,6 +231,8 @@ fn play_session(c: &mut Criterion) {
         device: Device::Named("living-room-tv-1".into()),
         asset: "/live/news/master.m3u8".into(),
         started: NOW,
+        attributes: Attributes::default(),
+        token: None,
     };
     let ring = KeyRing::new(vec![(1, vec![1; 32]), (2, vec![2; 32])], Duration::from_hours(12)).unwrap();
     let sealed = ring.seal(&session);
@@ -111,5 +245,5 @@ fn play_session(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, first_time, seen_before, play_session);
+criterion_group!(benches, tokens, play_session);
 criterion_main!(benches);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, SamplingMode};
-use streamgate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
+use streamgate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Mode, Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Admission, Candidate, Ignore, Settings, Signal, Stream, StreamTable};
@@ -72,6 +72,7 @@ impl World {
             device: Device::Named(format!("device-{n:08}-{device:02}").into()),
             asset: self.assets[(n + device) % ASSETS].clone(),
             started: START,
+            attributes: Attributes::default(),
         }
     }
 

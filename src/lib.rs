@@ -2,7 +2,8 @@
 //!
 //! A request is asked four questions, one room each: [`media`] (what is asked for?), [`identity`] (who asks?), [`streams`]
 //! (is it playing?) and [`policy`] (may it?). [`gateway`] asks them for proxied traffic; [`control`] answers operators.
-//! [`config`] compiles what an operator wrote into one immutable snapshot, [`telemetry`] listens. [`model`] holds the words
+//! [`config`] compiles what an operator wrote into one immutable snapshot, [`trust`] fetches the keys and verdicts that
+//! identity rests on, [`telemetry`] listens. [`model`] holds the words
 //! that all of them share, and [`demo`] is an origin to try things with.
 
 #![forbid(unsafe_code)]
@@ -17,3 +18,4 @@ pub mod model;
 pub mod policy;
 pub mod streams;
 pub mod telemetry;
+pub mod trust;

@@ -53,6 +53,22 @@ enum Command {
         #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
         lifetime: Duration,
     },
+    /// Say what the gateway would make of a request: application, account, device, stream, attributes, or why its token
+    /// proves nothing. Nothing is asked of the origin, and no stream is started.
+    Identify {
+        /// The configuration, a YAML file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// A header of the request; may be given several times.
+        #[arg(long, value_name = "NAME: VALUE")]
+        header: Vec<String>,
+        /// The viewer's address.
+        #[arg(long, value_name = "ADDRESS")]
+        client: Option<std::net::IpAddr>,
+        /// The URL that is asked for, with its token where it carries one.
+        #[arg(value_name = "URL")]
+        url: String,
+    },
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Serve a small origin of our own through the gateway, with tokens to try it: 8080 for viewers, 9090 for control.
@@ -72,6 +88,9 @@ fn main() -> ExitCode {
         Command::Check { config } => command::check(&config),
         Command::Token { config, application, subject, device, lifetime } => {
             command::token(&config, &application, &subject, device.as_deref(), lifetime)
+        }
+        Command::Identify { config, header, client, url } => {
+            command::identify::identify(&config, &url, &header, client)
         }
         Command::Schema => command::schema(),
         Command::Demo => command::demo::demo(),

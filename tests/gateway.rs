@@ -5,11 +5,15 @@
 
 mod gateway {
     mod admission;
+    mod clients;
+    mod formats;
     mod forms;
     mod guards;
     mod manifests;
     mod origins;
     mod restart;
+    #[path = "../support/signers.rs"]
+    mod signers;
     mod support;
     mod tls;
     mod tokens;

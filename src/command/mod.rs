@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 mod edges;
+pub(crate) mod identify;
 pub(crate) mod run;
 
 use std::io::Write;

@@ -19,6 +19,7 @@ use streamgate::model::{Clock, Entropy};
 use streamgate::streams::StreamTable;
 use streamgate::streams::store::Embedded;
 use streamgate::telemetry::{self, Format, Metrics};
+use streamgate::trust::{Pace, Trust, TrustSettings};
 
 use super::Outcome;
 use super::edges::{SystemClock, SystemEntropy};
@@ -63,6 +64,17 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
     restore(&settings, &table, &*clock);
 
     let settings = Arc::new(settings);
+    let trust = Trust::new(TrustSettings {
+        key_sources: settings.key_sources.clone(),
+        key_files: settings.key_files.clone(),
+        callbacks: settings.callbacks.clone(),
+        blocks_file: settings.blocks.clone(),
+        ca_file: settings.fetch_ca.clone(),
+        clock: clock.clone(),
+        observer: metrics.clone(),
+        pace: Pace::default(),
+    })
+    .map_err(|error| error.to_string())?;
     let upstreams = Arc::new(Upstreams::new(&settings));
     let readiness = Arc::new(Readiness::new({
         let upstreams = upstreams.clone();
@@ -76,9 +88,11 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
         }
     });
     let gateway = Gateway {
-        settings: ArcSwap::new(settings.clone()),
+        settings: Arc::new(ArcSwap::new(settings.clone())),
         table: table.clone(),
         upstreams: upstreams.clone(),
+        trust: trust.clone(),
+        blocks: trust.blocks(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
@@ -104,6 +118,7 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
     let service = gateway::service(&server.configuration, gateway, &listeners).map_err(|error| error.to_string())?;
     server.add_service(background_service("house-keeping", background));
     server.add_service(background_service("control", control));
+    server.add_service(background_service("trust", Fetching(trust)));
     server.add_service(service);
     tracing::info!(
         listeners = ?listeners.iter().map(|(address, _)| *address).collect::<Vec<_>>(),
@@ -178,6 +193,19 @@ fn free(address: SocketAddr) -> Outcome {
 
 fn occupied(address: SocketAddr, error: &std::io::Error) -> String {
     format!("cannot listen on {address}: {error}; stop what uses it, or configure another address")
+}
+
+/// What fetches keys, as a service of the framework's server.
+struct Fetching(Arc<Trust>);
+
+#[async_trait]
+impl BackgroundService for Fetching {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let stop = async move {
+            let _ = shutdown.changed().await;
+        };
+        self.0.run(stop).await;
+    }
 }
 
 /// The control port as a service of the framework's server.

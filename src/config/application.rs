@@ -19,6 +19,26 @@ pub enum Unidentified {
     Pass,
 }
 
+/// What happens to two clients that use one stream at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Each is a stream of the account and takes its own slot.
+    Split,
+    /// The one that came later gets 403.
+    Refuse,
+    /// They go on as one stream.
+    Allow,
+}
+
+/// What happens to a stream whose media is pulled much faster than real time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ripping {
+    /// It is counted.
+    Count,
+    /// It is counted, and its media gets 403.
+    Refuse,
+}
+
 /// One app or site.
 pub struct Application {
     /// As the configuration calls it.
@@ -29,6 +49,14 @@ pub struct Application {
     pub identity: Option<Identity>,
     /// What happens to requests of nobody.
     pub unidentified: Unidentified,
+    /// What happens to two clients on one stream.
+    pub sharing: Sharing,
+    /// What happens to a stream that is pulled too fast.
+    pub ripping: Ripping,
+    /// How many times real time is too fast; all renditions together.
+    pub ripping_above: u32,
+    /// Attributes that only a manifest tells.
+    pub of_manifest: Vec<Arc<str>>,
     /// All of them must hold; in configuration order.
     pub policies: Vec<Arc<Policy>>,
     /// What test tokens are made of, or why none can be made.
@@ -60,6 +88,9 @@ impl fmt::Debug for Application {
             .field("name", &self.name)
             .field("identity", &self.identity)
             .field("unidentified", &self.unidentified)
+            .field("sharing", &self.sharing)
+            .field("ripping", &(self.ripping, self.ripping_above))
+            .field("of_manifest", &self.of_manifest)
             .field("policies", &self.policies)
             .field("signing", &self.signing)
             .finish()

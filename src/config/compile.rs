@@ -2,19 +2,24 @@
 
 mod applications;
 mod context;
+mod identity;
+mod keys;
 mod network;
 mod policies;
 mod times;
+mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::identity::KeyRing;
+use crate::identity::{BLOCKS_MAX, KeyRing, parse_blocks};
 
+use super::application::Application;
 use super::locate::Document;
 use super::pointer::Pointer;
 use super::raw;
 use super::report::Problem;
+use super::secret::read_file;
 use super::settings::{Control, Log, LogFormat, LogLevel, Settings};
 
 use context::Context;
@@ -39,22 +44,39 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
     let root = Pointer::default();
 
     let listeners = network::listeners(&mut context, &raw.listeners, &raw.control);
+    let hops = network::hops(&raw.listeners, raw.client_address.as_ref(), &mut context);
     let origins = network::origins(&mut context, &raw.origins);
     let policies = policies::policies(&mut context, &raw.policies, &raw.applications);
-    let (applications, routes) = applications::applications(&mut context, &raw.applications, &origins, &policies);
+    let applications = applications::applications(&mut context, &raw.applications, &origins, &policies);
     let keys = raw.sessions.as_ref().and_then(|sessions| key_ring(&mut context, sessions));
     let streams = times::streams(&mut context, &raw.streams);
+    let fetch_ca = raw.fetch.ca.as_ref();
+    let fetch_ca = fetch_ca.map(|ca| network::pem(&mut context, &root.key("fetch").key("ca"), ca, "CERTIFICATE-----"));
+    if let Some(blocks) = &raw.blocks {
+        self::blocks(&mut context, &blocks.file);
+    }
     let snapshot = raw.streams.snapshot.as_ref().map(|path| snapshot(&mut context, path));
     let limits = times::limits(&mut context, &raw.limits);
     let grace =
         times::bounded(&mut context, &root.key("shutdown").key("grace"), &raw.shutdown.grace, times::UP_TO_AN_HOUR);
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let reads_paths = |application: &&Arc<Application>| {
+        application.identity.as_ref().is_some_and(crate::identity::Identity::reads_paths)
+    };
+    let path_tokens = applications.applications.values().filter(reads_paths).cloned().collect();
     Some(Settings {
         listeners,
+        path_tokens,
         control: Control { address: raw.control.address.value },
         origins,
-        applications,
-        routes,
+        applications: applications.applications,
+        routes: applications.routes,
+        key_sources: applications.keys,
+        key_files: applications.files,
+        callbacks: applications.callbacks,
+        fetch_ca,
+        blocks: raw.blocks.as_ref().map(|blocks| base.join(&blocks.file)),
+        hops,
         keys: Arc::new(keys?),
         streams,
         snapshot,
@@ -91,6 +113,20 @@ fn key_ring(context: &mut Context<'_>, raw: &raw::Sessions) -> Option<KeyRing> {
     }
     // Without keys, or with one that was cut, the problem has been told.
     if whole { KeyRing::new(keys, max_age).ok() } else { None }
+}
+
+/// A file of blocks that is not there yet is none; one that cannot be read is told now rather than in the log.
+fn blocks(context: &mut Context<'_>, path: &str) {
+    let file = context.base.join(path);
+    let at = Pointer::default().key("blocks").key("file");
+    if !file.exists() {
+        return;
+    }
+    let read = read_file(&file, BLOCKS_MAX as u64).map_err(|error| error.to_string());
+    let read = read.and_then(|text| parse_blocks(&text).map_err(|error| format!("`{}`: {error}", file.display())));
+    if let Err(error) = read {
+        context.say(&at, error);
+    }
 }
 
 fn snapshot(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {

@@ -7,11 +7,12 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::identity::jwt::Algorithm;
-use crate::identity::{Source, StreamSource, ValueSource};
+use crate::identity::{Forwarding, Source, ValueSource};
 
 use super::server::Server;
 
@@ -50,14 +51,17 @@ impl Format {
 }
 
 /// Every grammar that the schema names.
-pub(super) const FORMATS: [Format; 7] = [
+pub(super) const FORMATS: [Format; 10] = [
     Format::of::<Duration>(),
     Format::of::<Bytes>(),
     Format::of::<SocketAddr>(),
     Format::of::<Server>(),
     Format::of::<Source>(),
     Format::of::<ValueSource>(),
-    Format::of::<StreamSource>(),
+    Format::of::<StreamWord>(),
+    Format::of::<HeaderField>(),
+    Format::of::<IpNet>(),
+    Format::of::<Forwarding>(),
 ];
 
 /// A value together with the text that it was read from.
@@ -175,7 +179,8 @@ impl Grammar for Server {
 
 impl Grammar for Source {
     const NAME: &'static str = "token-source";
-    const WANTED: &'static str = "`query:NAME`, `header:NAME` or `cookie:NAME`";
+    const WANTED: &'static str =
+        "`query:NAME`, `header:NAME`, `cookie:NAME`, `segment:NAME`, `segment:NUMBER` or `param:NAME`";
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("is no place for a token: write {}", Self::WANTED))
@@ -184,19 +189,83 @@ impl Grammar for Source {
 
 impl Grammar for ValueSource {
     const NAME: &'static str = "value-source";
-    const WANTED: &'static str = "`claim:NAME`, or the value itself as text";
+    const WANTED: &'static str = "`claim:NAME`, `header:NAME`, `query:NAME`, `cookie:NAME`, `cmcd:KEY`, `path:REGEX`, or the \
+                                  value itself as text";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("gives no value: write {}", Self::WANTED))
+        text.parse().map_err(|error| {
+            let error = said(error);
+            // Some of these sentences begin with the text, as ours do.
+            match error.strip_prefix(&format!("`{text}` ")) {
+                Some(fault) => fault.to_owned(),
+                None => format!("gives no value: {error}"),
+            }
+        })
     }
 }
 
-impl Grammar for StreamSource {
+/// Where a stream's id comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum StreamWord {
+    /// The gateway mints play sessions.
+    Minted,
+    /// Of account, device and asset.
+    Fingerprint,
+    /// It is named.
+    Named(ValueSource),
+}
+
+impl Grammar for StreamWord {
     const NAME: &'static str = "stream-source";
-    const WANTED: &'static str = "`minted` or `claim:NAME`";
+    const WANTED: &'static str =
+        "`minted`, `fingerprint`, `claim:NAME`, `cmcd:sid`, `header:NAME`, `query:NAME` or `cookie:NAME`";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("gives no stream: write {}", Self::WANTED))
+        match (text, text.parse()) {
+            ("minted", _) => Ok(Self::Minted),
+            ("fingerprint", _) => Ok(Self::Fingerprint),
+            (_, Ok(source)) if !matches!(source, ValueSource::Literal(_)) && !source.is_of_manifest() => {
+                Ok(Self::Named(source))
+            }
+            _ => Err(format!("gives no stream: write {}", Self::WANTED)),
+        }
+    }
+}
+
+/// The name of a header field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HeaderField(pub(super) http::HeaderName);
+
+impl Grammar for HeaderField {
+    const NAME: &'static str = "header-name";
+    const WANTED: &'static str = "the name of a header, such as `cf-ipcountry`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("is no name of a header: write {}", Self::WANTED))
+    }
+}
+
+impl Grammar for IpNet {
+    const NAME: &'static str = "network";
+    const WANTED: &'static str = "a network such as `10.0.0.0/8` or `2001:db8::/32`, or one address";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let address = || text.parse::<std::net::IpAddr>().map(Self::from);
+        text.parse().or_else(|_| address()).map_err(|_| format!("is no network: write {}", Self::WANTED))
+    }
+}
+
+impl Grammar for Forwarding {
+    const NAME: &'static str = "forwarded-address";
+    const WANTED: &'static str = "`x-forwarded-for`, `forwarded` or `header:NAME`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("header:").map(str::parse)) {
+            ("x-forwarded-for", _) => Ok(Self::XForwardedFor),
+            ("forwarded", _) => Ok(Self::Forwarded),
+            (_, Some(Ok(name))) => Ok(Self::Header(name)),
+            _ => Err(format!("is no place for an address: write {}", Self::WANTED)),
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
 
 use crate::identity::jwt::{self, Algorithm};
-use crate::identity::{KeyError, StreamSource, ValueSource};
+use crate::identity::{KeyError, Mapping, Value, ValueSource};
 use crate::model::{ApplicationId, Millis};
 
 use super::secret::Secret;
@@ -25,6 +25,9 @@ pub enum MintError {
     /// `subject` is a literal: every token is of the same account.
     #[error("this application takes every viewer for the subject `{0}`: ask for that one")]
     FixedSubject(String),
+    /// The subject is not one claim as it stands.
+    #[error("this application does not take the subject from one claim of a JWT: take a token from its issuer")]
+    SubjectElsewhere,
     /// Tokens carry no device.
     #[error(
         "this application takes no device from its tokens: leave `--device` out, or configure `device: claim:NAME`"
@@ -39,14 +42,13 @@ pub enum MintError {
 }
 
 /// The first shared secret of an application, and the claims that it reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Signing {
     pub(super) algorithm: Algorithm,
     pub(super) secret: Secret,
-    pub(super) idp: ValueSource,
-    pub(super) subject: ValueSource,
-    pub(super) device: Option<ValueSource>,
-    pub(super) stream: StreamSource,
+    pub(super) issuer: Option<Box<str>>,
+    pub(super) audience: Option<Box<str>>,
+    pub(super) mapping: Mapping,
 }
 
 impl Signing {
@@ -64,20 +66,28 @@ impl Signing {
             claims.insert(name.to_owned(), time.seconds().into());
         }
         claims.insert("jti".to_owned(), id.into());
-        if let ValueSource::Claim(name) = &self.idp {
+        let named = [("iss", &self.issuer), ("aud", &self.audience)];
+        for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+            put(&mut claims, name, value)?;
+        }
+        let Mapping { idp, subject: account, device: named, stream, .. } = &self.mapping;
+        if let Some(ValueSource::Claim(name)) = idp.only()
+            && !claims.contains_key(&**name)
+        {
             put(&mut claims, name, application.as_str())?;
         }
-        match &self.subject {
-            ValueSource::Claim(name) => put(&mut claims, name, subject)?,
-            ValueSource::Literal(only) if **only == *subject => {}
-            ValueSource::Literal(only) => return Err(MintError::FixedSubject(only.to_string())),
+        match account.only() {
+            Some(ValueSource::Claim(name)) => put(&mut claims, name, subject)?,
+            Some(ValueSource::Literal(only)) if **only == *subject => {}
+            Some(ValueSource::Literal(only)) => return Err(MintError::FixedSubject(only.to_string())),
+            _ => return Err(MintError::SubjectElsewhere),
         }
-        match (device, &self.device) {
+        match (device, named.as_ref().and_then(Value::only)) {
             (None, _) => {}
             (Some(device), Some(ValueSource::Claim(name))) => put(&mut claims, name, device)?,
             (Some(_), _) => return Err(MintError::NoDevice),
         }
-        if let StreamSource::Claim(name) = &self.stream {
+        if let Some(ValueSource::Claim(name)) = stream.named.as_ref().and_then(Value::only) {
             put(&mut claims, name, id)?;
         }
         Ok(jwt::sign_hs(self.algorithm, self.secret.expose(), &claims)?)
@@ -85,7 +95,7 @@ impl Signing {
 }
 
 /// Sets a claim, by the very name that the application looks up first; no other use may have it.
-fn put(claims: &mut Map<String, Value>, name: &str, value: &str) -> Result<(), MintError> {
+fn put(claims: &mut Map<String, Json>, name: &str, value: &str) -> Result<(), MintError> {
     match claims.insert(name.to_owned(), value.into()) {
         Some(before) if before != value => Err(MintError::Clash(name.to_owned())),
         _ => Ok(()),

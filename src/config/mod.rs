@@ -21,10 +21,11 @@ mod secret;
 mod sentence;
 mod server;
 mod settings;
+mod value;
 
 use std::path::Path;
 
-pub use application::{Application, Unidentified};
+pub use application::{Application, Ripping, Sharing, Unidentified};
 pub use mint::{MintError, Signing};
 pub use origin::Origin;
 pub use report::{Problem, Report};

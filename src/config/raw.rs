@@ -4,11 +4,13 @@
 //! must be readable) is judged in `compile`.
 
 mod applications;
+mod identity;
 mod material;
 mod name;
 mod network;
 mod policies;
 mod streams;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,12 +20,17 @@ use serde::{Deserialize, Serialize};
 
 use super::grammar::{Written, seconds};
 
-pub(super) use applications::{Application, Identity, Key, Route, Unidentified};
+pub(super) use applications::{Application, Ripping, Route, Sharing, Unidentified};
+pub(super) use identity::Identity;
 pub(super) use material::Material;
 pub(super) use name::NAME;
-pub(super) use network::{Control, Limits, Listener, Origin, Tls};
+pub(super) use network::{ClientAddress, Control, Limits, Listener, Origin, Tls};
 pub(super) use policies::{Mode, Policy, Rule, WhenExceeded};
 pub(super) use streams::{Sessions, Streams};
+pub(super) use tokens::{
+    Callback, CallbackMethod, Cat, CloudFront, EdgeAuth, EdgeAuthHash, Issuer, Jwks, Jwt, Key, MediaCdn, Replay, Token,
+    UriSigning, WhenAway,
+};
 
 use name::named;
 
@@ -37,6 +44,8 @@ pub(super) struct Config {
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = null))]
     pub(super) listeners: Vec<Listener>,
+    /// Whose word counts for the viewer's address. Left out: that of the connection.
+    pub(super) client_address: Option<ClientAddress>,
     /// The control port: health and metrics.
     #[serde(default)]
     pub(super) control: Control,
@@ -57,6 +66,11 @@ pub(super) struct Config {
     /// How long things last in a stream's life.
     #[serde(default)]
     pub(super) streams: Streams,
+    /// How key sets and callbacks are asked.
+    #[serde(default)]
+    pub(super) fetch: Fetch,
+    /// Accounts, devices, tokens and play sessions that are blocked for a time.
+    pub(super) blocks: Option<Blocks>,
     /// What one viewer or one peer may demand of the gateway.
     #[serde(default)]
     pub(super) limits: Limits,
@@ -69,6 +83,23 @@ pub(super) struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub(super) log: Log,
+}
+
+/// How key sets and callbacks are asked.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Fetch {
+    /// PEM file: certificates of authorities that are trusted there, besides those of the system.
+    pub(super) ca: Option<std::path::PathBuf>,
+}
+
+/// Who is blocked.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Blocks {
+    /// A YAML or JSON file with a list of blocks, sought from the folder of the configuration; read again when it changes.
+    #[schemars(length(min = 1))]
+    pub(super) file: String,
 }
 
 /// How the gateway stops.

@@ -48,18 +48,28 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Reads what `material` names: raw bytes, less one line end at the end, which editors add.
 pub(super) fn read(material: &Material, base: &Path, environment: Environment<'_>) -> Result<Secret, SecretError> {
-    let mut bytes = match (&material.file, &material.env) {
+    let bytes = match (&material.file, &material.env) {
         (Some(file), _) => read_file(&base.join(file), LARGEST)?,
         (None, Some(name)) => environment(name).ok_or_else(|| SecretError::Unset(name.clone()))?.into_encoded_bytes(),
         (None, None) => return Err(SecretError::Nowhere),
     };
+    trimmed(bytes).map(Secret)
+}
+
+/// A secret from a file, again.
+pub(super) fn read_trimmed(path: &Path) -> Result<Vec<u8>, SecretError> {
+    trimmed(read_file(path, LARGEST)?)
+}
+
+/// The bytes without one line end at the end.
+fn trimmed(mut bytes: Vec<u8>) -> Result<Vec<u8>, SecretError> {
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
     }
-    if bytes.is_empty() { Err(SecretError::Empty) } else { Ok(Secret(bytes)) }
+    if bytes.is_empty() { Err(SecretError::Empty) } else { Ok(bytes) }
 }
 
 /// Reads a file of at most `most` bytes.

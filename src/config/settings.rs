@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::KeyRing;
+use crate::identity::{CallbackSource, KeyFiles, KeyRing, KeySource, TrustedHops};
 use crate::model::ApplicationId;
 use crate::streams;
 
@@ -25,8 +25,22 @@ pub struct Settings {
     pub origins: BTreeMap<Arc<str>, Arc<Origin>>,
     /// Applications by id.
     pub applications: BTreeMap<ApplicationId, Arc<Application>>,
+    /// The applications that take tokens from paths.
+    pub path_tokens: Vec<Arc<Application>>,
     /// Which request belongs to which of them.
     pub routes: Routes,
+    /// Where the keys that verify tokens come from.
+    pub key_sources: Vec<KeySource>,
+    /// Files with keys of other formats.
+    pub key_files: Vec<KeyFiles>,
+    /// Services that judge tokens.
+    pub callbacks: Vec<CallbackSource>,
+    /// Certificates of authorities that are trusted where keys and verdicts are fetched, besides those of the system.
+    pub fetch_ca: Option<PathBuf>,
+    /// Where blocks are kept.
+    pub blocks: Option<PathBuf>,
+    /// Whose word counts for the viewer's address; `None`: nobody's.
+    pub hops: Option<TrustedHops>,
     /// Seals and opens play sessions.
     pub keys: Arc<KeyRing>,
     /// How long things last in a stream's life.
@@ -50,6 +64,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Speak TLS, with HTTP/2.
     pub tls: Option<TlsFiles>,
+    /// Connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// PEM files of a listener, absolute or relative to the working folder.

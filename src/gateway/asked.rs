@@ -1,15 +1,20 @@
 //! What a request says of itself, before anybody judges it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use http::header::HOST;
-use http::{Method, Version};
+use http::header::{HOST, RANGE};
+use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
+use pingora::proxy::Session;
 
 use super::respond::Problem;
-use crate::identity::{RequestFacts, path};
+use crate::config::Settings;
+use crate::identity::client::network;
+use crate::identity::{Bare, Identity, RequestFacts, TrustedHops, cmcd, path, user_agent};
 use crate::media::{self, Kind};
-use crate::streams::Signal;
+use crate::streams::{Client, Signal, media_hash};
 
 /// How a request stands to the count of streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,30 +40,90 @@ impl Weight {
     }
 }
 
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct From {
+    /// The viewer's address: that of the connection, or what a trusted hop says of it.
+    pub(super) client: Option<IpAddr>,
+    /// Whether the viewer speaks TLS, with us or with a trusted hop.
+    pub(super) secure: bool,
+}
+
+impl From {
+    pub(super) fn of(session: &Session, hops: Option<&TrustedHops>) -> Self {
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
+            return Self { client: peer, secure };
+        };
+        let headers = &session.req_header().headers;
+        let proto = headers.get("x-forwarded-proto").map(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+        Self { client: hops.client(peer, headers), secure: proto.unwrap_or(secure) }
+    }
+}
+
 /// What a request says of itself, taken apart once.
 pub(super) struct Asked<'a> {
     pub(super) request: &'a RequestHeader,
     /// The path at the origin.
     pub(super) path: &'a str,
     pub(super) sealed: Option<&'a str>,
-    client: Option<IpAddr>,
+    /// Bytes of the play session's prefix.
+    pub(super) prefix_length: usize,
+    bare: Option<&'a Bare>,
+    from: From,
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn new(request: &'a RequestHeader, client: Option<IpAddr>) -> Self {
+    pub(super) fn new(request: &'a RequestHeader, bare: Option<&'a Bare>, from: From) -> Self {
         let whole = request.uri.path();
-        let (sealed, path) = path::split(whole).map_or((None, whole), |(sealed, rest)| (Some(sealed), rest));
-        Self { request, path, sealed, client }
+        let (sealed, rest) = path::split(whole).map_or((None, whole), |(sealed, rest)| (Some(sealed), rest));
+        // A path of the prefix alone is given a slash that it has not.
+        let prefix_length = whole.len().saturating_sub(rest.len());
+        Self { request, path: bare.map_or(rest, |bare| &bare.path), sealed, prefix_length, bare, from }
     }
 
     pub(super) fn facts(&self) -> RequestFacts<'a> {
+        let query = self.request.uri.query();
         RequestFacts {
+            method: &self.request.method,
+            scheme: if self.from.secure { "https" } else { "http" },
+            host: host(self.request).unwrap_or_default(),
             path: self.path,
-            query: self.request.uri.query(),
+            in_path: self.bare.map(Bare::in_path),
+            query,
+            raw_query: query,
             headers: &self.request.headers,
-            client: self.client,
+            client: self.from.client,
+            alpn: if self.request.version == Version::HTTP_2 { "h2" } else { "http/1.1" },
         }
     }
+
+    /// The client as far as it can be told from others: its network and its user agent.
+    pub(super) fn client(&self) -> Client {
+        Client::new(network(self.from.client), user_agent(&self.request.headers))
+    }
+
+    /// What stands for the media that is asked for.
+    ///
+    /// Without what differs from one client to the next: tokens, and what players report of themselves.
+    pub(super) fn media(&self, identity: Option<&Identity>) -> u32 {
+        let range = self.request.headers.get(RANGE).map_or(&[][..], HeaderValue::as_bytes);
+        let query = cmcd::strip_query(self.request.uri.query().unwrap_or_default());
+        let query = identity.map_or(Cow::Borrowed(&*query), |identity| identity.strip_query(&query));
+        media_hash(&[self.path.as_bytes(), query.as_bytes(), range])
+    }
+}
+
+/// The path without a token that it carries, where the request's application takes tokens from paths.
+pub(super) fn bare(settings: &Settings, request: &RequestHeader) -> Option<Arc<Bare>> {
+    settings.path_tokens.iter().find_map(|application| {
+        let whole = request.uri.path();
+        let path = path::split(whole).map_or(whole, |(_, rest)| rest);
+        let bare = application.identity.as_ref()?.take_from_path(path)?;
+        let route = settings.routes.find(host(request), &bare.path)?;
+        (route.application.id == application.id).then(|| Arc::new(bare))
+    })
 }
 
 /// The host that a request names, without judging it.

@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::asked::From;
 use super::manifest::Body;
 use super::respond::Problem;
 use super::upstream::{Server, Use};
 use crate::config::{Application, Origin, Settings};
-use crate::identity::{KeyRing, PlaySession};
+use crate::identity::{Bare, KeyRing, PlaySession, Renewed};
 use crate::media::Kind;
 use crate::model::{Clock, Millis};
 use crate::policy::Violation;
@@ -94,9 +95,17 @@ pub struct Context {
     pub(super) reason: &'static str,
     pub(super) application: Option<Arc<Application>>,
     pub(super) origin: Option<Arc<Origin>>,
+    /// Who sent the request.
+    pub(super) from: From,
     /// Bytes of the path in front of the path at the origin: the play session's prefix.
     pub(super) prefix_length: usize,
+    /// The path at the origin, where it carried a token.
+    pub(super) bare: Option<Arc<Bare>>,
+    /// A fresh token for the viewer.
+    pub(super) renewed: Option<Renewed>,
     pub(super) play: Option<Arc<Play>>,
+    /// The play that the path carries, where another client of it has been given a stream of its own: that is `play` then.
+    pub(super) root: Option<Arc<Play>>,
     /// The request asks for an entry manifest, to start a stream.
     pub(super) starts: bool,
     /// This request took the slot: if the origin fails it is given back.
@@ -127,7 +136,11 @@ impl Context {
             reason: "",
             application: None,
             origin: None,
+            from: From::default(),
             prefix_length: 0,
+            bare: None,
+            renewed: None,
+            root: None,
             play: None,
             starts: false,
             reserved: false,
@@ -138,6 +151,14 @@ impl Context {
             body: Body::Untouched,
             late: None,
             carried: Mutex::new(None),
+        }
+    }
+
+    /// The path at the origin: without play session and token.
+    pub(super) fn path_of<'a>(&'a self, uri: &'a http::Uri) -> &'a str {
+        match &self.bare {
+            Some(bare) => &bare.path,
+            None => uri.path().get(self.prefix_length..).unwrap_or("/"),
         }
     }
 
@@ -156,7 +177,8 @@ impl Context {
     /// What the next request of this connection gets. The box is reused as long as the play stays the same.
     pub(super) fn leave(&self) -> Option<Box<dyn Any + Send + Sync>> {
         let old = self.carried.lock().take();
-        let Some(play) = self.play.as_ref().filter(|play| play.stream.is_some()) else { return old };
+        let play = self.root.as_ref().or(self.play.as_ref());
+        let Some(play) = play.filter(|play| play.stream.is_some()) else { return old };
         match old {
             Some(kept) if kept.downcast_ref::<Carried>().is_some_and(|old| Arc::ptr_eq(old, play)) => Some(kept),
             _ => Some(Box::new(play.clone())),

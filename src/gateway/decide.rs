@@ -9,12 +9,15 @@ use super::Gateway;
 use super::asked::{Asked, Weight, host, is_ambiguous, is_speculative, well_formed};
 use super::context::{Context, Play, Watch};
 use super::respond::Problem;
-use crate::config::{Application, Unidentified};
-use crate::identity::{OpenError, PlaySession, Viewer};
+use crate::config::{Application, Ripping, Settings, Sharing, Unidentified};
+use crate::identity::{Identified, OpenError, PlaySession, TokenError, TokenId, Viewer};
 use crate::media::{self, Kind};
-use crate::model::{Millis, StreamId};
-use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
+use crate::model::{Account, AccountKey, Device, Millis, StreamId};
+use crate::streams::{Admission, Candidate, Refusal, Sharer, Signal, Stream};
 use crate::telemetry::Outcome;
+
+/// Streams of one account under names that its viewers can choose.
+const MOST_NAMED: usize = 32;
 
 impl Gateway {
     /// Answers the four questions for a request, before anything is sent to the origin.
@@ -22,7 +25,7 @@ impl Gateway {
         let now = ctx.started;
         let request = asked.request;
         // First of all, because the log shows the path from here on.
-        ctx.prefix_length = request.uri.path().len() - asked.path.len();
+        ctx.prefix_length = asked.prefix_length;
         well_formed(request, ctx.settings.limits.header_bytes)?;
         if is_ambiguous(asked.path) {
             return Err(Problem::ambiguous_path());
@@ -49,21 +52,54 @@ impl Gateway {
         let mut unproven = None;
         if let Some(sealed) = asked.sealed {
             match self.open(sealed, &application, ctx, now) {
-                Ok(play) => return self.with_play_session(play, weight, &application, ctx, now).await,
+                Ok(play) => return self.with_play_session(play, asked, weight, &application, ctx, now).await,
                 Err(problem) => unproven = Some(problem),
             }
         }
-        let viewer = application.identity.as_ref().and_then(|identity| identity.identify(&asked.facts(), now));
-        match viewer {
-            Some(Ok(viewer)) => self.with_token(&viewer, asked, weight, &application, ctx, now).await,
-            Some(Err(error)) => {
-                let reason = error.label();
-                self.metrics.token_errors.with_label_values(&[application.id.as_str(), reason]).inc();
-                if ctx.kind.is_media() { Err(Problem::token(error)) } else { Ok(()) }
+        match self.identify(asked, &application, now).await {
+            Some(Ok(Identified { viewer, renewed })) => {
+                ctx.renewed = renewed;
+                self.with_token(&viewer, asked, weight, &application, ctx, now).await
             }
+            Some(Err(error)) if ctx.kind.is_media() => Err(Problem::token(error)),
+            Some(Err(_)) => Ok(()),
             None if application.unidentified == Unidentified::Pass || !ctx.kind.is_media() => Ok(()),
             None => Err(unproven.unwrap_or_else(Problem::unidentified)),
         }
+    }
+
+    /// Who asks, as the request's token proves it. Asks outside only where something is missing: a key that no set had when
+    /// it was last fetched, or the verdict of the operator's own service.
+    async fn identify(
+        &self,
+        asked: &Asked<'_>,
+        application: &Application,
+        now: Millis,
+    ) -> Option<Result<Identified, TokenError>> {
+        let identity = application.identity.as_ref()?;
+        let facts = asked.facts();
+        let mut found = identity.identify(&facts, now)?;
+        let again = match &found {
+            Err(TokenError::UnknownKey) => self.trust.refresh(application.id.as_str()).await,
+            Err(TokenError::Unasked) => match identity.question(&facts) {
+                Some(question) => {
+                    self.trust.ask(question).await;
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        };
+        if again {
+            found = identity.identify(&facts, now)?;
+        }
+        if let Err(TokenError::Unasked) = found {
+            found = Err(TokenError::Undecided);
+        }
+        if let Err(error) = &found {
+            self.metrics.token_errors.with_label_values(&[application.id.as_str(), error.label()]).inc();
+        }
+        Some(found)
     }
 
     /// The play behind a sealed play session: what the connection carries, or opened and looked up.
@@ -104,18 +140,28 @@ impl Gateway {
     /// A request that carries a play session: the hot path.
     async fn with_play_session(
         &self,
-        play: Arc<Play>,
+        mut play: Arc<Play>,
+        asked: &Asked<'_>,
         weight: Weight,
         application: &Arc<Application>,
         ctx: &mut Context,
         now: Millis,
     ) -> Result<(), Box<Problem>> {
         let settings = ctx.settings.clone();
-        let stream = play.stream.clone();
         ctx.play = Some(play.clone());
+        let session = &play.session;
+        if weight != Weight::Never {
+            self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
+        }
+        if let Some(split) = self.split_off(&play, asked, weight, application, &settings, now)? {
+            ctx.root = Some(std::mem::replace(&mut play, split));
+            ctx.play = Some(play.clone());
+        }
+        let stream = play.stream.clone();
         match (weight, stream) {
             (Weight::Never, _) => Ok(()),
             (Weight::Counts(signal), Some(stream)) if stream.beat(signal, now) => {
+                self.at_pace(&stream, application, ctx, now)?;
                 ctx.annotations = stream.annotations();
                 ctx.watch = Some(Watch::new(stream, signal, &self.clock));
                 Ok(())
@@ -137,6 +183,90 @@ impl Gateway {
         }
     }
 
+    /// Refuses what is blocked.
+    fn not_blocked(
+        &self,
+        account: &AccountKey,
+        device: &Device,
+        token: Option<TokenId>,
+        stream: StreamId,
+        ctx: &Context,
+    ) -> Result<(), Box<Problem>> {
+        let blocks = self.blocks.load();
+        match blocks.blocked(account, device, token, stream, ctx.started) {
+            Some(block) => Err(Problem::blocked(block)),
+            None => Ok(()),
+        }
+    }
+
+    /// The stream of its own that a second client of a play session has been given, if this is one.
+    fn split_off(
+        &self,
+        play: &Play,
+        asked: &Asked<'_>,
+        weight: Weight,
+        application: &Application,
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Option<Arc<Play>>, Box<Problem>> {
+        if weight == Weight::Never || application.sharing == Sharing::Allow {
+            return Ok(None);
+        }
+        let key = &play.session.key;
+        let media = || (weight == Weight::Counts(Signal::Playback)).then(|| asked.media(application.identity.as_ref()));
+        let other =
+            match play.stream.as_ref().map(|stream| stream.asked_by(asked.client(), media, &settings.streams, now)) {
+                Some(Sharer::Owner | Sharer::Guest) => return Ok(None),
+                Some(Sharer::Other(other)) => other,
+                // The first stream is forgotten; whoever was split off from it goes on with its own.
+                None => match asked.client().split_from(play.session.stream) {
+                    other if self.table.find(key, other).is_some() => other,
+                    _ => return Ok(None),
+                },
+            };
+        if application.sharing == Sharing::Refuse {
+            self.metrics.shared.with_label_values(&[application.id.as_str(), "refused"]).inc();
+            return Err(Problem::shared());
+        }
+        let known = self.table.find(key, other);
+        if known.is_none() {
+            self.metrics.shared.with_label_values(&[application.id.as_str(), "split"]).inc();
+        }
+        // It begins now: the stream that it was split from came first.
+        let session = PlaySession { stream: other, started: now, ..play.session.clone() };
+        Ok(Some(Arc::new(Play::new(&play.sealed, session, known))))
+    }
+
+    /// Refuses what is pulled too fast, where the application says so.
+    fn at_pace(
+        &self,
+        stream: &Stream,
+        application: &Application,
+        ctx: &Context,
+        now: Millis,
+    ) -> Result<(), Box<Problem>> {
+        let refuses = application.ripping == Ripping::Refuse && ctx.kind == Kind::Segment;
+        if !refuses || !stream.is_pulled_too_fast(application.ripping_above, now) {
+            return Ok(());
+        }
+        self.metrics.ripping.with_label_values(&[application.id.as_str(), "refused"]).inc();
+        Err(Problem::too_fast())
+    }
+
+    /// A segment is on its way: it adds to the stream's pace. One that the origin did not have adds nothing, however often a
+    /// player asks for it again.
+    pub(super) fn pulled(&self, ctx: &Context) {
+        let stream = ctx.play.as_ref().and_then(|play| play.stream.as_ref());
+        let (Some(stream), Some(application), Kind::Segment) = (stream, &ctx.application, ctx.kind) else { return };
+        if ctx.watch.is_some()
+            && stream.pulled(application.ripping_above, self.clock.now())
+            && stream.is_first_told_of_pace()
+        {
+            self.metrics.ripping.with_label_values(&[application.id.as_str(), "noticed"]).inc();
+            tracing::info!(stream = %stream.id, application = %application.id, "pulled much faster than it plays");
+        }
+    }
+
     /// A request with a token and without a play session.
     async fn with_token(
         &self,
@@ -152,6 +282,8 @@ impl Gateway {
         }
         let entry = matches!(ctx.kind, Kind::Playlist | Kind::Mpd);
         let settings = ctx.settings.clone();
+        let mint = application.identity.as_ref().is_none_or(|identity| identity.mapping().stream.mint);
+        let named = self.named(viewer, application);
         let fresh = |stream: StreamId, asset: &str| PlaySession {
             stream,
             account: viewer.account.clone(),
@@ -160,11 +292,16 @@ impl Gateway {
             device: viewer.device.clone(),
             asset: PlaySession::asset_name(asset),
             started: now,
+            attributes: viewer.attributes.clone(),
+            token: viewer.token,
         };
         if entry {
-            let named = viewer.session;
+            let named = named.or_else(|| (!mint).then(|| fingerprint(viewer, application, asked.path)));
             let session = fresh(named.unwrap_or_else(|| StreamId(self.entropy.bytes())), asked.path);
             let start = candidate(&session);
+            // For the log.
+            ctx.play = Some(Arc::new(Play::new("", session.clone(), None)));
+            self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
             // A token that names the stream reaches every request: nothing has to be minted.
             let seal =
                 |session: &PlaySession| if named.is_none() { settings.keys.seal(session) } else { String::new() };
@@ -190,27 +327,30 @@ impl Gateway {
             };
             return self.conclude(admission, Signal::Presence, ctx, now, minted).await;
         }
-        let Weight::Counts(signal) = weight else { return Ok(()) };
+        if !matches!(weight, Weight::Counts(_)) {
+            return Ok(());
+        }
         // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
         // device: then they belong to what it plays.
-        let (stream, asset, known) = if let Some(stream) = viewer.session {
+        let (stream, asset, known) = if let Some(stream) = named {
             (stream, asked.path, self.table.find(&viewer.key, stream))
         } else {
             let playing = self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
             let stream = playing.as_ref().map_or_else(|| unminted(viewer, application), |stream| stream.id);
             (stream, "unknown", playing.or_else(|| self.table.find(&viewer.key, stream)))
         };
-        let session = fresh(stream, asset);
-        if let Some(known) = known.filter(|known| known.beat(signal, now)) {
-            ctx.annotations = known.annotations();
-            ctx.watch = Some(Watch::new(known.clone(), signal, &self.clock));
-            ctx.play = Some(Arc::new(Play::new("", session, Some(known))));
-            return Ok(());
-        }
-        let returning = candidate(&session);
-        let admission = self.table.resume(&returning, &application.policies, &settings.streams, now);
-        let play = |stream| Play::new("", session.clone(), stream);
-        self.conclude(admission, signal, ctx, now, play).await
+        let play = Arc::new(Play::new("", fresh(stream, asset), known));
+        self.with_play_session(play, asked, weight, application, ctx, now).await
+    }
+
+    /// The stream that something names. Names that viewers can choose at will are not let fill the table: beyond a number of
+    /// streams in one account, new names count as none.
+    fn named(&self, viewer: &Viewer, application: &Application) -> Option<StreamId> {
+        let named = viewer.session?;
+        let chosen =
+            application.identity.as_ref().is_some_and(|identity| !identity.mapping().stream.is_of_token_alone());
+        let full = || self.table.find(&viewer.key, named).is_none() && self.table.streams_of(&viewer.key) >= MOST_NAMED;
+        (!chosen || !full()).then_some(named)
     }
 
     /// Waits for an admission and turns it into the request's fate.
@@ -260,12 +400,14 @@ impl Gateway {
         ctx.kind = kind;
         let Some(application) = ctx.application.clone() else { return Ok(()) };
         let (now, weight) = (self.clock.now(), Weight::of(kind, asked.request));
-        if let Some(play) = ctx.play.clone() {
-            return self.with_play_session(play, weight, &application, ctx, now).await;
+        if let Some(play) = ctx.root.take().or_else(|| ctx.play.clone()) {
+            return self.with_play_session(play, asked, weight, &application, ctx, now).await;
         }
-        let viewer = application.identity.as_ref().and_then(|identity| identity.identify(&asked.facts(), now));
-        match viewer {
-            Some(Ok(viewer)) => self.with_token(&viewer, asked, weight, &application, ctx, now).await,
+        match self.identify(asked, &application, now).await {
+            Some(Ok(Identified { viewer, renewed })) => {
+                ctx.renewed = renewed;
+                self.with_token(&viewer, asked, weight, &application, ctx, now).await
+            }
             Some(Err(error)) => Err(Problem::token(error)),
             None if application.unidentified == Unidentified::Pass => Ok(()),
             None => Err(Problem::unidentified()),
@@ -310,14 +452,26 @@ fn candidate(session: &PlaySession) -> Candidate {
         device: session.device.clone(),
         asset: session.asset.clone(),
         started: session.started,
+        attributes: session.attributes.clone(),
+    }
+}
+
+/// The stream of an account's device and an asset, where nothing names it and nothing is minted.
+fn fingerprint(viewer: &Viewer, application: &Application, asset: &str) -> StreamId {
+    let device = device(viewer);
+    let parts = format!("{:?}\0{device}\0{}", viewer.key, PlaySession::asset_name(asset));
+    StreamId(Account::new(application.id.as_str(), parts).key().0)
+}
+
+fn device(viewer: &Viewer) -> Cow<'_, str> {
+    match &viewer.device {
+        Device::Named(name) => Cow::Borrowed(&**name),
+        Device::Hint(hint) => Cow::Owned(format!("{hint:x}")),
     }
 }
 
 /// The one stream of a device whose requests come with a token and without a play session.
 fn unminted(viewer: &Viewer, application: &Application) -> StreamId {
-    let device = match &viewer.device {
-        crate::model::Device::Named(name) => Cow::Borrowed(&**name),
-        crate::model::Device::Hint(hint) => Cow::Owned(format!("{hint:x}")),
-    };
-    StreamId(crate::model::Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.key)).key().0)
+    let device = device(viewer);
+    StreamId(Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.key)).key().0)
 }

@@ -14,6 +14,7 @@ use pingora::server::ShutdownWatch;
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::Semaphore;
 
+use super::proxy_protocol::ProxyProtocol;
 use crate::telemetry::Metrics;
 
 tokio::task_local! {
@@ -77,6 +78,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for HeaderDeadline<
 pub(super) struct ConnectionGate<A> {
     pub(super) app: Arc<A>,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) proxy_protocol: ProxyProtocol,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -104,6 +106,7 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for ConnectionGate<A> {
             return None;
         };
         let _open = Open::new(&self.metrics);
+        let stream = self.proxy_protocol.strip(stream).await?;
         self.app.process_new(stream, shutdown).await
     }
 

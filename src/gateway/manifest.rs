@@ -133,6 +133,7 @@ pub(super) fn cadence(facts: &Facts, entry: bool) -> Option<Cadence> {
         live: facts.live,
         low_latency: facts.part_target.is_some(),
         segment: facts.target_duration.max(facts.longest_segment),
+        longest: facts.longest_segment,
         refresh: facts.refresh.filter(|_| entry && facts.live),
     })
 }

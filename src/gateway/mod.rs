@@ -8,6 +8,8 @@ mod guards;
 mod manifest;
 mod outbound;
 mod proxy;
+mod proxy_header;
+mod proxy_protocol;
 mod respond;
 mod server;
 mod tls;
@@ -19,9 +21,11 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 
 use crate::config::Settings;
+use crate::identity::Blocks;
 use crate::model::{Clock, Entropy};
 use crate::streams::StreamTable;
 use crate::telemetry::Metrics;
+use crate::trust::Trust;
 
 pub use context::Context;
 pub use server::{Background, Endpoint, service};
@@ -31,11 +35,15 @@ pub use upstream::Upstreams;
 /// Everything that a request needs, shared by all of them.
 pub struct Gateway {
     /// One immutable snapshot per request, swapped whole.
-    pub settings: ArcSwap<Settings>,
+    pub settings: Arc<ArcSwap<Settings>>,
     /// The streams of all accounts.
     pub table: Arc<StreamTable>,
     /// The servers of all origins.
     pub upstreams: Arc<Upstreams>,
+    /// Keys and verdicts from outside.
+    pub trust: Arc<Trust>,
+    /// Who is blocked.
+    pub blocks: Arc<ArcSwap<Blocks>>,
     /// Where counts go.
     pub metrics: Arc<Metrics>,
     /// Time.

@@ -1,34 +1,39 @@
 //! What goes on to the origin, and what must not.
 
+use std::borrow::Cow;
+
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderValue, LOCATION, REFERER};
 use http::{Method, Uri};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::asked::host;
 use super::context::Context;
-use crate::identity::{self, Source};
+use crate::identity::Identity;
 use crate::media::Kind;
 
 /// Whether the path says nothing and the request proves an identity: it may turn out to ask for a manifest.
 pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
-    let name = request.uri.path().rsplit('/').next().unwrap_or_default();
+    let name = ctx.path_of(&request.uri).rsplit('/').next().unwrap_or_default();
     ctx.kind == Kind::Other
         && !name.contains('.')
         && request.method != Method::OPTIONS
-        && (ctx.play.is_some() || query_token(request, sources(ctx)).is_some())
+        && (ctx.play.is_some() || query_token(request, ctx).is_some())
 }
 
-pub(super) fn sources(ctx: &Context) -> &[Source] {
-    ctx.application.as_ref().and_then(|a| a.identity.as_ref()).map_or(&[], |identity| identity.sources())
+/// How the request's application knows its viewers.
+pub(super) fn identity(ctx: &Context) -> Option<&Identity> {
+    ctx.application.as_ref()?.identity.as_ref()
 }
 
 /// The query parameter that carries a token, as it stands.
-fn query_token<'a>(request: &'a RequestHeader, sources: &[Source]) -> Option<&'a str> {
-    let carries = |parameter: &&str| {
-        let name = parameter.split('=').next().unwrap_or_default();
-        sources.iter().any(|source| matches!(source, Source::Query(known) if **known == *name))
-    };
-    request.uri.query()?.split('&').find(carries)
+fn query_token<'a>(request: &'a RequestHeader, ctx: &Context) -> Option<&'a str> {
+    identity(ctx)?.query_token(request.uri.query()?)
+}
+
+/// The query as the origin gets it.
+pub(super) fn bare_query<'a>(uri: &'a Uri, identity: Option<&Identity>) -> Option<Cow<'a, str>> {
+    let query = uri.query()?;
+    Some(identity.map_or(Cow::Borrowed(query), |identity| identity.strip_query(query)))
 }
 
 /// A redirect from an address that says nothing to one of ours: the origin has not seen the token, so it is put back.
@@ -38,7 +43,7 @@ pub(super) fn give_token_back(
     response: &mut ResponseHeader,
     ctx: &Context,
 ) -> pingora::Result<()> {
-    let Some(token) = query_token(request, sources(ctx)) else { return Ok(()) };
+    let Some(token) = query_token(request, ctx) else { return Ok(()) };
     let (rest, fragment) = location.split_once('#').map_or((location, ""), |(rest, fragment)| (rest, fragment));
     let rooted = rest.starts_with('/') && !rest.starts_with("//");
     let ours = host(request).is_some_and(|host| {
@@ -56,11 +61,16 @@ pub(super) fn give_token_back(
 }
 
 /// Drops a `Referer` that would tell the origin a token or a play session.
-pub(super) fn strip_referer(request: &mut RequestHeader, sources: &[Source]) {
+pub(super) fn strip_referer(request: &mut RequestHeader, identity: Option<&Identity>) {
     let tells = |referer: &[u8]| {
         let text = String::from_utf8_lossy(referer);
         let query = text.split_once('?').map_or("", |(_, query)| query);
-        text.contains("/~s/") || identity::strip_query(query, sources).len() != query.len()
+        let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
+        text.contains("/~s/")
+            || identity.is_some_and(|identity| {
+                identity.strip_query(query).len() != query.len()
+                    || path.is_some_and(|path| identity.take_from_path(path).is_some())
+            })
     };
     if request.headers.get(REFERER).is_some_and(|referer| tells(referer.as_bytes())) {
         request.remove_header(&REFERER);
@@ -68,13 +78,14 @@ pub(super) fn strip_referer(request: &mut RequestHeader, sources: &[Source]) {
 }
 
 /// The request target at the origin: without play session and token. `None` where it is the viewer's.
-pub(super) fn origin_uri(uri: &Uri, prefix_length: usize, sources: &[Source]) -> Option<Uri> {
-    let query = uri.query().map(|query| identity::strip_query(query, sources));
+pub(super) fn origin_uri(uri: &Uri, ctx: &Context) -> Option<Uri> {
+    let query = bare_query(uri, identity(ctx));
     let same_query = query.as_deref() == uri.query();
-    if prefix_length == 0 && same_query && uri.authority().is_none() {
+    let path = ctx.path_of(uri);
+    if path == uri.path() && same_query && uri.authority().is_none() {
         return None;
     }
-    let path = uri.path().get(prefix_length..).filter(|path| !path.is_empty()).unwrap_or("/");
+    let path = if path.is_empty() { "/" } else { path };
     let target = match query.as_deref() {
         Some(query) if !query.is_empty() || same_query => format!("{path}?{query}"),
         _ => path.to_owned(),
@@ -83,19 +94,17 @@ pub(super) fn origin_uri(uri: &Uri, prefix_length: usize, sources: &[Source]) ->
 }
 
 /// Removes the fields and cookies that carry a token.
-pub(super) fn strip_token_headers(request: &mut RequestHeader, sources: &[Source]) -> pingora::Result<()> {
-    let mut cookies = false;
-    for source in sources {
-        match source {
-            Source::Header(name) if name == AUTHORIZATION => strip_authorization(request)?,
-            Source::Header(name) => {
-                request.remove_header(name);
-            }
-            Source::Cookie(_) => cookies = true,
-            Source::Query(_) => {}
+pub(super) fn strip_token_headers(request: &mut RequestHeader, identity: Option<&Identity>) -> pingora::Result<()> {
+    let Some(identity) = identity else { return Ok(()) };
+    let names: Vec<_> = request.headers.keys().filter(|name| identity.is_token_header(name)).cloned().collect();
+    for name in names {
+        if name == AUTHORIZATION {
+            strip_authorization(request)?;
+        } else {
+            request.remove_header(&name);
         }
     }
-    if !cookies || !request.headers.contains_key(COOKIE) {
+    if !request.headers.contains_key(COOKIE) || !identity.reads_cookies() {
         return Ok(());
     }
     let fields: Vec<_> = request.headers.get_all(COOKIE).iter().cloned().collect();
@@ -103,7 +112,7 @@ pub(super) fn strip_token_headers(request: &mut RequestHeader, sources: &[Source
     for field in fields {
         // Latin-1 and back: whatever bytes a cookie has, those that stay stay as they are.
         let text: String = field.as_bytes().iter().map(|byte| char::from(*byte)).collect();
-        if let Some(kept) = identity::strip_cookie(&text, sources) {
+        if let Some(kept) = identity.strip_cookie(&text) {
             let bytes: Vec<u8> = kept.chars().filter_map(|c| u8::try_from(c).ok()).collect();
             request.append_header(COOKIE, bytes)?;
         }

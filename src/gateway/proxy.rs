@@ -1,7 +1,6 @@
 //! The hooks, in the order in which the framework calls them.
 
 use std::any::Any;
-use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -17,13 +16,15 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::asked::{Asked, host};
+use super::asked::{Asked, From, bare, host};
 use super::context::{Context, Play, Watch};
 use super::manifest::{Body, Place, cadence};
-use super::outbound::{give_token_back, is_nameless, origin_uri, sources, strip_referer, strip_token_headers};
+use super::outbound::{
+    bare_query, give_token_back, identity, is_nameless, origin_uri, strip_referer, strip_token_headers,
+};
 use super::respond::Problem;
 use super::{Gateway, annotate, guards};
-use crate::identity;
+use crate::identity::Renewed;
 use crate::media::{self, Kind};
 use crate::telemetry::{Access, ManifestResult, Outcome};
 
@@ -59,7 +60,10 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        let verdict = self.decide(&Asked::new(session.req_header(), client(session)), ctx).await;
+        ctx.from = From::of(session, ctx.settings.hops.as_ref());
+        let bare = bare(&ctx.settings, session.req_header());
+        ctx.bare.clone_from(&bare);
+        let verdict = self.decide(&Asked::new(session.req_header(), bare.as_deref(), ctx.from), ctx).await;
         match verdict {
             Ok(()) => {
                 if ctx.kind.is_manifest() || is_nameless(session.req_header(), ctx) {
@@ -131,11 +135,11 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        let sources = sources(ctx);
-        if let Some(uri) = origin_uri(&upstream.uri, ctx.prefix_length, sources) {
+        let identity = identity(ctx);
+        if let Some(uri) = origin_uri(&upstream.uri, ctx) {
             upstream.set_uri(uri);
         }
-        strip_token_headers(upstream, sources)?;
+        strip_token_headers(upstream, identity)?;
         annotate::strip_forged(upstream);
         annotate::to_origin(upstream, ctx)?;
         if let Some(name) = ctx.origin.as_ref().and_then(|origin| origin.host_header.as_deref()) {
@@ -146,7 +150,7 @@ impl ProxyHttp for Gateway {
             // HTTP/2 names the host in the target; the origin is asked in HTTP/1.1.
             upstream.insert_header(HOST, host)?;
         }
-        strip_referer(upstream, sources);
+        strip_referer(upstream, identity);
         if ctx.kind.is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
@@ -187,10 +191,13 @@ impl ProxyHttp for Gateway {
         if ![StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
             return Ok(());
         }
+        self.pulled(ctx);
         let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = media::classify_response(ctx.kind, content_type);
         if kind.is_media() && !ctx.kind.is_media() {
-            let late = self.decide_late(&Asked::new(session.req_header(), client(session)), kind, ctx).await;
+            let bare = ctx.bare.clone();
+            let asked = Asked::new(session.req_header(), bare.as_deref(), ctx.from);
+            let late = self.decide_late(&asked, kind, ctx).await;
             if let Err(problem) = late {
                 // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
                 let status = problem.status().as_u16();
@@ -217,6 +224,11 @@ impl ProxyHttp for Gateway {
             ctx.outcome = Self::passed(ctx);
         }
         annotate::to_viewer(response, ctx)?;
+        if let Some(Renewed { name, value }) = ctx.renewed.take() {
+            response.append_header(name, value)?;
+            // One viewer's token is not for a cache.
+            response.insert_header(CACHE_CONTROL, "private, no-store")?;
+        }
         if session.req_header().version == Version::HTTP_10 && response.headers.contains_key(TRANSFER_ENCODING) {
             // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
             response.remove_header(&TRANSFER_ENCODING);
@@ -393,10 +405,10 @@ impl Gateway {
         let server = ctx.server.as_ref().map(|server| &**server.server() as &dyn std::fmt::Display);
         Access {
             request: ctx.request,
-            client: client(session),
+            client: ctx.from.client,
             method: request.method.as_str(),
             host: host(request).unwrap_or_default(),
-            path: request.uri.path().get(ctx.prefix_length..).unwrap_or_default(),
+            path: ctx.path_of(&request.uri),
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
             bytes,
             millis: u64::try_from(self.clock.now().since(ctx.started).as_millis()).unwrap_or(u64::MAX),
@@ -413,22 +425,16 @@ impl Gateway {
 }
 
 fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
-    let sources = sources(ctx);
-    let query = request.uri.query().map(|query| identity::strip_query(query, sources).into_owned());
+    let query = bare_query(&request.uri, identity(ctx)).map(std::borrow::Cow::into_owned);
     let prefix = if play.sealed.is_empty() { String::new() } else { format!("/~s/{}", play.sealed) };
     Place {
         prefix,
-        document: request.uri.path().get(ctx.prefix_length..).unwrap_or("/").to_owned(),
+        document: ctx.path_of(&request.uri).to_owned(),
         query,
         inherited: ctx.prefix_length > 0,
         authority: host(request).unwrap_or_default().to_owned(),
         origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }
-}
-
-/// The address at the other end of the viewer's connection.
-fn client(session: &Session) -> Option<IpAddr> {
-    session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
 }
 
 /// Whether nothing final has been sent to the viewer yet. A 103 is not an answer.

@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderName, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::identity::{OpenError, TokenError};
+use crate::identity::{Block, OpenError, TokenError};
 use crate::model::Millis;
 use crate::policy::{Effect, Mode};
 use crate::streams::{Cause, Refusal, Stream};
@@ -82,6 +82,32 @@ impl Problem {
         let detail = "The play session belongs to another application. Start the stream again.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, "other_application")
+    }
+
+    /// Blocked for a time, by the operator.
+    pub(super) fn blocked(block: &Block) -> Box<Self> {
+        let detail = if block.reason.is_empty() { "Access is blocked." } else { &block.reason };
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "blocked", "Blocked", detail);
+        if let Some(until) = block.until {
+            problem.more.insert("until".into(), rfc3339(until).into());
+        }
+        problem.outcome(Outcome::Blocked, "blocked")
+    }
+
+    /// A second client on one stream, at the same time.
+    pub(super) fn shared() -> Box<Self> {
+        let detail = "This address is being watched from another place at the same time. Start the stream again from the \
+                      service that gave you the link.";
+        Self::new(StatusCode::FORBIDDEN, "stream-shared", "Stream in use elsewhere", detail)
+            .outcome(Outcome::Refused, "shared")
+    }
+
+    /// Media is asked for much faster than it plays.
+    pub(super) fn too_fast() -> Box<Self> {
+        let detail = "This stream is being fetched much faster than it plays. Wait a moment.";
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "too-fast", "Too fast", detail);
+        problem.header = Some((RETRY_AFTER, "30"));
+        problem.outcome(Outcome::Refused, "too_fast")
     }
 
     /// A start that the policies refuse, or a stream that was terminated.

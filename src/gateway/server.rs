@@ -16,6 +16,7 @@ use pingora::services::listening::Service;
 use tokio::sync::Semaphore;
 
 use super::guards::{ConnectionGate, HeaderDeadline};
+use super::proxy_protocol::ProxyProtocol;
 use super::tls::Certificate;
 use super::{Gateway, Upstreams};
 use crate::model::Clock;
@@ -36,6 +37,12 @@ pub fn service(
     listeners: &[Endpoint],
 ) -> pingora::Result<impl pingora::services::ServiceWithDependents + use<>> {
     let settings = gateway.settings.load_full();
+    let expecting = settings.listeners.iter().filter(|listener| listener.proxy_protocol);
+    let proxy_protocol = ProxyProtocol {
+        listeners: expecting.map(|listener| listener.address).collect(),
+        settings: gateway.settings.clone(),
+        metrics: gateway.metrics.clone(),
+    };
     let metrics = gateway.metrics.clone();
     let mut proxy: HttpProxy<Gateway> = http_proxy(conf, gateway);
     let mut options = HttpServerOptions::default();
@@ -44,7 +51,7 @@ pub fn service(
     proxy.server_options = Some(options);
     let app = HeaderDeadline { app: Arc::new(proxy), budget: settings.limits.header_timeout, metrics: metrics.clone() };
     let slots = Arc::new(Semaphore::new(settings.limits.connections));
-    let gate = ConnectionGate { app: Arc::new(app), slots, metrics };
+    let gate = ConnectionGate { app: Arc::new(app), slots, proxy_protocol: proxy_protocol.clone(), metrics };
     let mut service = Service::new("gateway".to_owned(), gate);
     for (address, certificate) in listeners {
         let mut endpoint = ListenerConfig::tcp(address.to_string());
@@ -55,6 +62,10 @@ pub fn service(
             endpoint = endpoint.tls(tls);
         }
         service.add_listener(endpoint);
+    }
+    if !proxy_protocol.listeners.is_empty() {
+        // With TLS the header comes before the handshake.
+        service.endpoints().set_pre_tls_callback(Arc::new(proxy_protocol));
     }
     service.threads = Some(settings.threads);
     Ok(service)

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
-    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
-    RsaParameters, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, VerificationAlgorithm,
 };
 
 /// A signature algorithm, by its registered name. There is no `none`.
@@ -25,13 +25,14 @@ pub enum Algorithm {
     PS512,
     ES256,
     ES384,
+    ES512,
     EdDSA,
 }
 
 /// The name is not that of an accepted algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an accepted algorithm; write HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA"
+    "`{0}` is not an accepted algorithm; write HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA"
 )]
 pub struct UnknownAlgorithm(Box<str>);
 
@@ -45,7 +46,7 @@ pub(super) enum Needs {
 
 impl Algorithm {
     /// Every accepted algorithm.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::HS256,
         Self::HS384,
         Self::HS512,
@@ -57,6 +58,7 @@ impl Algorithm {
         Self::PS512,
         Self::ES256,
         Self::ES384,
+        Self::ES512,
         Self::EdDSA,
     ];
 
@@ -74,8 +76,14 @@ impl Algorithm {
             Self::PS512 => "PS512",
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
         }
+    }
+
+    /// Whether it is verified with an RSA key.
+    pub fn is_rsa(self) -> bool {
+        matches!(self.needs(), Needs::Rsa(_))
     }
 
     pub(super) fn needs(self) -> Needs {
@@ -91,6 +99,7 @@ impl Algorithm {
             Self::PS512 => Needs::Rsa(&RSA_PSS_2048_8192_SHA512),
             Self::ES256 => Needs::Ec(&ECDSA_P256_SHA256_FIXED),
             Self::ES384 => Needs::Ec(&ECDSA_P384_SHA384_FIXED),
+            Self::ES512 => Needs::Ec(&ECDSA_P521_SHA512_FIXED),
             Self::EdDSA => Needs::Ed(&ED25519),
         }
     }

@@ -14,6 +14,13 @@ pub const ASSET_MAX: usize = 512;
 /// Bytes of an application's id; longer ones are shortened.
 pub const APPLICATION_MAX: usize = 128;
 
+/// Attributes that a stream has at most.
+pub const ATTRIBUTES_MAX: usize = 16;
+/// Bytes of an attribute's name.
+pub const ATTRIBUTE_NAME_MAX: usize = 32;
+/// Bytes of an attribute's value; longer ones are shortened.
+pub const ATTRIBUTE_MAX: usize = 96;
+
 /// The text itself where it is short enough, else its head and a hash of the whole: still a name of its own, and readable.
 pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {

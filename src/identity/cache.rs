@@ -17,7 +17,7 @@ const POSITIVE: Duration = Duration::from_hours(1);
 /// How long a bad token is remembered: long enough to make a stubborn player cheap, short enough for a clock that was off.
 const NEGATIVE: Duration = Duration::from_secs(5);
 
-/// What a token was worth, by its SHA-256. One per set of keys: a new set starts an empty cache.
+/// What a token was worth, by its SHA-256.
 pub(super) struct TokenCache<T> {
     entries: Cache<TokenHash, Entry<T>>,
 }
@@ -29,11 +29,13 @@ struct Entry<T> {
     result: Result<Arc<T>, TokenError>,
     /// Judged with the caller's clock; the cache's own clock decides nothing.
     until: Millis,
+    /// The version of the keys that it was judged with; with other keys it is judged again.
+    version: u64,
 }
 
 impl<T> Clone for Entry<T> {
     fn clone(&self) -> Self {
-        Self { result: self.result.clone(), until: self.until }
+        Self { result: self.result.clone(), ..*self }
     }
 }
 
@@ -47,19 +49,20 @@ impl<T: Send + Sync + 'static> TokenCache<T> {
     }
 
     /// The remembered result, while it holds.
-    pub(super) fn get(&self, hash: &TokenHash, now: Millis) -> Option<Result<Arc<T>, TokenError>> {
-        self.entries.get(hash).filter(|entry| now < entry.until).map(|entry| entry.result)
+    pub(super) fn get(&self, hash: &TokenHash, version: u64, now: Millis) -> Option<Result<Arc<T>, TokenError>> {
+        let holds = |entry: &Entry<T>| now < entry.until && version == entry.version;
+        self.entries.get(hash).filter(holds).map(|entry| entry.result)
     }
 
     /// Remembers a token that is good until `expires`.
-    pub(super) fn accept(&self, hash: TokenHash, value: &Arc<T>, expires: Millis, now: Millis) {
+    pub(super) fn accept(&self, hash: TokenHash, version: u64, value: &Arc<T>, expires: Millis, now: Millis) {
         let until = expires.min(now + POSITIVE);
-        self.entries.insert(hash, Entry { result: Ok(Arc::clone(value)), until });
+        self.entries.insert(hash, Entry { result: Ok(Arc::clone(value)), until, version });
     }
 
     /// Remembers a token that is bad.
-    pub(super) fn refuse(&self, hash: TokenHash, error: TokenError, now: Millis) {
-        self.entries.insert(hash, Entry { result: Err(error), until: now + NEGATIVE });
+    pub(super) fn refuse(&self, hash: TokenHash, version: u64, error: TokenError, now: Millis) {
+        self.entries.insert(hash, Entry { result: Err(error), until: now + NEGATIVE, version });
     }
 }
 
@@ -73,20 +76,21 @@ mod tests {
     fn a_good_token_is_remembered_until_it_expires_and_an_hour_at_most() {
         let cache = TokenCache::new();
         let (brief, long) = (TokenCache::<u8>::hash(b"brief"), TokenCache::<u8>::hash(b"long"));
-        cache.accept(brief, &Arc::new(1), NOW + Duration::from_mins(1), NOW);
-        cache.accept(long, &Arc::new(2), NOW + Duration::from_hours(9), NOW);
-        assert_eq!(cache.get(&brief, Millis(NOW.0 + 59_999)), Some(Ok(Arc::new(1))));
-        assert_eq!(cache.get(&brief, Millis(NOW.0 + 60_000)), None);
-        assert_eq!(cache.get(&long, Millis(NOW.0 + 3_599_999)), Some(Ok(Arc::new(2))));
-        assert_eq!(cache.get(&long, Millis(NOW.0 + 3_600_000)), None);
+        cache.accept(brief, 0, &Arc::new(1), NOW + Duration::from_mins(1), NOW);
+        cache.accept(long, 0, &Arc::new(2), NOW + Duration::from_hours(9), NOW);
+        assert_eq!(cache.get(&brief, 0, Millis(NOW.0 + 59_999)), Some(Ok(Arc::new(1))));
+        assert_eq!(cache.get(&brief, 0, Millis(NOW.0 + 60_000)), None);
+        assert_eq!(cache.get(&long, 0, Millis(NOW.0 + 3_599_999)), Some(Ok(Arc::new(2))));
+        assert_eq!(cache.get(&long, 0, Millis(NOW.0 + 3_600_000)), None);
+        assert_eq!(cache.get(&long, 1, NOW), None, "other keys may think otherwise");
     }
 
     #[test]
     fn a_bad_token_is_remembered_for_five_seconds() {
         let cache = TokenCache::<u8>::new();
         let hash = TokenCache::<u8>::hash(b"bad");
-        cache.refuse(hash, TokenError::Expired, NOW);
-        assert_eq!(cache.get(&hash, Millis(NOW.0 + 4_999)), Some(Err(TokenError::Expired)));
-        assert_eq!(cache.get(&hash, Millis(NOW.0 + 5_000)), None);
+        cache.refuse(hash, 0, TokenError::Expired, NOW);
+        assert_eq!(cache.get(&hash, 0, Millis(NOW.0 + 4_999)), Some(Err(TokenError::Expired)));
+        assert_eq!(cache.get(&hash, 0, Millis(NOW.0 + 5_000)), None);
     }
 }

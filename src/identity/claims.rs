@@ -1,28 +1,65 @@
 //! What a verified token says.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::model::Millis;
 
+use super::condition::Condition;
+use super::error::TokenError;
+use super::request::RequestFacts;
+
+/// The longest leeway for clocks that differ.
+const LEEWAY_MAX: Duration = Duration::from_mins(1);
+
 /// The claims of a token whose signature and times have been checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Claims {
     members: Map<String, Value>,
     expires: Millis,
+    conditions: Vec<Condition>,
+    /// The token itself, where its format renews it.
+    token: Option<Arc<[u8]>>,
 }
 
 impl Claims {
     /// Claims, and the first moment at which the token is no longer accepted (leeway included).
     pub fn new(members: Map<String, Value>, expires: Millis) -> Self {
-        Self { members, expires }
+        Self { members, expires, conditions: Vec::new(), token: None }
+    }
+
+    /// The same claims, of a token that demands this of the requests that it comes with.
+    #[must_use]
+    pub fn under(self, conditions: Vec<Condition>) -> Self {
+        Self { conditions, ..self }
+    }
+
+    /// The same claims, with the token that they are of, for a format that renews it.
+    #[must_use]
+    pub(super) fn with_token(self, token: &[u8]) -> Self {
+        Self { token: Some(token.into()), ..self }
+    }
+
+    /// The token itself, where its format renews it.
+    pub(super) fn token(&self) -> Option<&[u8]> {
+        self.token.as_deref()
+    }
+
+    /// Whether the request, which comes without its token, is one that the token was made for.
+    ///
+    /// # Errors
+    /// The first condition that does not hold.
+    pub fn permits(&self, request: &RequestFacts<'_>) -> Result<(), TokenError> {
+        self.conditions.iter().try_for_each(|condition| condition.check(request))
     }
 
     /// The claim as text: a string as it stands, a number as JSON writes it. Objects, lists, booleans and null are no text.
     ///
     /// `name` is the name of a member; where there is none of that name, a path of names with dots between them into
-    /// nested objects (`ext.account.id`).
+    /// nested objects, and of numbers from 0 into lists (`ext.accounts.0.id`).
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         match self.value(name)? {
             Value::String(text) => Some(Cow::Borrowed(text)),
@@ -47,10 +84,64 @@ impl Claims {
         if let Some(value) = self.members.get(name) {
             return Some(value);
         }
-        let mut names = name.split('.');
-        let first = self.members.get(names.next()?)?;
-        names.try_fold(first, |value, name| value.as_object()?.get(name))
+        // Nor is the head of "https://example.com/claims.account": the longest head that is a member is one name.
+        name.rmatch_indices('.').find_map(|(at, _)| {
+            let first = self.members.get(name.get(..at)?)?;
+            name.get(at + 1..)?.split('.').try_fold(first, |value, name| match value {
+                Value::Object(members) => members.get(name),
+                Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+                _ => None,
+            })
+        })
     }
+}
+
+/// The times of a token.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    pub(super) expires: Option<Millis>,
+    pub(super) not_before: Option<Millis>,
+}
+
+impl Times {
+    /// `exp` and `nbf` of a JSON token (RFC 7519 §4.1.4 and §4.1.5).
+    pub(super) fn of(members: &Map<String, Value>) -> Result<Self, TokenError> {
+        Ok(Self { expires: time(members, "exp")?, not_before: time(members, "nbf")? })
+    }
+
+    /// The first moment at which the token is no longer accepted.
+    ///
+    /// `leeway` is given to both times for clocks that differ, a minute at most. The moment of expiry is already too late.
+    ///
+    /// # Errors
+    /// `NoExpiry`, `Expired`, `NotYet`.
+    pub(super) fn check(self, leeway: Duration, now: Millis) -> Result<Millis, TokenError> {
+        let leeway = leeway.min(LEEWAY_MAX);
+        let expires = self.expires.ok_or(TokenError::NoExpiry)? + leeway;
+        if now >= expires {
+            return Err(TokenError::Expired);
+        }
+        if self.not_before.is_some_and(|not_before| now < not_before - leeway) {
+            return Err(TokenError::NotYet);
+        }
+        Ok(expires)
+    }
+}
+
+/// A `NumericDate` (RFC 7519 §2). Fractions are cut; a number inside a string is no number.
+fn time(members: &Map<String, Value>, name: &str) -> Result<Option<Millis>, TokenError> {
+    let Some(value) = members.get(name) else { return Ok(None) };
+    let seconds = match value.as_u64() {
+        Some(seconds) => seconds,
+        None => whole(value.as_f64().ok_or(TokenError::Malformed)?),
+    };
+    Ok(Some(Millis(seconds.saturating_mul(1000))))
+}
+
+/// Floor, with everything before 1970 as 1970 and everything beyond the range as its end.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates, as intended")]
+pub(super) fn whole(seconds: f64) -> u64 {
+    seconds.floor() as u64
 }
 
 #[cfg(test)]
@@ -58,7 +149,8 @@ mod tests {
     use super::*;
 
     fn claims() -> Claims {
-        let text = r#"{"sub":"alice","n":2041,"ext":{"account":{"id":"H-1"}},"https://a.example/sub":"b","list":["x"],"yes":true}"#;
+        let text = r#"{"sub":"alice","n":2041,"ext":{"account":{"id":"H-1"}},"https://a.example/sub":"b","list":["x"],"yes":true,
+            "https://a.example/claims":{"account":"c"}}"#;
         Claims::new(serde_json::from_str(text).unwrap_or_default(), Millis(1))
     }
 
@@ -76,7 +168,12 @@ mod tests {
     fn a_name_with_dots_is_a_member_first_and_a_path_second() {
         let claims = claims();
         assert_eq!(claims.text("https://a.example/sub").as_deref(), Some("b"));
+        assert_eq!(claims.text("https://a.example/claims.account").as_deref(), Some("c"));
+        assert_eq!(claims.text("https://a.example/claims.other"), None);
         assert_eq!(claims.text("ext.account.id").as_deref(), Some("H-1"));
         assert_eq!(claims.text("ext.account.id.more"), None);
+        assert_eq!(claims.text("list.0").as_deref(), Some("x"));
+        assert_eq!(claims.text("list.1"), None);
+        assert_eq!(claims.text("list.-1"), None);
     }
 }

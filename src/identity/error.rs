@@ -11,7 +11,7 @@ pub enum TokenError {
     /// Not a token of this format: wrong shape, wrong encoding, a member twice, a time that is no number.
     #[error("the token is malformed")]
     Malformed,
-    /// The header wants an extension (`crit`, RFC 7515 §4.1.11), of which none is known here.
+    /// It wants something that is not supported: `crit` (RFC 7515 §4.1.11), or a claim that must not be passed over.
     #[error("the token demands an extension that is not supported")]
     Critical,
     /// The header names an algorithm that no configured key serves, or not the one of the key that it names.
@@ -32,6 +32,30 @@ pub enum TokenError {
     /// `nbf` lies ahead, leeway included.
     #[error("the token is not valid yet")]
     NotYet,
+    /// `iss` is not that of a configured issuer.
+    #[error("the token is of an issuer that is not configured")]
+    WrongIssuer,
+    /// None of its `aud` is configured.
+    #[error("the token is meant for another audience")]
+    WrongAudience,
+    /// It was made for another URL.
+    #[error("the token was made for another URL")]
+    WrongUrl,
+    /// It was made for another network.
+    #[error("the token was made for another network")]
+    WrongClient,
+    /// It was made for another method, protocol or header.
+    #[error("the token was made for another kind of request")]
+    WrongRequest,
+    /// The service that judges tokens has to be asked first, or again. No viewer is refused for it.
+    #[error("the authorization service has not been asked about the token")]
+    Unasked,
+    /// The service that judges tokens said no.
+    #[error("the authorization service refused the token")]
+    Refused,
+    /// The service that judges tokens did not answer, and the configuration says to refuse then.
+    #[error("the authorization service did not answer")]
+    Undecided,
     /// Good, but it names no account: the configured claim is missing, empty or longer than
     /// [`ACCOUNT_MAX`](super::ACCOUNT_MAX).
     #[error("the token names no account")]
@@ -43,7 +67,20 @@ pub enum TokenError {
 
 impl TokenError {
     /// Every value that [`label`](Self::label) gives.
-    pub const LABELS: [&str; 6] = ["malformed", "unknown_key", "bad_signature", "expired", "not_yet", "no_account"];
+    pub const LABELS: [&str; 12] = [
+        "malformed",
+        "unknown_key",
+        "bad_signature",
+        "expired",
+        "not_yet",
+        "wrong_issuer",
+        "wrong_url",
+        "wrong_client",
+        "wrong_request",
+        "refused",
+        "undecided",
+        "no_account",
+    ];
 
     /// The reason as a metric label, from a closed set.
     pub fn label(self) -> &'static str {
@@ -53,6 +90,12 @@ impl TokenError {
             Self::BadSignature => "bad_signature",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::WrongIssuer | Self::WrongAudience => "wrong_issuer",
+            Self::WrongUrl => "wrong_url",
+            Self::WrongClient => "wrong_client",
+            Self::WrongRequest => "wrong_request",
+            Self::Refused => "refused",
+            Self::Unasked | Self::Undecided => "undecided",
             Self::NoAccount => "no_account",
         }
     }
@@ -133,6 +176,12 @@ pub enum KeyError {
         /// What the key was to verify.
         algorithm: Algorithm,
     },
+    /// The key of tokens whose vendor writes keys in hexadecimal.
+    #[error("the key is not an even number of hexadecimal digits; give it as the CDN's console shows it")]
+    NotHex,
+    /// The key of tokens whose vendor writes keys in base64url (RFC 4648 §5).
+    #[error("the key is not base64url text of at least 16 bytes; give it as it stands in the CDN's key set")]
+    NotBase64,
     /// A key ring with nothing in it.
     #[error("the play sessions need at least one key")]
     EmptyRing,

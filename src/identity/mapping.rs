@@ -1,116 +1,122 @@
-//! From claims to account, device and stream. What means what is configuration, never code.
+//! From claims and requests to account, device, stream and attributes. What means what is configuration, never code.
 
-use std::borrow::Cow;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::model::{Account, AccountKey, ApplicationId, StreamId};
+use crate::model::{Account, AccountKey, ApplicationId, Attributes, StreamId};
 
-use super::bounds::{ACCOUNT_MAX, DEVICE_MAX, bounded, fingerprint};
+use super::bounds::{ACCOUNT_MAX, ATTRIBUTE_MAX, DEVICE_MAX, bounded, fingerprint};
 use super::claims::Claims;
 use super::error::TokenError;
+use super::request::RequestFacts;
+use super::value::Value;
 
-/// Bytes of a claim that names a stream.
+/// Bytes of a value that names a stream.
 const SESSION_MAX: usize = 128;
 
-/// Where a value comes from. Written `claim:NAME`, or as the value itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ValueSource {
-    /// The same for every token.
-    Literal(Arc<str>),
-    /// A claim, by name or by a path with dots (see [`Claims::text`]).
-    Claim(Box<str>),
+/// What the claims of an application's tokens mean.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The account's identity provider.
+    pub idp: Value,
+    /// The account within it.
+    pub subject: Value,
+    /// The device's name, where something names it.
+    pub device: Option<Value>,
+    /// Where a stream's id comes from.
+    pub stream: StreamSource,
+    /// What policies may want to know, by name.
+    pub attributes: Vec<(Arc<str>, Value)>,
 }
 
-/// Where a stream's id comes from. Written `minted` or `claim:NAME`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamSource {
-    /// The gateway mints a play session.
-    Minted,
-    /// A claim of tokens that reach every request of the play. A token without the claim gets a minted one.
-    Claim(Box<str>),
+/// Where a stream's id comes from.
+#[derive(Clone, Debug)]
+pub struct StreamSource {
+    /// A value that reaches every request of the play.
+    pub named: Option<Value>,
+    /// Where nothing names it: whether the gateway mints a play session. Else the id is a fingerprint of account, device (or
+    /// client network and user agent) and asset, for players that cannot carry a play session.
+    pub mint: bool,
 }
 
-/// The text names no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ValueSourceError {
-    /// Nothing, or `claim:` without a name.
-    #[error("a value is missing; write claim:NAME or the value itself")]
-    Empty,
-    /// Neither `minted` nor a claim.
-    #[error("`{0}` gives no stream; write minted or claim:NAME")]
-    NotAStream(Box<str>),
+impl StreamSource {
+    /// Whether only tokens name streams. What a request's own fields name, its viewer can choose.
+    pub fn is_of_token_alone(&self) -> bool {
+        self.named.as_ref().is_none_or(Value::is_of_token_alone)
+    }
+
+    /// The gateway mints all of them.
+    pub fn minted() -> Self {
+        Self { named: None, mint: true }
+    }
 }
 
-impl FromStr for ValueSource {
-    type Err = ValueSourceError;
+/// A token's own id, within its application: 64 bits of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenId(pub u64);
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix("claim:") {
-            Some("") => Err(ValueSourceError::Empty),
-            Some(name) => Ok(Self::Claim(name.into())),
-            None if text.is_empty() => Err(ValueSourceError::Empty),
-            None => Ok(Self::Literal(text.into())),
+impl TokenId {
+    /// The id that the token has: `jti` (RFC 7519 §4.1.7), or what its format has in that place.
+    pub(super) fn of(application: &ApplicationId, claims: &Claims) -> Option<Self> {
+        let id = ["jti", "cti", "id", "SessionID"].iter().find_map(|name| claims.text(name))?;
+        Some(Self::named(application, &id))
+    }
+
+    /// The id that a person writes.
+    pub fn named(application: &ApplicationId, id: &str) -> Self {
+        let print = fingerprint(&[b"token", application.as_str().as_bytes(), id.as_bytes()]);
+        Self(u64::from_be_bytes(print.first_chunk().copied().unwrap_or_default()))
+    }
+}
+
+impl Mapping {
+    /// Whether all of it can be told from the token, so that the result is the same for every request.
+    pub(super) fn is_of_token_alone(&self) -> bool {
+        let attributes = self.attributes.iter().map(|(_, value)| value);
+        let values =
+            [&self.idp, &self.subject].into_iter().chain(&self.device).chain(&self.stream.named).chain(attributes);
+        values.into_iter().all(Value::is_of_token_alone)
+    }
+
+    /// The account that is named.
+    pub(super) fn account(&self, claims: &Claims, request: &RequestFacts<'_>) -> Result<Account, TokenError> {
+        let name = |value: &Value| {
+            let name = value.find(claims, request).filter(|name| name.len() <= ACCOUNT_MAX);
+            name.map(Arc::<str>::from).ok_or(TokenError::NoAccount)
+        };
+        Ok(Account { idp: name(&self.idp)?, subject: name(&self.subject)? })
+    }
+
+    /// The device that is named, if one is.
+    pub(super) fn device(&self, claims: &Claims, request: &RequestFacts<'_>) -> Option<Arc<str>> {
+        let name = self.device.as_ref()?.find(claims, request)?;
+        Some(bounded(&name, DEVICE_MAX).into())
+    }
+
+    /// The stream that is named, if one is. Bound to the application and the account: one account cannot name another's
+    /// stream.
+    pub(super) fn stream(
+        &self,
+        application: &ApplicationId,
+        account: AccountKey,
+        claims: &Claims,
+        request: &RequestFacts<'_>,
+    ) -> Result<Option<StreamId>, TokenError> {
+        let Some(value) = self.stream.named.as_ref().and_then(|named| named.find(claims, request)) else {
+            return Ok(None);
+        };
+        let printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if value.len() > SESSION_MAX || !printable {
+            return Err(TokenError::BadSession);
         }
-    }
-}
-
-impl FromStr for StreamSource {
-    type Err = ValueSourceError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match (text, text.strip_prefix("claim:")) {
-            ("minted", _) => Ok(Self::Minted),
-            (_, Some(name)) if !name.is_empty() => Ok(Self::Claim(name.into())),
-            _ => Err(ValueSourceError::NotAStream(text.into())),
-        }
-    }
-}
-
-impl ValueSource {
-    /// The value, where the claims have one that is not empty.
-    fn value<'a>(&'a self, claims: &'a Claims) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Literal(value) => Some(Cow::Borrowed(&**value)),
-            Self::Claim(name) => claims.text(name).filter(|value| !value.is_empty()),
-        }
+        Ok(Some(StreamId(fingerprint(&[b"stream", application.as_str().as_bytes(), &account.0, value.as_bytes()]))))
     }
 
-    fn name(&self, claims: &Claims) -> Result<Arc<str>, TokenError> {
-        if let Self::Literal(value) = self {
-            return Ok(Arc::clone(value));
-        }
-        let value = self.value(claims).ok_or(TokenError::NoAccount)?;
-        if value.len() > ACCOUNT_MAX { Err(TokenError::NoAccount) } else { Ok(value.into()) }
+    /// What policies may want to know.
+    pub(super) fn attributes(&self, claims: &Claims, request: &RequestFacts<'_>) -> Attributes {
+        let found = self.attributes.iter().filter_map(|(name, value)| {
+            let value = value.find(claims, request)?;
+            Some((name.clone(), Arc::from(&*bounded(&value, ATTRIBUTE_MAX))))
+        });
+        found.collect()
     }
-}
-
-/// The account that the claims name.
-pub(super) fn account(idp: &ValueSource, subject: &ValueSource, claims: &Claims) -> Result<Account, TokenError> {
-    Ok(Account { idp: idp.name(claims)?, subject: subject.name(claims)? })
-}
-
-/// The device that the claims name, if they do.
-pub(super) fn device(source: &ValueSource, claims: &Claims) -> Option<Arc<str>> {
-    source.value(claims).map(|name| bounded(&name, DEVICE_MAX).into())
-}
-
-/// The stream that the claims name, if they do. Bound to the application and the account: one account cannot name
-/// another's stream.
-pub(super) fn stream(
-    source: &StreamSource,
-    application: &ApplicationId,
-    account: AccountKey,
-    claims: &Claims,
-) -> Result<Option<StreamId>, TokenError> {
-    let StreamSource::Claim(name) = source else { return Ok(None) };
-    if claims.value(name).is_none() {
-        return Ok(None);
-    }
-    let value = claims.text(name).ok_or(TokenError::BadSession)?;
-    let printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if value.is_empty() || value.len() > SESSION_MAX || !printable {
-        return Err(TokenError::BadSession);
-    }
-    Ok(Some(StreamId(fingerprint(&[b"stream", application.as_str().as_bytes(), &account.0, value.as_bytes()]))))
 }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
+use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 
-use super::bounds::{ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, DEVICE_MAX, bounded};
+use super::bounds::{
+    ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX, DEVICE_MAX, bounded,
+};
+use super::mapping::TokenId;
 
 /// Bytes of the stream's id that stand before the sealed part and serve as its nonce.
 pub(super) const NONCE: usize = 12;
 
 /// The form of [`PlaySession::encode`].
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HINT: u8 = 0;
 const NAMED: u8 = 1;
 
@@ -31,6 +34,10 @@ pub struct PlaySession {
     pub asset: Arc<str>,
     /// When it was minted.
     pub started: Millis,
+    /// What policies wanted to know of it then.
+    pub attributes: Attributes,
+    /// The id of the token that proved the account, where it had one.
+    pub token: Option<TokenId>,
 }
 
 impl PlaySession {
@@ -45,7 +52,8 @@ impl PlaySession {
         self.stream.0.first_chunk().copied().unwrap_or_default()
     }
 
-    /// What is sealed: version, rest of the stream's id, start, then texts with their lengths before them.
+    /// What is sealed: version, rest of the stream's id, start, then texts with their lengths before them, the token's id and
+    /// the attributes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(
             64 + self.account.idp.len() + self.account.subject.len() + self.application.0.len() + self.asset.len(),
@@ -67,6 +75,14 @@ impl PlaySession {
             }
         }
         put(&mut out, &self.asset, ASSET_MAX);
+        // Most tokens have no id and most streams no attributes: nothing is written for what is not there.
+        if self.token.is_some() || !self.attributes.is_empty() {
+            out.extend_from_slice(&self.token.map_or(0, |TokenId(id)| id).to_be_bytes());
+        }
+        for (name, value) in self.attributes.iter().take(ATTRIBUTES_MAX) {
+            put(&mut out, name, ATTRIBUTE_NAME_MAX);
+            put(&mut out, value, ATTRIBUTE_MAX);
+        }
         out
     }
 
@@ -89,8 +105,13 @@ impl PlaySession {
             _ => return None,
         };
         let asset = rest.text()?.into();
+        let token = if rest.0.is_empty() { 0 } else { u64::from_be_bytes(rest.array()?) };
+        let mut attributes = Vec::new();
+        while !rest.0.is_empty() {
+            attributes.push((rest.text()?.into(), rest.text()?.into()));
+        }
         let key = account.key();
-        rest.0.is_empty().then_some(Self {
+        Some(Self {
             stream: StreamId(stream),
             account,
             key,
@@ -98,6 +119,8 @@ impl PlaySession {
             device,
             asset,
             started,
+            attributes: attributes.into_iter().collect(),
+            token: (token != 0).then_some(TokenId(token)),
         })
     }
 }

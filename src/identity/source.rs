@@ -1,129 +1,163 @@
 //! Where the token is in a request, and how it leaves the request before that goes upstream.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::net::IpAddr;
-use std::str::FromStr;
+use std::ops::Range;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
+
+use super::place::Source;
+use super::request::RequestFacts;
 
 /// Bytes of cookies that are searched; a token behind them is not found.
 const COOKIES_MAX: usize = 16 * 1024;
 
-/// What identity needs to know of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestFacts<'a> {
-    /// The raw path.
-    pub path: &'a str,
-    /// The raw query, without its `?`.
-    pub query: Option<&'a str>,
-    /// The request's headers.
-    pub headers: &'a HeaderMap,
-    /// The viewer's address, where it is known.
-    pub client: Option<IpAddr>,
-}
+/// RFC 3986 §2.2.
+pub(super) const SUB_DELIMITERS: [char; 11] = ['!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '='];
 
-/// A place where a token may be. Written `query:NAME`, `header:NAME` or `cookie:NAME`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A parameter of the query, by its raw name.
-    Query(Box<str>),
-    /// A header. In `authorization` the scheme `Bearer` is taken off and other schemes are no tokens.
-    Header(HeaderName),
-    /// A cookie.
-    Cookie(Box<str>),
-}
-
-/// The text names no place for a token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no place for a token; write query:NAME, header:NAME or cookie:NAME, for example query:token")]
-pub struct SourceError(Box<str>);
-
-impl FromStr for Source {
-    type Err = SourceError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = |name: &str, reserved: &str| {
-            let fits = |c: char| c.is_ascii_graphic() && !reserved.contains(c);
-            (!name.is_empty() && name.chars().all(fits)).then(|| Box::from(name))
-        };
-        let source = match text.split_once(':') {
-            Some(("query", name)) => plain(name, "&=#%+").map(Self::Query),
-            Some(("cookie", name)) => plain(name, "=;,\"").map(Self::Cookie),
-            Some(("header", name)) => HeaderName::from_str(name).ok().filter(|name| *name != COOKIE).map(Self::Header),
-            _ => None,
-        };
-        source.ok_or_else(|| SourceError(text.into()))
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Query(name) => write!(f, "query:{name}"),
-            Self::Header(name) => write!(f, "header:{name}"),
-            Self::Cookie(name) => write!(f, "cookie:{name}"),
-        }
-    }
-}
+/// How many bytes of a text, which begins with the token's value, are the value. The character ends it where the format
+/// has no say.
+pub(super) type Extent<'a> = &'a dyn Fn(&str, char) -> usize;
 
 impl Source {
-    fn find<'a>(&self, request: &RequestFacts<'a>) -> Option<&'a str> {
+    /// The token at this place, as it stands there (still percent-encoded if the client did so).
+    pub(super) fn find<'a>(&self, request: &RequestFacts<'a>, opens: Opens<'_>, extent: Extent<'_>) -> Option<&'a str> {
         match self {
-            Self::Query(name) => {
-                request.query?.split('&').find_map(|parameter| value_of(parameter.as_bytes(), name, b"")).and_then(text)
-            }
+            Self::Query(name) => first_value(request.raw_query?, name, opens, extent).map(|(_, value)| value),
             Self::Header(name) => request.headers.get_all(name).iter().find_map(|value| {
                 let value = value.as_bytes().trim_ascii();
                 let value = if *name == AUTHORIZATION { bearer(value)? } else { value };
                 text(value).filter(|value| !value.is_empty())
             }),
-            Self::Cookie(name) => {
-                cookies(request.headers).find_map(|cookie| value_of(cookie, name, b"\"")).and_then(text)
+            Self::Cookie(name) => cookie(request.headers, name),
+            Self::Segment(_) | Self::Nth(_) | Self::Param(_) => {
+                request.in_path.filter(|found| found.source == self).map(|found| found.token)
             }
         }
     }
+
+    /// Where in `path` the token stands, with its name and the separator in front of it, and where its value.
+    pub(super) fn in_path(&self, path: &str, extent: Extent<'_>, resembles: &dyn Fn(&str) -> bool) -> Option<Spot> {
+        let (opening, skip) = match self {
+            Self::Segment(name) if name.ends_with('/') => (format!("/{name}"), 0),
+            Self::Segment(name) => (format!("/{name}="), 0),
+            Self::Param(name) => (format!(";{name}="), 0),
+            Self::Nth(number) => ("/".to_owned(), number - 1),
+            Self::Query(_) | Self::Header(_) | Self::Cookie(_) => return None,
+        };
+        let (start, _) = path.match_indices(&opening).nth(skip)?;
+        let value = start + opening.len();
+        let rest = path.get(value..)?;
+        let mut length = extent(rest, '/').min(rest.len());
+        if let Self::Param(_) = self {
+            length = length.min(extent(rest, ';'));
+        }
+        let token = rest.get(..length).filter(|token| !token.is_empty())?;
+        let fits = !matches!(self, Self::Nth(_)) || resembles(token);
+        fits.then_some(Spot { start, value, end: value + length })
+    }
 }
 
-/// The token of a request: of the first source that is present and not empty, as it stands there (still percent-encoded
-/// if the client did so).
-pub fn find<'a>(sources: &[Source], request: &RequestFacts<'a>) -> Option<&'a str> {
-    sources.iter().find_map(|source| source.find(request))
+/// Where a token stands in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// Where the separator in front of it stands.
+    pub(super) start: usize,
+    /// Where its value begins.
+    pub(super) value: usize,
+    /// The first byte that is no part of it.
+    pub(super) end: usize,
 }
 
-/// The query without the parameters that carry tokens; all other bytes and their order stay. Empty when nothing is left.
-pub fn strip_query<'a>(query: &'a str, sources: &[Source]) -> Cow<'a, str> {
-    let carries_token = |parameter: &str| {
-        let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-        sources.iter().any(|source| matches!(source, Source::Query(token) if **token == *name))
-    };
-    without(query, '&', "&", carries_token)
+/// The first cookie of that name that is not empty.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    cookies_of(headers, name).next()
 }
 
-/// The value of a `Cookie` header without the cookies that carry tokens; `None` when nothing is left and the header is
-/// to be dropped.
-pub fn strip_cookie<'a>(value: &'a str, sources: &[Source]) -> Option<Cow<'a, str>> {
-    let carries_token = |cookie: &str| {
-        let name = cookie.split_once('=').map_or(cookie, |(name, _)| name).trim();
-        sources.iter().any(|source| matches!(source, Source::Cookie(token) if **token == *name))
-    };
-    let rest = without(value, ';', "; ", carries_token);
+/// Every cookie of that name that is not empty: a browser keeps one for each path, and sends all that fit.
+pub(super) fn cookies_of<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    cookies(headers).filter_map(move |cookie| value_of(cookie, name, b"\"")).filter_map(text)
+}
+
+/// Which characters a parameter of the query may begin behind.
+pub(super) type Opens<'a> = &'a dyn Fn(char) -> bool;
+
+/// The first parameter of that raw name whose value is not empty: where the parameter begins, and its raw value.
+pub(super) fn query_value<'a>(query: &'a str, name: &str, extent: Extent<'_>) -> Option<(usize, &'a str)> {
+    first_value(query, name, &|before| before == '&', extent)
+}
+
+/// The same of parameters that may begin behind other characters.
+pub(super) fn first_value<'a>(
+    query: &'a str,
+    name: &str,
+    opens: Opens<'_>,
+    extent: Extent<'_>,
+) -> Option<(usize, &'a str)> {
+    let mut values = query_values(query, name, opens, extent);
+    values.find(|(_, value)| !value.is_empty()).map(|(place, value)| (place.start, value))
+}
+
+/// Every parameter of that raw name: where it is, and its raw value; empty where it has none.
+pub(super) fn query_values<'a>(
+    query: &'a str,
+    name: &str,
+    opens: Opens<'_>,
+    extent: Extent<'_>,
+) -> impl Iterator<Item = (Range<usize>, &'a str)> {
+    query.match_indices(name).filter_map(move |(start, _)| {
+        let end = start + name.len();
+        let (before, rest) = (query.get(..start)?.chars().next_back(), query.get(end..)?);
+        match rest.strip_prefix('=') {
+            _ if !before.is_none_or(opens) => None,
+            Some(value) => {
+                let value = value.get(..extent(value, '&').min(value.len()))?;
+                Some((start..end + 1 + value.len(), value))
+            }
+            None => rest.chars().next().is_none_or(|after| after == '&').then_some((start..end, "")),
+        }
+    })
+}
+
+/// Where a parameter of the query ends at an `&` and a segment of the path at a `/`.
+pub(super) fn plain(rest: &str, end: char) -> usize {
+    rest.find(end).unwrap_or(rest.len())
+}
+
+/// The query without these parts of it, which are in order. With each goes the delimiter behind it, or where it ends
+/// otherwise the one in front of it (RFC 9246 §2.1.15).
+pub(super) fn cut(query: &str, parts: &[Range<usize>]) -> String {
+    let mut kept = String::with_capacity(query.len());
+    let mut from = 0;
+    for &Range { start, end } in parts {
+        // A part of a part is gone already.
+        let Some(between) = query.get(from..start) else { continue };
+        kept.push_str(between);
+        let is_delimited = query.get(end..).is_some_and(|rest| rest.starts_with(SUB_DELIMITERS));
+        from = if is_delimited { end + 1 } else { end };
+        if !is_delimited {
+            kept.pop();
+        }
+    }
+    kept.push_str(query.get(from..).unwrap_or_default());
+    kept
+}
+
+/// The value of a `Cookie` header without the cookies of these names; `None` when nothing is left and the header is to be
+/// dropped.
+pub(super) fn strip_cookie<'a>(value: &'a str, goes: impl Fn(&str) -> bool) -> Option<Cow<'a, str>> {
+    let goes = |cookie: &str| goes(cookie.split_once('=').map_or(cookie, |(name, _)| name).trim());
+    let rest = without(value, goes);
     (!rest.trim_matches([' ', ';']).is_empty()).then_some(rest)
 }
 
-/// Whether a header carries a token and is to be dropped before the request goes upstream.
-pub fn is_token_header(name: &HeaderName, sources: &[Source]) -> bool {
-    sources.iter().any(|source| matches!(source, Source::Header(token) if token == name))
-}
-
-/// `list` without the items that are to `go`.
-fn without<'a>(list: &'a str, separator: char, joint: &str, go: impl Fn(&str) -> bool) -> Cow<'a, str> {
-    if !list.split(separator).any(&go) {
-        return Cow::Borrowed(list);
+/// Cookies without those that are to `go`.
+fn without(cookies: &str, go: impl Fn(&str) -> bool) -> Cow<'_, str> {
+    if !cookies.split(';').any(&go) {
+        return Cow::Borrowed(cookies);
     }
-    let mut rest = list.split(separator).filter(|item| !go(item)).map(|item| item.trim_start_matches(' '));
-    let Some(first) = rest.next() else { return Cow::Borrowed("") };
-    Cow::Owned(rest.fold(first.to_owned(), |kept, item| kept + joint + item))
+    let rest: Vec<&str> =
+        cookies.split(';').filter(|cookie| !go(cookie)).map(|cookie| cookie.trim_start_matches(' ')).collect();
+    Cow::Owned(rest.join("; "))
 }
 
 /// The value of `NAME=value` where the name is ours and the value is not empty; a pair of `quote`s around it goes.

@@ -1,22 +1,32 @@
 //! The viewer behind a token.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{HeaderMap, USER_AGENT};
+use http::header::{COOKIE, HeaderMap, HeaderName, USER_AGENT};
 
-use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
+use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 
 use super::bounds::fingerprint;
 use super::cache::TokenCache;
+use super::claims::Claims;
+use super::client::network;
 use super::error::TokenError;
 use super::format::{Format, TOKEN_MAX};
-use super::mapping::{self, StreamSource, ValueSource};
-use super::source::{self, RequestFacts, Source};
+use super::mapping::{Mapping, TokenId};
+use super::place::Source;
+use super::question::Question;
+use super::renewal::Renewed;
+use super::request::{InPath, RequestFacts};
+use super::source::{self, Spot};
 
 /// Bytes of a user agent that count for a device hint.
 const USER_AGENT_MAX: usize = 512;
+
+/// Further cookies of one name that are tried when the first has expired.
+const OTHER_COOKIES_MAX: usize = 3;
 
 /// Who asks, as a token proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,123 +37,326 @@ pub struct Viewer {
     pub key: AccountKey,
     /// The device: named by the token, or a hint made of this request's network and user agent.
     pub device: Device,
-    /// The stream, where the token names it.
+    /// The stream, where something names it.
     pub session: Option<StreamId>,
+    /// What policies may want to know.
+    pub attributes: Attributes,
+    /// The token's own id, where it has one.
+    pub token: Option<TokenId>,
     /// The first moment at which the token is no longer accepted.
     pub expires: Millis,
 }
 
+/// One kind of token that an application accepts.
+pub struct Token {
+    /// Where it may be, in order.
+    pub sources: Vec<Source>,
+    /// How it is written and signed.
+    pub format: Arc<dyn Format>,
+    /// Whether the origin gets it too.
+    pub forward: bool,
+    /// The claim that takes the token's place in the path, where it is a segment of it.
+    pub replaced_by: Option<Box<str>>,
+}
+
 /// How an application knows its viewers.
 pub struct Settings {
-    /// Where a token may be, in order.
-    pub sources: Vec<Source>,
-    /// How a token is written and signed.
-    pub format: Arc<dyn Format>,
-    /// The account's identity provider.
-    pub idp: ValueSource,
-    /// The account within it.
-    pub subject: ValueSource,
-    /// The device's name, where tokens have one.
-    pub device: Option<ValueSource>,
-    /// Where a stream's id comes from.
-    pub stream: StreamSource,
+    /// The tokens that it accepts; the first that is present decides.
+    pub tokens: Vec<Token>,
+    /// What their claims mean.
+    pub mapping: Mapping,
+}
+
+/// What a request proved.
+#[derive(Clone, Debug)]
+pub struct Identified {
+    /// Who asks.
+    pub viewer: Arc<Viewer>,
+    /// A fresh token for the viewer, where the old one asks for that.
+    pub renewed: Option<Renewed>,
+}
+
+/// A path without the token that it carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bare {
+    /// The path at the origin.
+    pub path: String,
+    source: Source,
+    token: String,
+    before: String,
+}
+
+impl Bare {
+    /// What was taken out.
+    pub fn in_path(&self) -> InPath<'_> {
+        InPath { source: &self.source, token: &self.token, before: &self.before }
+    }
 }
 
 /// The viewers of one application.
 pub struct Identity {
     application: ApplicationId,
-    settings: Settings,
-    verified: TokenCache<Viewer>,
+    kinds: Vec<Kind>,
+    mapping: Mapping,
+}
+
+/// A kind of token, and what was found out about those that came.
+struct Kind {
+    token: Token,
+    verified: TokenCache<Proof>,
+}
+
+/// A token that was verified.
+#[derive(Debug)]
+struct Proof {
+    claims: Claims,
+    /// The viewer, where the token alone says all there is to say.
+    viewer: Option<Arc<Viewer>>,
 }
 
 impl Identity {
     /// The viewers of `application`.
     pub fn new(application: ApplicationId, settings: Settings) -> Self {
-        Self { application, settings, verified: TokenCache::new() }
+        let kinds = settings.tokens.into_iter().map(|token| Kind { token, verified: TokenCache::new() }).collect();
+        Self { application, kinds, mapping: settings.mapping }
     }
 
-    /// Where a token may be, in order.
-    pub fn sources(&self) -> &[Source] {
-        &self.settings.sources
+    /// What the claims mean.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
     }
 
     /// The viewer that the request's token proves; `None` when the request has no token.
     ///
-    /// The first source that has a token decides: when that token is bad, no other is tried. A token is verified once and
-    /// its result kept, under the token's SHA-256, until it expires and an hour at most; a refusal is kept for 5 s.
+    /// The first kind that is present, at its first place, decides: when that token is bad, no other is tried. A token is
+    /// verified once and its result kept, under the token's SHA-256, until it expires and an hour at most; a refusal is kept
+    /// for 5 s. What a token demands of requests is checked at each.
     ///
     /// # Errors
     /// Why the token proves nothing.
-    pub fn identify(&self, request: &RequestFacts<'_>, now: Millis) -> Option<Result<Arc<Viewer>, TokenError>> {
-        source::find(&self.settings.sources, request).map(|token| self.viewer(token.as_bytes(), request, now))
+    pub fn identify(&self, request: &RequestFacts<'_>, now: Millis) -> Option<Result<Identified, TokenError>> {
+        let (kind, source, token) = self.find(request)?;
+        let result = self.identified(kind, token.as_bytes(), request, now);
+        let (Err(TokenError::Expired), Source::Cookie(name)) = (&result, source) else { return Some(result) };
+        // A browser keeps cookies of one name for several paths. One that has expired does not hide its successor.
+        let others = source::cookies_of(request.headers, name).skip(1).take(OTHER_COOKIES_MAX);
+        let mut others = others.map(|token| self.identified(kind, token.as_bytes(), request, now));
+        Some(others.find(|other| !matches!(other, Err(TokenError::Expired))).unwrap_or(result))
     }
 
-    fn viewer(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Arc<Viewer>, TokenError> {
+    /// What an authorization service has to be asked about the request's token.
+    pub fn question(&self, request: &RequestFacts<'_>) -> Option<Question> {
+        let (kind, _, token) = self.find(request)?;
+        let query = request.raw_query.map(|query| self.without(query, |_| true));
+        kind.token.format.question(token.as_bytes(), &RequestFacts { query: query.as_deref(), ..*request })
+    }
+
+    fn find<'a>(&self, request: &RequestFacts<'a>) -> Option<(&Kind, &Source, &'a str)> {
+        self.kinds.iter().find_map(|kind| {
+            let Token { sources, format, .. } = &kind.token;
+            let extent = |rest: &str, end: char| format.extent(rest, end);
+            let opens = |before: char| format.opens(before);
+            sources.iter().find_map(|source| Some((kind, source, source.find(request, &opens, &extent)?)))
+        })
+    }
+
+    fn identified(
+        &self,
+        kind: &Kind,
+        token: &[u8],
+        request: &RequestFacts<'_>,
+        now: Millis,
+    ) -> Result<Identified, TokenError> {
         if token.len() > TOKEN_MAX {
             return Err(TokenError::TooLong); // before it is hashed
         }
-        let hash = TokenCache::<Viewer>::hash(token);
-        if let Some(known) = self.verified.get(&hash, now) {
-            return known.map(|viewer| seen_from(viewer, request));
-        }
-        match self.verify(token, request, now) {
-            Ok(viewer) => {
-                let viewer = Arc::new(viewer);
-                self.verified.accept(hash, &viewer, viewer.expires, now);
-                Ok(viewer)
+        let format = &*kind.token.format;
+        let query = request.raw_query.map(|query| self.without(query, |_| true));
+        let bare = RequestFacts { query: query.as_deref(), ..*request };
+        let proof = if format.covers_request(token) {
+            Arc::new(self.verify(format, token, &bare, now)?)
+        } else {
+            let version = format.keys_version();
+            let hash = TokenCache::<Proof>::hash(token);
+            match kind.verified.get(&hash, version, now) {
+                Some(known) => known?,
+                None => match self.verify(format, token, &bare, now) {
+                    Ok(proof) => {
+                        let proof = Arc::new(proof);
+                        kind.verified.accept(hash, version, &proof, proof.claims.expires(), now);
+                        proof
+                    }
+                    Err(error) => {
+                        kind.verified.refuse(hash, version, error, now);
+                        return Err(error);
+                    }
+                },
             }
-            Err(error) => {
-                self.verified.refuse(hash, error, now);
-                Err(error)
-            }
-        }
+        };
+        proof.claims.permits(&bare)?;
+        let viewer = match &proof.viewer {
+            Some(viewer) => seen_from(viewer, request),
+            None => Arc::new(self.viewer(&proof.claims, request)?),
+        };
+        Ok(Identified { viewer, renewed: format.renew(&proof.claims, &bare, now) })
     }
 
-    fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Viewer, TokenError> {
-        let Settings { format, idp, subject, device, stream, .. } = &self.settings;
+    fn verify(
+        &self,
+        format: &dyn Format,
+        token: &[u8],
+        request: &RequestFacts<'_>,
+        now: Millis,
+    ) -> Result<Proof, TokenError> {
         let claims = format.verify(token, request, now)?;
-        let account = mapping::account(idp, subject, &claims)?;
+        let viewer =
+            self.mapping.is_of_token_alone().then(|| self.viewer(&claims, request).map(Arc::new)).transpose()?;
+        Ok(Proof { claims, viewer })
+    }
+
+    fn viewer(&self, claims: &Claims, request: &RequestFacts<'_>) -> Result<Viewer, TokenError> {
+        let account = self.mapping.account(claims, request)?;
         let key = account.key();
-        let session = mapping::stream(stream, &self.application, key, &claims)?;
-        let named = device.as_ref().and_then(|source| mapping::device(source, &claims));
-        let device = named.map_or_else(|| hint(request), Device::Named);
-        Ok(Viewer { account, key, device, session, expires: claims.expires() })
+        let session = self.mapping.stream(&self.application, key, claims, request)?;
+        let device = self.mapping.device(claims, request).map_or_else(|| hint(request), Device::Named);
+        let attributes = self.mapping.attributes(claims, request);
+        let token = TokenId::of(&self.application, claims);
+        Ok(Viewer { account, key, device, session, attributes, token, expires: claims.expires() })
+    }
+
+    /// The path without the token that it carries, if it carries one.
+    pub fn take_from_path(&self, path: &str) -> Option<Bare> {
+        self.kinds.iter().find_map(|kind| {
+            let Token { sources, format, replaced_by, .. } = &kind.token;
+            let extent = |rest: &str, end: char| format.extent(rest, end);
+            sources.iter().find_map(|source| {
+                let resembles = |segment: &str| format.resembles(segment);
+                let Spot { start, value, end } = source.in_path(path, &extent, &resembles)?;
+                let (token, rest) = (path.get(value..end)?, path.get(end..)?);
+                let head = path.get(..start)?;
+                let path = match replaced_by.as_ref().and_then(|claim| format.unverified(token.as_bytes(), claim)) {
+                    Some(instead) => format!("{head}/{instead}{rest}"),
+                    None if head.is_empty() && rest.is_empty() => "/".to_owned(),
+                    // The token ends within its segment, and what is left of that begins behind the delimiter.
+                    None if !matches!(source, Source::Param(_)) && !rest.is_empty() && !rest.starts_with('/') => {
+                        format!("{head}/{}", rest.strip_prefix(source::SUB_DELIMITERS).unwrap_or(rest))
+                    }
+                    None => format!("{head}{rest}"),
+                };
+                let before = if matches!(source, Source::Param(_)) { head.to_owned() } else { format!("{head}/") };
+                Some(Bare { path, source: source.clone(), token: token.to_owned(), before })
+            })
+        })
+    }
+
+    /// Whether a token may be in the path.
+    pub fn reads_paths(&self) -> bool {
+        let in_path = |source: &Source| matches!(source, Source::Segment(_) | Source::Nth(_) | Source::Param(_));
+        self.kinds.iter().flat_map(|kind| &kind.token.sources).any(in_path)
+    }
+
+    /// Whether a token may be in a cookie.
+    pub fn reads_cookies(&self) -> bool {
+        let in_cookie = |source: &Source| matches!(source, Source::Cookie(_));
+        self.kinds
+            .iter()
+            .any(|kind| kind.token.sources.iter().any(in_cookie) || !kind.token.format.companions().is_empty())
+    }
+
+    /// The query parameter that carries a token, as it stands, name and all.
+    pub fn query_token<'a>(&self, query: &'a str) -> Option<&'a str> {
+        self.kinds.iter().find_map(|kind| {
+            let extent = |rest: &str, end: char| kind.token.format.extent(rest, end);
+            let opens = |before: char| kind.token.format.opens(before);
+            kind.token.sources.iter().find_map(|source| {
+                let Source::Query(name) = source else { return None };
+                let (start, value) = source::first_value(query, name, &opens, &extent)?;
+                query.get(start..start + name.len() + 1 + value.len())
+            })
+        })
+    }
+
+    /// The query without tokens; all other bytes and their order stay. Empty when nothing is left.
+    pub fn strip_query<'a>(&self, query: &'a str) -> Cow<'a, str> {
+        self.without(query, |token| !token.forward)
+    }
+
+    /// The query without the tokens that are to go.
+    fn without<'a>(&self, query: &'a str, goes: impl Fn(&Token) -> bool) -> Cow<'a, str> {
+        let mut places = Vec::new();
+        for token in self.kinds.iter().map(|kind| &kind.token).filter(|token| goes(token)) {
+            let extent = |rest: &str, end: char| token.format.extent(rest, end);
+            let opens = |before: char| token.format.opens(before);
+            for name in token.query_names() {
+                places.extend(source::query_values(query, name, &opens, &extent).map(|(place, _)| place));
+            }
+        }
+        if places.is_empty() {
+            return Cow::Borrowed(query);
+        }
+        // Two formats may share a name: the longer value goes.
+        places.sort_unstable_by_key(|place| (place.start, Reverse(place.end)));
+        Cow::Owned(source::cut(query, &places))
+    }
+
+    /// The value of a `Cookie` header without tokens; `None` when nothing is left and the header is to be dropped.
+    pub fn strip_cookie<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
+        let goes = |name: &str| self.kinds.iter().any(|kind| !kind.token.forward && kind.token.is_cookie(name));
+        source::strip_cookie(value, goes)
+    }
+
+    /// Whether a header carries nothing but a token and is to be dropped before the request goes upstream.
+    pub fn is_token_header(&self, name: &HeaderName) -> bool {
+        let is = |source: &Source| matches!(source, Source::Header(token) if token == name);
+        *name != COOKIE && self.kinds.iter().any(|kind| !kind.token.forward && kind.token.sources.iter().any(is))
+    }
+}
+
+impl Token {
+    fn query_names(&self) -> impl Iterator<Item = &str> {
+        let in_query = self.sources.iter().filter_map(|source| match source {
+            Source::Query(name) => Some(&**name),
+            _ => None,
+        });
+        in_query.chain(self.format.companions().iter().copied())
+    }
+
+    fn is_cookie(&self, name: &str) -> bool {
+        let is = |source: &Source| matches!(source, Source::Cookie(token) if **token == *name);
+        self.sources.iter().any(is) || self.format.companions().contains(&name)
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { sources, .. } = &self.settings;
+        let sources: Vec<_> = self.kinds.iter().map(|kind| &kind.token.sources).collect();
         f.debug_struct("Identity")
             .field("application", &self.application)
-            .field("sources", sources)
+            .field("sources", &sources)
+            .field("mapping", &self.mapping)
             .finish_non_exhaustive()
     }
 }
 
 /// The viewer of a remembered token, with the device hint of this request: one token may serve several devices.
-fn seen_from(viewer: Arc<Viewer>, request: &RequestFacts<'_>) -> Arc<Viewer> {
+fn seen_from(viewer: &Arc<Viewer>, request: &RequestFacts<'_>) -> Arc<Viewer> {
     if viewer.device.name().is_some() {
-        return viewer;
+        return viewer.clone();
     }
     let device = hint(request);
     // Nearly always the device that was seen first: nothing to copy then.
-    if viewer.device == device { viewer } else { Arc::new(Viewer { device, ..Viewer::clone(&viewer) }) }
+    if viewer.device == device { viewer.clone() } else { Arc::new(Viewer { device, ..Viewer::clone(viewer) }) }
 }
 
 /// A hint made of the client's network (an IPv6 address counts by its /64, which one household has to itself) and its
 /// user agent.
 fn hint(request: &RequestFacts<'_>) -> Device {
-    let network: u128 = match request.client.map(|address| address.to_canonical()) {
-        None => 0,
-        Some(IpAddr::V4(address)) => address.to_bits().into(),
-        Some(IpAddr::V6(address)) => address.to_bits() >> 64 << 64,
-    };
-    let print = fingerprint(&[&network.to_be_bytes(), user_agent(request.headers)]);
+    let print = fingerprint(&[&network(request.client).to_be_bytes(), user_agent(request.headers)]);
     Device::Hint(u64::from_be_bytes(print.first_chunk().copied().unwrap_or_default()))
 }
 
-fn user_agent(headers: &HeaderMap) -> &[u8] {
+/// What the client calls itself, as far as it counts.
+pub fn user_agent(headers: &HeaderMap) -> &[u8] {
     let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
     agent.get(..USER_AGENT_MAX).unwrap_or(agent)
 }

@@ -1,11 +1,13 @@
 //! The words of the house as small types. No logic beyond their own invariants, no clock, no I/O.
 
 mod account;
+mod attributes;
 mod device;
 mod stream;
 mod time;
 
 pub use account::{Account, AccountKey};
+pub use attributes::Attributes;
 pub use device::Device;
 pub use stream::{ApplicationId, ParseStreamIdError, StreamId};
 pub use time::{Clock, Entropy, Millis};

@@ -17,6 +17,8 @@ pub struct Cadence {
     pub low_latency: bool,
     /// The larger of the target duration and the longest segment; `None` where nothing says.
     pub segment: Option<Duration>,
+    /// The longest segment alone.
+    pub longest: Option<Duration>,
     /// How often players refresh the entry manifest, where it is the entry manifest that they refresh.
     pub refresh: Option<Duration>,
 }
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     fn seconds(live: bool, low_latency: bool, segment: Option<u64>) -> u64 {
-        let cadence = Cadence { live, low_latency, segment: segment.map(secs), refresh: None };
+        let cadence = Cadence { live, low_latency, segment: segment.map(secs), ..Cadence::default() };
         let wide = Settings { idle_min: secs(1), ..Settings::default() };
         cadence.idle(&wide).as_secs()
     }
@@ -77,7 +79,7 @@ mod tests {
     fn the_configured_bounds_have_the_last_word() {
         let tight = Settings { idle_min: secs(2), idle_max: secs(5), ..Settings::default() };
         assert_eq!(Cadence::default().idle(&tight), secs(5));
-        let ll = Cadence { live: true, low_latency: true, segment: Some(secs(1)), refresh: None };
+        let ll = Cadence { live: true, low_latency: true, segment: Some(secs(1)), ..Cadence::default() };
         assert_eq!(ll.idle(&Settings::default()), secs(20));
     }
 }

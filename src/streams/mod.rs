@@ -6,15 +6,21 @@
 
 pub mod account;
 mod cadence;
+mod client;
 mod events;
+mod pace;
 mod settings;
+mod sharing;
 pub mod store;
 mod stream;
 mod table;
 mod wheel;
 
 pub use cadence::{Cadence, SUPERSEDE_GRACE};
+pub use client::{Client, media_hash};
 pub use events::{Cause, Event, Ignore, Observer};
+pub use pace::ALLOWANCE;
 pub use settings::Settings;
+pub use sharing::{STEADY, Sharer};
 pub use stream::{Candidate, Signal, State, Stream};
 pub use table::{Admission, Refusal, Restored, StreamTable};

@@ -19,6 +19,8 @@ pub struct Settings {
     pub tombstone: Duration,
     /// How long a stream holds its slot before a policy may terminate it.
     pub min_tenure: Duration,
+    /// How long two clients must use one stream at the same time before that is sharing. Casting overlaps for up to a minute.
+    pub sharing_overlap: Duration,
     /// How many accounts are kept at most.
     pub capacity: u64,
 }
@@ -33,6 +35,7 @@ impl Default for Settings {
             forget: Duration::from_mins(10),
             tombstone: Duration::from_mins(3),
             min_tenure: Duration::from_secs(30),
+            sharing_overlap: Duration::from_mins(1),
             capacity: 1_000_000,
         }
     }

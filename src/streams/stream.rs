@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use super::{Cadence, SUPERSEDE_GRACE, Settings};
-use crate::model::{Account, ApplicationId, Device, Millis, StreamId};
+use super::pace::Pace;
+use super::sharing::{Sharer, Sharing, Terms};
+use super::{Cadence, Client, SUPERSEDE_GRACE, Settings};
+use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 use crate::policy::{Mode, Violation};
 
 /// Who wants to play what: everything a stream is born with.
@@ -25,6 +27,8 @@ pub struct Candidate {
     pub asset: Arc<str>,
     /// When it started. A stream that comes back keeps its start, and with it its place in the order.
     pub started: Millis,
+    /// What is known of it when it starts.
+    pub attributes: Attributes,
 }
 
 /// What an observed request says about its stream.
@@ -94,6 +98,8 @@ pub struct Stream {
     pub device: Device,
     /// What is played.
     pub asset: Arc<str>,
+    /// What was known of it when it started. What its manifests say comes on top.
+    pub attributes: Attributes,
     /// When the current phase began; for RESERVED and PLAYING since when the slot has been held.
     since: AtomicU64,
     presence: AtomicU64,
@@ -106,11 +112,15 @@ pub struct Stream {
     /// Zero where the content is not live.
     paused_after_ms: AtomicU32,
     entry_window_ms: AtomicU32,
+    /// Zero where no manifest has said it.
+    segment_ms: AtomicU32,
     phase: AtomicU8,
     /// The player refreshes the entry manifest itself, as those of a live MPD do.
     refreshes_entry: AtomicBool,
     /// What it exceeded when it last took its slot, of policies that annotate.
     annotations: ArcSwapOption<Vec<Violation>>,
+    sharing: Sharing,
+    pace: Pace,
 }
 
 impl Stream {
@@ -123,6 +133,7 @@ impl Stream {
             application: candidate.application.clone(),
             device: candidate.device.clone(),
             asset: candidate.asset.clone(),
+            attributes: candidate.attributes.clone(),
             since: AtomicU64::new(now.0),
             presence: AtomicU64::new(0),
             playback: AtomicU64::new(0),
@@ -131,9 +142,12 @@ impl Stream {
             idle_ms: AtomicU32::new(millis(unknown.idle(settings))),
             paused_after_ms: AtomicU32::new(0),
             entry_window_ms: AtomicU32::new(millis(unknown.entry_window())),
+            segment_ms: AtomicU32::new(0),
             phase: AtomicU8::new(RESERVED),
             refreshes_entry: AtomicBool::new(false),
             annotations: ArcSwapOption::const_empty(),
+            sharing: Sharing::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -209,10 +223,60 @@ impl Stream {
         let idle = self.idle_ms.swap(millis(cadence.idle(settings)), SeqCst);
         let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
+        // A target duration may be far above what segments have; that would make a ripper of everybody.
+        if let Some(segment) = cadence.longest.or(cadence.segment) {
+            self.segment_ms.store(millis(segment), SeqCst);
+        }
         if cadence.refresh.is_some() {
             self.refreshes_entry.store(true, SeqCst);
         }
         idle != self.idle_ms.load(SeqCst) || paused != self.paused_after_ms.load(SeqCst)
+    }
+
+    /// What the client is to this stream. To be asked before the request's heartbeat, and of the stream that its play session
+    /// names, never of one that was split off. `media` gives the [`media_hash`](super::media_hash) of a request that counts
+    /// as playback, `None` for all others; it is called only if somebody else uses the stream too.
+    ///
+    /// This is the hot path: one load, as long as the stream is used from one network.
+    #[inline]
+    pub fn asked_by(
+        &self,
+        client: Client,
+        media: impl FnOnce() -> Option<u32>,
+        settings: &Settings,
+        now: Millis,
+    ) -> Sharer {
+        if self.sharing.is_alone(client) {
+            return Sharer::Owner;
+        }
+        let terms = Terms {
+            stream: self.id,
+            playback: Millis(self.playback.load(SeqCst)),
+            seen: self.last_seen(),
+            idle: Duration::from_millis(u64::from(self.idle_ms.load(SeqCst))),
+            overlap: settings.sharing_overlap,
+            forget: settings.forget,
+        };
+        self.sharing.ask(client, media(), &terms, now)
+    }
+
+    /// A whole segment was asked for and is being sent. Returns whether the stream's media is pulled faster than `multiple`
+    /// times real time, for too long. Never, where no manifest has told the duration of a segment.
+    pub fn pulled(&self, multiple: u32, now: Millis) -> bool {
+        match self.segment_ms.load(SeqCst) {
+            0 => false,
+            segment => self.pace.add(Duration::from_millis(u64::from(segment)), multiple, now),
+        }
+    }
+
+    /// Whether the stream's media has been pulled too fast, and real time has not caught up yet.
+    pub fn is_pulled_too_fast(&self, multiple: u32, now: Millis) -> bool {
+        self.pace.exceeds(multiple, now)
+    }
+
+    /// Whether that is told for the first time: a stream that is pulled too fast is counted once.
+    pub fn is_first_told_of_pace(&self) -> bool {
+        self.pace.is_news()
     }
 
     /// Notes what the stream exceeded when it took its slot.

@@ -82,6 +82,11 @@ impl StreamTable {
         self.store.find_of_device(account, application, device)
     }
 
+    /// How many streams of the account this gateway knows, with and without a slot.
+    pub fn streams_of(&self, account: &AccountKey) -> usize {
+        self.store.streams_of(account)
+    }
+
     /// A start: somebody asks for an entry manifest without a play session.
     ///
     /// The same device asking twice within the entry window goes on with the stream that it has.

@@ -26,6 +26,8 @@ pub enum Outcome {
     Unidentified,
     /// Refused for a token or play session that is not valid.
     Invalid,
+    /// Refused because the operator blocked it.
+    Blocked,
     /// Refused for its form: too large, no host, wrong method, no route.
     Malformed,
     /// The origin could not be reached or broke off.
@@ -33,13 +35,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Passed,
         Self::Annotated,
         Self::Refused,
         Self::Terminated,
         Self::Unidentified,
         Self::Invalid,
+        Self::Blocked,
         Self::Malformed,
         Self::OriginFailed,
     ];
@@ -53,6 +56,7 @@ impl Outcome {
             Self::Terminated => "terminated",
             Self::Unidentified => "unidentified",
             Self::Invalid => "invalid",
+            Self::Blocked => "blocked",
             Self::Malformed => "malformed",
             Self::OriginFailed => "origin_failed",
         }
@@ -100,6 +104,10 @@ pub struct Metrics {
     pub terminations: IntCounterVec,
     pub token_errors: IntCounterVec,
     pub play_session_errors: IntCounterVec,
+    pub shared: IntCounterVec,
+    pub ripping: IntCounterVec,
+    pub key_fetches: IntCounterVec,
+    pub callbacks: IntCounterVec,
     pub manifests: IntCounterVec,
     pub foreign_references: IntCounter,
     pub connections_refused: IntCounterVec,
@@ -154,6 +162,15 @@ impl Metrics {
             of.counters("terminations_total", "Streams that were terminated, by cause.", &["application", "cause"])?;
         let token_errors =
             of.counters("token_errors_total", "Tokens that were not accepted, by reason.", &["application", "reason"])?;
+        let help =
+            "Second clients of a stream at the same time: split off as a stream of their own, or requests refused.";
+        let shared = of.counters("shared_total", help, &["application", "action"])?;
+        let help = "Streams noticed for being pulled much faster than they play, and segments refused for it.";
+        let ripping = of.counters("ripping_total", help, &["application", "action"])?;
+        let help = "Key files and key sets that were read or fetched, by what came of it.";
+        let key_fetches = of.counters("key_fetches_total", help, &["source", "result"])?;
+        let help = "Questions to services that judge tokens, by the answer.";
+        let callbacks = of.counters("callbacks_total", help, &["service", "result"])?;
         let play_session_errors =
             of.counters("play_session_errors_total", "Play sessions that were not accepted, by reason.", &["reason"])?;
         Ok(Self {
@@ -169,6 +186,10 @@ impl Metrics {
             terminations,
             token_errors,
             play_session_errors,
+            shared,
+            ripping,
+            key_fetches,
+            callbacks,
             foreign_references,
             connections_refused,
             origin_failures,

@@ -4,6 +4,7 @@ mod access;
 mod log;
 mod metrics;
 mod streams;
+mod trust;
 
 pub use access::Access;
 pub use log::{Format, LogGuard, init};

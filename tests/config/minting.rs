@@ -16,9 +16,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 fn viewer_of(tv: &Application, token: &str, now: Millis) -> Option<streamgate::identity::Viewer> {
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
-    let request = RequestFacts { path: "/a.m3u8", query: None, headers: &headers, client: None };
+    let request = RequestFacts::new("/a.m3u8", None, &headers);
     let viewer = tv.identity.as_ref().unwrap().identify(&request, now).unwrap();
-    viewer.ok().map(|viewer| (*viewer).clone())
+    viewer.ok().map(|identified| (*identified.viewer).clone())
 }
 
 #[test]

@@ -40,6 +40,13 @@ pub(crate) fn read(text: &str) -> Result<Settings, Report> {
     parse(text, folder().path())
 }
 
+/// What a configuration means, without the folder that it was read from.
+pub(crate) fn meaning(text: &str) -> String {
+    let folder = folder();
+    let settings = parse(text, folder.path()).unwrap_or_else(|report| panic!("{report}"));
+    format!("{settings:?}").replace(&folder.path().display().to_string(), "")
+}
+
 pub(crate) fn good(text: &str) -> Settings {
     read(text).unwrap_or_else(|report| panic!("{report}"))
 }

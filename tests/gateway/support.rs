@@ -49,6 +49,10 @@ pub(super) struct Setup {
     pub(super) policy: &'static str,
     pub(super) mode: &'static str,
     pub(super) streams: &'static str,
+    /// How viewers are recognised, in lines of its own indentation.
+    pub(super) identity: String,
+    /// Files that the configuration names.
+    pub(super) files: Vec<(&'static str, Vec<u8>)>,
     /// Further lines for the application, the origin and the whole.
     pub(super) application: &'static str,
     pub(super) origin: String,
@@ -67,6 +71,11 @@ impl Default for Setup {
             policy: "{ name: two-streams, limit: 2, when_exceeded: deny_newest }",
             mode: "enforce",
             streams: "{}",
+            identity: "      token:\n        in: [\"query:token\", \"header:authorization\", \"cookie:token\"]\n        jwt:\n          \
+                       keys:\n            - { alg: HS256, secret: { file: tv.hs256 } }\n      idp: acme\n      subject: claim:sub\n      \
+                       device: claim:device\n"
+                .to_owned(),
+            files: Vec::new(),
             application: "",
             origin: String::new(),
             extra: String::new(),
@@ -104,21 +113,23 @@ impl Setup {
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
         write("tv.hs256", SECRET);
         write("session.key", SESSION);
+        for (name, bytes) in &self.files {
+            write(name, bytes);
+        }
         let tls = if self.tls { "\n    tls: { certificate: tls.crt, key: tls.key }" } else { "" };
         let servers = self.origins.iter().map(ToString::to_string).chain(self.servers.iter().cloned());
         let servers: Vec<String> = servers.map(|server| format!("\"{server}\"")).collect();
         let text = format!(
             "listeners:\n  - address: {address}{tls}\n{}control:\n  address: {control}\n\
              origins:\n  main:\n    servers: [{}]\n{}\
-             applications:\n  tv:\n    name: TV app\n    routes: [{{ path: /, origin: main }}]\n    identity:\n      token:\n        \
-             in: [\"query:token\", \"header:authorization\", \"cookie:token\"]\n        jwt:\n          keys:\n            \
-             - {{ alg: HS256, secret: {{ file: tv.hs256 }} }}\n      idp: acme\n      subject: claim:sub\n      device: claim:device\n\
+             applications:\n  tv:\n    name: TV app\n    routes: [{{ path: /, origin: main }}]\n    identity:\n{}\
              {}    unidentified: {}\n    policies: [household]\n\
              policies:\n  household:\n    mode: {}\n    rules:\n      - {}\n\
              sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\nstreams: {}\nshutdown: {{ grace: 1s }}\n{}",
             self.more_listeners,
             servers.join(", "),
             self.origin,
+            self.identity,
             self.application,
             self.unidentified,
             self.mode,

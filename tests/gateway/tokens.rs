@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use streamgate::identity::{KeyRing, PlaySession};
-use streamgate::model::{Account, ApplicationId, Device, Millis, StreamId};
+use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 
 use super::support::{Gateway, Origin, SECRET, SESSION, Setup, now, sign, token};
 
@@ -205,6 +205,8 @@ async fn a_play_session_ends_with_its_age() {
             device: Device::Named("tv".into()),
             asset: "/news/master.m3u8".into(),
             started: Millis(now() * 1000) - age,
+            attributes: Attributes::default(),
+            token: None,
         })
     };
     let asked = async |age, stream| gateway.get(&format!("/~s/{}/news/a.ts", sealed(age, stream))).await;

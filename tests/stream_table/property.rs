@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use streamgate::model::{ApplicationId, Millis, StreamId};
+use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
 use streamgate::policy::{Policy, WhenExceeded};
 use streamgate::streams::{Admission, Cadence, Candidate, Refusal, Settings, Signal, Stream, StreamTable};
 
@@ -45,6 +45,7 @@ fn windows() -> Settings {
         forget: half(99),
         tombstone: half(39),
         min_tenure: Duration::from_secs(10),
+        sharing_overlap: half(30),
         capacity: 1000,
     }
 }
@@ -55,6 +56,7 @@ fn cadence() -> impl Strategy<Value = Cadence> {
         low_latency,
         segment: Some(Duration::from_millis(segment)),
         refresh: low_latency.then_some(Duration::from_secs(6)),
+        ..Cadence::default()
     };
     let recorded = Cadence { segment: Some(Duration::from_millis(10_100)), ..Cadence::default() };
     prop_oneof![Just(live(3500, false)), Just(live(2500, true)), Just(recorded)]
@@ -127,6 +129,7 @@ impl World {
             device: device(on),
             asset: format!("/asset-{asset}").into(),
             started: self.now - Duration::from_secs(age),
+            attributes: Attributes::default(),
         }
     }
 

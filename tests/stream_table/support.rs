@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use streamgate::model::{Account, ApplicationId, Device, Millis, StreamId};
+use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Mode, Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Admission, Candidate, Event, Observer, Settings, StreamTable};
@@ -48,6 +48,7 @@ pub(crate) fn candidate(subject: usize, device: usize, asset: &str, now: Millis)
         device: Device::Named(format!("device-{device}").into()),
         asset: asset.into(),
         started: now,
+        attributes: Attributes::default(),
     }
 }
 

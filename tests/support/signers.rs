@@ -93,7 +93,8 @@ fn signed_with(key: &EncodingKey, algorithm: Algorithm, header: &str, payload: &
     format!("{signed}.{signature}")
 }
 
-fn pem(tag: &str, der: &[u8]) -> String {
+/// A PEM block.
+pub fn pem(tag: &str, der: &[u8]) -> String {
     let lines: Vec<String> =
         STANDARD.encode(der).as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     format!("-----BEGIN {tag}-----\n{}\n-----END {tag}-----\n", lines.join("\n"))

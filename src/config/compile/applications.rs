@@ -2,42 +2,43 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::config::application::{Application, Unidentified};
-use crate::config::grammar::Written;
-use crate::config::mint::{MintError, Signing};
+use crate::config::application::{Application, Ripping, Sharing, Unidentified};
+use crate::config::mint::MintError;
 use crate::config::origin::Origin;
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::routes::{self, Route, Routes};
-use crate::config::secret::Secret;
 use crate::config::sentence;
-use crate::identity::jwt::{Jwt, Key};
-use crate::identity::{ACCOUNT_MAX, Identity, KeyError, Settings, ValueSource, path};
+use crate::identity::{CallbackSource, KeyFiles, KeySource, path};
 use crate::model::ApplicationId;
 use crate::policy::Policy;
 
 use super::context::Context;
+use super::identity::{self, Compiled};
 use super::network::is_authority;
 
-/// Leeway for clocks that differ: issuers' clocks are no better than that.
-const LEEWAY: Duration = Duration::from_mins(1);
-
-type Applications = BTreeMap<ApplicationId, Arc<Application>>;
+/// All applications, and what they need from outside.
+#[derive(Default)]
+pub(super) struct Applications {
+    pub(super) applications: BTreeMap<ApplicationId, Arc<Application>>,
+    pub(super) routes: Routes,
+    pub(super) keys: Vec<KeySource>,
+    pub(super) files: Vec<KeyFiles>,
+    pub(super) callbacks: Vec<CallbackSource>,
+}
 
 pub(super) fn applications(
     context: &mut Context<'_>,
     raw: &BTreeMap<String, raw::Application>,
     origins: &BTreeMap<Arc<str>, Arc<Origin>>,
     policies: &BTreeMap<String, Arc<Policy>>,
-) -> (Applications, Routes) {
-    let mut compiled = Applications::new();
-    let mut routes = Routes::default();
+) -> Applications {
+    let mut all = Applications::default();
     let mut taken = BTreeMap::new();
     for (id, application) in raw {
         let at = Pointer::default().key("applications").key(id);
-        let built = Arc::new(self::application(context, &at, id, application, policies));
+        let built = Arc::new(self::application(context, &at, id, application, policies, &mut all));
         for (nth, route) in application.routes.iter().enumerate() {
             let at = at.key("routes").item(nth);
             check_route(context, &at, route);
@@ -47,12 +48,12 @@ pub(super) fn applications(
                 context.say(&at.key("path"), message);
             }
             if let Some(origin) = origins.get(route.origin.as_str()) {
-                routes.add(key, Route { application: Arc::clone(&built), origin: Arc::clone(origin) });
+                all.routes.add(key, Route { application: Arc::clone(&built), origin: Arc::clone(origin) });
             }
         }
-        compiled.insert(built.id.clone(), built);
+        all.applications.insert(built.id.clone(), built);
     }
-    (compiled, routes)
+    all
 }
 
 fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
@@ -84,6 +85,7 @@ fn application(
     id: &str,
     raw: &raw::Application,
     policies: &BTreeMap<String, Arc<Policy>>,
+    all: &mut Applications,
 ) -> Application {
     for (nth, name) in raw.policies.iter().enumerate() {
         if context.policies.binary_search(name).is_err() {
@@ -110,100 +112,31 @@ fn application(
             );
         }
     }
-    let (identity, signing) = match raw.identity.as_ref().map(|raw| identity(context, &at_identity, &application, raw))
-    {
-        Some((identity, signing)) => (Some(identity), signing),
-        None => (None, Err(MintError::NoIdentity)),
-    };
-    Application {
+    let compiled = raw.identity.as_ref().map(|raw| identity::identity(context, &at_identity, &application, raw));
+    let mut built = Application {
         name: raw.name.as_deref().unwrap_or(id).into(),
         id: application,
-        identity,
+        identity: None,
         unidentified,
+        sharing: match raw.sharing {
+            raw::Sharing::Split => Sharing::Split,
+            raw::Sharing::Refuse => Sharing::Refuse,
+            raw::Sharing::Allow => Sharing::Allow,
+        },
+        ripping: match raw.ripping {
+            raw::Ripping::Count => Ripping::Count,
+            raw::Ripping::Refuse => Ripping::Refuse,
+        },
+        ripping_above: raw.ripping_above,
+        of_manifest: Vec::new(),
         policies: raw.policies.iter().filter_map(|name| policies.get(name).map(Arc::clone)).collect(),
-        signing,
-    }
-}
-
-fn identity(
-    context: &mut Context<'_>,
-    at: &Pointer,
-    application: &ApplicationId,
-    raw: &raw::Identity,
-) -> (Identity, Result<Signing, MintError>) {
-    for (key, source) in [("idp", &raw.idp), ("subject", &raw.subject)] {
-        if source.text().len() > ACCOUNT_MAX {
-            context.say(&at.key(key), format!("the value is longer than {ACCOUNT_MAX} bytes: shorten it"));
-        }
-    }
-    if let Some(Written { value: ValueSource::Literal(_), .. }) = &raw.device {
-        context.say(
-            &at.key("device"),
-            "a literal makes one device of all that an account has: write `claim:NAME`, or leave the key out",
-        );
-    }
-    let mut keys = Vec::new();
-    let mut signing = Err(MintError::NoSecret);
-    for (nth, key) in raw.token.jwt.keys.iter().enumerate() {
-        let at = at.key("token").key("jwt").key("keys").item(nth);
-        let Some((compiled, secret)) = self::key(context, &at, key) else { continue };
-        keys.push(compiled);
-        if let (Some(secret), Err(_)) = (secret, &signing) {
-            signing = Ok(Signing {
-                algorithm: key.alg.value,
-                secret,
-                idp: raw.idp.value.clone(),
-                subject: raw.subject.value.clone(),
-                device: raw.device.as_ref().map(|device| device.value.clone()),
-                stream: raw.stream.value.clone(),
-            });
-        }
-    }
-    let settings = Settings {
-        sources: raw.token.places.iter().map(|place| place.value.clone()).collect(),
-        format: Arc::new(Jwt::new(keys, LEEWAY)),
-        idp: raw.idp.value.clone(),
-        subject: raw.subject.value.clone(),
-        device: raw.device.as_ref().map(|device| device.value.clone()),
-        stream: raw.stream.value.clone(),
+        signing: Err(MintError::NoIdentity),
     };
-    (Identity::new(application.clone(), settings), signing)
-}
-
-/// A key and, where it can sign as well, its secret.
-fn key(context: &mut Context<'_>, at: &Pointer, raw: &raw::Key) -> Option<(Key, Option<Secret>)> {
-    let algorithm = raw.alg.value;
-    let symmetric = algorithm.name().starts_with("HS");
-    let (right, wrong) = if symmetric { ("secret", "public_key") } else { ("public_key", "secret") };
-    let (material, other) = if symmetric { (&raw.secret, &raw.public_key) } else { (&raw.public_key, &raw.secret) };
-    if other.is_some() {
-        let error = if symmetric { KeyError::NeedsSecret(algorithm) } else { KeyError::NeedsPublicKey(algorithm) };
-        context.say_at_key(&at.key(wrong), format!("{error}, as `{right}`"));
+    if let Some(Compiled { identity, signing, sources, files, callbacks, of_manifest }) = compiled {
+        (built.identity, built.signing, built.of_manifest) = (Some(identity), signing, of_manifest);
+        all.keys.extend(sources);
+        all.files.extend(files);
+        all.callbacks.extend(callbacks);
     }
-    let Some(material) = material else {
-        if other.is_none() && !context.has(&at.key(right)) {
-            context.say_at_key(
-                at,
-                format!("`{right}` is missing, which {algorithm} needs: write `{right}: {{ file: PATH }}`"),
-            );
-        }
-        return None;
-    };
-    let at = at.key(right);
-    let bytes = context.read(material, &at)?;
-    let kid = raw.kid.as_deref();
-    let key = if symmetric {
-        Key::hmac(algorithm, kid, bytes.expose())
-    } else if bytes.expose().trim_ascii_start().starts_with(b"{") {
-        Key::public_jwk(algorithm, kid, bytes.expose())
-    } else {
-        Key::public_pem(algorithm, kid, bytes.expose())
-    };
-    match key {
-        Ok(key) => Some((key, symmetric.then_some(bytes))),
-        Err(error) => {
-            context.say(&at, error.to_string());
-            None
-        }
-    }
+    built
 }

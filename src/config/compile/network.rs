@@ -13,6 +13,8 @@ use crate::config::raw;
 use crate::config::secret::read_file;
 use crate::config::settings::{Listener, TlsFiles};
 
+use crate::identity::TrustedHops;
+
 use super::context::Context;
 use super::times::{self, TIMEOUT, bounded};
 
@@ -27,10 +29,29 @@ pub(super) fn listeners(context: &mut Context<'_>, raw: &[raw::Listener], contro
     for (nth, listener) in raw.iter().enumerate() {
         unique(context, &at(nth).key("address"), listener.address.value, &mut taken);
         let tls = listener.tls.as_ref().map(|tls| tls_files(context, &at(nth).key("tls"), tls));
-        compiled.push(Listener { address: listener.address.value, tls });
+        compiled.push(Listener { address: listener.address.value, tls, proxy_protocol: listener.proxy_protocol });
     }
     unique(context, &root.key("control").key("address"), control.address.value, &mut taken);
     compiled
+}
+
+/// Whose word counts for the viewer's address.
+pub(super) fn hops(
+    listeners: &[raw::Listener],
+    raw: Option<&raw::ClientAddress>,
+    context: &mut Context<'_>,
+) -> Option<TrustedHops> {
+    let root = Pointer::default();
+    if let (None, Some(nth)) = (raw, listeners.iter().position(|listener| listener.proxy_protocol)) {
+        let at = root.key("listeners").item(nth).key("proxy_protocol");
+        if !context.has(&root.key("client_address")) {
+            let message = "nothing says who may speak the PROXY protocol: write `client_address:` with `trusted:`";
+            context.say(&at, message);
+        }
+    }
+    let raw = raw?;
+    let trusted = raw.trusted.iter().map(|network| network.value).collect();
+    Some(TrustedHops::new(trusted, raw.from.value.clone()))
 }
 
 fn unique(context: &mut Context<'_>, at: &Pointer, address: SocketAddr, taken: &mut Vec<SocketAddr>) {
@@ -54,7 +75,7 @@ fn tls_files(context: &mut Context<'_>, at: &Pointer, raw: &raw::Tls) -> TlsFile
 }
 
 /// The path of a PEM file that is there and holds a block that ends in `label`.
-fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Path, label: &str) -> PathBuf {
+pub(super) fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Path, label: &str) -> PathBuf {
     let path = context.base.join(path);
     match read_file(&path, PEM_MAX) {
         Err(error) => context.say(at, error.to_string()),

@@ -24,6 +24,10 @@ pub(super) const TIMEOUT: Bounds = (MILLISECOND, HOUR);
 pub(super) const UP_TO_AN_HOUR: Bounds = (Duration::ZERO, HOUR);
 /// The age of a play session.
 pub(super) const SESSION: Bounds = (Duration::from_mins(1), MONTH);
+/// How often a key set is fetched.
+pub(super) const REFRESH: Bounds = (Duration::from_secs(10), Duration::from_hours(24));
+/// How long a callback's answer is good.
+pub(super) const LIFETIME: Bounds = (SECOND, Duration::from_hours(24));
 /// How often names are resolved.
 pub(super) const RESOLVE: Bounds = (SECOND, HOUR);
 const WINDOW: Bounds = (SECOND, MONTH);
@@ -71,6 +75,7 @@ pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams) -> streams:
         forget: time(&at, "forget", &raw.forget, WINDOW),
         tombstone: time(&at, "tombstone", &raw.tombstone, WINDOW),
         min_tenure: time(&at, "min_tenure", &raw.min_tenure, OPTIONAL_WINDOW),
+        sharing_overlap: time(&at, "sharing_overlap", &raw.sharing_overlap, WINDOW),
         capacity: raw.capacity,
     };
     if settings.idle_min > settings.idle_max {

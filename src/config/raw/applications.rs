@@ -3,11 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::grammar::Written;
-use crate::identity::jwt::Algorithm;
-use crate::identity::{Source, StreamSource, ValueSource};
-
-use super::material::Material;
+use super::identity::Identity;
 
 /// One app or site.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,6 +20,16 @@ pub(in crate::config) struct Application {
     /// What happens to media requests without a token or play session.
     #[serde(default)]
     pub(in crate::config) unidentified: Unidentified,
+    /// What happens when one play session or stream is used from two clients at the same time.
+    #[serde(default)]
+    pub(in crate::config) sharing: Sharing,
+    /// What happens when media is pulled faster than `ripping_above` times real time, for long.
+    #[serde(default)]
+    pub(in crate::config) ripping: Ripping,
+    /// How many times real time is ripping. Sound and picture that are fetched apart count each.
+    #[serde(default = "six")]
+    #[schemars(range(min = 2, max = 1000))]
+    pub(in crate::config) ripping_above: u32,
     /// The policies that it carries, all of which must hold.
     #[serde(default)]
     #[schemars(extend("uniqueItems" = true))]
@@ -44,64 +50,6 @@ pub(in crate::config) struct Route {
     pub(in crate::config) host: Option<String>,
 }
 
-/// How viewers are recognised.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Identity {
-    /// The token that proves an account.
-    pub(in crate::config) token: Token,
-    /// Identity provider of the account: a literal, or `claim:NAME`, where NAME may be a path with dots.
-    pub(in crate::config) idp: Written<ValueSource>,
-    /// The account within it: `claim:NAME`, or a literal.
-    pub(in crate::config) subject: Written<ValueSource>,
-    /// The viewer's device: `claim:NAME`. Left out: a weak hint from network and user agent.
-    pub(in crate::config) device: Option<Written<ValueSource>>,
-    /// Where a stream's id comes from: `minted`, or `claim:NAME` of a token that reaches every request of the play.
-    #[serde(default = "minted")]
-    pub(in crate::config) stream: Written<StreamSource>,
-}
-
-fn minted() -> Written<StreamSource> {
-    Written::preset("minted", StreamSource::Minted)
-}
-
-/// Where the token is and what it looks like.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Token {
-    /// Places, in order: the first that has one decides.
-    #[serde(rename = "in")]
-    #[schemars(length(min = 1))]
-    pub(in crate::config) places: Vec<Written<Source>>,
-    /// It is a JSON Web Token.
-    pub(in crate::config) jwt: Jwt,
-}
-
-/// JSON Web Tokens (RFC 7519).
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Jwt {
-    /// The keys that verify it. A key serves its one algorithm only.
-    #[schemars(length(min = 1))]
-    pub(in crate::config) keys: Vec<Key>,
-}
-
-/// One key.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[allow(clippy::struct_field_names, reason = "`public_key` is what the configuration says")]
-pub(in crate::config) struct Key {
-    /// The signature algorithm.
-    pub(in crate::config) alg: Written<Algorithm>,
-    /// The key's id, as tokens name it. Left out: that of the JWK, or none.
-    #[schemars(length(min = 1))]
-    pub(in crate::config) kid: Option<String>,
-    /// With HS256, HS384 and HS512: the secret, raw bytes.
-    pub(in crate::config) secret: Option<Material>,
-    /// With every other algorithm: the public key, as PEM or as one JWK.
-    pub(in crate::config) public_key: Option<Material>,
-}
-
 /// What happens to media requests of nobody.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -111,4 +59,32 @@ pub(in crate::config) enum Unidentified {
     Refuse,
     /// They pass and are not counted.
     Pass,
+}
+
+/// What happens to two clients on one stream.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Sharing {
+    /// Each client is a stream of the account and takes its own slot.
+    #[default]
+    Split,
+    /// The client that came later gets 403.
+    Refuse,
+    /// They go on as one stream.
+    Allow,
+}
+
+/// What happens to a stream that is pulled too fast.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Ripping {
+    /// It is counted, and passes.
+    #[default]
+    Count,
+    /// Its media gets 403 until the pace has gone down.
+    Refuse,
+}
+
+fn six() -> u32 {
+    6
 }

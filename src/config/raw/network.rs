@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::grammar::{Bytes, Written, seconds};
 use crate::config::server::Server;
+use crate::identity::Forwarding;
 
 /// One address where viewers connect.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -18,6 +20,26 @@ pub(in crate::config) struct Listener {
     pub(in crate::config) address: Written<SocketAddr>,
     /// Speak TLS here, with HTTP/2 and HTTP/1.1. Left out: HTTP/1.1 in clear.
     pub(in crate::config) tls: Option<Tls>,
+    /// Every connection begins with a header of the PROXY protocol, version 1 or 2, which names the viewer. Only networks of
+    /// `client_address.trusted` may connect then.
+    #[serde(default)]
+    pub(in crate::config) proxy_protocol: bool,
+}
+
+/// Whose word counts for the viewer's address.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ClientAddress {
+    /// Networks of load balancers and edges in front. What others write into headers is not believed.
+    #[schemars(length(min = 1))]
+    pub(in crate::config) trusted: Vec<Written<IpNet>>,
+    /// Where they write the address: `x-forwarded-for`, `forwarded` (RFC 7239), or `header:NAME` with one address in it.
+    #[serde(default = "x_forwarded_for")]
+    pub(in crate::config) from: Written<Forwarding>,
+}
+
+fn x_forwarded_for() -> Written<Forwarding> {
+    Written::preset("x-forwarded-for", Forwarding::XForwardedFor)
 }
 
 /// The certificate of a listener. Both files are read again when they change.

@@ -53,6 +53,8 @@ pub(in crate::config) struct Streams {
     pub(in crate::config) tombstone: Written<Duration>,
     /// How long a stream holds its slot before a policy may terminate it.
     pub(in crate::config) min_tenure: Written<Duration>,
+    /// How long two clients must use one stream at the same time before that is sharing. A hand-over overlaps for a moment.
+    pub(in crate::config) sharing_overlap: Written<Duration>,
     /// Accounts kept at most.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub(in crate::config) capacity: u64,
@@ -88,6 +90,7 @@ impl Default for Streams {
             forget: of.forget.into(),
             tombstone: of.tombstone.into(),
             min_tenure: of.min_tenure.into(),
+            sharing_overlap: of.sharing_overlap.into(),
             capacity: of.capacity,
             snapshot: None,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::application::Unidentified;
+use crate::config::application::{Ripping, Sharing, Unidentified};
 use crate::config::mint::MintError;
 use crate::model::ApplicationId;
 
@@ -16,6 +16,10 @@ fn route(name: &str) -> Route {
         name: name.into(),
         identity: None,
         unidentified: Unidentified::Pass,
+        sharing: Sharing::Split,
+        ripping: Ripping::Count,
+        ripping_above: 4,
+        of_manifest: Vec::new(),
         policies: Vec::new(),
         signing: Err(MintError::NoIdentity),
     };

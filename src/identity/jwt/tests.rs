@@ -1,8 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::identity::format::TOKEN_MAX;
+use crate::identity::issuer::Issuer;
 
 use super::*;
 
@@ -25,7 +30,7 @@ fn hs256_token(header: &str, payload: &str) -> String {
 
 fn verify_at(jwt: &Jwt, token: &str, seconds: u64) -> Result<Claims, TokenError> {
     let headers = HeaderMap::new();
-    let request = RequestFacts { path: "/", query: None, headers: &headers, client: None };
+    let request = RequestFacts::new("/", None, &headers);
     jwt.verify(token.as_bytes(), &request, Millis(seconds * 1000))
 }
 
@@ -62,7 +67,7 @@ fn every_algorithm_verifies_with_its_key_from_pem_and_from_jwk() {
             assert_eq!(claims.text("sub").as_deref(), Some("a"), "{algorithm}");
             let forged = token.replace(".eyJleHAiOjEw", ".eyJleHAiOjk5");
             assert_ne!(forged, token);
-            assert_eq!(verify_at(&jwt, &forged, 9), Err(TokenError::BadSignature), "{algorithm}");
+            assert_eq!(verify_at(&jwt, &forged, 9).map(drop), Err(TokenError::BadSignature), "{algorithm}");
         }
     }
 }
@@ -138,9 +143,9 @@ fn alg_none_is_refused_in_every_spelling() {
     for none in ["none", "None", "NONE", "nOnE", "", "HS1", "hs256", "ES512", "Ed25519"] {
         let header = json!({ "alg": none }).to_string();
         let token = hs256_token(&header, r#"{"exp":10}"#);
-        assert_eq!(verify_at(&hs256(0), &token, 1), Err(TokenError::AlgorithmRefused), "{none}");
+        assert_eq!(verify_at(&hs256(0), &token, 1).map(drop), Err(TokenError::AlgorithmRefused), "{none}");
         let unsigned = format!("{}.", token.rsplit_once('.').unwrap().0);
-        assert_eq!(verify_at(&hs256(0), &unsigned, 1), Err(TokenError::AlgorithmRefused), "{none}");
+        assert_eq!(verify_at(&hs256(0), &unsigned, 1).map(drop), Err(TokenError::AlgorithmRefused), "{none}");
     }
 }
 
@@ -151,7 +156,7 @@ fn a_token_signed_hs256_with_the_public_key_is_refused() {
         Jwt::new(vec![Key::public_pem(Algorithm::RS256, None, rsa.public_pem.as_bytes()).unwrap()], Duration::ZERO);
     for secret in [rsa.public_pem.as_bytes(), rsa.public_pem.trim().as_bytes(), &rsa.public_der] {
         let token = hmac_signed(secret, jsonwebtoken::Algorithm::HS256, HS256, r#"{"exp":10}"#);
-        assert_eq!(verify_at(&jwt, &token, 1), Err(TokenError::AlgorithmRefused));
+        assert_eq!(verify_at(&jwt, &token, 1).map(drop), Err(TokenError::AlgorithmRefused));
     }
 }
 
@@ -253,7 +258,7 @@ fn a_jwk_brings_its_own_kid_unless_the_configuration_names_one() {
 fn a_critical_extension_is_refused_whatever_it_is() {
     for crit in [json!(["b64"]), json!(["exp"]), json!([]), json!(null), json!("x")] {
         let token = hs256_token(&json!({ "alg": "HS256", "crit": crit }).to_string(), r#"{"exp":10}"#);
-        assert_eq!(verify_at(&hs256(0), &token, 1), Err(TokenError::Critical), "{crit}");
+        assert_eq!(verify_at(&hs256(0), &token, 1).map(drop), Err(TokenError::Critical), "{crit}");
     }
 }
 
@@ -263,7 +268,7 @@ fn a_member_that_stands_twice_is_refused() {
         [r#"{"alg":"HS256","alg":"HS256"}"#, r#"{"alg":"none","alg":"HS256"}"#, r#"{"x":1,"alg":"HS256","x":1}"#]
     {
         let token = hs256_token(header, r#"{"exp":10}"#);
-        assert_eq!(verify_at(&hs256(0), &token, 1), Err(TokenError::Malformed), "{header}");
+        assert_eq!(verify_at(&hs256(0), &token, 1).map(drop), Err(TokenError::Malformed), "{header}");
     }
     for payload in [r#"{"exp":1,"exp":10}"#, r#"{"sub":"a","exp":10,"sub":"b"}"#, r#"{"exp":10,"\u0065xp":11}"#] {
         assert_eq!(verdict(payload, 0, 1), Err(TokenError::Malformed), "{payload}");
@@ -297,6 +302,83 @@ fn a_known_kid_selects_its_key_and_a_foreign_one_tries_all_of_the_algorithm() {
     assert_eq!(check(json!({ "alg": "HS256", "kid": 7 }), &new), Err(TokenError::Malformed));
 }
 
+/// Two issuers, each with a secret and an audience of its own.
+fn of_two_issuers() -> (Jwt, [u8; 32], [u8; 32]) {
+    let (ours, theirs) = ([1; 32], [2; 32]);
+    let issuer = |name: &str, audience: &[&str], secret: &[u8]| Issuer {
+        name: Some(name.into()),
+        audience: audience.iter().map(|name| (*name).into()).collect(),
+        keys: Arc::new(Keys::new([Key::hmac(Algorithm::HS256, Some("k"), secret).unwrap()])),
+    };
+    let issuers = Issuers::new(vec![issuer("ours", &["tv", "web"], &ours), issuer("theirs", &[], &theirs)]);
+    (Jwt::of(issuers, Duration::ZERO), ours, theirs)
+}
+
+#[test]
+fn the_key_of_one_issuer_verifies_no_token_of_another() {
+    let (jwt, ours, theirs) = of_two_issuers();
+    let verdict = |claims: Value, secret: &[u8]| {
+        let claims = Value::Object(
+            [claims.as_object().unwrap().clone(), json!({ "exp": 10 }).as_object().unwrap().clone()]
+                .into_iter()
+                .flatten()
+                .collect(),
+        );
+        let token =
+            hmac_signed(secret, jsonwebtoken::Algorithm::HS256, r#"{"alg":"HS256","kid":"k"}"#, &claims.to_string());
+        verify_at(&jwt, &token, 1).map(drop)
+    };
+    assert_eq!(verdict(json!({ "iss": "ours", "aud": "tv" }), &ours), Ok(()));
+    assert_eq!(verdict(json!({ "iss": "theirs" }), &theirs), Ok(()));
+    assert_eq!(verdict(json!({ "iss": "ours", "aud": "tv" }), &theirs), Err(TokenError::BadSignature));
+    assert_eq!(verdict(json!({ "iss": "theirs" }), &ours), Err(TokenError::BadSignature));
+    for stranger in [json!({ "iss": "nobody" }), json!({}), json!({ "iss": ["ours"] }), json!({ "iss": "Ours" })] {
+        assert_eq!(verdict(stranger.clone(), &ours), Err(TokenError::WrongIssuer), "{stranger}");
+    }
+}
+
+#[test]
+fn a_token_for_another_audience_is_refused() {
+    let (jwt, ours, _) = of_two_issuers();
+    let verdict = |aud: Value| {
+        let claims = json!({ "iss": "ours", "exp": 10, "aud": aud }).to_string();
+        verify_at(&jwt, &hmac_signed(&ours, jsonwebtoken::Algorithm::HS256, HS256, &claims), 1).map(drop)
+    };
+    for good in [json!("web"), json!(["radio", "tv"])] {
+        assert_eq!(verdict(good.clone()), Ok(()), "{good}");
+    }
+    for bad in
+        [json!("radio"), json!([]), json!(null), json!(["radio"]), json!({ "tv": 1 }), json!("t"), json!([["tv"]])]
+    {
+        assert_eq!(verdict(bad.clone()), Err(TokenError::WrongAudience), "{bad}");
+    }
+}
+
+#[test]
+fn a_key_that_is_replaced_verifies_no_longer() {
+    let keys = Arc::new(Keys::new([Key::hmac(Algorithm::HS256, None, SECRET).unwrap()]));
+    let jwt = Jwt::of(Issuers::anybody(keys.clone()), Duration::ZERO);
+    assert!(verify_at(&jwt, &good(), 1).is_ok());
+    let before = jwt.keys_version();
+    keys.replace(vec![Arc::new(Key::hmac(Algorithm::HS256, None, &[7; 32]).unwrap())]);
+    assert_ne!(jwt.keys_version(), before);
+    assert_eq!(verify_at(&jwt, &good(), 1).map(drop), Err(TokenError::BadSignature));
+}
+
+#[test]
+fn a_segment_of_a_path_looks_like_a_jwt_or_it_does_not() {
+    let jwt = hs256(0);
+    assert!(jwt.resembles(&good()));
+    for segment in ["live", "a.b.c", "eyA.b", "ey..", "eyA.b.c.d"] {
+        assert_eq!(jwt.resembles(segment), segment == "ey..", "{segment}");
+    }
+    let named = hs256_token(HS256, &json!({ "sub": "6b9e68b0-7d", "up": "../x", "none": "" }).to_string());
+    assert_eq!(jwt.unverified(named.as_bytes(), "sub").as_deref(), Some("6b9e68b0-7d"));
+    for claim in ["up", "none", "absent"] {
+        assert_eq!(jwt.unverified(named.as_bytes(), claim), None, "{claim}");
+    }
+}
+
 #[test]
 fn what_is_no_compact_jwt_is_malformed() {
     let token = good();
@@ -318,9 +400,9 @@ fn what_is_no_compact_jwt_is_malformed() {
         format!("W10.{payload}.{signature}"),
         format!("e30.{payload}.{signature}"),
     ] {
-        assert_eq!(verify_at(&hs256(0), &bad, 1), Err(TokenError::Malformed), "{bad}");
+        assert_eq!(verify_at(&hs256(0), &bad, 1).map(drop), Err(TokenError::Malformed), "{bad}");
     }
-    assert_eq!(verify_at(&hs256(0), &format!("{header}.{payload}."), 1), Err(TokenError::BadSignature));
+    assert_eq!(verify_at(&hs256(0), &format!("{header}.{payload}."), 1).map(drop), Err(TokenError::BadSignature));
     assert_eq!(verdict("[]", 0, 1), Err(TokenError::Malformed));
     assert_eq!(verdict(r#"{"exp":10} x"#, 0, 1), Err(TokenError::Malformed));
 }
@@ -344,9 +426,9 @@ fn percent_encoding_is_undone_once_and_only_once() {
     let every = token.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     assert!(verify_at(&hs256(0), &every, 1).is_ok());
     for bad in [token.replace('.', "%252E"), format!("{token}%"), format!("{token}%2"), format!("{token}%zz")] {
-        assert_eq!(verify_at(&hs256(0), &bad, 1), Err(TokenError::Malformed), "{bad}");
+        assert_eq!(verify_at(&hs256(0), &bad, 1).map(drop), Err(TokenError::Malformed), "{bad}");
     }
-    assert_eq!(verify_at(&hs256(0), &format!("{token}%00"), 1), Err(TokenError::Malformed));
+    assert_eq!(verify_at(&hs256(0), &format!("{token}%00"), 1).map(drop), Err(TokenError::Malformed));
 }
 
 #[test]
@@ -364,8 +446,8 @@ fn a_token_of_a_megabyte_is_too_long_and_8_kib_are_not() {
     let longest = exactly(TOKEN_MAX);
     assert_eq!(longest.len(), TOKEN_MAX);
     assert!(verify_at(&hs256(0), &longest, 1).is_ok());
-    assert_eq!(verify_at(&hs256(0), &exactly(TOKEN_MAX + 1), 1), Err(TokenError::TooLong));
-    assert_eq!(verify_at(&hs256(0), &"a".repeat(1 << 20), 1), Err(TokenError::TooLong));
+    assert_eq!(verify_at(&hs256(0), &exactly(TOKEN_MAX + 1), 1).map(drop), Err(TokenError::TooLong));
+    assert_eq!(verify_at(&hs256(0), &"a".repeat(1 << 20), 1).map(drop), Err(TokenError::TooLong));
 }
 
 #[test]
@@ -376,7 +458,8 @@ fn deeply_nested_claims_are_refused_without_harm() {
 
 #[test]
 fn no_key_shows_its_secret() {
-    assert_eq!(format!("{:?}", hs256(0)), "Jwt { keys: [Key { algorithm: HS256, kid: None, .. }], leeway: 0ns }");
+    let shown = format!("{:?}", hs256(0));
+    assert!(shown.contains("Key { algorithm: HS256, kid: None, .. }") && !shown.contains("secret"), "{shown}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
+use crate::identity::TokenId;
 use crate::identity::bounds::{ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, DEVICE_MAX};
-use crate::model::{Account, ApplicationId, Device, StreamId};
+use crate::identity::bounds::{ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX};
+use crate::model::{Account, ApplicationId, Attributes, Device, StreamId};
 
 use super::*;
 
@@ -24,6 +26,8 @@ fn session() -> PlaySession {
         device: Device::Named("living-room-tv-1".into()),
         asset: "/live/news/master.m3u8".into(),
         started: NOW,
+        attributes: Attributes::default(),
+        token: None,
     }
 }
 
@@ -31,7 +35,9 @@ fn any_session() -> impl Strategy<Value = PlaySession> {
     let device =
         prop_oneof![any::<u64>().prop_map(Device::Hint), ".{0,40}".prop_map(|name| Device::Named(name.into()))];
     let texts = (".{0,60}", ".{0,60}", ".{0,30}", ".{0,120}");
-    (any::<[u8; 16]>(), device, texts, 0_u64..NOW.0).prop_map(|(stream, device, (idp, subject, app, asset), age)| {
+    let attributes = proptest::collection::vec(("[a-zA-Z]{1,32}", ".{0,20}"), 0..4);
+    let whole = (any::<[u8; 16]>(), device, texts, 0_u64..NOW.0, attributes, any::<Option<u64>>());
+    whole.prop_map(|(stream, device, (idp, subject, app, asset), age, attributes, token)| {
         let account = Account::new(idp, subject);
         PlaySession {
             stream: StreamId(stream),
@@ -41,6 +47,8 @@ fn any_session() -> impl Strategy<Value = PlaySession> {
             device,
             asset: asset.into(),
             started: Millis(NOW.0 - age % 43_200_000),
+            attributes: attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            token: token.filter(|id| *id != 0).map(TokenId),
         }
     })
 }
@@ -71,8 +79,13 @@ fn the_longest_play_session_still_opens() {
         application: ApplicationId(name(APPLICATION_MAX / 2).into()),
         device: Device::Named(name(DEVICE_MAX / 2).into()),
         asset: name(ASSET_MAX / 2).into(),
+        attributes: (0..ATTRIBUTES_MAX)
+            .map(|nth| (format!("{nth:032}").into(), name(ATTRIBUTE_MAX / 2).into()))
+            .collect(),
+        token: Some(TokenId(u64::MAX)),
         ..session()
     };
+    assert_eq!(longest.attributes.iter().next().map(|(name, _)| name.len()), Some(ATTRIBUTE_NAME_MAX));
     let sealed = ring(&[1]).seal(&longest);
     assert!(sealed.len() <= SEALED_MAX, "{}", sealed.len());
     assert_eq!(ring(&[1]).open(&sealed, NOW), Ok(longest.clone()));

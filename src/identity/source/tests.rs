@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
-use http::HeaderValue;
+use std::str::FromStr;
+
+use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
 use super::*;
@@ -19,8 +21,12 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 fn found(places: &str, query: Option<&str>, lines: &[(&str, &str)]) -> Option<String> {
     let headers = headers(lines);
-    let request = RequestFacts { path: "/live.m3u8", query, headers: &headers, client: None };
-    find(&sources(places), &request).map(str::to_owned)
+    let request = RequestFacts::new("/live.m3u8", query, &headers);
+    find(&sources(places), &request)
+}
+
+fn find(sources: &[Source], request: &RequestFacts<'_>) -> Option<String> {
+    sources.iter().find_map(|source| source.find(request, &|before| before == '&', &plain)).map(str::to_owned)
 }
 
 fn in_query(query: &str) -> Option<String> {
@@ -33,7 +39,7 @@ fn in_cookies(lines: &[(&str, &str)]) -> Option<String> {
 
 #[test]
 fn a_source_reads_back_what_it_writes_and_an_error_says_what_to_write() {
-    for text in ["query:token", "header:authorization", "cookie:token"] {
+    for text in ["query:token", "header:authorization", "cookie:token", "segment:hdntl", "segment:1", "param:token"] {
         assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
     }
     for bad in [
@@ -47,6 +53,10 @@ fn a_source_reads_back_what_it_writes_and_an_error_says_what_to_write() {
         "query:a&b",
         "path:x",
         "Query:x",
+        "segment:0",
+        "segment:17",
+        "segment:a/b",
+        "param:a;b",
     ] {
         let error = bad.parse::<Source>().unwrap_err().to_string();
         assert!(error.starts_with(&format!("`{bad}`")) && error.contains("write query:NAME"), "{error}");
@@ -74,9 +84,8 @@ fn a_query_token_runs_from_its_name_to_the_next_ampersand() {
 }
 
 #[test]
-fn of_duplicate_parameters_the_first_that_is_not_empty_wins_and_none_goes_upstream() {
+fn of_duplicate_parameters_the_first_that_is_not_empty_wins() {
     assert_eq!(in_query("token=&token=first&token=second").as_deref(), Some("first"));
-    assert_eq!(strip_query("token=&a=1&token=first&token=second&token", &sources("query:token")), "a=1");
 }
 
 #[test]
@@ -121,7 +130,7 @@ fn a_cookie_is_found_among_others() {
 fn of_several_tokens_in_the_cookies_the_first_wins_and_none_goes_upstream() {
     let value = "token=first; a=1; token=second";
     assert_eq!(in_cookies(&[("cookie", value)]).as_deref(), Some("first"));
-    assert_eq!(strip_cookie(value, &sources("cookie:token")).as_deref(), Some("a=1"));
+    assert_eq!(strip_cookie(value, |name| name == "token").as_deref(), Some("a=1"));
 }
 
 #[test]
@@ -134,20 +143,7 @@ fn cookies_are_searched_for_16_kib() {
 }
 
 #[test]
-fn stripping_leaves_every_other_byte_of_the_query() {
-    let strip = |query| strip_query(query, &sources("query:token query:t header:x")).into_owned();
-    for untouched in ["", "a=1&b=%2F&&c", "tokens=1&x=token", "&"] {
-        assert_eq!(strip(untouched), untouched);
-    }
-    assert_eq!(strip("token=x"), "");
-    assert_eq!(strip("token=x&a=1&t=y&b=%7e+"), "a=1&b=%7e+");
-    assert_eq!(strip("a=1&token=x"), "a=1");
-    assert_eq!(strip("a=1&token=x&&b"), "a=1&&b");
-}
-
-#[test]
 fn stripping_drops_a_cookie_header_in_which_nothing_is_left() {
-    let sources = sources("cookie:token");
     for (value, left) in [
         ("token=x", None),
         ("token=x;", None),
@@ -156,35 +152,42 @@ fn stripping_drops_a_cookie_header_in_which_nothing_is_left() {
         ("a=1;token=x;b=2", Some("a=1; b=2")),
         ("a=1;b=2", Some("a=1;b=2")),
     ] {
-        assert_eq!(strip_cookie(value, &sources).as_deref(), left, "{value}");
+        assert_eq!(strip_cookie(value, |name| name == "token").as_deref(), left, "{value}");
     }
 }
 
 #[test]
-fn a_token_header_is_one_of_the_sources() {
-    let sources = sources("header:authorization header:x-token cookie:cookie");
-    assert!(is_token_header(&AUTHORIZATION, &sources));
-    assert!(is_token_header(&HeaderName::from_static("x-token"), &sources));
-    assert!(!is_token_header(&COOKIE, &sources));
+fn a_token_in_the_path_is_a_named_segment_a_numbered_one_or_a_parameter() {
+    let spot = |source: &str, path: &str| {
+        let source: Source = source.parse().unwrap();
+        let spot = source.in_path(path, &plain, &|segment| segment.starts_with("ey"))?;
+        Some((path[spot.start..spot.value].to_owned(), path[spot.value..spot.end].to_owned()))
+    };
+    let of = |name: &str, token: &str| Some((name.to_owned(), token.to_owned()));
+    assert_eq!(spot("segment:t", "/t=a.b/live/x.ts"), of("/t=", "a.b"));
+    assert_eq!(spot("segment:t", "/live/t=a.b"), of("/t=", "a.b"));
+    assert_eq!(spot("segment:1", "/eyA/live/x.ts"), of("/", "eyA"));
+    assert_eq!(spot("segment:2", "/live/eyA/x.ts"), of("/", "eyA"));
+    assert_eq!(spot("param:t", "/live/x.ts;t=a.b;u=1"), of(";t=", "a.b"));
+    assert_eq!(spot("param:t", "/live;t=a.b/x.ts"), of(";t=", "a.b"));
+    for (source, path) in [
+        ("segment:t", "/xt=a/live"),
+        ("segment:t", "/t=/live"),
+        ("segment:1", "/live/eyA"),
+        ("segment:3", "/live/eyA"),
+        ("param:t", "/live/x.ts;xt=a"),
+        ("query:t", "/t=a"),
+    ] {
+        assert_eq!(spot(source, path), None, "{source} {path}");
+    }
 }
 
 proptest! {
     #[test]
-    fn after_stripping_no_token_is_found(query in "(token|t|a)?=?[a-z%&=]{0,4}(&(token|t|a|)=?[a-z%=]{0,4}){0,5}") {
-        let sources = sources("query:token query:t");
-        let stripped = strip_query(&query, &sources);
-        let headers = HeaderMap::new();
-        let request = RequestFacts { path: "/", query: Some(&stripped), headers: &headers, client: None };
-        prop_assert_eq!(find(&sources, &request), None);
-        let kept = |text: &str| text.split('&').filter(|p| p.starts_with("a=")).map(str::to_owned).collect::<Vec<_>>();
-        prop_assert_eq!(kept(&query), kept(&stripped));
-    }
-
-    #[test]
     fn arbitrary_cookies_never_panic(value in any::<Vec<u8>>()) {
         if let Ok(value) = HeaderValue::from_bytes(&value) {
             let headers = HeaderMap::from_iter([(COOKIE, value)]);
-            let request = RequestFacts { path: "/", query: None, headers: &headers, client: None };
+            let request = RequestFacts::new("/", None, &headers);
             if let Some(token) = find(&sources("cookie:t cookie:a"), &request) {
                 prop_assert!(!token.is_empty());
             }

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
-use serde_json::{Value, json};
+use proptest::prelude::*;
+use serde_json::json;
 
-use crate::identity::Claims;
 use crate::identity::jwt::{Algorithm, Jwt, Key, sign_hs};
+use crate::identity::mapping::StreamSource;
+use crate::identity::value::{Value, ValueSource};
 
 use super::*;
 
@@ -28,6 +30,20 @@ impl Format for Counting {
     }
 }
 
+fn value(text: &str) -> Value {
+    text.parse::<ValueSource>().unwrap().into()
+}
+
+fn mapping(idp: &str, subject: &str, device: Option<&str>, stream: &str) -> Mapping {
+    Mapping {
+        idp: value(idp),
+        subject: value(subject),
+        device: device.map(value),
+        stream: StreamSource { named: (stream != "minted").then(|| value(stream)), mint: true },
+        attributes: vec![("contractType".into(), value("claim:plan"))],
+    }
+}
+
 struct Setup {
     identity: Identity,
     format: Arc<Counting>,
@@ -41,14 +57,15 @@ impl Setup {
     fn of(application: &str, idp: &str, subject: &str, device: Option<&str>, stream: &str) -> Self {
         let jwt = Jwt::new(vec![Key::hmac(Algorithm::HS256, None, SECRET).unwrap()], Duration::ZERO);
         let format = Arc::new(Counting { jwt, asked: AtomicU32::new(0) });
-        let settings = Settings {
-            sources: ["query:token", "cookie:token"].map(|source| source.parse().unwrap()).into(),
+        let token = Token {
+            sources: ["query:token", "cookie:token", "segment:token", "param:token"]
+                .map(|source| source.parse().unwrap())
+                .into(),
             format: Arc::<Counting>::clone(&format),
-            idp: idp.parse().unwrap(),
-            subject: subject.parse().unwrap(),
-            device: device.map(|device| device.parse().unwrap()),
-            stream: stream.parse().unwrap(),
+            forward: false,
+            replaced_by: None,
         };
+        let settings = Settings { tokens: vec![token], mapping: mapping(idp, subject, device, stream) };
         Self { identity: Identity::new(ApplicationId(application.into()), settings), format }
     }
 
@@ -60,10 +77,11 @@ impl Setup {
         }
         let query = format!("token={token}");
         let client = from.address.parse().ok();
-        self.identity.identify(&RequestFacts { path: "/", query: Some(&query), headers: &headers, client }, now)
+        let request = RequestFacts { client, ..RequestFacts::new("/", Some(&query), &headers) };
+        self.identity.identify(&request, now).map(|identified| identified.map(|identified| identified.viewer))
     }
 
-    fn viewer(&self, claims: &Value) -> Result<Arc<Viewer>, TokenError> {
+    fn viewer(&self, claims: &serde_json::Value) -> Result<Arc<Viewer>, TokenError> {
         self.identify(&token(claims), &From::default(), NOW).unwrap()
     }
 
@@ -84,7 +102,7 @@ impl Default for From<'_> {
     }
 }
 
-fn token(claims: &Value) -> String {
+fn token(claims: &serde_json::Value) -> String {
     let mut claims = claims.as_object().unwrap().clone();
     claims.entry("exp").or_insert(EXP.into());
     sign_hs(Algorithm::HS256, SECRET, &claims).unwrap()
@@ -93,7 +111,9 @@ fn token(claims: &Value) -> String {
 #[test]
 fn claims_and_literals_become_a_viewer() {
     let setup = Setup::of("tv", "claim:iss", "claim:ext.household", Some("claim:device"), "minted");
-    let claims = json!({ "iss": "acme", "ext": { "household": 2041 }, "device": "tv-1" });
+    let claims = json!({
+        "iss": "acme", "ext": { "household": 2041 }, "device": "tv-1", "plan": "premium", "jti": "t-1"
+    });
     let viewer = setup.viewer(&claims).unwrap();
     let account = Account::new("acme", "2041");
     let expected = Viewer {
@@ -101,6 +121,8 @@ fn claims_and_literals_become_a_viewer() {
         account,
         device: Device::Named("tv-1".into()),
         session: None,
+        attributes: [("contractType".into(), "premium".into())].into_iter().collect(),
+        token: Some(TokenId::named(&ApplicationId("tv".into()), "t-1")),
         expires: Millis(EXP * 1000),
     };
     assert_eq!(*viewer, expected);
@@ -224,25 +246,73 @@ fn a_claim_names_the_stream_within_its_application_and_account() {
 #[test]
 fn a_claim_for_the_stream_is_1_to_128_printable_ascii_characters() {
     let setup = Setup::new(None, "claim:sid");
-    for sid in [json!(""), json!("x".repeat(129)), json!("caf\u{e9}"), json!("a\nb"), json!(["a"]), json!(null)] {
+    for sid in [json!("x".repeat(129)), json!("caf\u{e9}"), json!("a\nb")] {
         let claims = json!({ "sub": "alice", "sid": sid });
         assert_eq!(setup.viewer(&claims), Err(TokenError::BadSession), "{claims}");
     }
     assert!(setup.viewer(&json!({ "sub": "alice", "sid": "x".repeat(128) })).unwrap().session.is_some());
     assert!(setup.viewer(&json!({ "sub": "alice", "sid": 17 })).unwrap().session.is_some());
-    assert_eq!(setup.viewer(&json!({ "sub": "alice" })).unwrap().session, None, "minted then");
+    for none in [json!({ "sub": "alice" }), json!({ "sub": "alice", "sid": "" }), json!({ "sub": "alice", "sid": [1] })]
+    {
+        assert_eq!(setup.viewer(&none).unwrap().session, None, "minted then");
+    }
+}
+
+fn bare() -> Identity {
+    Setup::new(None, "minted").identity
 }
 
 #[test]
-fn values_are_written_as_literals_or_claims() {
-    assert_eq!("acme".parse(), Ok(ValueSource::Literal("acme".into())));
-    assert_eq!("claim:sub".parse(), Ok(ValueSource::Claim("sub".into())));
-    assert!("".parse::<ValueSource>().is_err() && "claim:".parse::<ValueSource>().is_err());
-    assert_eq!("minted".parse(), Ok(StreamSource::Minted));
-    assert_eq!("claim:sid".parse(), Ok(StreamSource::Claim("sid".into())));
-    for bad in ["", "claim:", "Minted", "sid"] {
-        let error = bad.parse::<StreamSource>().unwrap_err().to_string();
-        assert!(error.contains("write minted or claim:NAME"), "{error}");
+fn stripping_leaves_every_other_byte_of_the_query() {
+    let identity = bare();
+    for untouched in ["", "a=1&b=%2F&&c", "tokens=1&x=token", "&"] {
+        assert_eq!(identity.strip_query(untouched), untouched);
+    }
+    assert_eq!(identity.strip_query("token=x"), "");
+    assert_eq!(identity.strip_query("token=x&a=1&token=y&b=%7e+"), "a=1&b=%7e+");
+    assert_eq!(identity.strip_query("a=1&token=x"), "a=1");
+    assert_eq!(identity.strip_query("a=1&token=x&&b"), "a=1&&b");
+    assert_eq!(identity.strip_query("token=&a=1&token=first&token=second&token"), "a=1");
+    assert_eq!(identity.query_token("a=1&token=x.y&b"), Some("token=x.y"));
+}
+
+#[test]
+fn a_token_header_is_one_of_the_sources_and_cookies_stay_beside_it() {
+    let identity = bare();
+    assert!(!identity.is_token_header(&http::header::COOKIE));
+    assert_eq!(identity.strip_cookie("a=1; token=x").as_deref(), Some("a=1"));
+    assert_eq!(identity.strip_cookie("token=x"), None);
+}
+
+#[test]
+fn a_token_leaves_the_path_that_carried_it() {
+    let identity = bare();
+    let path = |path: &str| identity.take_from_path(path).map(|bare| bare.path);
+    assert_eq!(path("/live/token=a.b.c/720p/1.ts").as_deref(), Some("/live/720p/1.ts"));
+    assert_eq!(path("/token=a.b.c/1.ts").as_deref(), Some("/1.ts"));
+    assert_eq!(path("/token=a.b.c").as_deref(), Some("/"));
+    assert_eq!(path("/live/1.ts;token=a.b.c").as_deref(), Some("/live/1.ts"));
+    assert_eq!(path("/live;token=a.b.c;v=1/1.ts").as_deref(), Some("/live;v=1/1.ts"));
+    assert_eq!(path("/live/1.ts"), None);
+
+    let token = token(&json!({ "sub": "alice" }));
+    let bare = identity.take_from_path(&format!("/live/token={token}/1.ts")).unwrap();
+    let headers = HeaderMap::new();
+    let request = RequestFacts { in_path: Some(bare.in_path()), ..RequestFacts::new(&bare.path, None, &headers) };
+    let viewer = identity.identify(&request, NOW).unwrap().unwrap().viewer;
+    assert_eq!(&*viewer.account.subject, "alice");
+    assert_eq!(bare.in_path().before, "/live/");
+}
+
+proptest! {
+    #[test]
+    fn after_stripping_no_token_is_found(query in "(token|t|a)?=?[a-z%&=]{0,4}(&(token|t|a|)=?[a-z%=]{0,4}){0,5}") {
+        let identity = bare();
+        let stripped = identity.strip_query(&query);
+        let headers = HeaderMap::new();
+        prop_assert!(identity.identify(&RequestFacts::new("/", Some(&stripped), &headers), NOW).is_none());
+        let kept = |text: &str| text.split('&').filter(|p| p.starts_with("a=")).map(str::to_owned).collect::<Vec<_>>();
+        prop_assert_eq!(kept(&query), kept(&stripped));
     }
 }
 
@@ -259,6 +329,13 @@ fn every_label_is_from_the_closed_set() {
         E::NoExpiry,
         E::Expired,
         E::NotYet,
+        E::WrongIssuer,
+        E::WrongAudience,
+        E::WrongUrl,
+        E::WrongClient,
+        E::WrongRequest,
+        E::Refused,
+        E::Undecided,
         E::NoAccount,
         E::BadSession,
     ];

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Account, ApplicationId};
+use crate::model::{Account, ApplicationId, Attributes};
 use crate::policy::{Mode, Rule, WhenExceeded};
 use crate::streams::{Cadence, Signal, State};
 
@@ -100,6 +100,7 @@ fn candidate(n: u8, device: &str, asset: &str, now: Millis) -> Candidate {
         device: Device::Named(device.into()),
         asset: asset.into(),
         started: now,
+        attributes: Attributes::default(),
     }
 }
 

@@ -177,6 +177,10 @@ impl AccountStore for Embedded {
         inner.record.streams().iter().filter(of_device).max_by_key(|stream| stream.since()).cloned()
     }
 
+    fn streams_of(&self, account: &AccountKey) -> usize {
+        self.cells.get(account).map_or(0, |cell| cell.inner.lock().record.streams().len())
+    }
+
     fn patience(&self) -> Option<Duration> {
         None
     }

@@ -42,6 +42,9 @@ pub trait AccountStore: Send + Sync {
     fn find_of_device(&self, account: &AccountKey, application: &ApplicationId, device: &Device)
     -> Option<Arc<Stream>>;
 
+    /// How many streams of the account this gateway knows, with and without a slot.
+    fn streams_of(&self, account: &AccountKey) -> usize;
+
     /// How long a decision may wait for the store; `None` for one that never makes it wait.
     fn patience(&self) -> Option<Duration>;
 

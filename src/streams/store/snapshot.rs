@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, ApplicationId, Device, Millis, StreamId};
+use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 use crate::streams::account::{Record, Tombstone};
 use crate::streams::{Candidate, Cause, Settings, Stream};
 
@@ -27,6 +27,8 @@ pub struct KeptStream {
     device: Device,
     asset: Arc<str>,
     started: Millis,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    attributes: Attributes,
     since: Millis,
     seen: Millis,
     holds: bool,
@@ -74,6 +76,7 @@ impl KeptStream {
             device: stream.device.clone(),
             asset: stream.asset.clone(),
             started: stream.started,
+            attributes: stream.attributes.clone(),
             since: stream.since(),
             seen: stream.last_seen(),
             holds: stream.holds(settings, now),
@@ -88,6 +91,7 @@ impl KeptStream {
             device: self.device,
             asset: self.asset,
             started: self.started,
+            attributes: self.attributes,
         };
         // The time that the gateway was away is not held against the viewer: a stream that held its slot at the end has
         // until the end of its idle window from now.

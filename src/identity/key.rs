@@ -11,8 +11,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, 
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use serde_json::Value;
 
-use crate::identity::algorithm::{Algorithm, Needs};
-use crate::identity::error::KeyError;
+use super::algorithm::{Algorithm, Needs};
+use super::error::KeyError;
 
 /// A key and the one algorithm that it serves.
 pub struct Key {
@@ -81,7 +81,11 @@ impl Key {
             (Needs::Rsa(_), AlgorithmParameters::RSA(_)) => true,
             (Needs::Ec(_), AlgorithmParameters::EllipticCurve(parameters)) => {
                 parameters.curve
-                    == if algorithm == Algorithm::ES256 { EllipticCurve::P256 } else { EllipticCurve::P384 }
+                    == match algorithm {
+                        Algorithm::ES256 => EllipticCurve::P256,
+                        Algorithm::ES384 => EllipticCurve::P384,
+                        _ => EllipticCurve::P521,
+                    }
             }
             (Needs::Ed(_), AlgorithmParameters::OctetKeyPair(parameters)) => parameters.curve == EllipticCurve::Ed25519,
             _ => false,
@@ -94,6 +98,20 @@ impl Key {
         }
         let key = DecodingKey::from_jwk(&jwk).map_err(|_| KeyError::Unfit(algorithm))?;
         Self::public(algorithm, kid.or(jwk.common.key_id.as_deref()), &key)
+    }
+
+    /// A key as it stands in a file: raw bytes of a secret, PEM, or one JSON Web Key, by what the algorithm needs.
+    ///
+    /// # Errors
+    /// As the other constructors.
+    pub fn read(algorithm: Algorithm, kid: Option<&str>, bytes: &[u8]) -> Result<Self, KeyError> {
+        if matches!(algorithm.needs(), Needs::Secret(_)) {
+            Self::hmac(algorithm, kid, bytes)
+        } else if bytes.trim_ascii_start().starts_with(b"{") {
+            Self::public_jwk(algorithm, kid, bytes)
+        } else {
+            Self::public_pem(algorithm, kid, bytes)
+        }
     }
 
     fn public(algorithm: Algorithm, kid: Option<&str>, key: &DecodingKey) -> Result<Self, KeyError> {
@@ -132,6 +150,23 @@ impl Key {
             Material::Secret(key) => hmac::verify(key, signed, signature).is_ok(),
             Material::Public(key) => key.verify_sig(signed, signature).is_ok(),
         }
+    }
+
+    /// Whether the public key verifies a signature of another form than JSON tokens have, of the same kind of key.
+    pub(super) fn verifies_as(
+        &self,
+        form: &'static dyn VerificationAlgorithm,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        let Material::Public(key) = &self.material else { return false };
+        let key = key.as_der().ok().and_then(|der| ParsedPublicKey::new(form, der.as_ref()).ok());
+        key.is_some_and(|key| key.verify_sig(signed, signature).is_ok())
+    }
+
+    /// Whether it is a shared secret, with which one can sign as well.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.material, Material::Secret(_))
     }
 
     pub(super) fn mac(&self, text: &[u8]) -> Option<hmac::Tag> {

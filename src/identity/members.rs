@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::identity::error::TokenError;
+use super::error::TokenError;
 
 /// The members of a JSON object. Of a member that stands twice, two readers may see different ones: such an object is
 /// refused (RFC 7519 §4 allows it).

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use crate::identity::algorithm::Algorithm;
-use crate::identity::error::TokenError;
-
+use super::algorithm::Algorithm;
+use super::error::TokenError;
 use super::members::Members;
 
 pub(super) struct Header {

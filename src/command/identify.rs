@@ -1,0 +1,151 @@
+//! `streamgate identify`: what a request proves, without asking for anything.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use serde_json::{Value, json};
+use streamgate::config::Settings;
+use streamgate::identity::{Identified, Identity, PlaySession, RequestFacts, TokenError, path};
+use streamgate::model::{Clock, Device};
+use streamgate::telemetry::Metrics;
+use streamgate::trust::{Pace, Trust, TrustSettings};
+
+use super::Outcome;
+use super::edges::SystemClock;
+
+/// Prints what the gateway makes of a `GET` of `url` with these headers (`NAME: VALUE`), from that address.
+pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Option<IpAddr>) -> Outcome {
+    let settings = super::load(file)?;
+    let url: Uri =
+        url.parse().map_err(|_| format!("`{url}` is no URL: write one such as http://tv.example/live.m3u8"))?;
+    let headers = read_headers(headers)?;
+    let host = url.authority().map(http::uri::Authority::as_str);
+    let host = headers.get("host").and_then(|host| host.to_str().ok()).or(host).unwrap_or_default();
+    let (sealed, rest) = path::split(url.path()).map_or((None, url.path()), |(sealed, rest)| (Some(sealed), rest));
+    let bare = settings.path_tokens.iter().find_map(|application| {
+        let bare = application.identity.as_ref()?.take_from_path(rest)?;
+        let route = settings.routes.find(Some(host), &bare.path)?;
+        (route.application.id == application.id).then_some(bare)
+    });
+    let path = bare.as_ref().map_or(rest, |bare| &bare.path);
+    let route =
+        settings.routes.find(Some(host), path).ok_or_else(|| format!("no route leads `{host}{path}` anywhere"))?;
+    let application = &route.application;
+    let facts = RequestFacts {
+        method: &Method::GET,
+        scheme: url.scheme_str().unwrap_or("http"),
+        host,
+        path,
+        in_path: bare.as_ref().map(streamgate::identity::Bare::in_path),
+        query: url.query(),
+        raw_query: url.query(),
+        headers: &headers,
+        client,
+        alpn: "http/1.1",
+    };
+    let now = SystemClock::new().now();
+    let mut shown = json!({ "application": application.id, "origin": route.origin.name, "path": path });
+    if let Some(sealed) = sealed {
+        let session = settings.keys.open(sealed, now).map_err(|error| format!("{error} ({})", error.label()))?;
+        show(&mut shown, play_session(&session));
+        return print(&shown);
+    }
+    let identity = application.identity.as_ref();
+    let identity = identity.ok_or_else(|| format!("application `{}` does not recognise viewers", application.id))?;
+    let found = match identity.identify(&facts, now) {
+        Some(Err(TokenError::UnknownKey | TokenError::Unasked)) => {
+            outside(&settings, identity, application.id.as_str(), &facts)?
+        }
+        found => found,
+    };
+    match found {
+        None => Err("the request has no token where this application looks for one".to_owned()),
+        Some(Err(error)) => Err(format!("{error} ({})", error.label())),
+        Some(Ok(Identified { viewer, renewed })) => {
+            let device = match &viewer.device {
+                Device::Named(name) => json!(name),
+                Device::Hint(hint) => json!({ "hint": format!("{hint:016x}") }),
+            };
+            show(
+                &mut shown,
+                json!({
+                    "account": viewer.account,
+                    "device": device,
+                    "stream": viewer.session.map(|stream| stream.to_string()),
+                    "attributes": viewer.attributes.iter().collect::<std::collections::BTreeMap<_, _>>(),
+                    "expires_in_seconds": viewer.expires.since(now).as_secs(),
+                    "renewed_by": renewed.map(|renewed| renewed.name.to_string()),
+                }),
+            );
+            print(&shown)
+        }
+    }
+}
+
+/// Fetches keys or asks the operator's service, as the gateway would, and looks again.
+fn outside(
+    settings: &Settings,
+    identity: &Identity,
+    application: &str,
+    facts: &RequestFacts<'_>,
+) -> Result<Option<Result<Identified, TokenError>>, String> {
+    let _ = rustls::crypto::ring::default_provider().install_default(); // an earlier one is as good
+    let trust = Trust::new(TrustSettings {
+        key_sources: settings.key_sources.clone(),
+        key_files: Vec::new(),
+        callbacks: settings.callbacks.clone(),
+        blocks_file: None,
+        ca_file: settings.fetch_ca.clone(),
+        clock: Arc::new(SystemClock::new()),
+        observer: Arc::new(Metrics::new().map_err(|error| error.to_string())?),
+        pace: Pace::default(),
+    })
+    .map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        match identity.question(facts) {
+            Some(question) => trust.ask(question).await,
+            None => {
+                trust.refresh(application).await;
+            }
+        }
+    });
+    Ok(identity.identify(facts, SystemClock::new().now()))
+}
+
+fn play_session(session: &PlaySession) -> Value {
+    json!({
+        "account": session.account,
+        "device": session.device,
+        "stream": session.stream.to_string(),
+        "asset": session.asset,
+        "started": session.started.seconds(),
+        "attributes": session.attributes.iter().collect::<std::collections::BTreeMap<_, _>>(),
+    })
+}
+
+fn read_headers(lines: &[String]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let field = line.split_once(':').and_then(|(name, value)| {
+            Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?))
+        });
+        let (name, value) = field.ok_or_else(|| format!("`{line}` is no header: write NAME: VALUE"))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+fn show(shown: &mut Value, more: Value) {
+    if let (Value::Object(shown), Value::Object(more)) = (shown, more) {
+        shown.extend(more);
+    }
+}
+
+fn print(shown: &Value) -> Outcome {
+    let text = serde_json::to_string_pretty(shown).map_err(|error| error.to_string())?;
+    super::print(&format!("{text}\n"))
+}

@@ -1,0 +1,176 @@
+//! How an application recognises its viewers.
+
+use crate::config::grammar::StreamWord;
+use crate::config::mint::{MintError, Signing};
+use crate::config::pointer::Pointer;
+use crate::config::raw;
+use crate::config::value::{Item, Part, ValueFrom};
+use crate::identity::{
+    ACCOUNT_MAX, ATTRIBUTE_NAME_MAX, CallbackSource, Choice, Identity, KeyFiles, KeySource, Mapping, Settings,
+    StreamSource, Take, Value, ValueSource,
+};
+use crate::model::ApplicationId;
+
+use super::context::Context;
+use super::tokens;
+
+/// What an application's `identity` was made into.
+pub(super) struct Compiled {
+    pub(super) identity: Identity,
+    pub(super) signing: Result<Signing, MintError>,
+    pub(super) sources: Vec<KeySource>,
+    pub(super) files: Vec<KeyFiles>,
+    pub(super) callbacks: Vec<CallbackSource>,
+    /// The attributes that the manifest tells.
+    pub(super) of_manifest: Vec<std::sync::Arc<str>>,
+}
+
+pub(super) fn identity(
+    context: &mut Context<'_>,
+    at: &Pointer,
+    application: &ApplicationId,
+    raw: &raw::Identity,
+) -> Compiled {
+    let mapping = mapping(context, at, raw);
+    let mut tokens = tokens::Tokens::new(application, &mapping);
+    match (&raw.token, raw.tokens.as_slice()) {
+        (Some(token), []) => tokens.add(context, &at.key("token"), token),
+        (None, []) => {
+            if !context.has(&at.key("token")) && !context.has(&at.key("tokens")) {
+                context.say_at_key(at, "`token` is missing: write `token:` with the place and the format of the token");
+            }
+        }
+        (Some(_), _) => context.say_at_key(&at.key("tokens"), "`token` and `tokens` say the same: keep one of them"),
+        (None, several) => {
+            for (nth, token) in several.iter().enumerate() {
+                tokens.add(context, &at.key("tokens").item(nth), token);
+            }
+        }
+    }
+    let of_manifest = mapping.attributes.iter().filter(|(_, value)| value.is_of_manifest());
+    let of_manifest = of_manifest.map(|(name, _)| name.clone()).collect();
+    let tokens::Tokens { tokens, signing, sources, files, callbacks, .. } = tokens;
+    let settings = Settings { tokens, mapping };
+    Compiled { identity: Identity::new(application.clone(), settings), signing, sources, files, callbacks, of_manifest }
+}
+
+fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapping {
+    for (key, source) in [("idp", &raw.idp), ("subject", &raw.subject)] {
+        for item in source.items() {
+            if let Item::Text(text) = item
+                && matches!(&text.value, ValueSource::Literal(literal) if literal.len() > ACCOUNT_MAX)
+            {
+                context.say(&at.key(key), format!("the value is longer than {ACCOUNT_MAX} bytes: shorten it"));
+            }
+        }
+    }
+    let device = raw.device.as_ref().map(|device| {
+        if let ValueFrom::Text(text) = device
+            && matches!(text.value, ValueSource::Literal(_))
+        {
+            context.say(
+                &at.key("device"),
+                "a literal makes one device of all that an account has: write `claim:NAME`, or leave the key out",
+            );
+        }
+        value(context, &at.key("device"), device)
+    });
+    let named = [Some(("idp", &raw.idp)), Some(("subject", &raw.subject)), raw.device.as_ref().map(|d| ("device", d))];
+    for (key, source) in named.into_iter().flatten() {
+        if source.items().iter().any(|item| source_of(item).is_of_manifest()) {
+            context.say(&at.key(key), "a manifest names nobody: write `claim:NAME`, for example");
+        }
+    }
+    let attributes = raw.attributes.iter().map(|(name, from)| {
+        let at = at.key("attributes").key(name);
+        if name.len() > ATTRIBUTE_NAME_MAX {
+            context.say_at_key(&at, format!("the name is longer than {ATTRIBUTE_NAME_MAX} characters: shorten it"));
+        }
+        (name.as_str().into(), value(context, &at, from))
+    });
+    let attributes = attributes.collect();
+    Mapping {
+        idp: value(context, &at.key("idp"), &raw.idp),
+        subject: value(context, &at.key("subject"), &raw.subject),
+        device,
+        stream: stream(context, &at.key("stream"), raw),
+        attributes,
+    }
+}
+
+fn source_of(item: &Item<ValueSource>) -> &ValueSource {
+    match item {
+        Item::Text(text) => &text.value,
+        Item::Part(part) => &part.from.value,
+    }
+}
+
+/// A value with its fall-backs.
+fn value(context: &mut Context<'_>, at: &Pointer, from: &ValueFrom) -> Value {
+    let items = from.items();
+    let single = items.len() == 1 && !matches!(from, ValueFrom::List(_));
+    let choices = items.iter().enumerate().map(|(nth, item)| match item {
+        Item::Text(text) => Choice::from(text.value.clone()),
+        Item::Part(part) => {
+            let at = if single { at.clone() } else { at.item(nth) };
+            Choice { source: part.from.value.clone(), take: take(context, &at, part) }
+        }
+    });
+    Value::new(choices.collect())
+}
+
+fn take<W: crate::config::grammar::Grammar>(context: &mut Context<'_>, at: &Pointer, part: &Part<W>) -> Option<Take> {
+    match (&part.split, part.part, &part.matching) {
+        (Some(separator), Some(number), None) => Some(Take::Part { separator: separator.as_str().into(), number }),
+        (None, None, Some(pattern)) => match Take::capture(pattern) {
+            Ok(take) => Some(take),
+            Err(error) => {
+                context.say(&at.key("matching"), error.to_string());
+                None
+            }
+        },
+        (None, None, None) => {
+            context.say(at, "nothing says which part is taken: write `split:` and `part:`, or `matching:`");
+            None
+        }
+        (Some(_), None, None) => {
+            context.say(&at.key("split"), "`part` is missing: write its number, counted from 1");
+            None
+        }
+        (None, Some(_), None) => {
+            context.say(&at.key("part"), "`split` is missing: write what separates the parts");
+            None
+        }
+        (_, _, Some(_)) => {
+            context.say(&at.key("matching"), "`matching` and `split` both take a part: keep one of them");
+            None
+        }
+    }
+}
+
+fn stream(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> StreamSource {
+    let items = raw.stream.items();
+    let last = items.len().saturating_sub(1);
+    let mut choices = Vec::new();
+    let mut mint = true;
+    for (nth, item) in items.iter().enumerate() {
+        let (word, part) = match item {
+            Item::Text(text) => (&text.value, None),
+            Item::Part(part) => (&part.from.value, Some(part)),
+        };
+        match (word, part) {
+            (StreamWord::Named(source), part) => {
+                let take = part.and_then(|part| take(context, at, part));
+                choices.push(Choice { source: source.clone(), take });
+            }
+            (StreamWord::Minted | StreamWord::Fingerprint, Some(_)) => {
+                context.say(at, "a part can be taken of a value only: write `claim:NAME`, for example");
+            }
+            (StreamWord::Minted | StreamWord::Fingerprint, None) if nth != last => {
+                context.say(at, "`minted` and `fingerprint` always give a stream: write them last");
+            }
+            (word, None) => mint = *word == StreamWord::Minted,
+        }
+    }
+    StreamSource { named: (!choices.is_empty()).then(|| Value::new(choices)), mint }
+}

@@ -1,0 +1,121 @@
+//! Sources of values as an operator writes them: a text, a list of fall-backs, or a mapping that takes a part.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value as Json, json};
+
+use crate::identity::ValueSource;
+
+use super::grammar::{Grammar, StreamWord, Written};
+
+/// A source of values; `W` is the grammar of its text.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, bound(deserialize = "W: Grammar"))]
+pub(super) enum From<W: Grammar> {
+    /// `claim:sub`
+    Text(Written<W>),
+    /// The first that has a value counts.
+    List(Vec<Item<W>>),
+    /// A part of a value.
+    Part(Part<W>),
+}
+
+/// A value of a viewer.
+pub(super) type ValueFrom = From<ValueSource>;
+/// A stream's id.
+pub(super) type StreamFrom = From<StreamWord>;
+
+/// One of several sources.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, bound(deserialize = "W: Grammar"))]
+pub(super) enum Item<W: Grammar> {
+    /// The whole value.
+    Text(Written<W>),
+    /// A part of it.
+    Part(Part<W>),
+}
+
+/// A part of a value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, bound(deserialize = "W: Grammar"))]
+pub(super) struct Part<W: Grammar> {
+    /// The source.
+    pub(super) from: Written<W>,
+    /// What separates its parts.
+    pub(super) split: Option<String>,
+    /// Which part, counted from 1.
+    pub(super) part: Option<usize>,
+    /// A regular expression; its first group is the value.
+    pub(super) matching: Option<String>,
+}
+
+impl<W: Grammar> From<W> {
+    /// Every source with the part that is taken, in order.
+    pub(super) fn items(&self) -> Vec<Item<W>>
+    where
+        W: Clone,
+    {
+        match self {
+            Self::Text(text) => vec![Item::Text(text.clone())],
+            Self::List(items) => items.clone(),
+            Self::Part(part) => vec![Item::Part(part.clone())],
+        }
+    }
+}
+
+impl Default for StreamFrom {
+    fn default() -> Self {
+        Self::Text(Written::preset("minted", StreamWord::Minted))
+    }
+}
+
+impl Serialize for StreamFrom {
+    /// Only the default is ever written, by the schema.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => text.serialize(serializer),
+            Self::List(_) | Self::Part(_) => serializer.serialize_none(),
+        }
+    }
+}
+
+impl<W: Grammar> JsonSchema for From<W> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("{}-or-part", W::NAME).into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = part_of::<W>(json!(["string", "array", "object"]));
+        schema.insert("items".to_owned(), part_of::<W>(json!(["string", "object"])).to_value());
+        schema.insert("minItems".to_owned(), 1.into());
+        schema
+    }
+}
+
+/// Keywords of JSON Schema concern only values of their type, so that one schema serves all forms.
+fn part_of<W: Grammar>(types: Json) -> Schema {
+    json_schema!({
+        "type": types,
+        "format": W::NAME,
+        "properties": {
+            "from": { "type": "string", "format": W::NAME, "description": "The source of which a part is taken." },
+            "split": { "type": "string", "minLength": 1, "maxLength": 8, "description": "What separates the parts of the value." },
+            "part": { "type": "integer", "minimum": 1, "maximum": 64, "description": "With `split`: which part, counted from 1." },
+            "matching": { "type": "string", "minLength": 1, "description": "A regular expression: its first group is the value." }
+        },
+        "required": ["from"],
+        "additionalProperties": false
+    })
+}
+
+impl<W: Grammar> fmt::Display for From<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text.text()),
+            Self::List(_) => f.write_str("a list"),
+            Self::Part(part) => f.write_str(part.from.text()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a token demands of the requests that it comes with. Checked at each of them, unlike its signature.
+
+use std::net::IpAddr;
+
+use http::Method;
+use http::header::HeaderName;
+use ipnet::IpNet;
+
+use super::error::TokenError;
+use super::matching::{Match, glob};
+use super::request::RequestFacts;
+use super::url;
+
+/// A part of the URL (CTA-5007 `catu`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the standard say it all")]
+pub enum Part {
+    Scheme,
+    Host,
+    /// In digits. The scheme's own is also empty, whether it is written or not.
+    Port,
+    Path,
+    /// Without its `?`; empty where there is none.
+    Query,
+    /// The path up to the last `/`, which is not part of it.
+    ParentPath,
+    /// What stands behind the last `/`.
+    FileName,
+    /// The file name in front of its last dot, or in front of its first one: writers of tokens disagree.
+    Stem,
+    /// The file name from its last dot on, or from its first one; empty where it has none.
+    Extension,
+}
+
+/// One demand of a token. All of them must hold.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// One of these methods. A preflight is asked by the browser and comes without a token.
+    Method(Vec<Method>),
+    /// A part of the URL.
+    Part(Part, Match),
+    /// One of the header's values; absent is not enough.
+    Header(HeaderName, Match),
+    /// One of these protocols, by ALPN name.
+    Alpn(Vec<Box<str>>),
+    /// An address in one of these networks.
+    Network(Vec<IpNet>),
+    /// The path is covered by one of these globs.
+    Globs(Vec<Box<str>>),
+    /// The whole URL, as it was written.
+    Url(Match),
+    /// The whole URL in the normal form of RFC 9246 §2.1.15.
+    NormalUrl(Match),
+    /// The whole URL is covered by this glob (CloudFront).
+    UrlGlob(Box<str>),
+}
+
+impl Condition {
+    /// Whether the request, which comes without its token, is as demanded.
+    ///
+    /// # Errors
+    /// `WrongUrl`, `WrongClient` or `WrongRequest`, whichever the demand is about.
+    pub fn check(&self, request: &RequestFacts<'_>) -> Result<(), TokenError> {
+        let path = request.path;
+        let (holds, error) = match self {
+            Self::Method(methods) => (methods.contains(request.method), TokenError::WrongRequest),
+            Self::Part(part, wanted) => {
+                let also = || part.also(request).is_some_and(|text| wanted.holds(text));
+                (wanted.holds(&part.of(request)) || also(), TokenError::WrongUrl)
+            }
+            Self::Header(name, wanted) => {
+                let values = request.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+                (values.into_iter().any(|value| wanted.holds(value)), TokenError::WrongRequest)
+            }
+            Self::Alpn(names) => (names.iter().any(|name| **name == *request.alpn), TokenError::WrongRequest),
+            Self::Network(networks) => (is_within(request.client, networks), TokenError::WrongClient),
+            Self::Globs(globs) => (globs.iter().any(|pattern| glob(pattern, path)), TokenError::WrongUrl),
+            Self::Url(wanted) => (wanted.holds(&request.url()), TokenError::WrongUrl),
+            Self::NormalUrl(wanted) => {
+                (url::normal_form(&request.url()).is_some_and(|url| wanted.holds(&url)), TokenError::WrongUrl)
+            }
+            Self::UrlGlob(pattern) => (glob(pattern, &request.url()), TokenError::WrongUrl),
+        };
+        if holds { Ok(()) } else { Err(error) }
+    }
+}
+
+/// Whether the address is known and in one of the networks. An IPv4 address mapped into IPv6 is an IPv4 address.
+pub(super) fn is_within(client: Option<IpAddr>, networks: &[IpNet]) -> bool {
+    client.is_some_and(|client| networks.iter().any(|network| network.contains(&client.to_canonical())))
+}
+
+impl Part {
+    fn of(self, request: &RequestFacts<'_>) -> String {
+        let (parent, file) = request.path.rsplit_once('/').unwrap_or(("", request.path));
+        let dot = file.rfind('.');
+        let (host, port) = url::host_and_port(request.host);
+        let text = match self {
+            Self::Scheme => request.scheme,
+            Self::Host => return host.to_ascii_lowercase(),
+            Self::Port => port.unwrap_or(if request.scheme == "http" { "80" } else { "443" }),
+            Self::Path => request.path,
+            Self::Query => request.query.unwrap_or_default(),
+            Self::ParentPath => parent,
+            Self::FileName => file,
+            Self::Stem => dot.and_then(|at| file.get(..at)).unwrap_or(file),
+            Self::Extension => dot.and_then(|at| file.get(at..)).unwrap_or_default(),
+        };
+        text.to_owned()
+    }
+
+    /// The second way to read it, where there is one.
+    fn also<'a>(self, request: &RequestFacts<'a>) -> Option<&'a str> {
+        let file = request.path.rsplit_once('/').map_or(request.path, |(_, file)| file);
+        match self {
+            Self::Port => {
+                let own = if request.scheme == "http" { "80" } else { "443" };
+                url::host_and_port(request.host).1.is_none_or(|port| port == own).then_some("")
+            }
+            Self::Stem => file.split_once('.').map(|(stem, _)| stem),
+            Self::Extension => file.find('.').and_then(|at| file.get(at..)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Akamai's `EdgeAuth` (Auth Token 2.0): `ip= st= exp= acl= id= data= hmac=`, joined by `~`.
+//!
+//! The MAC covers the fields as they stand, then the URL and a salt that the token does not show. `id` and `data` are free
+//! text, in which an account may stand. Issuers who "escape early" write them form-encoded (a space as `+`, `%` with
+//! lower-case digits), so both are there twice: `data` as it stands and `data_unescaped`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::hmac::{Hmac, Mac as _};
+use aws_lc_rs::hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256};
+use ipnet::IpNet;
+use md5::Md5;
+use serde_json::Map;
+
+use crate::identity::claims::Claims;
+use crate::identity::condition::Condition;
+use crate::identity::error::{KeyError, TokenError};
+use crate::identity::format::{Format, TOKEN_MAX};
+use crate::identity::percent::{form_decoded, percent_decoded};
+use crate::identity::request::RequestFacts;
+use crate::identity::rotating::Rotating;
+use crate::identity::tilde::{self, Fields, Grammar};
+use crate::model::Millis;
+
+const GRAMMAR: Grammar = Grammar {
+    slots: &[&["ip"], &["st"], &["exp"], &["acl"], &["id"], &["data"]],
+    ordered: true,
+    signatures: &["hmac"],
+};
+
+/// How tokens are made.
+#[derive(Debug)]
+pub struct Settings {
+    /// The secrets; each is tried. Whoever holds the set may replace them.
+    pub keys: Arc<Rotating<Key>>,
+    /// The hash of the MAC.
+    pub algorithm: Mac,
+    /// What the MAC covers besides, known to issuer and verifier only.
+    pub salt: Option<Box<[u8]>>,
+    /// Whether a token without `acl` is bound to one path: a URL token, whose MAC covers `url=` and that path.
+    pub bind_url: bool,
+    /// Whether a token with `ip` comes from that address only.
+    pub check_ip: bool,
+    /// Given to `exp` and `st` for clocks that differ, 60 s at most.
+    pub leeway: Duration,
+}
+
+/// The hash of a MAC. It is that of the configuration, whatever the token looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mac {
+    /// HMAC-SHA-256.
+    #[default]
+    Sha256,
+    /// HMAC-SHA-1.
+    Sha1,
+    /// HMAC-MD5, for issuers that have nothing better.
+    Md5,
+}
+
+/// A shared secret.
+pub struct Key(Box<[u8]>);
+
+impl Key {
+    /// The secret as Akamai writes it: an even number of hexadecimal digits.
+    ///
+    /// # Errors
+    /// Empty, or something else.
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        let secret = tilde::from_hex(text.trim_ascii()).filter(|secret| !secret.is_empty());
+        secret.map(|secret| Self(secret.into())).ok_or(KeyError::NotHex)
+    }
+
+    /// Constant time.
+    fn verifies(&self, algorithm: Mac, signed: &[u8], mac: &[u8]) -> bool {
+        let hash = match algorithm {
+            Mac::Sha256 => HMAC_SHA256,
+            Mac::Sha1 => HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Mac::Md5 => {
+                return Hmac::<Md5>::new_from_slice(&self.0)
+                    .is_ok_and(|hmac| hmac.chain_update(signed).verify_slice(mac).is_ok());
+            }
+        };
+        hmac::verify(&hmac::Key::new(hash, &self.0), signed, mac).is_ok()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+impl Mac {
+    /// Bytes of such a MAC.
+    fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha1 => 20,
+            Self::Md5 => 16,
+        }
+    }
+}
+
+/// Verifies tokens of Akamai.
+#[derive(Debug)]
+pub struct EdgeAuth {
+    settings: Settings,
+}
+
+impl EdgeAuth {
+    /// Tokens that are made so.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    fn check(&self, text: &str, request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
+        let fields = GRAMMAR.read(text, '~')?;
+        self.check_mac(&fields, request)?;
+        let expires = fields.times("exp", "st")?.check(self.settings.leeway, now)?;
+        let mut conditions = Vec::new();
+        if let Some(acl) = fields.get("acl") {
+            conditions.push(Condition::Globs(acl.split('!').map(Into::into).collect()));
+        }
+        if let Some(ip) = fields.get("ip").filter(|_| self.settings.check_ip) {
+            conditions.push(Condition::Network(vec![address(ip)?]));
+        }
+        let mut members = Map::new();
+        for (name, value) in &fields.list {
+            match (*name, value.ok_or(TokenError::Malformed)?) {
+                ("id" | "data", value) => tilde::insert_free(&mut members, name, value),
+                (_, value) => drop(members.insert((*name).to_owned(), value.into())),
+            }
+        }
+        Ok(Claims::new(members, expires).under(conditions))
+    }
+
+    fn check_mac(&self, fields: &Fields<'_>, request: &RequestFacts<'_>) -> Result<(), TokenError> {
+        let Settings { keys, algorithm, salt, bind_url, .. } = &self.settings;
+        let mac = tilde::mac_from_hex(fields.signature.1)?;
+        if mac.len() != algorithm.length() {
+            return Err(TokenError::AlgorithmRefused);
+        }
+        let keys = keys.load();
+        let verifies = |url: Option<&[u8]>| {
+            let url = url.map_or([&[][..]; 2], |url| [b"~url=", url]);
+            let salt = salt.as_deref().map_or([&[][..]; 2], |salt| [b"~salt=", salt]);
+            let signed = [[fields.signed.as_bytes(), b""], url, salt].concat().concat();
+            keys.iter().any(|key| key.verifies(*algorithm, &signed, &mac))
+        };
+        let good = if *bind_url && fields.get("acl").is_none() {
+            // The issuer may have signed the path as it is sent or as it is meant, each of them escaped or not.
+            let (sent, meant) = (request.path.as_bytes(), percent_decoded(request.path.as_bytes()));
+            let forms = [Cow::Borrowed(sent), Cow::Owned(escaped_early(sent))];
+            let decoded = matches!(meant, Cow::Owned(_)).then(|| [Cow::Owned(escaped_early(&meant)), meant]);
+            forms.iter().chain(decoded.iter().flatten()).any(|url| verifies(Some(url)))
+        } else {
+            verifies(None)
+        };
+        if good { Ok(()) } else { Err(TokenError::BadSignature) }
+    }
+}
+
+impl Format for EdgeAuth {
+    /// `exp` is required and its moment is already too late, leeway apart; `st` is honoured. `acl` is paths with `!` between
+    /// them, in which `*` is any run of characters (across `/`) and `?` any one; it is held against the raw path.
+    fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
+        if token.len() > TOKEN_MAX {
+            return Err(TokenError::TooLong);
+        }
+        tilde::as_received_or_decoded(token, |text| self.check(text, request, now))
+    }
+
+    fn keys_version(&self) -> u64 {
+        self.settings.keys.version()
+    }
+
+    fn covers_request(&self, token: &[u8]) -> bool {
+        // An `acl` that is there stays there when the token is percent-decoded.
+        self.settings.bind_url && memchr::memmem::find(token, b"acl=").is_none_or(|at| !begins_field(token, at))
+    }
+
+    fn extent(&self, rest: &str, end: char) -> usize {
+        GRAMMAR.extent(rest, end)
+    }
+
+    fn resembles(&self, segment: &str) -> bool {
+        GRAMMAR.read(segment, '~').is_ok()
+    }
+}
+
+fn begins_field(token: &[u8], at: usize) -> bool {
+    at.checked_sub(1).is_none_or(|before| token.get(before) == Some(&b'~'))
+}
+
+/// The one address that the token names, perhaps escaped.
+fn address(ip: &str) -> Result<IpNet, TokenError> {
+    let address = form_decoded(ip).and_then(|ip| ip.parse::<IpAddr>().ok()).ok_or(TokenError::Malformed)?;
+    Ok(IpNet::from(address.to_canonical()))
+}
+
+/// Form-encoding as the vendor's library writes it: letters, digits and `_.-~` stand for themselves, a space is `+`, and
+/// every other byte is `%` and two lower-case digits.
+fn escaped_early(text: &[u8]) -> Vec<u8> {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    let mut out = Vec::with_capacity(text.len());
+    for &byte in text {
+        match byte {
+            b' ' => out.push(b'+'),
+            b'_' | b'.' | b'-' | b'~' => out.push(byte),
+            _ if byte.is_ascii_alphanumeric() => out.push(byte),
+            _ => out.extend([b'%', digit(byte >> 4), digit(byte & 15)]),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! One text against another, in the ways that tokens ask for.
+
+use aws_lc_rs::digest;
+use regex::Regex;
+
+/// Bytes that a compiled regular expression may take. One that needs more is refused.
+pub(super) const REGEX_MAX: usize = 256 << 10;
+
+/// What a text has to be like.
+#[derive(Clone, Debug)]
+pub enum Match {
+    /// The very text.
+    Exact(Box<str>),
+    /// It begins so.
+    Prefix(Box<str>),
+    /// It ends so.
+    Suffix(Box<str>),
+    /// It has this somewhere.
+    Contains(Box<str>),
+    /// The regular expression covers the whole text. The engine takes linear time.
+    Regex(Box<Regex>),
+    /// The text has this SHA-256.
+    Sha256([u8; 32]),
+    /// The text has this SHA-512/256.
+    Sha512T256([u8; 32]),
+}
+
+impl Match {
+    /// A regular expression, anchored at both ends: without anchors it would allow more than its writer meant. `None`
+    /// where it is none, or too costly.
+    pub fn regex(pattern: &str) -> Option<Self> {
+        let anchored = format!("^(?:{pattern})$");
+        let regex = regex::RegexBuilder::new(&anchored).size_limit(REGEX_MAX).build().ok()?;
+        // A pattern such as `a)|(b` would close the group that holds it, and be anchored no more.
+        Regex::new(pattern).ok()?;
+        Some(Self::Regex(Box::new(regex)))
+    }
+
+    /// Whether the text is like that.
+    pub fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => text == &**wanted,
+            Self::Prefix(wanted) => text.starts_with(&**wanted),
+            Self::Suffix(wanted) => text.ends_with(&**wanted),
+            Self::Contains(wanted) => text.contains(&**wanted),
+            Self::Regex(regex) => regex.is_match(text),
+            Self::Sha256(wanted) => digest::digest(&digest::SHA256, text.as_bytes()).as_ref() == wanted,
+            Self::Sha512T256(wanted) => digest::digest(&digest::SHA512_256, text.as_bytes()).as_ref() == wanted,
+        }
+    }
+}
+
+/// Whether `text` is covered by `pattern`, in which `*` is any run of characters, also an empty one and across `/`, and `?`
+/// any one. Linear space, and time bounded by the product of both lengths.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    // Where the last star was, and up to where it has been tried.
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(byte) = text.get(t) {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(wanted) if wanted == byte || *wanted == b'?' => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, tried)) => {
+                    star = Some((at, tried + 1));
+                    (p, t) = (at + 1, tried + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_regular_expression_covers_the_whole_text_whatever_it_is_written_like() {
+        for (pattern, text, covered) in [
+            ("/live/.*", "/live/a", true),
+            ("/live/.*", "/vod/live/a", false),
+            ("a|b", "ab", false),
+            ("a|b", "b", true),
+            ("(?i)/LIVE", "/live", true),
+        ] {
+            assert_eq!(Match::regex(pattern).unwrap().holds(text), covered, "{pattern} {text}");
+        }
+        for pattern in ["a)|(b", "(", "\\", "(?:a{1000}){1000}"] {
+            assert!(Match::regex(pattern).is_none(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn globs_cover_runs_and_single_characters() {
+        for (pattern, text, covered) in [
+            ("/live/*", "/live/a/b.ts", true),
+            ("/live/*", "/live/", true),
+            ("/live/*", "/live", false),
+            ("/ts/??/*", "/ts/ab/x", true),
+            ("/ts/??/*", "/ts/abc/x", false),
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("/a*b*c", "/aXbYbZc", true),
+            ("/a*b*c", "/aXbYbZ", false),
+            ("**", "/x", true),
+        ] {
+            assert_eq!(glob(pattern, text), covered, "{pattern} {text}");
+        }
+        let (pattern, text) = ("*a".repeat(200), "a".repeat(4000) + "b");
+        assert!(!glob(&pattern, &text));
+    }
+}

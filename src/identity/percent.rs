@@ -1,0 +1,62 @@
+//! Percent-encoding (RFC 3986 §2.1), undone once and only once.
+
+use std::borrow::Cow;
+
+/// Undoes, once, the percent-encoding of a text. A percent sign without two hexadecimal digits stands for itself.
+pub(super) fn percent_decoded(token: &[u8]) -> Cow<'_, [u8]> {
+    if !token.contains(&b'%') {
+        return Cow::Borrowed(token);
+    }
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut out = Vec::with_capacity(token.len());
+    let mut rest = token;
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match after {
+            [high, low, after @ ..] if *first == b'%' => digit(high).zip(digit(low)).map(|(h, l)| (h << 4 | l, after)),
+            _ => None,
+        };
+        let (byte, after) = escaped.unwrap_or((*first, after));
+        out.push(byte);
+        rest = after;
+    }
+    Cow::Owned(out)
+}
+
+/// The same of a text, as long as the result is UTF-8.
+pub(super) fn percent_decoded_text(raw: &str) -> Option<Cow<'_, str>> {
+    match percent_decoded(raw.as_bytes()) {
+        Cow::Borrowed(_) => Some(Cow::Borrowed(raw)),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
+
+/// The value of a query parameter as forms write it: percent-encoded, with `+` for a space. `None` where it is not UTF-8.
+pub(super) fn form_decoded(raw: &str) -> Option<Cow<'_, str>> {
+    if raw.contains('+') {
+        let spaced = raw.replace('+', " ");
+        return percent_decoded_text(&spaced).map(|text| Cow::Owned(text.into_owned()));
+    }
+    percent_decoded_text(raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_value_is_decoded_once_and_a_plus_is_a_space() {
+        for (raw, text) in [
+            ("plain", "plain"),
+            ("a+b%2Bc", "a b+c"),
+            ("%2541", "%41"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%C3%A9", "é"),
+            ("", ""),
+        ] {
+            assert_eq!(form_decoded(raw).as_deref(), Some(text), "{raw}");
+        }
+        assert_eq!(form_decoded("%ff"), None);
+        assert!(matches!(form_decoded("plain"), Some(Cow::Borrowed(_))));
+    }
+}

@@ -1,0 +1,337 @@
+//! Where a value comes from: a claim, a part of the request, what the gateway reads off a manifest, or the configuration
+//! itself.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use http::header::{COOKIE, HeaderName};
+use regex::Regex;
+
+use super::claims::Claims;
+use super::cmcd;
+use super::matching::REGEX_MAX;
+use super::percent::{form_decoded, percent_decoded_text};
+use super::request::RequestFacts;
+use super::source;
+
+/// Bytes of a value that a request brings; longer ones are no values.
+const VALUE_MAX: usize = 1024;
+
+/// What the text of a source begins with when it is no literal.
+const KINDS: [&str; 8] = ["claim:", "header:", "query:", "cookie:", "cmcd:", "path:", "manifest:", "text:"];
+
+/// Where a value comes from. Written `claim:PATH`, `header:NAME`, `query:NAME`, `cookie:NAME`, `cmcd:KEY`, `path:REGEX`,
+/// `manifest:live`, or as the value itself; `text:VALUE` is a value that looks like one of these.
+///
+/// Everything but claims and literals is what the viewer says of itself, unless something in front of the gateway sets it.
+/// Such a value has at most 1 KiB of UTF-8 and no control characters, else it is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueSource {
+    /// The same for every token.
+    Literal(Arc<str>),
+    /// A claim, by name or by a path with dots (see [`Claims::text`]); `accounts[0].id` is read as `accounts.0.id`.
+    Claim(Box<str>),
+    /// A header: its first line that is not empty.
+    Header(HeaderName),
+    /// A parameter of the query, by its raw name: the first that is not empty, its percent-encoding undone once, and `+` a
+    /// space.
+    Query(Box<str>),
+    /// A cookie: the first of the name that is not empty.
+    Cookie(Box<str>),
+    /// A key of the Common Media Client Data (see [`cmcd::find`]).
+    Cmcd(Box<str>),
+    /// What a regular expression finds in the raw path at the origin, its percent-encoding undone once: one path written in
+    /// two ways must not be two accounts.
+    Path(Pattern),
+    /// Whether the stream is live: `true` or `false`. Known only from the media playlist or MPD, so a token and its request
+    /// have no value here.
+    ManifestLive,
+}
+
+/// The text names no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueSourceError {
+    /// Nothing, or `text:` with nothing behind it.
+    #[error("a value is missing; write claim:NAME, another source such as query:NAME, or the value itself")]
+    Empty,
+    /// A source whose name is missing or cannot be one.
+    #[error(
+        "`{text}` names nothing that a request can have; write {example}, or text:{text} for a value that reads so"
+    )]
+    Name {
+        /// What was written.
+        text: Box<str>,
+        /// What it might be instead.
+        example: &'static str,
+    },
+    /// The expression of `path:`.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
+impl FromStr for ValueSource {
+    type Err = ValueSourceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = |example| ValueSourceError::Name { text: text.into(), example };
+        // Raw names: a percent sign or a plus is part of them.
+        let plain = |name: &str, reserved: &str, example| {
+            let fits = |c: char| c.is_ascii_graphic() && !reserved.contains(c);
+            (!name.is_empty() && name.chars().all(fits)).then(|| Box::from(name)).ok_or_else(|| wrong(example))
+        };
+        match text.split_once(':') {
+            Some(("claim", "")) => Err(wrong("claim:sub")),
+            Some(("claim", path)) => Ok(Self::Claim(with_dots(path).into())),
+            Some(("header", name)) => {
+                let name = HeaderName::from_str(name).map_err(|_| wrong("header:x-device"))?;
+                if name == COOKIE { Err(wrong("cookie:NAME")) } else { Ok(Self::Header(name)) }
+            }
+            Some(("query", name)) => plain(name, "&=#", "query:device").map(Self::Query),
+            Some(("cookie", name)) => plain(name, "=;,\"", "cookie:device").map(Self::Cookie),
+            Some(("cmcd", key)) if cmcd::is_key(key) => Ok(Self::Cmcd(key.into())),
+            Some(("cmcd", _)) => Err(wrong("cmcd:sid")),
+            Some(("path", pattern)) => Ok(Self::Path(pattern.parse()?)),
+            Some(("manifest", "live")) => Ok(Self::ManifestLive),
+            Some(("manifest", _)) => Err(wrong("manifest:live")),
+            Some(("text", "")) => Err(ValueSourceError::Empty),
+            Some(("text", literal)) => Ok(Self::Literal(literal.into())),
+            _ if text.is_empty() => Err(ValueSourceError::Empty),
+            _ => Ok(Self::Literal(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for ValueSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(value) if KINDS.iter().any(|kind| value.starts_with(kind)) => write!(f, "text:{value}"),
+            Self::Literal(value) => f.write_str(value),
+            Self::Claim(path) => write!(f, "claim:{path}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::Cmcd(key) => write!(f, "cmcd:{key}"),
+            Self::Path(pattern) => write!(f, "path:{pattern}"),
+            Self::ManifestLive => f.write_str("manifest:live"),
+        }
+    }
+}
+
+impl ValueSource {
+    fn find<'a>(&'a self, claims: &'a Claims, request: &RequestFacts<'a>) -> Option<Cow<'a, str>> {
+        let value = match self {
+            Self::Literal(value) => return Some(Cow::Borrowed(value)),
+            Self::Claim(path) => return claims.text(path),
+            Self::ManifestLive => None,
+            Self::Header(name) => {
+                let mut lines = request.headers.get_all(name).iter().map(|line| line.as_bytes().trim_ascii());
+                let line = lines.find(|line| !line.is_empty())?;
+                std::str::from_utf8(line).ok().map(Cow::Borrowed)
+            }
+            Self::Query(name) => {
+                let (_, raw) = source::query_value(request.raw_query?, name, &source::plain)?;
+                decoded(raw, form_decoded)
+            }
+            Self::Cookie(name) => source::cookie(request.headers, name).map(Cow::Borrowed),
+            Self::Cmcd(key) => cmcd::find(request, key),
+            Self::Path(pattern) => decoded(pattern.find(request.path)?, percent_decoded_text),
+        };
+        value.filter(|value| value.len() <= VALUE_MAX && !value.chars().any(char::is_control))
+    }
+
+    /// Whether a manifest tells it, later than the request.
+    pub fn is_of_manifest(&self) -> bool {
+        matches!(self, Self::ManifestLive)
+    }
+
+    fn is_of_request(&self) -> bool {
+        !matches!(self, Self::Literal(_) | Self::Claim(_) | Self::ManifestLive)
+    }
+}
+
+/// `a[0].b` as `a.0.b`. Brackets around anything but a number are part of a name.
+fn with_dots(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((name, after)) = rest.split_once('[') {
+        out.push_str(name);
+        let index = after.split_once(']').filter(|(index, behind)| {
+            let digits = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+            digits && !out.is_empty() && (behind.is_empty() || behind.starts_with(['.', '[']))
+        });
+        let (separator, index, behind) = index.map_or(('[', "", after), |(index, behind)| ('.', index, behind));
+        out.push(separator);
+        out.push_str(index);
+        rest = behind;
+    }
+    out + rest
+}
+
+/// The value without its percent-encoding, which makes three bytes of one at most: what would be too long afterwards is not
+/// decoded.
+fn decoded<'a>(raw: &'a str, decode: impl FnOnce(&'a str) -> Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+    if raw.len() > 3 * VALUE_MAX { None } else { decode(raw) }
+}
+
+/// A regular expression that finds a part of a text: the first of its groups that took part, or the whole match where it has
+/// no group. Not anchored. The engine takes linear time.
+#[derive(Clone, Debug)]
+pub struct Pattern(Regex);
+
+/// The text is no regular expression, or one that is too costly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{pattern}` is not a regular expression that can be used ({why}); write one such as ^/live/([^/]+)/")]
+pub struct PatternError {
+    pattern: Box<str>,
+    why: Box<str>,
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = |why: &str| PatternError { pattern: text.into(), why: why.into() };
+        if text.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        match regex::RegexBuilder::new(text).size_limit(REGEX_MAX).build() {
+            Ok(regex) => Ok(Self(regex)),
+            Err(regex::Error::CompiledTooBig(_)) => Err(wrong("it is too large")),
+            Err(error) => {
+                // The library draws a picture, and says what is wrong in its last line.
+                let picture = error.to_string();
+                let last = picture.lines().last().unwrap_or_default();
+                Err(wrong(last.strip_prefix("error: ").unwrap_or(last)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Pattern {
+    fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
+        if self.0.captures_len() == 1 {
+            return self.0.find(text).map(|found| found.as_str());
+        }
+        let captures = self.0.captures(text)?;
+        captures.iter().skip(1).flatten().next().map(|found| found.as_str())
+    }
+}
+
+/// What of a value counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// One of the parts of a composite value: of `account:device:profile`, split at `:`, part 2 is the device.
+    Part {
+        /// What stands between the parts.
+        separator: Box<str>,
+        /// Which part, counted from 1; there is no part 0.
+        number: usize,
+    },
+    /// What the expression finds in it.
+    Capture(Pattern),
+}
+
+impl Take {
+    /// What this regular expression finds.
+    ///
+    /// # Errors
+    /// It is none, or too costly.
+    pub fn capture(pattern: &str) -> Result<Self, PatternError> {
+        pattern.parse().map(Self::Capture)
+    }
+
+    fn of<'a>(&self, value: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Part { separator, number } => value.split(&**separator).nth(number.checked_sub(1)?),
+            Self::Capture(pattern) => pattern.find(value),
+        }
+    }
+}
+
+/// One of the places where a value may come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The place.
+    pub source: ValueSource,
+    /// What of it counts; all of it where there is none.
+    pub take: Option<Take>,
+}
+
+impl From<ValueSource> for Choice {
+    fn from(source: ValueSource) -> Self {
+        Self { source, take: None }
+    }
+}
+
+impl Choice {
+    fn find<'a>(&'a self, claims: &'a Claims, request: &RequestFacts<'a>) -> Option<Cow<'a, str>> {
+        let value = self.source.find(claims, request)?;
+        let value = match (&self.take, value) {
+            (None, value) => value,
+            (Some(take), Cow::Borrowed(text)) => Cow::Borrowed(take.of(text)?),
+            (Some(take), Cow::Owned(text)) => Cow::Owned(take.of(&text)?.to_owned()),
+        };
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+/// A list of places, of which the first that has a value counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    choices: Vec<Choice>,
+}
+
+impl From<ValueSource> for Value {
+    fn from(source: ValueSource) -> Self {
+        Self { choices: vec![source.into()] }
+    }
+}
+
+impl Value {
+    /// The value of the first of these that has one.
+    pub fn new(choices: Vec<Choice>) -> Self {
+        Self { choices }
+    }
+
+    /// The value, where one of the places has one that is not empty.
+    pub fn find<'a>(&'a self, claims: &'a Claims, request: &RequestFacts<'a>) -> Option<Cow<'a, str>> {
+        self.choices.iter().find_map(|choice| choice.find(claims, request))
+    }
+
+    /// The only place, where there is one and its whole value counts.
+    pub fn only(&self) -> Option<&ValueSource> {
+        match &*self.choices {
+            [Choice { source, take: None }] => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the same for every request of a token. What a manifest tells is: it has no value here.
+    pub fn is_of_token_alone(&self) -> bool {
+        !self.choices.iter().any(|choice| choice.source.is_of_request())
+    }
+
+    /// Whether a manifest may tell it, later than the request.
+    pub fn is_of_manifest(&self) -> bool {
+        self.choices.iter().any(|choice| choice.source.is_of_manifest())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! From where a stream is asked for, and what for, in a few bits.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher;
+
+use aws_lc_rs::digest;
+
+use crate::model::StreamId;
+
+/// Where a request comes from: hashes of the client's network and of its user agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// The lowest bit tells the version of IP.
+    pub(super) network: u32,
+    pub(super) agent: u32,
+}
+
+impl Client {
+    /// The client of that network and that `User-Agent`. An IPv4 address counts whole (as a number below 2³²), an IPv6
+    /// address by its /64 (the lower 64 bits are zero); zero is an unknown network.
+    pub fn new(network: u128, agent: &[u8]) -> Self {
+        let version_6 = u32::from(network >> 64 != 0);
+        let network = hash(&[&network.to_ne_bytes()]);
+        Self { network: network & !1 | version_6, agent: hash(&[agent]) }
+    }
+
+    /// The name of the stream that this client's network has for itself, once it has been split off from `stream`: the head
+    /// of a SHA-256, so that gateways of one build give the same.
+    pub fn split_from(self, stream: StreamId) -> StreamId {
+        let mut bytes = [0; 20];
+        let (head, tail) = bytes.split_at_mut(16);
+        head.copy_from_slice(&stream.0);
+        tail.copy_from_slice(&self.network.to_be_bytes());
+        StreamId(digest::digest(&digest::SHA256, &bytes).as_ref().first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// What stands for the media that a request asks for: `parts` are its path, query and range.
+pub fn media_hash(parts: &[&[u8]]) -> u32 {
+    hash(parts)
+}
+
+fn hash(parts: &[&[u8]]) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    for part in parts {
+        hasher.write(part);
+        hasher.write_u8(0xff);
+    }
+    let hash = hasher.finish();
+    #[allow(clippy::cast_possible_truncation, reason = "half of the bits are enough")]
+    let half = hash as u32;
+    half
+}

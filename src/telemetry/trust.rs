@@ -1,0 +1,15 @@
+//! Counts what is fetched for identity.
+
+use crate::trust::Observer;
+
+use super::Metrics;
+
+impl Observer for Metrics {
+    fn keys_fetched(&self, source: &str, result: &'static str) {
+        self.key_fetches.with_label_values(&[source, result]).inc();
+    }
+
+    fn callback(&self, service: &str, result: &'static str) {
+        self.callbacks.with_label_values(&[service, result]).inc();
+    }
+}

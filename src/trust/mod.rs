@@ -1,0 +1,115 @@
+//! What identity trusts and has to be fetched: keys from files and URLs, the answers of authorization services, and the
+//! file of those who are shut out.
+//!
+//! [`Trust`] keeps all of it fresh in the background and puts it where identity looks: into [`Keys`](crate::identity::Keys),
+//! [`Verdicts`](crate::identity::Verdicts) and [`Blocks`]. What is there stays as long as nothing better comes.
+
+mod blocks;
+mod callback;
+mod client;
+mod file;
+mod key_files;
+mod keys;
+mod settings;
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::identity::{Blocks, Question};
+
+use blocks::BlocksFile;
+use callback::Service;
+use key_files::KeyFileGroup;
+use keys::KeySources;
+
+pub use client::TrustError;
+pub use settings::{Observer, Pace, TrustSettings};
+
+/// Fetches what identity trusts.
+pub struct Trust {
+    keys: KeySources,
+    key_files: Vec<KeyFileGroup>,
+    services: HashMap<Arc<str>, Arc<Service>>,
+    blocks: BlocksFile,
+    pace: Pace,
+}
+
+impl Trust {
+    /// Reads every file once. URLs are fetched by [`run`](Self::run); until then their keys are missing.
+    ///
+    /// # Errors
+    /// A URL that is none, or a file of certification authorities that cannot be used. Files of keys and blocks that cannot
+    /// be read are told in the log.
+    pub fn new(settings: TrustSettings) -> Result<Arc<Self>, TrustError> {
+        let TrustSettings { key_sources, key_files, callbacks, blocks_file, ca_file, clock, observer, pace } = settings;
+        let client = client::client(ca_file.as_deref())?;
+        let keys = KeySources::new(key_sources, &client, &clock, &observer, &pace)?;
+        let key_files = key_files.into_iter().map(|files| KeyFileGroup::new(files, &observer)).collect();
+        let services = callbacks
+            .into_iter()
+            .map(|source| Ok((source.name.clone(), Service::new(source, &client, &clock, &observer)?)))
+            .collect::<Result<_, TrustError>>()?;
+        let trust = Self { keys, key_files, services, blocks: BlocksFile::new(blocks_file), pace };
+        trust.reread();
+        Ok(Arc::new(trust))
+    }
+
+    /// Who is shut out. The set is swapped whole when its file changes.
+    pub fn blocks(&self) -> Arc<ArcSwap<Blocks>> {
+        self.blocks.current()
+    }
+
+    /// Reads those files again that have changed. Blocks on the disk; [`run`](Self::run) does it every second.
+    pub fn reread(&self) {
+        self.keys.reread();
+        self.key_files.iter().for_each(KeyFileGroup::reread);
+        self.blocks.reread();
+    }
+
+    /// Keeps everything fresh until `shutdown` comes, and leaves nothing behind that runs on. Questions to authorization
+    /// services belong to those who ask them, and end within their deadline.
+    pub async fn run(self: &Arc<Self>, shutdown: impl Future<Output = ()>) {
+        let mut tasks = JoinSet::new();
+        self.keys.keep_fresh(&mut tasks);
+        let mut shutdown = pin!(shutdown);
+        let mut ticks = interval(self.pace.files);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = ticks.tick() => {}
+            }
+            let trust = self.clone();
+            if let Err(error) = spawn_blocking(move || trust.reread()).await {
+                tracing::error!(%error, "reading files again failed");
+            }
+        }
+        tasks.shutdown().await;
+    }
+
+    /// Fetches the URLs of the key sources of that name, because a token names a key that is not known. Whoever else asks
+    /// meanwhile waits for the same fetch; after one, nobody causes another for a while ([`Pace::refetch`]), whatever keys
+    /// tokens name. Waits for 2 s at most.
+    ///
+    /// Whether the keys have changed, now or a moment ago: then the token is worth another look.
+    pub async fn refresh(&self, name: &str) -> bool {
+        self.keys.refresh(name).await
+    }
+
+    /// Asks an authorization service, and returns when its answer, or what serves in its place, is among the verdicts. Whoever
+    /// asks the same meanwhile waits for the same answer.
+    ///
+    /// To be called on a runtime of tokio. The question goes on when the caller does not.
+    pub async fn ask(&self, question: Question) {
+        if let Some(service) = self.services.get(&question.service) {
+            service.ask(question).await;
+        } else {
+            tracing::error!(service = %question.service, "no such authorization service is configured");
+        }
+    }
+}

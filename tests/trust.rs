@@ -1,0 +1,15 @@
+//! What identity trusts and has to be fetched: keys, verdicts and blocks, from real servers and files that change, fail and
+//! lie.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "support/signers.rs"]
+mod signers;
+
+mod trust {
+    mod blocks;
+    mod callback;
+    mod key_files;
+    mod key_urls;
+    mod support;
+}

@@ -1,0 +1,146 @@
+//! Key files that are written anew.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use serde_json::json;
+use streamgate::identity::jwt::{Algorithm, Jwt, Key};
+use streamgate::identity::{Format, Issuers, KeyFiles, KeyPlace, KeySource, Keys, RequestFacts, TokenError};
+
+use super::support::{House, START};
+use crate::signers::hmac_signed;
+
+fn token(secret: &[u8]) -> String {
+    let payload = r#"{"sub":"alice","exp":1900000000}"#;
+    hmac_signed(secret, jsonwebtoken::Algorithm::HS256, r#"{"alg":"HS256"}"#, payload)
+}
+
+fn verify(source: &KeySource, secret: &[u8]) -> Result<(), TokenError> {
+    let format = Jwt::of(Issuers::anybody(source.keys.clone()), Duration::ZERO);
+    let headers = HeaderMap::new();
+    format.verify(token(secret).as_bytes(), &RequestFacts::new("/", None, &headers), START).map(drop)
+}
+
+const OLD: &[u8] = b"old old old old old old old old!";
+const NEW: &[u8] = b"new new new new new new new new!";
+
+fn source(place: KeyPlace) -> KeySource {
+    KeySource { name: "application tv".into(), keys: Arc::new(Keys::new([])), places: vec![place] }
+}
+
+fn secret(folder: &tempfile::TempDir) -> KeySource {
+    let key = Arc::new(Key::hmac(Algorithm::HS256, None, OLD).unwrap());
+    let path = folder.path().join("key");
+    source(KeyPlace::File { path, algorithm: Algorithm::HS256, kid: None, key })
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_rewritten_counts_without_a_restart_and_a_broken_one_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    fs::write(&path, OLD).unwrap();
+    let source = secret(&folder);
+    let mut house = House::run(|settings| {
+        settings.key_sources = vec![source.clone()];
+        settings.pace.files = Duration::from_millis(5);
+    });
+    assert_eq!(house.told().await, "changed");
+    assert_eq!(verify(&source, OLD), Ok(()));
+    fs::write(&path, [NEW, b"\n"].concat()).unwrap();
+    house.until("changed").await;
+    assert_eq!((verify(&source, NEW), verify(&source, OLD)), (Ok(()), Err(TokenError::BadSignature)));
+    fs::write(&path, "too short").unwrap();
+    house.until("failed").await;
+    assert_eq!(verify(&source, NEW), Ok(()), "the old one serves on");
+    fs::remove_file(&path).unwrap();
+    house.until("failed").await;
+    assert_eq!(verify(&source, NEW), Ok(()));
+    fs::write(&path, OLD).unwrap();
+    house.until("changed").await;
+    assert_eq!(verify(&source, OLD), Ok(()));
+}
+
+#[tokio::test]
+async fn a_file_with_the_same_bytes_disturbs_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = secret(&folder);
+    fs::write(folder.path().join("key"), OLD).unwrap();
+    let house = House::with_keys(vec![source.clone()]);
+    let version = source.keys.version();
+    fs::write(folder.path().join("key"), OLD).unwrap();
+    house.trust.reread();
+    assert_eq!(source.keys.version(), version);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_at_the_start_serves_as_the_configuration_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = secret(&folder);
+    let mut house = House::with_keys(vec![source.clone()]);
+    assert_eq!(house.told().await, "failed");
+    fs::write(folder.path().join("key"), NEW).unwrap();
+    house.trust.reread();
+    assert_eq!(verify(&source, NEW), Ok(()));
+}
+
+#[tokio::test]
+async fn a_key_set_in_a_file_may_hold_secrets_and_is_there_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let write = |secret: &[u8]| {
+        let key = json!({ "kty": "oct", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(secret) });
+        fs::write(&path, json!({ "keys": [key] }).to_string()).unwrap();
+    };
+    write(OLD);
+    let source = source(KeyPlace::SetFile { path: path.clone(), rsa: Algorithm::RS256, keys: Vec::new() });
+    let house = House::with_keys(vec![source.clone()]);
+    assert_eq!(verify(&source, OLD), Ok(()));
+    write(NEW);
+    house.trust.reread();
+    assert_eq!(verify(&source, NEW), Ok(()));
+    for broken in ["", "{}", r#"{"keys":[]}"#] {
+        fs::write(&path, broken).unwrap();
+        house.trust.reread();
+        assert_eq!(verify(&source, NEW), Ok(()), "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_another_kind_are_read_by_their_format_when_one_of_their_files_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = vec![folder.path().join("a"), folder.path().join("b")];
+    for file in &files {
+        fs::write(file, "1").unwrap();
+    }
+    let (sum, paths) = (Arc::new(AtomicU64::new(0)), files.clone());
+    let read = {
+        let sum = sum.clone();
+        move || {
+            let number = |path| {
+                fs::read_to_string(path)
+                    .map_err(|error| error.to_string())?
+                    .parse::<u64>()
+                    .map_err(|error| error.to_string())
+            };
+            let numbers = paths.iter().map(number).collect::<Result<Vec<_>, String>>()?;
+            sum.store(numbers.into_iter().sum(), SeqCst);
+            Ok(())
+        }
+    };
+    let keys = KeyFiles { name: "application tv".into(), files: files.clone(), read: Arc::new(read) };
+    let mut house = House::run(|settings| settings.key_files = vec![keys]);
+    assert_eq!((house.told().await, sum.load(SeqCst)), ("changed", 2));
+    for (file, text, told, expected) in
+        [(0, "5", "changed", 6), (1, "7", "changed", 12), (0, "?", "failed", 12), (0, "9", "changed", 16)]
+    {
+        fs::write(&files[file], text).unwrap();
+        house.trust.reread();
+        house.trust.reread();
+        assert_eq!((house.told().await, sum.load(SeqCst)), (told, expected));
+    }
+}
