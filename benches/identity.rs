@@ -70,7 +70,7 @@ fn case(name: &'static str, format: impl Format + 'static, source: &'static str,
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 const LEEWAY: Duration = Duration::from_secs(30);

@@ -63,13 +63,13 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
     let reads_paths = |application: &&Arc<Application>| {
         application.identity.as_ref().is_some_and(crate::identity::Identity::reads_paths)
     };
-    let path_tokens = applications.applications.values().filter(reads_paths).cloned().collect();
+    let path_tokens = applications.by_id.values().filter(reads_paths).cloned().collect();
     Some(Settings {
         listeners,
         path_tokens,
         control: Control { address: raw.control.address.value },
         origins,
-        applications: applications.applications,
+        applications: applications.by_id,
         routes: applications.routes,
         key_sources: applications.keys,
         key_files: applications.files,

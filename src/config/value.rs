@@ -40,6 +40,7 @@ pub(super) enum Item<W: Grammar> {
 /// A part of a value.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, bound(deserialize = "W: Grammar"))]
+#[allow(clippy::struct_field_names, reason = "`part` is what the configuration says")]
 pub(super) struct Part<W: Grammar> {
     /// The source.
     pub(super) from: Written<W>,
@@ -87,15 +88,15 @@ impl<W: Grammar> JsonSchema for From<W> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let mut schema = part_of::<W>(json!(["string", "array", "object"]));
-        schema.insert("items".to_owned(), part_of::<W>(json!(["string", "object"])).to_value());
+        let mut schema = part_of::<W>(&json!(["string", "array", "object"]));
+        schema.insert("items".to_owned(), part_of::<W>(&json!(["string", "object"])).to_value());
         schema.insert("minItems".to_owned(), 1.into());
         schema
     }
 }
 
 /// Keywords of JSON Schema concern only values of their type, so that one schema serves all forms.
-fn part_of<W: Grammar>(types: Json) -> Schema {
+fn part_of<W: Grammar>(types: &Json) -> Schema {
     json_schema!({
         "type": types,
         "format": W::NAME,

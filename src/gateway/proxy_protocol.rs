@@ -52,9 +52,9 @@ impl ProxyProtocol {
         Some(stream)
     }
 
-    fn refuse(&self) -> Box<Error> {
+    fn refuse<T>(&self) -> pingora::Result<T> {
         self.metrics.connections_refused.with_label_values(&["proxy_header"]).inc();
-        Error::explain(ErrorType::ConnectError, "no PROXY protocol header of a trusted network")
+        Error::e_explain(ErrorType::ConnectError, "no PROXY protocol header of a trusted network")
     }
 }
 
@@ -64,10 +64,10 @@ impl PreTlsProcess for ProxyProtocol {
         let Some(peer) = self.expects(stream) else { return Ok(()) };
         let trusted = self.settings.load().hops.as_ref().is_some_and(|hops| hops.trusts(peer.ip()));
         if !trusted {
-            return Err(self.refuse());
+            return self.refuse();
         }
         let read = fast_timeout(PATIENCE, read_header(stream)).await;
-        let viewer = read.ok().flatten().ok_or_else(|| self.refuse())?;
+        let Some(viewer) = read.ok().flatten() else { return self.refuse() };
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         let _ = digest.peer_addr.set(Some(viewer.unwrap_or(peer).into())); // it is new: nobody can have set it
         stream.set_socket_digest(digest);

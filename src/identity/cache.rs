@@ -54,14 +54,29 @@ impl<T: Send + Sync + 'static> TokenCache<T> {
         self.entries.get(hash).filter(holds).map(|entry| entry.result)
     }
 
+    /// Remembers what a token was worth; `expires` says how long a good one is good.
+    pub(super) fn remember(
+        &self,
+        hash: TokenHash,
+        version: u64,
+        result: &Result<Arc<T>, TokenError>,
+        now: Millis,
+        expires: impl Fn(&T) -> Millis,
+    ) {
+        match result {
+            Ok(value) => self.accept(hash, version, value, expires(value), now),
+            Err(error) => self.refuse(hash, version, *error, now),
+        }
+    }
+
     /// Remembers a token that is good until `expires`.
-    pub(super) fn accept(&self, hash: TokenHash, version: u64, value: &Arc<T>, expires: Millis, now: Millis) {
+    fn accept(&self, hash: TokenHash, version: u64, value: &Arc<T>, expires: Millis, now: Millis) {
         let until = expires.min(now + POSITIVE);
         self.entries.insert(hash, Entry { result: Ok(Arc::clone(value)), until, version });
     }
 
     /// Remembers a token that is bad.
-    pub(super) fn refuse(&self, hash: TokenHash, version: u64, error: TokenError, now: Millis) {
+    fn refuse(&self, hash: TokenHash, version: u64, error: TokenError, now: Millis) {
         self.entries.insert(hash, Entry { result: Err(error), until: now + NEGATIVE, version });
     }
 }

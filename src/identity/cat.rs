@@ -108,6 +108,10 @@ impl Format for Cat {
         ["2D3RhE", "2D3ShE", "0YR", "0oR"].iter().any(|opening| segment.starts_with(opening))
     }
 
+    fn renews(&self) -> bool {
+        self.renew
+    }
+
     /// The successor has the same claims but for `exp` and `iat`, and the same headers.
     fn renew(&self, claims: &Claims, request: &RequestFacts<'_>, now: Millis) -> Option<Renewed> {
         let token = claims.token()?;

@@ -48,6 +48,11 @@ impl Claims {
         self.token.as_deref()
     }
 
+    /// Whether nothing is demanded of requests.
+    pub fn is_unconditional(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
     /// Whether the request, which comes without its token, is one that the token was made for.
     ///
     /// # Errors

@@ -65,6 +65,11 @@ pub trait Format: Send + Sync {
         None
     }
 
+    /// Whether [`renew`](Self::renew) may ever give a successor.
+    fn renews(&self) -> bool {
+        false
+    }
+
     /// A successor of the token, where it asks for one and its time has come.
     fn renew(&self, _claims: &Claims, _request: &RequestFacts<'_>, _now: Millis) -> Option<Renewed> {
         None

@@ -40,6 +40,9 @@ mod renewal;
 mod request;
 mod rotating;
 mod session;
+#[cfg(test)]
+#[path = "../../tests/support/signers.rs"]
+mod signers;
 mod source;
 mod tilde;
 pub mod uri_signing;

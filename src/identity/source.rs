@@ -144,7 +144,7 @@ pub(super) fn cut(query: &str, parts: &[Range<usize>]) -> String {
 
 /// The value of a `Cookie` header without the cookies of these names; `None` when nothing is left and the header is to be
 /// dropped.
-pub(super) fn strip_cookie<'a>(value: &'a str, goes: impl Fn(&str) -> bool) -> Option<Cow<'a, str>> {
+pub(super) fn strip_cookie(value: &str, goes: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
     let goes = |cookie: &str| goes(cookie.split_once('=').map_or(cookie, |(name, _)| name).trim());
     let rest = without(value, goes);
     (!rest.trim_matches([' ', ';']).is_empty()).then_some(rest)

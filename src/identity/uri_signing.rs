@@ -198,6 +198,10 @@ impl Format for UriSigning {
         segment.starts_with("ey")
     }
 
+    fn renews(&self) -> bool {
+        self.settings.renew
+    }
+
     /// The same token with `exp` counted from now, so that nobody banks lifetime, where the viewer's cookies do not have
     /// one that is good for at least half of `cdniets`. A fresh one at every request, as the RFC has it, would be no safer.
     fn renew(&self, claims: &Claims, request: &RequestFacts<'_>, now: Millis) -> Option<Renewed> {

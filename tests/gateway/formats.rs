@@ -44,7 +44,7 @@ fn jwt(device: &str) -> String {
 fn edge_auth(fields: &str) -> String {
     let key: Vec<u8> = (0..16).map(|at| u8::from_str_radix(&EDGE_KEY[at * 2..at * 2 + 2], 16).unwrap()).collect();
     let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), fields.as_bytes());
-    let hex: String = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = mac.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     format!("{fields}~hmac={hex}")
 }
 

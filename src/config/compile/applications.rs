@@ -21,7 +21,7 @@ use super::network::is_authority;
 /// All applications, and what they need from outside.
 #[derive(Default)]
 pub(super) struct Applications {
-    pub(super) applications: BTreeMap<ApplicationId, Arc<Application>>,
+    pub(super) by_id: BTreeMap<ApplicationId, Arc<Application>>,
     pub(super) routes: Routes,
     pub(super) keys: Vec<KeySource>,
     pub(super) files: Vec<KeyFiles>,
@@ -51,7 +51,7 @@ pub(super) fn applications(
                 all.routes.add(key, Route { application: Arc::clone(&built), origin: Arc::clone(origin) });
             }
         }
-        all.applications.insert(built.id.clone(), built);
+        all.by_id.insert(built.id.clone(), built);
     }
     all
 }

@@ -49,7 +49,7 @@ pub(super) fn identity(
     }
     let of_manifest = mapping.attributes.iter().filter(|(_, value)| value.is_of_manifest());
     let of_manifest = of_manifest.map(|(name, _)| name.clone()).collect();
-    let tokens::Tokens { tokens, signing, sources, files, callbacks, .. } = tokens;
+    let tokens::Tokens { kinds: tokens, signing, sources, files, callbacks, .. } = tokens;
     let settings = Settings { tokens, mapping };
     Compiled { identity: Identity::new(application.clone(), settings), signing, sources, files, callbacks, of_manifest }
 }

@@ -31,7 +31,7 @@ const LEEWAY: Duration = Duration::from_mins(1);
 pub(super) struct Tokens<'a> {
     application: &'a ApplicationId,
     mapping: &'a Mapping,
-    pub(super) tokens: Vec<Token>,
+    pub(super) kinds: Vec<Token>,
     pub(super) signing: Result<Signing, MintError>,
     pub(super) sources: Vec<KeySource>,
     pub(super) files: Vec<KeyFiles>,
@@ -43,7 +43,7 @@ impl<'a> Tokens<'a> {
         Self {
             application,
             mapping,
-            tokens: Vec::new(),
+            kinds: Vec::new(),
             signing: Err(MintError::NoSecret),
             sources: Vec::new(),
             files: Vec::new(),
@@ -64,7 +64,7 @@ impl<'a> Tokens<'a> {
             }
             claim.map(Into::into)
         });
-        self.tokens.push(Token {
+        self.kinds.push(Token {
             sources: raw.places.iter().map(|place| place.value.clone()).collect(),
             format,
             forward: raw.forward,
@@ -231,8 +231,8 @@ impl<'a> Tokens<'a> {
         };
         let source = CallbackSource {
             ask: match raw.method {
-                raw::CallbackMethod::GET => Ask::Get,
-                raw::CallbackMethod::POST => Ask::Post,
+                raw::CallbackMethod::Get => Ask::Get,
+                raw::CallbackMethod::Post => Ask::Post,
             },
             deadline: timeout,
             lifetime,
@@ -248,11 +248,14 @@ impl<'a> Tokens<'a> {
     }
 }
 
+/// Makes a key of what stands in a file.
+type Read<T> = Box<dyn Fn(&[u8]) -> Result<T, KeyError> + Send + Sync>;
+
 /// One key of a set that is read again when its files change, and how it is read.
 struct Part<T> {
     at: Pointer,
     material: raw::Material,
-    read: Box<dyn Fn(&[u8]) -> Result<T, KeyError> + Send + Sync>,
+    read: Read<T>,
 }
 
 impl Tokens<'_> {
@@ -326,10 +329,10 @@ impl Tokens<'_> {
         raw: &raw::MediaCdn,
         places: &[Source],
     ) -> MediaCdn {
-        type Read = fn(Option<&str>, &[u8]) -> Result<media_cdn::Key, KeyError>;
+        type Make = fn(Option<&str>, &[u8]) -> Result<media_cdn::Key, KeyError>;
         let parts = raw.keys.iter().enumerate().filter_map(|(nth, key)| {
             let at = at.key("keys").item(nth);
-            let kinds: [(_, _, Read); 3] = [
+            let kinds: [(_, _, Make); 3] = [
                 ("ed25519", &key.ed25519, media_cdn::Key::ed25519),
                 ("hmac_sha256", &key.hmac_sha256, media_cdn::Key::hmac_sha256),
                 ("hmac_sha1", &key.hmac_sha1, media_cdn::Key::hmac_sha1),

@@ -67,6 +67,7 @@ pub(in crate::config) struct Jwt {
 /// One who signs tokens.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "`issuer` is what the configuration says")]
 pub(in crate::config) struct Issuer {
     /// The `iss` of its tokens.
     #[schemars(length(min = 1))]
@@ -316,9 +317,11 @@ fn three_minutes() -> Written<Duration> {
 pub(in crate::config) enum CallbackMethod {
     /// Query parameters.
     #[default]
-    GET,
+    #[serde(rename = "GET")]
+    Get,
     /// A JSON object.
-    POST,
+    #[serde(rename = "POST")]
+    Post,
 }
 
 /// What becomes of viewers while the callback's service is away.

@@ -14,10 +14,7 @@ use crate::identity::keys::Keys;
 
 use super::*;
 
-#[path = "../../../tests/support/signers.rs"]
-mod signers;
-
-use signers::Signer;
+use crate::identity::signers::Signer;
 
 const SECRET: &[u8] = b"a secret of sixty-four bytes, long enough for each of the three!";
 const EXP: u64 = 2_000_000;

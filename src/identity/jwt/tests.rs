@@ -11,10 +11,7 @@ use crate::identity::issuer::Issuer;
 
 use super::*;
 
-#[path = "../../../tests/support/signers.rs"]
-mod signers;
-
-use signers::{Signer, hmac_signed};
+use crate::identity::signers::{Signer, hmac_signed};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, ok";
 const EXP: u64 = 2_000_000;

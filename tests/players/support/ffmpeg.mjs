@@ -41,12 +41,12 @@ class Watching {
   }
 }
 
-/** Plays `url` in real time, for at most `seconds` of media if given. */
-export function watch(house, url, { seconds } = {}) {
+/** Plays `url` in real time, for at most `seconds` of media if given, under the name of another player if given. */
+export function watch(house, url, { seconds, agent } = {}) {
   const limit = seconds ? ['-t', String(seconds)] : [];
   return new Watching(house.start('ffmpeg', [
     '-hide_banner', '-v', 'error', '-nostdin', '-nostats', '-stats_period', '0.2', '-progress', 'pipe:1',
-    '-re', '-i', url, ...limit, '-f', 'null', '-',
+    ...(agent ? ['-user_agent', agent] : []), '-re', '-i', url, ...limit, '-f', 'null', '-',
   ]));
 }
 

@@ -22,9 +22,10 @@ const BINARY = process.env.STREAMGATE_BIN ?? path.join(ROOT, 'target/debug/strea
  * @param {number} options.limit streams at once per account
  * @param {'deny_newest' | 'terminate_oldest'} [options.whenExceeded]
  * @param {object} [options.streams] the `streams` section of the configuration
+ * @param {'split' | 'refuse' | 'allow'} [options.sharing] what happens to two clients on one play session
  * @param {string} [options.dash] host:port of a second origin, which gets everything below /dash/
  */
-export async function startGateway(house, { limit, whenExceeded = 'deny_newest', streams, dash }) {
+export async function startGateway(house, { limit, whenExceeded = 'deny_newest', streams, sharing, dash }) {
   await access(BINARY).catch(() => {
     throw new Error(`no gateway to test at ${BINARY}: run \`cargo build\`, or name one in STREAMGATE_BIN`);
   });
@@ -44,6 +45,8 @@ export async function startGateway(house, { limit, whenExceeded = 'deny_newest',
   await writeFile(file, JSON.stringify({
     listeners: [{ address: `127.0.0.1:${listener}` }],
     control: { address: `127.0.0.1:${control}` },
+    // Watchpoints tell where their players are.
+    client_address: { trusted: ['127.0.0.0/8'] },
     origins,
     applications: {
       tv: {
@@ -57,6 +60,7 @@ export async function startGateway(house, { limit, whenExceeded = 'deny_newest',
           stream: 'minted',
         },
         unidentified: 'refuse',
+        ...(sharing && { sharing }),
         policies: ['household'],
       },
     },
@@ -71,7 +75,7 @@ export async function startGateway(house, { limit, whenExceeded = 'deny_newest',
   const process_ = house.start(BINARY, ['run', '--config', file]);
   await up(demoOrigin, `http://127.0.0.1:${origin}/vod/master.m3u8`);
   await up(process_, `http://127.0.0.1:${control}/readyz`);
-  return new Gateway(house, file, `http://127.0.0.1:${listener}`);
+  return new Gateway(house, file, `http://127.0.0.1:${listener}`, `http://127.0.0.1:${control}`);
 }
 
 /** Waits until `url` answers 200, or says at once what the program said when it ended. */
@@ -86,10 +90,24 @@ class Gateway {
   #house;
   #config;
 
-  constructor(house, config, url) {
+  constructor(house, config, url, control) {
     this.#house = house;
     this.#config = config;
     this.url = url;
+    this.control = control;
+  }
+
+  /** The sum of a metric over its series whose labels contain `labels`. */
+  async metric(name, labels = '') {
+    const text = await (await fetch(`${this.control}/metrics`)).text();
+    const series = text.split('\n').filter((line) => /^[{ ]/.test(line.slice(name.length)) && line.startsWith(name) && line.includes(labels));
+    return series.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  }
+
+  /** Somebody at `address` with the entry of another's play session, which is a URL and can be passed on. */
+  async guest(address, playSession) {
+    const { url, log } = await watchpoint(this.#house, this.url, address);
+    return { log, url: url + playSession };
   }
 
   /** A token for one device of one account. */
@@ -100,9 +118,9 @@ class Gateway {
     return stdout.trim();
   }
 
-  /** A viewer on one device, with a log of every request its player makes. */
-  async viewer(subject, device) {
-    const { url, log } = await watchpoint(this.#house, this.url);
+  /** A viewer on one device, at an address, with a log of every request its player makes. */
+  async viewer(subject, device, address) {
+    const { url, log } = await watchpoint(this.#house, this.url, address);
     const token = await this.token(subject, device);
     return { device, log, entry: (asset) => `${url}${asset}?token=${token}` };
   }

@@ -43,8 +43,8 @@ export class Log {
 /** Whether a request carries a play session. */
 export const carriesPlaySession = ({ path }) => path.startsWith('/~s/');
 
-/** Opens a watchpoint in front of `gateway`; each has a port of its own. */
-export async function watchpoint(house, gateway) {
+/** Opens a watchpoint in front of `gateway`; each has a port of its own. It says that its player is at `address`. */
+export async function watchpoint(house, gateway, address) {
   const log = new Log();
   const agent = new http.Agent({ keepAlive: true });
   house.atEnd(() => agent.destroy());
@@ -52,6 +52,7 @@ export async function watchpoint(house, gateway) {
   const server = http.createServer((request, response) => {
     const { method, url, headers } = request;
     const answer = { method, path: url.split('?')[0], status: 0, asked: Date.now() };
+    if (address) headers['x-forwarded-for'] = address;
     const forwarded = http.request(gateway + url, { method, headers, agent }, (answered) => {
       answer.status = answered.statusCode;
       log.answers.push(answer);
