@@ -44,6 +44,12 @@ pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::
     if let Some(play) = &ctx.play {
         request.insert_header("streamgate-stream", play.session.stream.to_string())?;
         request.insert_header("streamgate-account", play.account_label(&ctx.settings.keys).to_owned())?;
+        let content = play.stream.as_ref().and_then(|stream| stream.content());
+        let told = ctx.application.iter().flat_map(|application| &application.of_manifest);
+        let told = told.filter_map(|name| Some((&**name, content?)));
+        for (name, value) in play.session.attributes.iter().chain(told) {
+            request.insert_header(format!("streamgate-attribute-{}", name.to_ascii_lowercase()), field(value))?;
+        }
     }
     Ok(())
 }

@@ -9,11 +9,11 @@ use super::Gateway;
 use super::asked::{Asked, Weight, host, is_ambiguous, is_speculative, well_formed};
 use super::context::{Context, Play, Watch};
 use super::respond::Problem;
-use crate::config::{Application, Ripping, Settings, Sharing, Unidentified};
-use crate::identity::{Identified, OpenError, PlaySession, TokenError, TokenId, Viewer};
+use crate::config::{Application, Unidentified};
+use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
 use crate::media::{self, Kind};
-use crate::model::{Account, AccountKey, Device, Millis, StreamId};
-use crate::streams::{Admission, Candidate, Refusal, Sharer, Signal, Stream};
+use crate::model::{Account, Device, Millis, StreamId};
+use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
 use crate::telemetry::Outcome;
 
 /// Streams of one account under names that its viewers can choose.
@@ -183,90 +183,6 @@ impl Gateway {
         }
     }
 
-    /// Refuses what is blocked.
-    fn not_blocked(
-        &self,
-        account: &AccountKey,
-        device: &Device,
-        token: Option<TokenId>,
-        stream: StreamId,
-        ctx: &Context,
-    ) -> Result<(), Box<Problem>> {
-        let blocks = self.blocks.load();
-        match blocks.blocked(account, device, token, stream, ctx.started) {
-            Some(block) => Err(Problem::blocked(block)),
-            None => Ok(()),
-        }
-    }
-
-    /// The stream of its own that a second client of a play session has been given, if this is one.
-    fn split_off(
-        &self,
-        play: &Play,
-        asked: &Asked<'_>,
-        weight: Weight,
-        application: &Application,
-        settings: &Settings,
-        now: Millis,
-    ) -> Result<Option<Arc<Play>>, Box<Problem>> {
-        if weight == Weight::Never || application.sharing == Sharing::Allow {
-            return Ok(None);
-        }
-        let key = &play.session.key;
-        let media = || (weight == Weight::Counts(Signal::Playback)).then(|| asked.media(application.identity.as_ref()));
-        let other =
-            match play.stream.as_ref().map(|stream| stream.asked_by(asked.client(), media, &settings.streams, now)) {
-                Some(Sharer::Owner | Sharer::Guest) => return Ok(None),
-                Some(Sharer::Other(other)) => other,
-                // The first stream is forgotten; whoever was split off from it goes on with its own.
-                None => match asked.client().split_from(play.session.stream) {
-                    other if self.table.find(key, other).is_some() => other,
-                    _ => return Ok(None),
-                },
-            };
-        if application.sharing == Sharing::Refuse {
-            self.metrics.shared.with_label_values(&[application.id.as_str(), "refused"]).inc();
-            return Err(Problem::shared());
-        }
-        let known = self.table.find(key, other);
-        if known.is_none() {
-            self.metrics.shared.with_label_values(&[application.id.as_str(), "split"]).inc();
-        }
-        // It begins now: the stream that it was split from came first.
-        let session = PlaySession { stream: other, started: now, ..play.session.clone() };
-        Ok(Some(Arc::new(Play::new(&play.sealed, session, known))))
-    }
-
-    /// Refuses what is pulled too fast, where the application says so.
-    fn at_pace(
-        &self,
-        stream: &Stream,
-        application: &Application,
-        ctx: &Context,
-        now: Millis,
-    ) -> Result<(), Box<Problem>> {
-        let refuses = application.ripping == Ripping::Refuse && ctx.kind == Kind::Segment;
-        if !refuses || !stream.is_pulled_too_fast(application.ripping_above, now) {
-            return Ok(());
-        }
-        self.metrics.ripping.with_label_values(&[application.id.as_str(), "refused"]).inc();
-        Err(Problem::too_fast())
-    }
-
-    /// A segment is on its way: it adds to the stream's pace. One that the origin did not have adds nothing, however often a
-    /// player asks for it again.
-    pub(super) fn pulled(&self, ctx: &Context) {
-        let stream = ctx.play.as_ref().and_then(|play| play.stream.as_ref());
-        let (Some(stream), Some(application), Kind::Segment) = (stream, &ctx.application, ctx.kind) else { return };
-        if ctx.watch.is_some()
-            && stream.pulled(application.ripping_above, self.clock.now())
-            && stream.is_first_told_of_pace()
-        {
-            self.metrics.ripping.with_label_values(&[application.id.as_str(), "noticed"]).inc();
-            tracing::info!(stream = %stream.id, application = %application.id, "pulled much faster than it plays");
-        }
-    }
-
     /// A request with a token and without a play session.
     async fn with_token(
         &self,
@@ -300,8 +216,13 @@ impl Gateway {
             let session = fresh(named.unwrap_or_else(|| StreamId(self.entropy.bytes())), asked.path);
             let start = candidate(&session);
             // For the log.
-            ctx.play = Some(Arc::new(Play::new("", session.clone(), None)));
+            let known = named.and_then(|named| self.table.find(&viewer.key, named));
+            let play = Arc::new(Play::new("", session.clone(), known));
+            ctx.play = Some(play.clone());
             self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
+            if let Some(split) = self.split_off(&play, asked, weight, application, &settings, now)? {
+                return self.with_play_session(split, asked, weight, application, ctx, now).await;
+            }
             // A token that names the stream reaches every request: nothing has to be minted.
             let seal =
                 |session: &PlaySession| if named.is_none() { settings.keys.seal(session) } else { String::new() };
@@ -327,8 +248,10 @@ impl Gateway {
             };
             return self.conclude(admission, Signal::Presence, ctx, now, minted).await;
         }
-        if !matches!(weight, Weight::Counts(_)) {
-            return Ok(());
+        if weight == Weight::Checked && named.is_none() {
+            // Which stream an initialisation segment or a key belongs to, nobody can tell.
+            let nothing = StreamId([0; 16]);
+            return self.not_blocked(&viewer.key, &viewer.device, viewer.token, nothing, ctx);
         }
         // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
         // device: then they belong to what it plays.

@@ -6,6 +6,7 @@ mod context;
 mod decide;
 mod guards;
 mod manifest;
+mod misuse;
 mod outbound;
 mod proxy;
 mod proxy_header;

@@ -48,9 +48,9 @@ impl Claims {
         self.token.as_deref()
     }
 
-    /// Whether nothing is demanded of requests.
-    pub fn is_unconditional(&self) -> bool {
-        self.conditions.is_empty()
+    /// Whether something is demanded of the query.
+    pub(super) fn looks_at_query(&self) -> bool {
+        self.conditions.iter().any(Condition::looks_at_query)
     }
 
     /// Whether the request, which comes without its token, is one that the token was made for.

@@ -56,6 +56,11 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Whether the query counts, from which a token has to be taken first.
+    pub(super) fn looks_at_query(&self) -> bool {
+        matches!(self, Self::Part(Part::Query, _) | Self::Url(_) | Self::NormalUrl(_) | Self::UrlGlob(_))
+    }
+
     /// Whether the request, which comes without its token, is as demanded.
     ///
     /// # Errors

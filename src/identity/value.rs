@@ -45,7 +45,7 @@ pub enum ValueSource {
     /// What a regular expression finds in the raw path at the origin, its percent-encoding undone once: one path written in
     /// two ways must not be two accounts.
     Path(Pattern),
-    /// Whether the stream is live: `true` or `false`. Known only from the media playlist or MPD, so a token and its request
+    /// `live` or `vod`. Known only from the media playlist or MPD, so a token and its request
     /// have no value here.
     ManifestLive,
 }

@@ -171,25 +171,21 @@ impl Identity {
             return Err(TokenError::TooLong); // before it is hashed
         }
         let format = &*kind.token.format;
-        let remembered = (!format.covers_request(token)).then(|| (TokenCache::<Proof>::hash(token), format.keys_version()));
-        let known = match remembered.and_then(|(hash, version)| kind.verified.get(&hash, version, now)) {
+        let version = (!format.covers_request(token)).then(|| format.keys_version());
+        let known = match version.and_then(|version| kind.verified.get(token, version, now)) {
             Some(known) => Some(known?),
             None => None,
         };
-        // Nearly always all is known and nothing is to be looked at: then the request is not taken apart.
-        if let Some(proof) = &known
-            && let Some(viewer) = proof.viewer.as_ref().filter(|_| proof.claims.is_unconditional() && !format.renews())
-        {
-            return Ok(Identified { viewer: seen_from(viewer, request), renewed: None });
-        }
-        let query = request.raw_query.map(|query| self.without(query, |_| true));
+        // Nearly always the token is known and says nothing of the query: then that is not taken apart.
+        let apart = known.as_ref().is_none_or(|proof| proof.claims.looks_at_query()) || format.renews();
+        let query = request.raw_query.filter(|_| apart).map(|query| self.without(query, |_| true));
         let bare = RequestFacts { query: query.as_deref(), ..*request };
         let proof = match known {
             Some(proof) => proof,
             None => {
                 let result = self.verify(format, token, &bare, now).map(Arc::new);
-                if let Some((hash, version)) = remembered {
-                    kind.verified.remember(hash, version, &result, now, |proof| proof.claims.expires());
+                if let Some(version) = version {
+                    kind.verified.remember(token, version, &result, now, |proof| proof.claims.expires());
                 }
                 result?
             }

@@ -6,6 +6,7 @@
 
 pub mod account;
 mod cadence;
+mod candidate;
 mod client;
 mod events;
 mod pace;
@@ -17,10 +18,11 @@ mod table;
 mod wheel;
 
 pub use cadence::{Cadence, SUPERSEDE_GRACE};
+pub use candidate::{Candidate, Signal, State};
 pub use client::{Client, media_hash};
 pub use events::{Cause, Event, Ignore, Observer};
 pub use pace::ALLOWANCE;
 pub use settings::Settings;
 pub use sharing::{STEADY, Sharer};
-pub use stream::{Candidate, Signal, State, Stream};
+pub use stream::Stream;
 pub use table::{Admission, Refusal, Restored, StreamTable};

@@ -6,70 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
+use super::candidate::{Candidate, Signal, State};
 use super::pace::Pace;
 use super::sharing::{Sharer, Sharing, Terms};
 use super::{Cadence, Client, SUPERSEDE_GRACE, Settings};
-use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
 use crate::policy::{Mode, Violation};
-
-/// Who wants to play what: everything a stream is born with.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// The stream's name.
-    pub stream: StreamId,
-    /// Whose limit it counts against.
-    pub account: Account,
-    /// Which application started it.
-    pub application: ApplicationId,
-    /// On which device.
-    pub device: Device,
-    /// What is played: the path of the entry manifest.
-    pub asset: Arc<str>,
-    /// When it started. A stream that comes back keeps its start, and with it its place in the order.
-    pub started: Millis,
-    /// What is known of it when it starts.
-    pub attributes: Attributes,
-}
-
-/// What an observed request says about its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// A playlist or MPD refresh.
-    Presence,
-    /// Media bytes asked for, or still being sent.
-    Playback,
-}
-
-/// Where a stream is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Admitted, no media yet. Holds a slot.
-    Reserved,
-    /// Holds a slot.
-    Playing,
-    /// A live player that polls without media. Holds a slot for a time.
-    Paused,
-    /// Silent. Holds no slot; a request lets it compete again.
-    Idle,
-    /// The same device started something else. Holds no slot; late requests pass for a moment.
-    Superseded,
-    /// Out of the record.
-    Ended,
-}
-
-impl State {
-    /// The word in metrics and listings.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Reserved => "reserved",
-            Self::Playing => "playing",
-            Self::Paused => "paused",
-            Self::Idle => "idle",
-            Self::Superseded => "superseded",
-            Self::Ended => "ended",
-        }
-    }
-}
 
 const RESERVED: u8 = 0;
 const PLAYING: u8 = 1;
@@ -295,6 +237,15 @@ impl Stream {
     /// Whether a manifest said that it is live.
     pub fn is_live(&self) -> bool {
         self.paused_after_ms.load(SeqCst) != 0
+    }
+
+    /// `live` or `vod`, once a manifest has said which.
+    pub fn content(&self) -> Option<&'static str> {
+        match (self.is_live(), self.segment_ms.load(SeqCst)) {
+            (true, _) => Some("live"),
+            (false, 0) => None,
+            (false, _) => Some("vod"),
+        }
     }
 
     /// The last sign of life of any kind.

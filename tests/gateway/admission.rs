@@ -300,6 +300,21 @@ async fn shadow_and_annotate_let_everybody_play() {
 }
 
 #[tokio::test]
+async fn an_origin_that_is_annotated_is_told_the_attributes_of_the_stream() {
+    let origin = Origin::usual().await;
+    let application =
+        "      attributes: { contractType: [\"claim:plan\", \"text:basic\"], contentType: \"manifest:live\" }\n";
+    let policy = "{ name: none, limit: 0, when_exceeded: deny_newest }";
+    let gateway = Setup { mode: "annotate", application, policy, ..Setup::before(&[&origin]) }.start().await;
+    let prefix = gateway.enter("/news/low.m3u8", "tv").await.prefix();
+    assert_eq!(origin.last().headers["streamgate-attribute-contracttype"], "basic");
+    assert!(!origin.last().headers.contains_key("streamgate-attribute-contenttype"), "no manifest has said it yet");
+    assert_eq!(gateway.get(&format!("{prefix}/news/a.ts")).await.status, 200);
+    assert_eq!(origin.last().headers["streamgate-attribute-contenttype"], "live");
+    assert_eq!(origin.last().headers["streamgate-attribute-contracttype"], "basic", "sealed into the play session");
+}
+
+#[tokio::test]
 async fn what_a_viewer_writes_under_our_names_does_not_reach_the_origin() {
     let origin = Origin::usual().await;
     let gateway = Setup::before(&[&origin]).start().await;

@@ -159,8 +159,8 @@ pub(in crate::config) struct Cat {
     /// Hand the viewer a fresh token where the old one asks for it (`catr`, cookie or header). Needs a shared secret.
     #[serde(default)]
     pub(in crate::config) renew: bool,
-    /// What `catreplay: 1` means: `per_play`, one token is good for one play and all its requests; `refuse`, such tokens are
-    /// not accepted.
+    /// What becomes of tokens with `catreplay: 1`: `per_play` accepts them, for one play needs many requests (no list of used
+    /// tokens is kept); `refuse` does not.
     #[serde(default)]
     pub(in crate::config) replay: Replay,
 }
@@ -169,7 +169,7 @@ pub(in crate::config) struct Cat {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Replay {
-    /// One play, however many requests.
+    /// Accepted.
     #[default]
     PerPlay,
     /// Not accepted.

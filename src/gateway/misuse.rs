@@ -1,0 +1,99 @@
+//! What a play session may not be used for: by those who are blocked, from two places at once, faster than it plays.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use super::asked::{Asked, Weight};
+use super::context::{Context, Play};
+use super::respond::Problem;
+use crate::config::{Application, Ripping, Settings, Sharing};
+use crate::identity::{PlaySession, TokenId};
+use crate::media::Kind;
+use crate::model::{AccountKey, Device, Millis, StreamId};
+use crate::streams::{Sharer, Signal, Stream};
+
+impl Gateway {
+    /// Refuses what is blocked.
+    pub(super) fn not_blocked(
+        &self,
+        account: &AccountKey,
+        device: &Device,
+        token: Option<TokenId>,
+        stream: StreamId,
+        ctx: &Context,
+    ) -> Result<(), Box<Problem>> {
+        let blocks = self.blocks.load();
+        match blocks.blocked(account, device, token, stream, ctx.started) {
+            Some(block) => Err(Problem::blocked(block)),
+            None => Ok(()),
+        }
+    }
+
+    /// The stream of its own that a second client of a play session has been given, if this is one.
+    pub(super) fn split_off(
+        &self,
+        play: &Play,
+        asked: &Asked<'_>,
+        weight: Weight,
+        application: &Application,
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Option<Arc<Play>>, Box<Problem>> {
+        if weight == Weight::Never || application.sharing == Sharing::Allow {
+            return Ok(None);
+        }
+        let key = &play.session.key;
+        let media = || (weight == Weight::Counts(Signal::Playback)).then(|| asked.media(application.identity.as_ref()));
+        let other =
+            match play.stream.as_ref().map(|stream| stream.asked_by(asked.client(), media, &settings.streams, now)) {
+                Some(Sharer::Owner | Sharer::Guest) => return Ok(None),
+                Some(Sharer::Other(other)) => other,
+                // The first stream is forgotten; whoever was split off from it goes on with its own.
+                None => match asked.client().split_from(play.session.stream) {
+                    other if self.table.find(key, other).is_some() => other,
+                    _ => return Ok(None),
+                },
+            };
+        if application.sharing == Sharing::Refuse {
+            self.metrics.shared.with_label_values(&[application.id.as_str(), "refused"]).inc();
+            return Err(Problem::shared());
+        }
+        let known = self.table.find(key, other);
+        if known.is_none() {
+            self.metrics.shared.with_label_values(&[application.id.as_str(), "split"]).inc();
+        }
+        // It begins now: the stream that it was split from came first.
+        let session = PlaySession { stream: other, started: now, ..play.session.clone() };
+        Ok(Some(Arc::new(Play::new(&play.sealed, session, known))))
+    }
+
+    /// Refuses what is pulled too fast, where the application says so.
+    pub(super) fn at_pace(
+        &self,
+        stream: &Stream,
+        application: &Application,
+        ctx: &Context,
+        now: Millis,
+    ) -> Result<(), Box<Problem>> {
+        let refuses = application.ripping == Ripping::Refuse && ctx.kind == Kind::Segment;
+        if !refuses || !stream.is_pulled_too_fast(application.ripping_above, now) {
+            return Ok(());
+        }
+        self.metrics.ripping.with_label_values(&[application.id.as_str(), "refused"]).inc();
+        Err(Problem::too_fast())
+    }
+
+    /// A segment is on its way: it adds to the stream's pace. One that the origin did not have adds nothing, however often a
+    /// player asks for it again.
+    pub(super) fn pulled(&self, ctx: &Context) {
+        let stream = ctx.play.as_ref().and_then(|play| play.stream.as_ref());
+        let (Some(stream), Some(application), Kind::Segment) = (stream, &ctx.application, ctx.kind) else { return };
+        if ctx.watch.is_some()
+            && stream.pulled(application.ripping_above, self.clock.now())
+            && stream.is_first_told_of_pace()
+        {
+            self.metrics.ripping.with_label_values(&[application.id.as_str(), "noticed"]).inc();
+            tracing::info!(stream = %stream.id, application = %application.id, "pulled much faster than it plays");
+        }
+    }
+}
