@@ -24,7 +24,7 @@ use streamgate::identity::jwt::{Algorithm, Jwt, Key, sign_hs};
 use streamgate::identity::media_cdn::{self, MediaCdn};
 use streamgate::identity::uri_signing::{self, UriSigning};
 use streamgate::identity::{
-    Format, Identity, Issuer, Issuers, KeyRing, Keys, Mapping, PlaySession, RequestFacts, Rotating, Settings,
+    Format, Identity, Issuer, Issuers, KeyRing, Keys, Mapping, PlaySession, RequestFacts, Rotating, Scope, Settings,
     StreamSource, Token, ValueSource,
 };
 use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
@@ -150,8 +150,13 @@ fn cases() -> Vec<Case> {
     let theirs = |bytes: &[u8]| STANDARD.encode(bytes).replace('+', "-").replace('=', "_").replace('/', "~");
     let key =
         Key::public_pem(Algorithm::RS256, Some("K1"), signers::pem("PUBLIC KEY", der.as_ref()).as_bytes()).unwrap();
-    let front =
-        CloudFront::new(cloud_front::Settings { keys: Arc::new(Keys::new([key])), check_ip: false, leeway: LEEWAY });
+    let front = CloudFront::new(cloud_front::Settings {
+        keys: Arc::new(Keys::new([key])),
+        in_query: true,
+        in_cookies: false,
+        check_ip: false,
+        leeway: LEEWAY,
+    });
     vec![
         case("JWT HS256", hs256(), "query:token", hs256_token()),
         public("JWT RS256", &Signer::rsa(), Algorithm::RS256),
@@ -233,6 +238,7 @@ fn play_session(c: &mut Criterion) {
         started: NOW,
         attributes: Attributes::default(),
         token: None,
+        scope: Scope::default(),
     };
     let ring = KeyRing::new(vec![(1, vec![1; 32]), (2, vec![2; 32])], Duration::from_hours(12)).unwrap();
     let sealed = ring.seal(&session);

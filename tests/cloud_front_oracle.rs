@@ -99,7 +99,7 @@ fn format(keys: &Value) -> CloudFront {
     let key =
         |algorithm, id: &str| Key::public_pem(algorithm, Some(id), keys[id].as_str().unwrap().as_bytes()).unwrap();
     let keys = Arc::new(Keys::new([key(Algorithm::RS256, "rsa"), key(Algorithm::ES256, "ec")]));
-    CloudFront::new(Settings { keys, check_ip: true, leeway: Duration::ZERO })
+    CloudFront::new(Settings { keys, in_query: true, in_cookies: true, check_ip: true, leeway: Duration::ZERO })
 }
 
 /// What is said of a signed query for this path, its parts in the query or in cookies.

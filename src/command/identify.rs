@@ -25,7 +25,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
     let host = headers.get("host").and_then(|host| host.to_str().ok()).or(host).unwrap_or_default();
     let (sealed, rest) = path::split(url.path()).map_or((None, url.path()), |(sealed, rest)| (Some(sealed), rest));
     let bare = settings.path_tokens.iter().find_map(|application| {
-        let bare = application.identity.as_ref()?.take_from_path(rest)?;
+        let bare = application.identity.as_ref()?.take_from_path(rest, sealed.is_none())?;
         let route = settings.routes.find(Some(host), &bare.path)?;
         (route.application.id == application.id).then_some(bare)
     });

@@ -65,6 +65,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
     };
     let path_tokens = applications.by_id.values().filter(reads_paths).cloned().collect();
     Some(Settings {
+        behind_tls: listeners.iter().any(|listener| listener.behind_tls),
         listeners,
         path_tokens,
         control: Control { address: raw.control.address.value },

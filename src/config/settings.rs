@@ -19,6 +19,8 @@ use super::routes::Routes;
 pub struct Settings {
     /// Where viewers connect; never empty.
     pub listeners: Vec<Listener>,
+    /// Whether any listener is behind TLS.
+    pub behind_tls: bool,
     /// The control port.
     pub control: Control,
     /// Origins by name.
@@ -66,6 +68,16 @@ pub struct Listener {
     pub tls: Option<TlsFiles>,
     /// Connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Viewers speak TLS with what stands in front.
+    pub behind_tls: bool,
+}
+
+impl Listener {
+    /// Whether connections to this address of the machine come here.
+    pub fn takes(&self, local: SocketAddr) -> bool {
+        let any = self.address.ip().is_unspecified();
+        self.address.port() == local.port() && (any || self.address.ip() == local.ip().to_canonical())
+    }
 }
 
 /// PEM files of a listener, absolute or relative to the working folder.

@@ -1,6 +1,5 @@
 //! What a request says of itself, before anybody judges it.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use pingora::proxy::Session;
 use super::respond::Problem;
 use crate::config::Settings;
 use crate::identity::client::network;
-use crate::identity::{Bare, Identity, RequestFacts, TrustedHops, cmcd, path, user_agent};
+use crate::identity::{Bare, RequestFacts, path, user_agent};
 use crate::media::{self, Kind};
 use crate::streams::{Client, Signal, media_hash};
 
@@ -50,16 +49,29 @@ pub(super) struct From {
 }
 
 impl From {
-    pub(super) fn of(session: &Session, hops: Option<&TrustedHops>) -> Self {
+    pub(super) fn of(session: &Session, settings: &Settings) -> Self {
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+            || settings.behind_tls && is_behind_tls(session, settings);
+        let hops = settings.hops.as_ref();
         let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
             return Self { client: peer, secure };
         };
         let headers = &session.req_header().headers;
-        let proto = headers.get("x-forwarded-proto").map(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+        // A list, where there are several hops: the first is what the viewer speaks.
+        let first = |proto: &HeaderValue| {
+            let first = proto.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
+            first.trim_ascii().eq_ignore_ascii_case(b"https")
+        };
+        let proto = headers.get("x-forwarded-proto").map(first);
         Self { client: hops.client(peer, headers), secure: proto.unwrap_or(secure) }
     }
+}
+
+/// Whether viewers speak TLS with what stands in front of this listener.
+fn is_behind_tls(session: &Session, settings: &Settings) -> bool {
+    let local = session.server_addr().and_then(|address| address.as_inet()).copied();
+    settings.listeners.iter().any(|listener| listener.behind_tls && local.is_some_and(|local| listener.takes(local)))
 }
 
 /// What a request says of itself, taken apart once.
@@ -106,12 +118,10 @@ impl<'a> Asked<'a> {
 
     /// What stands for the media that is asked for.
     ///
-    /// Without what differs from one client to the next: tokens, and what players report of themselves.
-    pub(super) fn media(&self, identity: Option<&Identity>) -> u32 {
+    /// Not its query, in which players report of themselves and clients can write what they like.
+    pub(super) fn media(&self) -> u32 {
         let range = self.request.headers.get(RANGE).map_or(&[][..], HeaderValue::as_bytes);
-        let query = cmcd::strip_query(self.request.uri.query().unwrap_or_default());
-        let query = identity.map_or(Cow::Borrowed(&*query), |identity| identity.strip_query(&query));
-        media_hash(&[self.path.as_bytes(), query.as_bytes(), range])
+        media_hash(&[self.path.as_bytes(), range])
     }
 }
 
@@ -119,8 +129,8 @@ impl<'a> Asked<'a> {
 pub(super) fn bare(settings: &Settings, request: &RequestHeader) -> Option<Arc<Bare>> {
     settings.path_tokens.iter().find_map(|application| {
         let whole = request.uri.path();
-        let path = path::split(whole).map_or(whole, |(_, rest)| rest);
-        let bare = application.identity.as_ref()?.take_from_path(path)?;
+        let (fresh, path) = path::split(whole).map_or((true, whole), |(_, rest)| (false, rest));
+        let bare = application.identity.as_ref()?.take_from_path(path, fresh)?;
         let route = settings.routes.find(host(request), &bare.path)?;
         (route.application.id == application.id).then(|| Arc::new(bare))
     })

@@ -171,14 +171,16 @@ impl Context {
     pub(super) fn carried(&self, sealed: &str) -> Option<Arc<Play>> {
         let carried = self.carried.lock();
         let play = carried.as_ref()?.downcast_ref::<Carried>()?;
-        (*play.sealed == *sealed).then(|| play.clone())
+        // A path may say `/~s//`: nothing is nobody's play session.
+        (!sealed.is_empty() && *play.sealed == *sealed).then(|| play.clone())
     }
 
     /// What the next request of this connection gets. The box is reused as long as the play stays the same.
     pub(super) fn leave(&self) -> Option<Box<dyn Any + Send + Sync>> {
         let old = self.carried.lock().take();
         let play = self.root.as_ref().or(self.play.as_ref());
-        let Some(play) = play.filter(|play| play.stream.is_some()) else { return old };
+        // Without a play session nothing proves that the next request is the same viewer's.
+        let Some(play) = play.filter(|play| play.stream.is_some() && !play.sealed.is_empty()) else { return old };
         match old {
             Some(kept) if kept.downcast_ref::<Carried>().is_some_and(|old| Arc::ptr_eq(old, play)) => Some(kept),
             _ => Some(Box::new(play.clone())),

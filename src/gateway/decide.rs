@@ -149,6 +149,7 @@ impl Gateway {
     ) -> Result<(), Box<Problem>> {
         let settings = ctx.settings.clone();
         ctx.play = Some(play.clone());
+        Self::within_scope(&play, asked, ctx)?;
         let session = &play.session;
         if weight != Weight::Never {
             self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
@@ -156,6 +157,8 @@ impl Gateway {
         if let Some(split) = self.split_off(&play, asked, weight, application, &settings, now)? {
             ctx.root = Some(std::mem::replace(&mut play, split));
             ctx.play = Some(play.clone());
+            let session = &play.session;
+            self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
         }
         let stream = play.stream.clone();
         match (weight, stream) {
@@ -210,6 +213,7 @@ impl Gateway {
             started: now,
             attributes: viewer.attributes.clone(),
             token: viewer.token,
+            scope: viewer.scope.clone(),
         };
         if entry {
             let named = named.or_else(|| (!mint).then(|| fingerprint(viewer, application, asked.path)));
@@ -223,9 +227,10 @@ impl Gateway {
             if let Some(split) = self.split_off(&play, asked, weight, application, &settings, now)? {
                 return self.with_play_session(split, asked, weight, application, ctx, now).await;
             }
-            // A token that names the stream reaches every request: nothing has to be minted.
-            let seal =
-                |session: &PlaySession| if named.is_none() { settings.keys.seal(session) } else { String::new() };
+            // A token that names the stream reaches every request: nothing has to be minted. But where the viewer's own fields
+            // name it and the token came in the query, which players send once, the name needs a play session to carry it.
+            let carried = named.is_some() && !(viewer.by_query && Self::is_chosen(application) && mint);
+            let seal = |session: &PlaySession| if carried { String::new() } else { settings.keys.seal(session) };
             if weight == Weight::Checked || is_speculative(asked.request) {
                 // A HEAD or a prefetch learns what a start would be told, and takes nothing. What was prefetched may be
                 // played later, so it carries a play session that competes when media is asked for.
@@ -255,10 +260,15 @@ impl Gateway {
         }
         // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
         // device: then they belong to what it plays.
-        let (stream, asset, known) = if let Some(stream) = named {
-            (stream, asked.path, self.table.find(&viewer.key, stream))
+        let playing = || self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
+        let known = named.and_then(|named| self.table.find(&viewer.key, named));
+        // A name that viewers choose counts from the entry on. Elsewhere a new one is no reason to leave what the device plays.
+        let (stream, asset, known) = if let Some(stream) = named
+            && (known.is_some() || !Self::is_chosen(application) || playing().is_none())
+        {
+            (stream, asked.path, known)
         } else {
-            let playing = self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
+            let playing = playing();
             let stream = playing.as_ref().map_or_else(|| unminted(viewer, application), |stream| stream.id);
             (stream, "unknown", playing.or_else(|| self.table.find(&viewer.key, stream)))
         };
@@ -270,10 +280,13 @@ impl Gateway {
     /// streams in one account, new names count as none.
     fn named(&self, viewer: &Viewer, application: &Application) -> Option<StreamId> {
         let named = viewer.session?;
-        let chosen =
-            application.identity.as_ref().is_some_and(|identity| !identity.mapping().stream.is_of_token_alone());
         let full = || self.table.find(&viewer.key, named).is_none() && self.table.streams_of(&viewer.key) >= MOST_NAMED;
-        (!chosen || !full()).then_some(named)
+        (!Self::is_chosen(application) || !full()).then_some(named)
+    }
+
+    /// Whether viewers name streams themselves.
+    fn is_chosen(application: &Application) -> bool {
+        application.identity.as_ref().is_some_and(|identity| !identity.mapping().stream.is_of_token_alone())
     }
 
     /// Waits for an admission and turns it into the request's fate.
@@ -294,12 +307,14 @@ impl Gateway {
                     stream.beat(signal, now);
                 }
                 ctx.reserved = created && ctx.starts;
+                self.count_split(ctx, created, "split");
                 ctx.watch = Some(Watch::new(stream.clone(), signal, &self.clock));
                 ctx.annotations = stream.annotations();
                 ctx.play = Some(Arc::new(play(Some(stream))));
                 Ok(())
             }
             Ok(Admission::Refused(refusal)) => {
+                self.count_split(ctx, true, "refused");
                 // For the log: whose request it was.
                 ctx.play = Some(Arc::new(play(None)));
                 Err(Problem::refused(&refusal))

@@ -43,7 +43,7 @@ impl Gateway {
             return Ok(None);
         }
         let key = &play.session.key;
-        let media = || (weight == Weight::Counts(Signal::Playback)).then(|| asked.media(application.identity.as_ref()));
+        let media = || (weight == Weight::Counts(Signal::Playback)).then(|| asked.media());
         let other =
             match play.stream.as_ref().map(|stream| stream.asked_by(asked.client(), media, &settings.streams, now)) {
                 Some(Sharer::Owner | Sharer::Guest) => return Ok(None),
@@ -59,12 +59,24 @@ impl Gateway {
             return Err(Problem::shared());
         }
         let known = self.table.find(key, other);
-        if known.is_none() {
-            self.metrics.shared.with_label_values(&[application.id.as_str(), "split"]).inc();
-        }
-        // It begins now: the stream that it was split from came first.
-        let session = PlaySession { stream: other, started: now, ..play.session.clone() };
+        // It begins now: the stream that it was split from came first. And it is another device, whatever the token calls
+        // it: what the first one starts or asks for must not be taken for this one's.
+        let device = Device::Hint(u64::from_be_bytes(other.0.first_chunk().copied().unwrap_or_default()));
+        let session = PlaySession { stream: other, started: now, device, ..play.session.clone() };
         Ok(Some(Arc::new(Play::new(&play.sealed, session, known))))
+    }
+
+    /// Counts what became of a second client, where the request is one's.
+    pub(super) fn count_split(&self, ctx: &Context, is_news: bool, action: &str) {
+        if let (Some(_), Some(application), true) = (&ctx.root, &ctx.application, is_news) {
+            self.metrics.shared.with_label_values(&[application.id.as_str(), action]).inc();
+        }
+    }
+
+    /// A manifest that the token was not good for is not asked for with the play session that it led to.
+    pub(super) fn within_scope(play: &Play, asked: &Asked<'_>, ctx: &Context) -> Result<(), Box<Problem>> {
+        let covered = !ctx.kind.is_manifest() || play.session.scope.covers(asked.path);
+        if covered { Ok(()) } else { Err(Problem::out_of_scope()) }
     }
 
     /// Refuses what is pulled too fast, where the application says so.

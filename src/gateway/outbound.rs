@@ -8,7 +8,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::asked::host;
 use super::context::Context;
-use crate::identity::Identity;
+use crate::identity::{Identity, path};
 use crate::media::Kind;
 
 /// Whether the path says nothing and the request proves an identity: it may turn out to ask for a manifest.
@@ -17,7 +17,7 @@ pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
     ctx.kind == Kind::Other
         && !name.contains('.')
         && request.method != Method::OPTIONS
-        && (ctx.play.is_some() || query_token(request, ctx).is_some())
+        && (ctx.play.is_some() || ctx.bare.is_some() || query_tokens(request, ctx).is_some())
 }
 
 /// How the request's application knows its viewers.
@@ -25,9 +25,9 @@ pub(super) fn identity(ctx: &Context) -> Option<&Identity> {
     ctx.application.as_ref()?.identity.as_ref()
 }
 
-/// The query parameter that carries a token, as it stands.
-fn query_token<'a>(request: &'a RequestHeader, ctx: &Context) -> Option<&'a str> {
-    identity(ctx)?.query_token(request.uri.query()?)
+/// The query parameters that carry tokens, as they stand.
+fn query_tokens(request: &RequestHeader, ctx: &Context) -> Option<String> {
+    identity(ctx)?.query_tokens(request.uri.query()?)
 }
 
 /// The query as the origin gets it.
@@ -43,7 +43,7 @@ pub(super) fn give_token_back(
     response: &mut ResponseHeader,
     ctx: &Context,
 ) -> pingora::Result<()> {
-    let Some(token) = query_token(request, ctx) else { return Ok(()) };
+    let Some(token) = query_tokens(request, ctx) else { return Ok(()) };
     let (rest, fragment) = location.split_once('#').map_or((location, ""), |(rest, fragment)| (rest, fragment));
     let rooted = rest.starts_with('/') && !rest.starts_with("//");
     let ours = host(request).is_some_and(|host| {
@@ -66,13 +66,13 @@ pub(super) fn strip_referer(request: &mut RequestHeader, identity: Option<&Ident
         let text = String::from_utf8_lossy(referer);
         let query = text.split_once('?').map_or("", |(_, query)| query);
         let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
-        text.contains("/~s/")
+        path.is_some_and(|path| path::split(path).is_some())
             || identity.is_some_and(|identity| {
                 identity.strip_query(query).len() != query.len()
-                    || path.is_some_and(|path| identity.take_from_path(path).is_some())
+                    || path.is_some_and(|path| identity.take_from_path(path, true).is_some())
             })
     };
-    if request.headers.get(REFERER).is_some_and(|referer| tells(referer.as_bytes())) {
+    if request.headers.get_all(REFERER).iter().any(|referer| tells(referer.as_bytes())) {
         request.remove_header(&REFERER);
     }
 }

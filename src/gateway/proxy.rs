@@ -1,6 +1,7 @@
 //! The hooks, in the order in which the framework calls them.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        ctx.from = From::of(session, ctx.settings.hops.as_ref());
+        ctx.from = From::of(session, &ctx.settings);
         let bare = bare(&ctx.settings, session.req_header());
         ctx.bare.clone_from(&bare);
         let verdict = self.decide(&Asked::new(session.req_header(), bare.as_deref(), ctx.from), ctx).await;
@@ -408,7 +409,7 @@ impl Gateway {
             client: ctx.from.client,
             method: request.method.as_str(),
             host: host(request).unwrap_or_default(),
-            path: ctx.path_of(&request.uri),
+            path: &logged_path(request, ctx),
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
             bytes,
             millis: u64::try_from(self.clock.now().since(ctx.started).as_millis()).unwrap_or(u64::MAX),
@@ -424,8 +425,16 @@ impl Gateway {
     }
 }
 
+/// The path for the log. Where no application was found, nobody has taken the tokens out of it that any would know.
+fn logged_path<'a>(request: &'a RequestHeader, ctx: &'a Context) -> Cow<'a, str> {
+    let path = ctx.path_of(&request.uri);
+    let taken = ctx.settings.path_tokens.iter().filter(|_| ctx.application.is_none());
+    let bare = taken.filter_map(|application| application.identity.as_ref()?.take_from_path(path, true)).next();
+    bare.map_or(Cow::Borrowed(path), |bare| Cow::Owned(bare.path))
+}
+
 fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
-    let query = bare_query(&request.uri, identity(ctx)).map(std::borrow::Cow::into_owned);
+    let query = bare_query(&request.uri, identity(ctx)).map(Cow::into_owned);
     let prefix = if play.sealed.is_empty() { String::new() } else { format!("/~s/{}", play.sealed) };
     Place {
         prefix,

@@ -15,7 +15,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::io::AsyncReadExt;
 
 use super::proxy_header::{self, HEADER_MAX, Parsed};
-use crate::config::Settings;
+use crate::config::{Listener, Settings};
 use crate::telemetry::Metrics;
 
 /// How long the header may take. It is the first thing on a connection, and short.
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Reads the header on those listeners that expect one.
 #[derive(Clone)]
 pub(super) struct ProxyProtocol {
-    /// The listeners' addresses.
-    pub(super) listeners: Arc<[SocketAddr]>,
+    /// The listeners that expect one.
+    pub(super) listeners: Arc<[Listener]>,
     /// Who is trusted.
     pub(super) settings: Arc<ArcSwap<Settings>>,
     pub(super) metrics: Arc<Metrics>,
@@ -36,10 +36,7 @@ impl ProxyProtocol {
         let digest = stream.get_socket_digest()?;
         let peer = *digest.peer_addr()?.as_inet()?;
         let local = *digest.local_addr()?.as_inet()?;
-        let is = |listener: &SocketAddr| {
-            listener.port() == local.port() && (listener.ip().is_unspecified() || listener.ip() == local.ip())
-        };
-        self.listeners.iter().any(is).then_some(peer)
+        self.listeners.iter().any(|listener| listener.takes(local)).then_some(peer)
     }
 
     /// The stream behind its header. `None` where it has none, or comes from somebody who is not trusted: it is closed then.

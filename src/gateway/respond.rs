@@ -94,6 +94,14 @@ impl Problem {
         problem.outcome(Outcome::Blocked, "blocked")
     }
 
+    /// A manifest outside of what the token was good for.
+    pub(super) fn out_of_scope() -> Box<Self> {
+        let detail =
+            "The play session was started with a token that is not good for this address. Start from a link to it.";
+        Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
+            .outcome(Outcome::Invalid, "out_of_scope")
+    }
+
     /// A second client on one stream, at the same time.
     pub(super) fn shared() -> Box<Self> {
         let detail = "This address is being watched from another place at the same time. Start the stream again from the \

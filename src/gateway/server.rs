@@ -39,7 +39,7 @@ pub fn service(
     let settings = gateway.settings.load_full();
     let expecting = settings.listeners.iter().filter(|listener| listener.proxy_protocol);
     let proxy_protocol = ProxyProtocol {
-        listeners: expecting.map(|listener| listener.address).collect(),
+        listeners: expecting.cloned().collect(),
         settings: gateway.settings.clone(),
         metrics: gateway.metrics.clone(),
     };

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::model::Millis;
 
 use super::error::TokenError;
 
-/// Tokens that are remembered at most.
-const CAPACITY: u64 = 100_000;
+/// Bytes that are remembered at most, roughly: 60,000 tokens without regular expressions.
+const CAPACITY: u64 = 64 << 20;
+/// Heavier results are not kept a second time.
+const LIGHT: usize = 8 << 10;
 /// Good tokens that are found without hashing them at length: a power of two.
 const RECENT: usize = 4096;
 /// How long a good token is remembered at most.
@@ -40,6 +43,8 @@ struct Recent<T> {
 
 struct Entry<T> {
     result: Result<Arc<T>, TokenError>,
+    /// Bytes, roughly.
+    weight: usize,
     /// Judged with the caller's clock; the cache's own clock decides nothing.
     until: Millis,
     /// The version of the keys that it was judged with; with other keys it is judged again.
@@ -61,7 +66,13 @@ impl<T> Entry<T> {
 impl<T: Send + Sync + 'static> TokenCache<T> {
     pub(super) fn new() -> Self {
         Self {
-            entries: Cache::new(CAPACITY),
+            entries: Cache::builder()
+                .max_capacity(CAPACITY)
+                .weigher(|_, entry: &Entry<T>| u32::try_from(entry.weight).unwrap_or(u32::MAX))
+                // The default policy may turn away what has just been verified.
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(POSITIVE)
+                .build(),
             recent: (0..RECENT).map(|_| ArcSwapOption::empty()).collect(),
             hasher: RandomState::new(),
         }
@@ -77,26 +88,29 @@ impl<T: Send + Sync + 'static> TokenCache<T> {
             return Some(recent.entry.result.clone());
         }
         let entry = self.entries.get(&sha256(token)).filter(|entry| entry.holds(version, now))?;
-        if entry.result.is_ok() {
+        if entry.result.is_ok() && entry.weight <= LIGHT {
             slot.store(Some(Arc::new(Recent { token: token.into(), entry: entry.clone() })));
         }
         Some(entry.result)
     }
 
-    /// Remembers what a token was worth; `expires` says how long a good one is good.
+    /// Remembers what a token was worth; `of` gives until when a good one is good, and how many bytes it takes.
     pub(super) fn remember(
         &self,
         token: &[u8],
         version: u64,
         result: &Result<Arc<T>, TokenError>,
         now: Millis,
-        expires: impl Fn(&T) -> Millis,
+        of: impl Fn(&T) -> (Millis, usize),
     ) {
-        let until = match result {
-            Ok(value) => expires(value).min(now + POSITIVE),
-            Err(_) => now + NEGATIVE,
+        let (until, weight) = match result {
+            Ok(value) => {
+                let (expires, weight) = of(value);
+                (expires.min(now + POSITIVE), weight)
+            }
+            Err(_) => (now + NEGATIVE, 256),
         };
-        self.entries.insert(sha256(token), Entry { result: result.clone(), until, version });
+        self.entries.insert(sha256(token), Entry { result: result.clone(), weight, until, version });
     }
 
     fn slot(&self, token: &[u8]) -> Option<&ArcSwapOption<Recent<T>>> {
@@ -116,7 +130,7 @@ mod tests {
     const NOW: Millis = Millis(1_000_000);
 
     fn accept(cache: &TokenCache<u8>, token: &[u8], value: u8, expires: Millis) {
-        cache.remember(token, 0, &Ok(Arc::new(value)), NOW, |_| expires);
+        cache.remember(token, 0, &Ok(Arc::new(value)), NOW, |_| (expires, 1));
     }
 
     #[test]
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn a_bad_token_is_remembered_for_five_seconds() {
         let cache = TokenCache::<u8>::new();
-        cache.remember(b"bad", 0, &Err(TokenError::Expired), NOW, |_| NOW);
+        cache.remember(b"bad", 0, &Err(TokenError::Expired), NOW, |_| (NOW, 1));
         assert_eq!(cache.get(b"bad", 0, Millis(NOW.0 + 4_999)), Some(Err(TokenError::Expired)));
         assert_eq!(cache.get(b"bad", 0, Millis(NOW.0 + 5_000)), None);
     }
@@ -147,7 +161,7 @@ mod tests {
         let token = |nth: u16| nth.to_be_bytes();
         let later = NOW + Duration::from_mins(1);
         for nth in 0..10_000 {
-            cache.remember(&token(nth), 0, &Ok(Arc::new(nth)), NOW, |_| later);
+            cache.remember(&token(nth), 0, &Ok(Arc::new(nth)), NOW, |_| (later, 1));
         }
         for _ in 0..2 {
             for nth in 0..10_000 {

@@ -48,6 +48,16 @@ impl Claims {
         self.token.as_deref()
     }
 
+    /// What is demanded of requests.
+    pub(super) fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    /// Bytes that it takes to remember them, roughly: a regular expression takes tens of kilobytes.
+    pub(super) fn weight(&self) -> usize {
+        1024 + self.conditions.iter().map(Condition::weight).sum::<usize>()
+    }
+
     /// Whether something is demanded of the query.
     pub(super) fn looks_at_query(&self) -> bool {
         self.conditions.iter().any(Condition::looks_at_query)

@@ -55,6 +55,10 @@ pub struct Settings {
     /// Public keys for RS256 (RSA) and ES256 (ECDSA on P-256), with their key pair ids for `kid`. Each also verifies
     /// signatures over SHA-1, which is `CloudFront`'s default for both.
     pub keys: Arc<Keys>,
+    /// Whether signed URLs come.
+    pub in_query: bool,
+    /// Whether signed cookies come.
+    pub in_cookies: bool,
     /// Whether a policy's `IpAddress` is looked at. Viewers change networks.
     pub check_ip: bool,
     /// Given to both times for clocks that differ, 60 s at most.
@@ -172,7 +176,12 @@ impl Format for CloudFront {
     }
 
     fn companions(&self) -> &'static [&'static str] {
-        &COMPANIONS
+        // What an origin's own signed URLs have in their query is none of ours where only cookies are.
+        match (self.settings.in_query, self.settings.in_cookies) {
+            (true, false) => &NAMES,
+            (false, true) => &COOKIES,
+            _ => &COMPANIONS,
+        }
     }
 }
 

@@ -56,6 +56,18 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Bytes that it takes, roughly.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Part(_, Match::Regex(_))
+            | Self::Header(_, Match::Regex(_))
+            | Self::Url(Match::Regex(_))
+            | Self::NormalUrl(Match::Regex(_)) => 48 << 10,
+            Self::Globs(globs) => globs.iter().map(|glob| glob.len() + 16).sum(),
+            _ => 256,
+        }
+    }
+
     /// Whether the query counts, from which a token has to be taken first.
     pub(super) fn looks_at_query(&self) -> bool {
         matches!(self, Self::Part(Part::Query, _) | Self::Url(_) | Self::NormalUrl(_) | Self::UrlGlob(_))

@@ -14,7 +14,7 @@ use super::error::{KeyError, OpenError};
 use super::session::{NONCE, PlaySession};
 
 /// Characters of the longest sealed play session that is looked at. [`KeyRing::seal`] stays below it.
-pub const SEALED_MAX: usize = 4608;
+pub const SEALED_MAX: usize = 5120;
 
 /// Bytes of the shortest secret.
 const SECRET_MIN: usize = 32;

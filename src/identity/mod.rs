@@ -39,6 +39,7 @@ mod question;
 mod renewal;
 mod request;
 mod rotating;
+mod scope;
 mod session;
 #[cfg(test)]
 #[path = "../../tests/support/signers.rs"]
@@ -74,6 +75,7 @@ pub use question::{Question, QuestionKey};
 pub use renewal::Renewed;
 pub use request::{InPath, RequestFacts};
 pub use rotating::Rotating;
+pub use scope::Scope;
 pub use session::PlaySession;
 pub use value::{Choice, Pattern, PatternError, Take, Value, ValueSource, ValueSourceError};
 pub use verdicts::{Verdicts, WhileAway};

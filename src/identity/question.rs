@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
 
 use super::bounds::fingerprint;
+use super::client::network;
 use super::percent::percent_decoded;
 use super::request::RequestFacts;
 
@@ -65,12 +66,9 @@ impl Question {
 
 /// What stands for the question in tables.
 pub(super) fn key(token: &[u8], request: &RequestFacts<'_>) -> QuestionKey {
-    let client = request.client.map(|client| match client.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    });
-    let client = client.as_ref().map_or(&[][..], |octets| octets);
-    fingerprint(&[b"question", &percent_decoded(token), folder(request.path).as_bytes(), client])
+    // One household, whichever of its passing addresses it comes from.
+    let client = network(request.client).to_be_bytes();
+    fingerprint(&[b"question", &percent_decoded(token), folder(request.path).as_bytes(), &client])
 }
 
 /// The part of the path that an answer covers.

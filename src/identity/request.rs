@@ -41,6 +41,8 @@ pub struct InPath<'a> {
     pub token: &'a str,
     /// The raw path in front of it, with the `/` behind which it (or its name) begins.
     pub before: &'a str,
+    /// The path that its claim is good for, where one took its place.
+    pub scope: Option<&'a str>,
 }
 
 impl<'a> RequestFacts<'a> {

@@ -8,6 +8,7 @@ use super::bounds::{
     ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX, DEVICE_MAX, bounded,
 };
 use super::mapping::TokenId;
+use super::scope::{SCOPE_MAX, Scope};
 
 /// Bytes of the stream's id that stand before the sealed part and serve as its nonce.
 pub(super) const NONCE: usize = 12;
@@ -38,6 +39,8 @@ pub struct PlaySession {
     pub attributes: Attributes,
     /// The id of the token that proved the account, where it had one.
     pub token: Option<TokenId>,
+    /// What the token was good for.
+    pub scope: Scope,
 }
 
 impl PlaySession {
@@ -52,8 +55,8 @@ impl PlaySession {
         self.stream.0.first_chunk().copied().unwrap_or_default()
     }
 
-    /// What is sealed: version, rest of the stream's id, start, then texts with their lengths before them, the token's id and
-    /// the attributes.
+    /// What is sealed: version, rest of the stream's id, start, then texts with their lengths before them, the token's id, its
+    /// scope and the attributes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(
             64 + self.account.idp.len() + self.account.subject.len() + self.application.0.len() + self.asset.len(),
@@ -76,8 +79,12 @@ impl PlaySession {
         }
         put(&mut out, &self.asset, ASSET_MAX);
         // Most tokens have no id and most streams no attributes: nothing is written for what is not there.
-        if self.token.is_some() || !self.attributes.is_empty() {
+        let scope = self.scope.lines();
+        if self.token.is_some() || !self.attributes.is_empty() || !scope.is_empty() {
             out.extend_from_slice(&self.token.map_or(0, |TokenId(id)| id).to_be_bytes());
+        }
+        if !self.attributes.is_empty() || !scope.is_empty() {
+            put(&mut out, scope, SCOPE_MAX);
         }
         for (name, value) in self.attributes.iter().take(ATTRIBUTES_MAX) {
             put(&mut out, name, ATTRIBUTE_NAME_MAX);
@@ -106,6 +113,7 @@ impl PlaySession {
         };
         let asset = rest.text()?.into();
         let token = if rest.0.is_empty() { 0 } else { u64::from_be_bytes(rest.array()?) };
+        let scope = if rest.0.is_empty() { Scope::default() } else { Scope::from(rest.text()?) };
         let mut attributes = Vec::new();
         while !rest.0.is_empty() {
             attributes.push((rest.text()?.into(), rest.text()?.into()));
@@ -121,6 +129,7 @@ impl PlaySession {
             started,
             attributes: attributes.into_iter().collect(),
             token: (token != 0).then_some(TokenId(token)),
+            scope,
         })
     }
 }

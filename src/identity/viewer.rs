@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{COOKIE, HeaderMap, HeaderName, USER_AGENT};
@@ -20,8 +21,11 @@ use super::place::Source;
 use super::question::Question;
 use super::renewal::Renewed;
 use super::request::{InPath, RequestFacts};
+use super::scope::Scope;
 use super::source::{self, Spot};
 
+/// Further tokens that are taken out of one path.
+const MORE_IN_PATH: usize = 4;
 /// Bytes of a user agent that count for a device hint.
 const USER_AGENT_MAX: usize = 512;
 
@@ -43,6 +47,10 @@ pub struct Viewer {
     pub attributes: Attributes,
     /// The token's own id, where it has one.
     pub token: Option<TokenId>,
+    /// Prefixes of paths, one of which every manifest must have that is asked for with what the token starts. Empty: any.
+    pub scope: Scope,
+    /// Whether the token came in a query, which players send with the first request only.
+    pub by_query: bool,
     /// The first moment at which the token is no longer accepted.
     pub expires: Millis,
 }
@@ -81,15 +89,30 @@ pub struct Identified {
 pub struct Bare {
     /// The path at the origin.
     pub path: String,
+    /// What a claim that took the token's place in the path is good for.
+    scope: Option<String>,
     source: Source,
     token: String,
     before: String,
 }
 
+impl Identified {
+    /// What the place of the token says besides.
+    fn from(mut self, source: &Source, request: &RequestFacts<'_>, chosen: bool) -> Self {
+        if chosen && matches!(source, Source::Query(_)) && self.viewer.session.is_some() {
+            Arc::make_mut(&mut self.viewer).by_query = true;
+        }
+        if let Some(scope) = request.in_path.filter(|found| found.source == source).and_then(|found| found.scope) {
+            Arc::make_mut(&mut self.viewer).scope = Scope::from(scope);
+        }
+        self
+    }
+}
+
 impl Bare {
     /// What was taken out.
     pub fn in_path(&self) -> InPath<'_> {
-        InPath { source: &self.source, token: &self.token, before: &self.before }
+        InPath { source: &self.source, token: &self.token, before: &self.before, scope: self.scope.as_deref() }
     }
 }
 
@@ -137,7 +160,10 @@ impl Identity {
     pub fn identify(&self, request: &RequestFacts<'_>, now: Millis) -> Option<Result<Identified, TokenError>> {
         let (kind, source, token) = self.find(request)?;
         let result = self.identified(kind, token.as_bytes(), request, now);
-        let (Err(TokenError::Expired), Source::Cookie(name)) = (&result, source) else { return Some(result) };
+        let (Err(TokenError::Expired), Source::Cookie(name)) = (&result, source) else {
+            let chosen = !self.mapping.stream.is_of_token_alone();
+            return Some(result.map(|identified| identified.from(source, request, chosen)));
+        };
         // A browser keeps cookies of one name for several paths. One that has expired does not hide its successor.
         let others = source::cookies_of(request.headers, name).skip(1).take(OTHER_COOKIES_MAX);
         let mut others = others.map(|token| self.identified(kind, token.as_bytes(), request, now));
@@ -185,7 +211,9 @@ impl Identity {
             None => {
                 let result = self.verify(format, token, &bare, now).map(Arc::new);
                 if let Some(version) = version {
-                    kind.verified.remember(token, version, &result, now, |proof| proof.claims.expires());
+                    kind.verified.remember(token, version, &result, now, |proof| {
+                        (proof.claims.expires(), proof.claims.weight())
+                    });
                 }
                 result?
             }
@@ -218,20 +246,44 @@ impl Identity {
         let device = self.mapping.device(claims, request).map_or_else(|| hint(request), Device::Named);
         let attributes = self.mapping.attributes(claims, request);
         let token = TokenId::of(&self.application, claims);
-        Ok(Viewer { account, key, device, session, attributes, token, expires: claims.expires() })
+        let scope = Scope::of(claims.conditions());
+        Ok(Viewer {
+            account,
+            key,
+            device,
+            session,
+            attributes,
+            token,
+            scope,
+            by_query: false,
+            expires: claims.expires(),
+        })
     }
 
-    /// The path without the token that it carries, if it carries one.
-    pub fn take_from_path(&self, path: &str) -> Option<Bare> {
+    /// The path without the tokens that it carries, if it carries one; the first counts. Players take names and parameters
+    /// with them from one reference to the next, and so under a play session too; a segment that is only numbered is a token
+    /// where nothing else is (`fresh`), for any other path has segments as well.
+    pub fn take_from_path(&self, path: &str, fresh: bool) -> Option<Bare> {
+        let mut bare = self.take_one(path, fresh)?;
+        for _ in 0..MORE_IN_PATH {
+            let Some(next) = self.take_one(&bare.path, false) else { break };
+            bare.path = next.path;
+        }
+        Some(bare)
+    }
+
+    fn take_one(&self, path: &str, fresh: bool) -> Option<Bare> {
         self.kinds.iter().find_map(|kind| {
             let Token { sources, format, replaced_by, .. } = &kind.token;
             let extent = |rest: &str, end: char| format.extent(rest, end);
-            sources.iter().find_map(|source| {
+            sources.iter().filter(|source| fresh || !matches!(source, Source::Nth(_))).find_map(|source| {
                 let resembles = |segment: &str| format.resembles(segment);
                 let Spot { start, value, end } = source.in_path(path, &extent, &resembles)?;
                 let (token, rest) = (path.get(value..end)?, path.get(end..)?);
                 let head = path.get(..start)?;
-                let path = match replaced_by.as_ref().and_then(|claim| format.unverified(token.as_bytes(), claim)) {
+                let instead = replaced_by.as_ref().and_then(|claim| format.unverified(token.as_bytes(), claim));
+                let scope = instead.as_ref().map(|instead| format!("{head}/{instead}/"));
+                let path = match instead {
                     Some(instead) => format!("{head}/{instead}{rest}"),
                     None if head.is_empty() && rest.is_empty() => "/".to_owned(),
                     // The token ends within its segment, and what is left of that begins behind the delimiter.
@@ -241,7 +293,7 @@ impl Identity {
                     None => format!("{head}{rest}"),
                 };
                 let before = if matches!(source, Source::Param(_)) { head.to_owned() } else { format!("{head}/") };
-                Some(Bare { path, source: source.clone(), token: token.to_owned(), before })
+                Some(Bare { path, scope, source: source.clone(), token: token.to_owned(), before })
             })
         })
     }
@@ -260,17 +312,12 @@ impl Identity {
             .any(|kind| kind.token.sources.iter().any(in_cookie) || !kind.token.format.companions().is_empty())
     }
 
-    /// The query parameter that carries a token, as it stands, name and all.
-    pub fn query_token<'a>(&self, query: &'a str) -> Option<&'a str> {
-        self.kinds.iter().find_map(|kind| {
-            let extent = |rest: &str, end: char| kind.token.format.extent(rest, end);
-            let opens = |before: char| kind.token.format.opens(before);
-            kind.token.sources.iter().find_map(|source| {
-                let Source::Query(name) = source else { return None };
-                let (start, value) = source::first_value(query, name, &opens, &extent)?;
-                query.get(start..start + name.len() + 1 + value.len())
-            })
-        })
+    /// The query parameters that carry tokens and what belongs to them, as they stand, names and all, with `&` between them;
+    /// `None` where there are none.
+    pub fn query_tokens(&self, query: &str) -> Option<String> {
+        let parts: Vec<&str> =
+            self.token_places(query, |token| !token.forward).into_iter().filter_map(|place| query.get(place)).collect();
+        (!parts.is_empty()).then(|| parts.join("&"))
     }
 
     /// The query without tokens; all other bytes and their order stay. Empty when nothing is left.
@@ -280,6 +327,11 @@ impl Identity {
 
     /// The query without the tokens that are to go.
     fn without<'a>(&self, query: &'a str, goes: impl Fn(&Token) -> bool) -> Cow<'a, str> {
+        let places = self.token_places(query, goes);
+        if places.is_empty() { Cow::Borrowed(query) } else { Cow::Owned(source::cut(query, &places)) }
+    }
+
+    fn token_places(&self, query: &str, goes: impl Fn(&Token) -> bool) -> Vec<Range<usize>> {
         let mut places = Vec::new();
         for token in self.kinds.iter().map(|kind| &kind.token).filter(|token| goes(token)) {
             let extent = |rest: &str, end: char| token.format.extent(rest, end);
@@ -288,12 +340,9 @@ impl Identity {
                 places.extend(source::query_values(query, name, &opens, &extent).map(|(place, _)| place));
             }
         }
-        if places.is_empty() {
-            return Cow::Borrowed(query);
-        }
         // Two formats may share a name: the longer value goes.
         places.sort_unstable_by_key(|place| (place.start, Reverse(place.end)));
-        Cow::Owned(source::cut(query, &places))
+        places
     }
 
     /// The value of a `Cookie` header without tokens; `None` when nothing is left and the header is to be dropped.

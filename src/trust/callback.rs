@@ -133,8 +133,9 @@ impl Service {
     /// What serves where there is no answer.
     fn serve_without(&self, question: &Question, label: Option<&'static str>) {
         let instead = match self.source.away {
-            Away::Refuse => None,
-            Away::Admit => Some(guest(&question.token)),
+            // Too many questions are not the service's silence: a flood of made-up tokens must not let them all in.
+            Away::Admit if label.is_none() => Some(guest(&question.token)),
+            Away::Admit | Away::Refuse => None,
         };
         let usual = match self.source.verdicts.away(question.key, instead, self.clock.now()) {
             WhileAway::Stale => "stale",

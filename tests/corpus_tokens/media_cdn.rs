@@ -54,7 +54,7 @@ fn answer(vector: &Value) -> Result<Claims, TokenError> {
             (token, after) = rest.split_at(format.extent(rest, '/'));
             bare = format!("{}{after}", before.trim_end_matches('/'));
             path = &bare;
-            in_path = Some(InPath { source: &source, token, before });
+            in_path = Some(InPath { source: &source, token, before, scope: None });
         }
         other => panic!("{other}"),
     }

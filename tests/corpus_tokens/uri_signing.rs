@@ -136,7 +136,7 @@ fn of_request(vector: &Value) -> Result<Claims, TokenError> {
         headers.insert(COOKIE, HeaderValue::from_str(cookies).unwrap());
     }
     let uri = Uri::of(text(request, "url"));
-    let bare = identity.take_from_path(uri.path);
+    let bare = identity.take_from_path(uri.path, true);
     let facts = RequestFacts {
         path: bare.as_ref().map_or(uri.path, |bare| &bare.path),
         in_path: bare.as_ref().map(Bare::in_path),
@@ -167,8 +167,8 @@ fn is_found_and_stripped(vector: &Value) -> bool {
     let uri = Uri::of(text(vector, "uri"));
     let format = UriSigning::new(settings(issuer(None, None, Vec::new())));
     let identity = identity(text(vector, "parameter"), Arc::new(format));
-    let bare = identity.take_from_path(uri.path);
-    let in_query = uri.query.and_then(|query| identity.query_token(query));
+    let bare = identity.take_from_path(uri.path, true);
+    let in_query = uri.query.and_then(|query| identity.query_tokens(query));
     assert!(bare.is_none() || in_query.is_none(), "{} has one token", text(vector, "id"));
     if bare.is_none() && in_query.is_none() {
         return false;

@@ -277,10 +277,11 @@ async fn cmcd_names_the_stream_inside_an_account_and_nothing_is_minted() {
     let origin = Origin::usual().await;
     let setup = Setup { application: "      stream: [\"cmcd:sid\", fingerprint]\n", ..Setup::before(&[&origin]) };
     let gateway = setup.start().await;
-    let token = |account: &str| format!("token={}", token(account, &format!("{account}-tv")));
+    let cookie = |account: &str| format!("token={}", token(account, &format!("{account}-tv")));
     let cmcd = |sid: &str| format!("CMCD=sid%3D%22{sid}%22");
     let ask = async |path: &str, account: &str, sid: &str| {
-        gateway.get(&format!("{path}?{}&{}", token(account), cmcd(sid))).await
+        let request = gateway.client.get(gateway.url(&format!("{path}?{}", cmcd(sid))));
+        Answer::of(request.header("cookie", cookie(account)).send().await.unwrap()).await
     };
     let entry = ask("/news/low.m3u8", "alice", "s1").await;
     assert_eq!(entry.status, 200);
@@ -294,6 +295,84 @@ async fn cmcd_names_the_stream_inside_an_account_and_nothing_is_minted() {
         ask("/news/a.ts", "carol", &format!("made-up-{nth}")).await;
     }
     assert!(gateway.metric("streamgate_streams", "").await <= 4, "made-up names take no more slots than the limit");
+}
+
+#[tokio::test]
+async fn a_new_name_in_the_middle_of_a_play_takes_no_second_slot() {
+    let origin = Origin::usual().await;
+    let application = "      stream: [\"cmcd:sid\", fingerprint]\n";
+    let gateway = Setup { application, policy: ONE, ..Setup::before(&[&origin]) }.start().await;
+    let ask = async |path: &str, sid: &str| {
+        let request = gateway.client.get(gateway.url(&format!("{path}?CMCD=sid%3D%22{sid}%22")));
+        let cookie = format!("token={}", token("alice", "tv"));
+        Answer::of(request.header("cookie", cookie).send().await.unwrap()).await.status
+    };
+    assert_eq!(ask("/news/low.m3u8", "one").await, 200);
+    for sid in ["one", "two", "three", "one"] {
+        assert_eq!(ask("/news/a.ts", sid).await, 200, "{sid}");
+    }
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
+}
+
+#[tokio::test]
+async fn a_name_that_comes_with_a_query_token_is_carried_on_by_a_play_session() {
+    let origin = Origin::usual().await;
+    let setup = Setup { application: "      stream: [\"cmcd:sid\", minted]\n", ..Setup::before(&[&origin]) };
+    let gateway = setup.start().await;
+    let entry = format!("/news/low.m3u8?token={}&CMCD=sid%3D%22s1%22", token("alice", "tv"));
+    let prefix = gateway.get(&entry).await.prefix();
+    assert_eq!(gateway.get(&format!("{prefix}/news/a.ts?CMCD=sid%3D%22s1%22")).await.status, 200);
+    assert_eq!(gateway.get(&entry).await.prefix(), prefix, "the same name is the same stream");
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
+}
+
+#[tokio::test]
+async fn nobody_inherits_the_viewer_of_a_kept_connection() {
+    let origin = Origin::usual().await;
+    let gateway = Setup { application: "      stream: claim:jti\n", ..Setup::before(&[&origin]) }.start().await;
+    let claims = json!({ "sub": "alice", "device": "tv", "jti": "t-1", "exp": now() + 600 });
+    let ask = |path: &str, cookie: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\n{cookie}\r\n");
+    let cookie = format!("cookie: token={}\r\n", sign("HS256", &claims, SECRET));
+    let conversation = [
+        ask("/news/low.m3u8", &cookie),
+        ask("/news/a.ts", &cookie),
+        ask("/~s//news/a.ts", ""),
+        ask("/~s//paid/film.m3u8", "connection: close\r\n"),
+    ];
+    let mut statuses = Vec::new();
+    let answers = super::support::in_turn(gateway.address, &conversation).await;
+    for answer in answers {
+        statuses.push(answer.split(' ').nth(1).unwrap_or_default().to_owned());
+    }
+    assert_eq!(statuses, ["200", "200", "403", "403"]);
+}
+
+#[tokio::test]
+async fn a_second_client_does_not_lead_the_first_one_astray_where_requests_go_by_device() {
+    let origin = Origin::usual().await;
+    let setup = Setup {
+        extra: HOPS.to_owned(),
+        application: "      stream: fingerprint\n",
+        policy: TWO,
+        streams: "{ sharing_overlap: 1s }",
+        ..Setup::before(&[&origin])
+    };
+    let gateway = setup.start().await;
+    let query = format!("token={}", token("alice", "tv"));
+    let ask = async |viewer, path: &str| get(&gateway, viewer, &format!("{path}?{query}")).await.status;
+    assert_eq!(ask(HOME, "/news/low.m3u8").await, 200);
+    let mut split = 0;
+    for nth in 0.. {
+        assert_eq!(ask(HOME, &format!("/news/{nth}.ts")).await, 200, "the first is never hit ({nth})");
+        assert_eq!(ask(FRIEND, &format!("/news/{nth}.ts")).await, 200, "there is a slot for each ({nth})");
+        split += i32::from(gateway.metric("streamgate_streams", "").await == 2);
+        if split > 30 {
+            break;
+        }
+        assert!(nth < 400, "no split:\n{}", gateway.log());
+        tokio::time::sleep(Duration::from_millis(50)).await; // as players pause between segments
+    }
+    assert_eq!(gateway.metric("streamgate_shared_total", "action=\"split\"").await, 1);
 }
 
 #[tokio::test]

@@ -141,6 +141,60 @@ async fn what_a_token_in_the_path_started_plays_on_without_it() {
 }
 
 #[tokio::test]
+async fn a_play_session_opens_no_manifest_that_its_token_was_not_good_for() {
+    let origin = Origin::usual().await;
+    let gateway = gateway(&origin).await;
+    let token = edge_auth(&format!("exp={}~acl=/free/*~data=acct=alice", now() + 600));
+    let prefix = gateway.get(&format!("/free/low.m3u8?hdnts={token}")).await.prefix();
+    assert_eq!(gateway.get(&format!("{prefix}/free/other.m3u8")).await.status, 200);
+    assert_eq!(
+        gateway.get(&format!("{prefix}/ads/a.ts")).await.status,
+        200,
+        "a manifest may refer to segments elsewhere"
+    );
+    let elsewhere = gateway.get(&format!("{prefix}/paid/low.m3u8")).await;
+    assert_eq!((elsewhere.status, elsewhere.problem_type().as_str()), (403, "play-session-not-accepted"));
+    let prefix = gateway.get(&format!("/{}/low.m3u8", jwt("two"))).await.prefix();
+    assert_eq!(gateway.get(&format!("{prefix}/v-1/other.m3u8")).await.status, 200);
+    assert_eq!(gateway.get(&format!("{prefix}/v-2/low.m3u8")).await.status, 403, "the token was for the video v-1");
+}
+
+#[tokio::test]
+async fn under_a_play_session_a_numbered_segment_is_no_token() {
+    let origin = Origin::usual().await;
+    let service = Origin::new(|_| async {
+        let mut response = answer(200, "text/plain", "");
+        response.headers_mut().insert("x-userid", "alice".parse().unwrap());
+        response
+    })
+    .await;
+    let identity = format!(
+        "      token:\n        in: [\"segment:1\"]\n        callback: {{ url: \"http://{}/auth\", timeout: 5s }}\n      idp: acme\n      \
+         subject: claim:userid\n",
+        service.address
+    );
+    let gateway = Setup { identity, ..Setup::before(&[&origin]) }.start().await;
+    let prefix = gateway.get("/opaque/news/low.m3u8").await.prefix();
+    assert_eq!(gateway.get(&format!("{prefix}/news/a.ts")).await.status, 200);
+    assert_eq!(origin.last().target, "/news/a.ts");
+}
+
+#[tokio::test]
+async fn tokens_that_stand_twice_in_a_path_reach_neither_the_origin_nor_the_log() {
+    let origin = Origin::usual().await;
+    let gateway = gateway(&origin).await;
+    let package = uri_signing("/news/", 600);
+    let twice = format!("/news/low.m3u8;URISigningPackage={package};URISigningPackage={package}");
+    assert_eq!(gateway.get(&twice).await.status, 200);
+    assert_eq!(origin.last().target, "/news/low.m3u8");
+    let request = gateway.client.get(gateway.url("/page")).header("referer", gateway.url("/%7Es/sealed/news/a.ts"));
+    send(request).await;
+    assert!(!origin.last().headers.contains_key("referer"));
+    until("it is logged", async || gateway.log().contains("\"path\":\"/news/low.m3u8\"")).await;
+    assert!(!gateway.log().contains(&package));
+}
+
+#[tokio::test]
 async fn a_bad_token_of_the_first_kind_never_falls_through_to_a_good_one_of_the_next() {
     let origin = Origin::usual().await;
     let gateway = gateway(&origin).await;

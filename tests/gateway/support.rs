@@ -478,6 +478,38 @@ pub(super) async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]
     read
 }
 
+/// Sends requests one after the other on one connection, each when the one before has been answered in full, and returns
+/// the answers.
+pub(super) async fn in_turn(address: SocketAddr, requests: &[String]) -> Vec<String> {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+    let mut stream = BufReader::new(tokio::net::TcpStream::connect(address).await.unwrap());
+    let mut answers = Vec::new();
+    for request in requests {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let (mut head, mut length, mut chunked) = (String::new(), 0, false);
+        while !head.ends_with("\r\n\r\n") {
+            let start = head.len();
+            let read = tokio::time::timeout(PATIENCE, stream.read_line(&mut head)).await.expect("an answer").unwrap();
+            assert!(read > 0, "the connection was closed after {head}");
+            let line = head[start..].to_ascii_lowercase();
+            chunked |= line.starts_with("transfer-encoding: chunked");
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        while chunked {
+            let mut size = String::new();
+            stream.read_line(&mut size).await.unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            stream.read_exact(&mut vec![0; size + 2]).await.unwrap();
+            chunked = size > 0;
+        }
+        stream.read_exact(&mut vec![0; length]).await.unwrap();
+        answers.push(head);
+    }
+    answers
+}
+
 /// Runs the program and returns exit code, standard output and standard error.
 pub(super) fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_streamgate"))

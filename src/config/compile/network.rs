@@ -29,7 +29,12 @@ pub(super) fn listeners(context: &mut Context<'_>, raw: &[raw::Listener], contro
     for (nth, listener) in raw.iter().enumerate() {
         unique(context, &at(nth).key("address"), listener.address.value, &mut taken);
         let tls = listener.tls.as_ref().map(|tls| tls_files(context, &at(nth).key("tls"), tls));
-        compiled.push(Listener { address: listener.address.value, tls, proxy_protocol: listener.proxy_protocol });
+        compiled.push(Listener {
+            address: listener.address.value,
+            tls,
+            proxy_protocol: listener.proxy_protocol,
+            behind_tls: listener.behind_tls,
+        });
     }
     unique(context, &root.key("control").key("address"), control.address.value, &mut taken);
     compiled

@@ -113,7 +113,7 @@ impl<'a> Tokens<'a> {
         } else if let Some(raw) = &raw.uri_signing {
             Arc::new(self.uri_signing(context, &at.key("uri_signing"), raw))
         } else if let Some(raw) = &raw.cloud_front {
-            Arc::new(self.cloud_front(context, &at.key("cloud_front"), raw))
+            Arc::new(self.cloud_front(context, &at.key("cloud_front"), raw, &places))
         } else {
             self.callback(context, &at.key("callback"), raw.callback.as_ref()?)?
         })
@@ -357,22 +357,31 @@ impl Tokens<'_> {
         MediaCdn::new(media_cdn::Settings { keys, signed_urls, leeway: LEEWAY, check_ip: raw.check_ip })
     }
 
-    fn cloud_front(&mut self, context: &mut Context<'_>, at: &Pointer, raw: &raw::CloudFront) -> CloudFront {
-        let mut places = Vec::new();
+    fn cloud_front(
+        &mut self,
+        context: &mut Context<'_>,
+        at: &Pointer,
+        raw: &raw::CloudFront,
+        places: &[Source],
+    ) -> CloudFront {
+        let mut read_from = Vec::new();
         for (nth, key) in raw.keys.iter().enumerate() {
             let at = at.key("keys").item(nth).key("public_key");
             let Some(pem) = context.read(&key.public_key, &at) else { continue };
             let read = |algorithm| Key::public_pem(algorithm, Some(&key.id), pem.expose());
             // The file says what it is: RSA, or else ECDSA.
             match read(Algorithm::RS256).or_else(|error| read(Algorithm::ES256).map_err(|_| error)) {
-                Ok(read) => places.push(place(context, &key.public_key, Some(&key.id), Arc::new(read))),
+                Ok(read) => read_from.push(place(context, &key.public_key, Some(&key.id), Arc::new(read))),
                 Err(error) => context.say(&at, error.to_string()),
             }
         }
-        let source = KeySource { name: self.application.as_str().into(), keys: Arc::new(Keys::default()), places };
+        let source =
+            KeySource { name: self.application.as_str().into(), keys: Arc::new(Keys::default()), places: read_from };
         source.keys.replace(source.known());
         let keys = source.keys.clone();
         self.sources.push(source);
-        CloudFront::new(cloud_front::Settings { keys, check_ip: raw.check_ip, leeway: LEEWAY })
+        let in_query = places.iter().any(|place| matches!(place, Source::Query(_)));
+        let in_cookies = places.iter().any(|place| matches!(place, Source::Cookie(_)));
+        CloudFront::new(cloud_front::Settings { keys, in_query, in_cookies, check_ip: raw.check_ip, leeway: LEEWAY })
     }
 }

@@ -24,6 +24,10 @@ pub(in crate::config) struct Listener {
     /// `client_address.trusted` may connect then.
     #[serde(default)]
     pub(in crate::config) proxy_protocol: bool,
+    /// Viewers speak TLS with what stands in front of this listener, which does not say so in `X-Forwarded-Proto`: tokens for
+    /// `https` URLs are then good here.
+    #[serde(default)]
+    pub(in crate::config) behind_tls: bool,
 }
 
 /// Whose word counts for the viewer's address.

@@ -48,7 +48,13 @@ const POLICY_SIGNATURE: &str =
 fn format(check_ip: bool, leeway: u64) -> CloudFront {
     let keys = [(Algorithm::RS256, "K2RSA", RSA), (Algorithm::ES256, "K2EC", EC)];
     let keys = keys.map(|(algorithm, id, pem)| Key::public_pem(algorithm, Some(id), pem.as_bytes()).unwrap());
-    CloudFront::new(Settings { keys: Arc::new(Keys::new(keys)), check_ip, leeway: Duration::from_secs(leeway) })
+    CloudFront::new(Settings {
+        keys: Arc::new(Keys::new(keys)),
+        in_query: true,
+        in_cookies: true,
+        check_ip,
+        leeway: Duration::from_secs(leeway),
+    })
 }
 
 /// What `format` says of a request with this query, whose `Signature` is the token, from 192.0.2.7.
@@ -204,7 +210,13 @@ fn of_policy(policy: &str) -> Result<(), TokenError> {
     let der = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref()));
     let key = Key::public_pem(Algorithm::ES256, Some("K"), pem.as_bytes()).unwrap();
-    let format = CloudFront::new(Settings { keys: Arc::new(Keys::new([key])), check_ip: true, leeway: Duration::ZERO });
+    let format = CloudFront::new(Settings {
+        keys: Arc::new(Keys::new([key])),
+        in_query: true,
+        in_cookies: true,
+        check_ip: true,
+        leeway: Duration::ZERO,
+    });
     let written = |bytes: &[u8]| STANDARD.encode(bytes).replace('+', "-").replace('=', "_").replace('/', "~");
     let signature = pair.sign(&SystemRandom::new(), policy.as_bytes()).unwrap();
     let query = format!(

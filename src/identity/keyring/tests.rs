@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use crate::identity::TokenId;
 use crate::identity::bounds::{ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, DEVICE_MAX};
 use crate::identity::bounds::{ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX};
+use crate::identity::scope::{SCOPE_MAX, Scope};
 use crate::model::{Account, ApplicationId, Attributes, Device, StreamId};
 
 use super::*;
@@ -28,6 +29,7 @@ fn session() -> PlaySession {
         started: NOW,
         attributes: Attributes::default(),
         token: None,
+        scope: Scope::default(),
     }
 }
 
@@ -49,6 +51,7 @@ fn any_session() -> impl Strategy<Value = PlaySession> {
             started: Millis(NOW.0 - age % 43_200_000),
             attributes: attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             token: token.filter(|id| *id != 0).map(TokenId),
+            scope: Scope::from(if age % 2 == 0 { "" } else { "/live/\n/vod/" }),
         }
     })
 }
@@ -83,6 +86,7 @@ fn the_longest_play_session_still_opens() {
             .map(|nth| (format!("{nth:032}").into(), name(ATTRIBUTE_MAX / 2).into()))
             .collect(),
         token: Some(TokenId(u64::MAX)),
+        scope: Scope::from(&format!("/{}", "x".repeat(SCOPE_MAX - 1))),
         ..session()
     };
     assert_eq!(longest.attributes.iter().next().map(|(name, _)| name.len()), Some(ATTRIBUTE_NAME_MAX));

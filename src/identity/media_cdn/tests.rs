@@ -182,7 +182,7 @@ fn a_path_component_holds_for_what_follows_it() {
     let spot = source.in_path(&path, &extent, &|_| true).unwrap();
     assert_eq!(path.get(spot.value..spot.end), Some(&*value));
 
-    let found = |before| Some(InPath { source: &source, token: &value, before });
+    let found = |before| Some(InPath { source: &source, token: &value, before, scope: None });
     let asked = |before| Asked { in_path: found(before), ..at("/live/~hd/a.ts") };
     assert_eq!(accept(&value, asked("/live/")).unwrap().text("KeyName").as_deref(), Some("k1"));
     assert_eq!(accept(&value, asked("/vod/")).err(), Some(TokenError::BadSignature));

@@ -123,6 +123,8 @@ fn claims_and_literals_become_a_viewer() {
         session: None,
         attributes: [("contractType".into(), "premium".into())].into_iter().collect(),
         token: Some(TokenId::named(&ApplicationId("tv".into()), "t-1")),
+        scope: Scope::default(),
+        by_query: false,
         expires: Millis(EXP * 1000),
     };
     assert_eq!(*viewer, expected);
@@ -273,7 +275,7 @@ fn stripping_leaves_every_other_byte_of_the_query() {
     assert_eq!(identity.strip_query("a=1&token=x"), "a=1");
     assert_eq!(identity.strip_query("a=1&token=x&&b"), "a=1&&b");
     assert_eq!(identity.strip_query("token=&a=1&token=first&token=second&token"), "a=1");
-    assert_eq!(identity.query_token("a=1&token=x.y&b"), Some("token=x.y"));
+    assert_eq!(identity.query_tokens("a=1&token=x.y&b").as_deref(), Some("token=x.y"));
 }
 
 #[test]
@@ -287,7 +289,7 @@ fn a_token_header_is_one_of_the_sources_and_cookies_stay_beside_it() {
 #[test]
 fn a_token_leaves_the_path_that_carried_it() {
     let identity = bare();
-    let path = |path: &str| identity.take_from_path(path).map(|bare| bare.path);
+    let path = |path: &str| identity.take_from_path(path, true).map(|bare| bare.path);
     assert_eq!(path("/live/token=a.b.c/720p/1.ts").as_deref(), Some("/live/720p/1.ts"));
     assert_eq!(path("/token=a.b.c/1.ts").as_deref(), Some("/1.ts"));
     assert_eq!(path("/token=a.b.c").as_deref(), Some("/"));
@@ -296,7 +298,7 @@ fn a_token_leaves_the_path_that_carried_it() {
     assert_eq!(path("/live/1.ts"), None);
 
     let token = token(&json!({ "sub": "alice" }));
-    let bare = identity.take_from_path(&format!("/live/token={token}/1.ts")).unwrap();
+    let bare = identity.take_from_path(&format!("/live/token={token}/1.ts"), true).unwrap();
     let headers = HeaderMap::new();
     let request = RequestFacts { in_path: Some(bare.in_path()), ..RequestFacts::new(&bare.path, None, &headers) };
     let viewer = identity.identify(&request, NOW).unwrap().unwrap().viewer;
