@@ -428,8 +428,8 @@ impl Gateway {
 /// The path for the log. Where no application was found, nobody has taken the tokens out of it that any would know.
 fn logged_path<'a>(request: &'a RequestHeader, ctx: &'a Context) -> Cow<'a, str> {
     let path = ctx.path_of(&request.uri);
-    let taken = ctx.settings.path_tokens.iter().filter(|_| ctx.application.is_none());
-    let bare = taken.filter_map(|application| application.identity.as_ref()?.take_from_path(path, true)).next();
+    let mut knowing = ctx.settings.path_tokens.iter().filter(|_| ctx.application.is_none());
+    let bare = knowing.find_map(|application| application.identity.as_ref()?.take_from_path(path, true));
     bare.map_or(Cow::Borrowed(path), |bare| Cow::Owned(bare.path))
 }
 

@@ -206,17 +206,15 @@ impl Identity {
         let apart = known.as_ref().is_none_or(|proof| proof.claims.looks_at_query()) || format.renews();
         let query = request.raw_query.filter(|_| apart).map(|query| self.without(query, |_| true));
         let bare = RequestFacts { query: query.as_deref(), ..*request };
-        let proof = match known {
-            Some(proof) => proof,
-            None => {
-                let result = self.verify(format, token, &bare, now).map(Arc::new);
-                if let Some(version) = version {
-                    kind.verified.remember(token, version, &result, now, |proof| {
-                        (proof.claims.expires(), proof.claims.weight())
-                    });
-                }
-                result?
+        let proof = if let Some(proof) = known {
+            proof
+        } else {
+            let result = self.verify(format, token, &bare, now).map(Arc::new);
+            if let Some(version) = version {
+                let of = |proof: &Proof| (proof.claims.expires(), proof.claims.weight());
+                kind.verified.remember(token, version, &result, now, of);
             }
+            result?
         };
         proof.claims.permits(&bare)?;
         let viewer = match &proof.viewer {
