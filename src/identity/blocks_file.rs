@@ -74,7 +74,13 @@ pub fn parse(file: &[u8]) -> Result<Blocks, BlocksError> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         with_snippet: false,
-        budget: serde_saphyr::budget! { max_nodes: nodes, max_events: nodes * 4, max_total_scalar_bytes: BLOCKS_MAX },
+        budget: serde_saphyr::budget! {
+            max_nodes: nodes,
+            max_events: nodes * 4,
+            max_total_scalar_bytes: BLOCKS_MAX,
+            // Of few bytes they make millions of nodes, and no entry needs them.
+            max_aliases: 0,
+        },
     };
     let entries: Option<Vec<Spanned<Value>>> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let error = error.without_snippet();

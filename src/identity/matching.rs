@@ -6,6 +6,10 @@ use regex::Regex;
 /// Bytes that a compiled regular expression may take. One that needs more is refused.
 pub(super) const REGEX_MAX: usize = 256 << 10;
 
+/// Bytes of a regular expression in a token. Its classes are written out before anybody can tell how large it becomes:
+/// some 2 KiB for each byte of `\pL\pL\pL`.
+const PATTERN_MAX: usize = 1024;
+
 /// What a text has to be like.
 #[derive(Clone, Debug)]
 pub enum Match {
@@ -29,6 +33,9 @@ impl Match {
     /// A regular expression, anchored at both ends: without anchors it would allow more than its writer meant. `None`
     /// where it is none, or too costly.
     pub fn regex(pattern: &str) -> Option<Self> {
+        if pattern.len() > PATTERN_MAX {
+            return None;
+        }
         let anchored = format!("^(?:{pattern})$");
         let regex = regex::RegexBuilder::new(&anchored).size_limit(REGEX_MAX).build().ok()?;
         // A pattern such as `a)|(b` would close the group that holds it, and be anchored no more.

@@ -36,7 +36,9 @@ impl Scope {
 
     /// Whether a manifest at this path is one that the token was good for.
     pub fn covers(&self, path: &str) -> bool {
-        self.0.as_ref().is_none_or(|lines| lines.lines().any(|prefix| path.starts_with(prefix)))
+        // A token may stand for the whole path, `/TOKEN`.
+        let is_below = |prefix: &str| path.starts_with(prefix) || prefix.strip_suffix('/') == Some(path);
+        self.0.as_ref().is_none_or(|lines| lines.lines().any(is_below))
     }
 }
 
@@ -79,6 +81,7 @@ mod tests {
         {
             assert_eq!(scope.covers(path), covered, "{path}");
         }
+        assert!(Scope::from("/alice/").covers("/alice") && !Scope::from("/alice/").covers("/alicea"));
         let prefix = Scope::of(&[Condition::Url(Match::Prefix("https://a.example/free/".into()))]);
         assert!(prefix.covers("/free/x") && !prefix.covers("/paid/x"));
         let resource = Scope::of(&[Condition::UrlGlob("http://a.example/free/*?v=1".into())]);

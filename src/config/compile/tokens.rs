@@ -64,6 +64,12 @@ impl<'a> Tokens<'a> {
             }
             claim.map(Into::into)
         });
+        let in_path = |place: &Source| matches!(place, Source::Segment(_) | Source::Nth(_) | Source::Param(_));
+        if raw.forward && raw.places.iter().any(|place| in_path(&place.value)) {
+            let message =
+                "a token in the path is always taken out of it: write its other places as an item of `tokens`";
+            context.say(&at.key("forward"), message);
+        }
         self.kinds.push(Token {
             sources: raw.places.iter().map(|place| place.value.clone()).collect(),
             format,

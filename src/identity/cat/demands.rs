@@ -16,8 +16,8 @@ use super::{cbor, labels};
 /// Tags of addresses and networks (RFC 9164).
 const IPV4_TAG: u64 = 52;
 const IPV6_TAG: u64 = 54;
-/// Regular expressions in one token: each may take some memory.
-const REGEXES_MAX: usize = 16;
+/// Regular expressions in one token: each may take 1 MiB, for as long as the token is remembered.
+const REGEXES_MAX: usize = 4;
 
 /// How `catreplay` 1, which prohibits to use a token twice, is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
