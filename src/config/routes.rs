@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::application::Application;
 use super::origin::Origin;
+use crate::identity::percent_decoded;
 
 /// Where requests of one path lead.
 #[derive(Clone, Debug)]
@@ -138,19 +139,7 @@ fn plain(path: &str) -> Cow<'_, str> {
 }
 
 fn decoded(path: &str) -> String {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = match after {
-            [high, low, after @ ..] if *first == b'%' => digit(high).zip(digit(low)).map(|(h, l)| (h << 4 | l, after)),
-            _ => None,
-        };
-        let (byte, after) = escaped.unwrap_or((*first, after));
-        out.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8_lossy(&percent_decoded(path.as_bytes())).into_owned()
 }
 
 #[cfg(test)]

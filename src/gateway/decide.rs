@@ -149,7 +149,7 @@ impl Gateway {
     ) -> Result<(), Box<Problem>> {
         let settings = ctx.settings.clone();
         ctx.play = Some(play.clone());
-        Self::within_scope(&play, asked, ctx)?;
+        self.within_scope(&play, asked, ctx)?;
         let session = &play.session;
         if weight != Weight::Never {
             self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;

@@ -74,9 +74,12 @@ impl Gateway {
     }
 
     /// A manifest that the token was not good for is not asked for with the play session that it led to.
-    pub(super) fn within_scope(play: &Play, asked: &Asked<'_>, ctx: &Context) -> Result<(), Box<Problem>> {
-        let covered = !ctx.kind.is_manifest() || play.session.scope.covers(asked.path);
-        if covered { Ok(()) } else { Err(Problem::out_of_scope()) }
+    pub(super) fn within_scope(&self, play: &Play, asked: &Asked<'_>, ctx: &Context) -> Result<(), Box<Problem>> {
+        if !ctx.kind.is_manifest() || play.session.scope.covers(asked.path) {
+            return Ok(());
+        }
+        self.metrics.play_session_errors.with_label_values(&["out_of_scope"]).inc();
+        Err(Problem::out_of_scope())
     }
 
     /// Refuses what is pulled too fast, where the application says so.

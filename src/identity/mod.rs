@@ -70,6 +70,7 @@ pub use keyring::{KeyRing, SEALED_MAX};
 pub use keys::Keys;
 pub use mapping::{Mapping, StreamSource, TokenId};
 pub use matching::{Match, glob};
+pub use percent::percent_decoded;
 pub use place::{Source, SourceError};
 pub use question::{Question, QuestionKey};
 pub use renewal::Renewed;

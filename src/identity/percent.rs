@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Undoes, once, the percent-encoding of a text. A percent sign without two hexadecimal digits stands for itself.
-pub(super) fn percent_decoded(token: &[u8]) -> Cow<'_, [u8]> {
+pub fn percent_decoded(token: &[u8]) -> Cow<'_, [u8]> {
     if !token.contains(&b'%') {
         return Cow::Borrowed(token);
     }

@@ -154,6 +154,7 @@ async fn a_play_session_opens_no_manifest_that_its_token_was_not_good_for() {
     );
     let elsewhere = gateway.get(&format!("{prefix}/paid/low.m3u8")).await;
     assert_eq!((elsewhere.status, elsewhere.problem_type().as_str()), (403, "play-session-not-accepted"));
+    gateway.counts("streamgate_play_session_errors_total", "reason=\"out_of_scope\"", 1).await;
     let prefix = gateway.get(&format!("/{}/low.m3u8", jwt("two"))).await.prefix();
     assert_eq!(gateway.get(&format!("{prefix}/v-1/other.m3u8")).await.status, 200);
     assert_eq!(gateway.get(&format!("{prefix}/v-2/low.m3u8")).await.status, 403, "the token was for the video v-1");
