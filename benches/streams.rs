@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, SamplingMode};
 use streamgate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
-use streamgate::policy::{Mode, Policy, Rule, WhenExceeded};
+use streamgate::policy::{Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Admission, Candidate, Ignore, Settings, Signal, Stream, StreamTable};
 use tokio::runtime::Runtime;
@@ -41,13 +41,8 @@ impl World {
     fn new(limit: u32) -> Self {
         let settings = Settings { capacity: 2 * MILLION as u64, ..Settings::default() };
         let application = ApplicationId("tv".into());
-        let rule = Rule { name: "streams".into(), limit, when_exceeded: WhenExceeded::DenyNewest };
-        let policy = Policy {
-            name: "household".into(),
-            mode: Mode::Enforce,
-            rules: vec![rule],
-            applications: vec![application.clone()],
-        };
+        let rule = Rule::streams("streams", limit, WhenExceeded::DenyNewest);
+        let policy = Policy::new("household", vec![rule], &[application.as_str()]);
         Self {
             table: StreamTable::new(Arc::new(Embedded::new(settings.clone(), Arc::new(Ignore))), Arc::new(Ignore)),
             settings,

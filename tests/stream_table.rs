@@ -6,6 +6,8 @@
 mod capacity;
 #[path = "stream_table/model.rs"]
 mod model;
+#[path = "stream_table/policies.rs"]
+mod policies;
 #[path = "stream_table/property.rs"]
 mod property;
 #[path = "stream_table/races.rs"]

@@ -61,6 +61,7 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     let store = Arc::new(Embedded::new(settings.streams.clone(), metrics.clone()));
     let table = Arc::new(StreamTable::new(store.clone(), metrics.clone()));
+    table.configure(settings.streams.clone(), settings.in_force());
     restore(&settings, &table, &*clock);
 
     let settings = Arc::new(settings);

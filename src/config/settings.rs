@@ -59,6 +59,13 @@ pub struct Settings {
     pub log: Log,
 }
 
+impl Settings {
+    /// The policies that are in force, by application.
+    pub fn in_force(&self) -> streams::InForce {
+        self.applications.iter().map(|(id, application)| (id.clone(), application.policies.clone())).collect()
+    }
+}
+
 /// One address where viewers connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {

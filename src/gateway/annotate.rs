@@ -36,7 +36,7 @@ pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::
     let Some(violation) = annotated(ctx) else { return Ok(()) };
     request.insert_header("streamgate-state", "over")?;
     request.insert_header("streamgate-rule", field(&format!("{}/{}", violation.policy, violation.rule)))?;
-    request.insert_header("streamgate-streams", violation.conflicts.len() + 1)?;
+    request.insert_header("streamgate-streams", violation.reached)?;
     request.insert_header("streamgate-limit", violation.threshold)?;
     if let Some(application) = &ctx.application {
         request.insert_header("streamgate-application", field(application.id.as_str()))?;
@@ -47,7 +47,8 @@ pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::
         let content = play.stream.as_ref().and_then(|stream| stream.content());
         let told = ctx.application.iter().flat_map(|application| &application.of_manifest);
         let told = told.filter_map(|name| Some((&**name, content?)));
-        for (name, value) in play.session.attributes.iter().chain(told) {
+        let known = play.stream.as_ref().map_or_else(|| play.session.attributes.clone(), |stream| stream.attributes());
+        for (name, value) in known.iter().chain(told) {
             request.insert_header(format!("streamgate-attribute-{}", name.to_ascii_lowercase()), field(value))?;
         }
     }
@@ -62,8 +63,7 @@ pub(super) fn to_viewer(response: &mut ResponseHeader, ctx: &Context) -> pingora
     let Some(violation) = annotated(ctx) else { return Ok(()) };
     let member = format!(
         "\"streamgate\";com.streamgate-streams={};com.streamgate-limit={};com.streamgate-state=over",
-        violation.conflicts.len() + 1,
-        violation.threshold,
+        violation.reached, violation.threshold,
     );
     let earlier = response.headers.get_all(CMSD_DYNAMIC).iter().filter_map(|value| value.to_str().ok());
     let list: Vec<&str> = earlier.chain([member.as_str()]).collect();

@@ -12,7 +12,7 @@ use super::respond::Problem;
 use crate::config::{Application, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
 use crate::media::{self, Kind};
-use crate::model::{Account, Device, Millis, StreamId};
+use crate::model::{Account, Attributes, Device, Millis, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
 use crate::telemetry::Outcome;
 
@@ -161,6 +161,13 @@ impl Gateway {
             self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
         }
         let stream = play.stream.clone();
+        if let (Weight::Counts(signal), Some(stream)) = (weight, &stream)
+            && stream.is_to_be_judged(signal)
+        {
+            // First media comes before the judgement: from then on the manifest is not waited for any more.
+            let _ = stream.beat(signal, now);
+            self.judge(&play.session.account, stream, None, application, ctx, now).await;
+        }
         match (weight, stream) {
             (Weight::Never, _) => Ok(()),
             (Weight::Counts(signal), Some(stream)) if stream.beat(signal, now) => {
@@ -236,6 +243,7 @@ impl Gateway {
                 // played later, so it carries a play session that competes when media is asked for.
                 let answer = self.table.consider(&start, &application.policies, &settings.streams, now).await;
                 if let Ok(Some(refusal)) = answer {
+                    Self::record(&refusal, ctx);
                     return Err(Problem::refused(&refusal));
                 }
                 ctx.play = Some(Arc::new(Play::new(&seal(&session), session, None)));
@@ -251,7 +259,14 @@ impl Gateway {
                 }
                 Play::new(&seal(&session), session, stream)
             };
-            return self.conclude(admission, Signal::Presence, ctx, now, minted).await;
+            self.conclude(admission, Signal::Presence, ctx, now, minted).await?;
+            if let Some(stream) = ctx.play.as_ref().and_then(|play| play.stream.clone())
+                && !ctx.reserved
+            {
+                // It goes on with a stream that is there, and may bring a token that says more.
+                self.learn(&viewer.account, &stream, &viewer.attributes, application, ctx, now).await;
+            }
+            return Ok(());
         }
         if weight == Weight::Checked && named.is_none() {
             // Which stream an initialisation segment or a key belongs to, nobody can tell.
@@ -272,8 +287,47 @@ impl Gateway {
             let stream = playing.as_ref().map_or_else(|| unminted(viewer, application), |stream| stream.id);
             (stream, "unknown", playing.or_else(|| self.table.find(&viewer.key, stream)))
         };
+        if let Some(stream) = &known {
+            self.learn(&viewer.account, stream, &viewer.attributes, application, ctx, now).await;
+        }
         let play = Arc::new(Play::new("", fresh(stream, asset), known));
         self.with_play_session(play, asked, weight, application, ctx, now).await
+    }
+
+    /// Takes over what a token says of a stream that is there, and judges it again if that is news.
+    async fn learn(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        attributes: &Attributes,
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) {
+        let learned = stream.learned(attributes);
+        for name in learned.frozen {
+            self.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
+        }
+        if learned.attributes.is_some() {
+            self.judge(account, stream, Some(attributes), application, ctx, now).await;
+        }
+    }
+
+    /// Judges a stream that plays. What comes of it, its next look at the table says: this request's, if it still has one.
+    async fn judge(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        attributes: Option<&Attributes>,
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) {
+        let windows = &ctx.settings.streams;
+        let judged = self.table.judge(account, stream.id, attributes, &application.policies, windows, now);
+        if judged.await.is_err() {
+            tracing::warn!(stream = %stream.id, "a stream could not be judged; it is at its next request");
+        }
     }
 
     /// The stream that something names. Names that viewers can choose at will are not let fill the table: beyond a number of
@@ -315,6 +369,7 @@ impl Gateway {
             }
             Ok(Admission::Refused(refusal)) => {
                 self.count_split(ctx, true, "refused");
+                Self::record(&refusal, ctx);
                 // For the log: whose request it was.
                 ctx.play = Some(Arc::new(play(None)));
                 Err(Problem::refused(&refusal))
@@ -325,6 +380,15 @@ impl Gateway {
                 ctx.play = Some(Arc::new(play(None)));
                 Ok(())
             }
+        }
+    }
+
+    /// Writes down on what a refusal rests, under the id that the viewer is told.
+    fn record(refusal: &Refusal, ctx: &Context) {
+        if let Refusal::Policy { refused, .. } = refusal
+            && let Ok(explanation) = serde_json::to_string(&refused.explanation)
+        {
+            tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
         }
     }
 

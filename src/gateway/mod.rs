@@ -8,6 +8,7 @@ mod guards;
 mod manifest;
 mod misuse;
 mod outbound;
+mod over;
 mod proxy;
 mod proxy_header;
 mod proxy_protocol;

@@ -4,19 +4,20 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, ORIGIN,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::identity::{Block, OpenError, TokenError};
 use crate::model::Millis;
-use crate::policy::{Effect, Mode};
 use crate::streams::{Cause, Refusal, Stream};
 use crate::telemetry::Outcome;
+
+use super::over::Over;
 
 /// A request that is not passed on, and why.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Problem {
     more: Map<String, Value>,
     /// Whose streams hold the slots: shown to the viewer, never to a foreign page.
     personal: Option<Value>,
+    /// The rules that refuse.
+    over: Over,
     header: Option<(HeaderName, &'static str)>,
     pub(super) outcome: Outcome,
     /// One word for log and metrics.
@@ -44,6 +47,7 @@ impl Problem {
             detail: detail.into(),
             more: Map::new(),
             personal: None,
+            over: Over::default(),
             header: None,
             outcome: Outcome::Malformed,
             reason: kind,
@@ -121,40 +125,32 @@ impl Problem {
     /// A start that the policies refuse, or a stream that was terminated.
     pub(super) fn refused(refusal: &Refusal) -> Box<Self> {
         match refusal {
-            Refusal::Policy { violations, holders } => {
-                let refusing: Vec<_> = violations
-                    .iter()
-                    .filter(|violation| violation.mode == Mode::Enforce && violation.effect == Effect::Refuse)
-                    .collect();
-                let threshold = refusing.first().map_or(0, |violation| violation.threshold);
-                let counted = refusing.first().map_or(0, |violation| violation.conflicts.len());
-                let detail = format!(
-                    "This account may watch {threshold} stream{} at once, and {counted} {} playing. Stop one to start \
-                     another.",
-                    if threshold == 1 { "" } else { "s" },
-                    if counted == 1 { "is" } else { "are" },
-                );
-                let title = "Too many streams";
-                let mut problem = Self::new(StatusCode::FORBIDDEN, "stream-limit", title, detail);
-                let rules = refusing.iter().map(|violation| {
-                    json!({ "policy": violation.policy, "rule": violation.rule, "threshold": violation.threshold })
-                });
-                problem.more.insert("violations".into(), rules.collect());
+            Refusal::Policy { refused, holders } => {
+                let over = Over::of(&refused.decision);
+                let (status, detail) = (StatusCode::FORBIDDEN, over.detail());
+                let mut problem = if over.is_too_many() {
+                    Self::new(status, "stream-limit", "Too many streams", detail).outcome(Outcome::Refused, "limit")
+                } else {
+                    let problem = Self::new(status, "attribute-missing", "Something is missing", detail);
+                    problem.outcome(Outcome::Refused, "attribute_missing")
+                };
                 problem.personal = Some(holders.iter().map(|stream| holder(stream)).collect());
-                problem.outcome(Outcome::Refused, "limit")
+                problem.over = over;
+                problem
             }
             Refusal::Terminated(cause) => {
                 let detail = match cause {
                     Cause::Evicted { .. } => {
                         "Another stream of this account was started, and this one gave way.".into()
                     }
+                    Cause::Refused { .. } => "This stream is more than the account may watch at once by now.".into(),
                     Cause::Stopped => "This stream was stopped.".into(),
                     Cause::Killed { reason } => format!("This stream was ended: {reason}"),
                 };
                 let title = "Stream ended";
                 let mut problem = Self::new(StatusCode::FORBIDDEN, "stream-terminated", title, detail);
                 problem.more.insert("cause".into(), cause.label().into());
-                if let Cause::Evicted { policy, rule, .. } = cause {
+                if let Cause::Evicted { policy, rule, .. } | Cause::Refused { policy, rule } = cause {
                     problem.more.insert("violations".into(), json!([{ "policy": policy, "rule": rule }]));
                 }
                 problem.outcome(Outcome::Terminated, cause.label())
@@ -230,6 +226,8 @@ impl Problem {
         document.insert("detail".into(), self.detail.as_str().into());
         document.insert("refusal".into(), format!("{refusal:016x}").into());
         document.extend(self.more.clone());
+        let accept_language = request.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let (language, varies) = self.over.describe(accept_language, &mut document);
         if let Some(streams) = self.personal.as_ref().filter(|_| !foreign_page) {
             document.insert("streams".into(), streams.clone());
         }
@@ -239,10 +237,18 @@ impl Problem {
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (CONTENT_LENGTH, HeaderValue::from(body.len())),
         ];
+        if let Some(language) = language.and_then(|language| HeaderValue::from_str(&language).ok()) {
+            fields.push((CONTENT_LANGUAGE, language));
+        }
+        match (from_page.is_some(), varies) {
+            (true, true) => fields.push((VARY, HeaderValue::from_static("Origin, Accept-Language"))),
+            (true, false) => fields.push((VARY, HeaderValue::from_static("Origin"))),
+            (false, true) => fields.push((VARY, HeaderValue::from_static("Accept-Language"))),
+            (false, false) => {}
+        }
         if let Some(origin) = from_page {
             // Without these a page script sees no status at all, and players take the refusal for a broken network.
             fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
-            fields.push((VARY, HeaderValue::from_static("Origin")));
             fields.push((ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("CMSD-Dynamic, Retry-After")));
             if foreign_page {
                 fields.push((ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));

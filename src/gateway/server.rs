@@ -105,6 +105,7 @@ impl BackgroundService for Background {
                 seconds.tick().await;
                 let now = self.clock.now();
                 self.table.tick(now);
+                self.table.take_leave(now).await;
                 self.upstreams.report(&self.metrics, now);
                 self.certificates.iter().for_each(|certificate| certificate.refresh());
             }

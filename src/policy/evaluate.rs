@@ -1,157 +1,128 @@
 //! The decision.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::rule::{Mode, Policy, Rule, WhenExceeded};
-use crate::model::{ApplicationId, Millis, StreamId};
+use smallvec::SmallVec;
 
-/// What a policy sees of a stream: one that holds a slot, or the candidate for one.
-#[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
-    /// Which stream.
-    pub stream: StreamId,
-    /// The application that started it.
-    pub application: &'a ApplicationId,
-    /// When it started; this orders the streams of an account.
-    pub started: Millis,
-    /// Since when it has held its slot; what minimum tenure is measured from.
-    pub tenure: Millis,
-}
-
-/// What a violated rule asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// The candidate must not start.
-    Refuse,
-    /// These must end so that it may, oldest first.
-    Terminate(Vec<StreamId>),
-}
-
-/// One rule that admitting the candidate would exceed.
-#[derive(Clone, Debug)]
-pub struct Violation {
-    /// The policy that the rule belongs to.
-    pub policy: Arc<str>,
-    /// The rule.
-    pub rule: Arc<str>,
-    /// The policy's mode: only `Enforce` has consequences.
-    pub mode: Mode,
-    /// The highest allowed count.
-    pub threshold: u32,
-    /// The streams that hold the slots, oldest first.
-    pub conflicts: Vec<StreamId>,
-    /// What the rule asks for.
-    pub effect: Effect,
-}
-
-/// The answer of the policies to one candidate.
-#[derive(Clone, Debug, Default)]
-pub struct Decision {
-    /// Every violated rule of every mode, in configuration order.
-    pub violations: Vec<Violation>,
-}
-
-impl Decision {
-    /// Whether an enforced rule refuses the candidate.
-    pub fn refuses(&self) -> bool {
-        self.enforced().any(|violation| violation.effect == Effect::Refuse)
-    }
-
-    /// The violations that have consequences.
-    pub fn enforced(&self) -> impl Iterator<Item = &Violation> {
-        self.violations.iter().filter(|violation| violation.mode == Mode::Enforce)
-    }
-
-    /// The streams to terminate if the candidate is admitted, each once, with the rule that asks for it. Empty when it is
-    /// refused: a refused start changes nothing.
-    pub fn terminations(&self) -> Vec<(StreamId, &Violation)> {
-        let mut ending: Vec<(StreamId, &Violation)> = Vec::new();
-        if self.refuses() {
-            return ending;
-        }
-        for violation in self.enforced() {
-            if let Effect::Terminate(streams) = &violation.effect {
-                for stream in streams {
-                    if !ending.iter().any(|(known, _)| known == stream) {
-                        ending.push((*stream, violation));
-                    }
-                }
-            }
-        }
-        ending
-    }
-}
+use super::decision::{Conflict, Decision, Demand, Effect, Lack, Violation};
+use super::ending::fewest;
+use super::field::{Field, Found};
+use super::judge::{Claim, Judgement, Member, Tally, judge, relevant};
+use super::rule::{Mode, Policy, Rule};
+use super::standing::{Scene, Standing};
 
 /// Judges `candidate` against `policies`, given the account's other streams that hold a slot.
 ///
-/// `running` may be in any order and must not contain the candidate. A stream is only terminated after it has held its
-/// slot for `min_tenure`; and the oldest is the oldest of all, so a candidate that returns with an early start time may
-/// itself be the one that gives way.
+/// `running` may be in any order and must not contain the candidate. Every rule is judged on all of `running`: what one rule
+/// ends makes no room for another. A policy that the candidate's application does not carry says nothing.
 pub fn evaluate(
     policies: &[Arc<Policy>],
     running: &[Standing<'_>],
     candidate: &Standing<'_>,
-    min_tenure: Duration,
-    now: Millis,
+    scene: &Scene<'_>,
 ) -> Decision {
-    let mut oldest_first: Vec<&Standing<'_>> = running.iter().collect();
-    oldest_first.sort_by_key(|standing| (standing.started, standing.stream));
-    // What earlier rules end counts for later ones, so that two rules do not end two streams where one is enough.
-    let mut ending: Vec<StreamId> = Vec::new();
-    let mut violations = Vec::new();
+    let running = oldest_first(running);
+    let mut decision = Decision::default();
+    let mut claims: Vec<(usize, Claim)> = Vec::new();
     for policy in policies {
-        let relevant: Vec<&Standing<'_>> = oldest_first
-            .iter()
-            .copied()
-            .filter(|standing| policy.applications.contains(standing.application))
-            .collect();
+        let Some(carrier) = policy.carriers.get(candidate.application) else { continue };
+        let candidate = Member { standing: candidate, carrier };
+        let relevant = relevant(policy, &running);
         for rule in &policy.rules {
-            if relevant.len() < rule.limit as usize {
+            let tally = match judge(rule, &relevant, candidate, scene) {
+                Judgement::Unconcerned => continue,
+                Judgement::Deferred => {
+                    decision.deferred = true;
+                    continue;
+                }
+                Judgement::Lacks(field) => {
+                    decision.lacks.push(Lack {
+                        policy: policy.name.clone(),
+                        rule: rule.name.clone(),
+                        mode: rule.mode,
+                        attribute: field.name().into(),
+                    });
+                    continue;
+                }
+                Judgement::Counted(tally) => tally,
+            };
+            if !tally.exempt {
+                decision.demands.push(Demand {
+                    policy: policy.name.clone(),
+                    rule: rule.name.clone(),
+                    key: rule.key,
+                    rank: tally.rank,
+                });
+            }
+            if !tally.is_exceeded() {
                 continue;
             }
-            let effect = effect(rule, &relevant, &ending, candidate, min_tenure, now);
-            if let (Mode::Enforce, Effect::Terminate(streams)) = (policy.mode, &effect) {
-                ending.extend(streams.iter().filter(|stream| !ending.contains(stream)).copied().collect::<Vec<_>>());
+            let claim = rule.when_exceeded.terminates().then(|| Claim::of(rule, &tally, candidate, scene)).flatten();
+            let effect = claim.as_ref().map_or(Effect::Refuse, |claim| Effect::Terminate(claim.streams()));
+            if let Some(claim) = claim.filter(|_| rule.mode == Mode::Enforce) {
+                claims.push((decision.violations.len(), claim));
             }
-            violations.push(Violation {
-                policy: policy.name.clone(),
-                rule: rule.name.clone(),
-                mode: policy.mode,
-                threshold: rule.limit,
-                conflicts: relevant.iter().map(|standing| standing.stream).collect(),
-                effect,
-            });
+            decision.violations.push(violation(policy, rule, &tally, effect, candidate, scene));
         }
     }
-    Decision { violations }
+    if !decision.refuses() && !claims.is_empty() {
+        decision.ending = ending(claims, &decision.violations);
+    }
+    decision
 }
 
-fn effect(
+pub(super) fn oldest_first<'a>(running: &'a [Standing<'a>]) -> SmallVec<[&'a Standing<'a>; 8]> {
+    let mut running: SmallVec<[&Standing<'_>; 8]> = running.iter().collect();
+    running.sort_by_key(|standing| (standing.started, standing.stream));
+    running
+}
+
+/// The streams that end, each with the first rule that has counted it.
+fn ending(claims: Vec<(usize, Claim)>, violations: &[Violation]) -> Vec<(crate::model::StreamId, usize)> {
+    let (places, claims): (Vec<usize>, Vec<Claim>) = claims.into_iter().unzip();
+    let because = |stream| {
+        let counted = |at: &&usize| {
+            violations.get(**at).is_some_and(|violation| violation.conflicts.iter().any(|c| c.stream == stream))
+        };
+        places.iter().find(counted).or(places.first()).copied().unwrap_or(0)
+    };
+    fewest(&claims).into_iter().map(|stream| (stream, because(stream))).collect()
+}
+
+fn violation(
+    policy: &Policy,
     rule: &Rule,
-    relevant: &[&Standing<'_>],
-    ending: &[StreamId],
-    candidate: &Standing<'_>,
-    min_tenure: Duration,
-    now: Millis,
-) -> Effect {
-    if rule.when_exceeded == WhenExceeded::DenyNewest {
-        return Effect::Refuse;
-    }
-    let needed = (relevant.len() + 1).saturating_sub(rule.limit as usize);
-    let mut chosen: Vec<StreamId> =
-        relevant.iter().map(|standing| standing.stream).filter(|stream| ending.contains(stream)).take(needed).collect();
-    for standing in relevant {
-        if chosen.len() == needed {
-            break;
+    tally: &Tally<'_>,
+    effect: Effect,
+    candidate: Member<'_>,
+    scene: &Scene<'_>,
+) -> Violation {
+    let distinct = matches!(rule.count, super::Count::Distinct(_));
+    let conflict = |(member, value): &(Member<'_>, &str)| Conflict {
+        stream: member.standing.stream,
+        value: distinct.then(|| Arc::from(*value)),
+    };
+    let places = rule.message.iter().flat_map(|message| message.places());
+    let values = places.filter_map(|name| {
+        let field = Field::named(name);
+        match field.of(candidate.standing, candidate.carrier, scene) {
+            Found::Known(value) => Some((Arc::from(name), Arc::from(value))),
+            Found::Awaited | Found::Missing => None,
         }
-        let older = (standing.started, standing.stream) < (candidate.started, candidate.stream);
-        if older && now.since(standing.tenure) >= min_tenure && !chosen.contains(&standing.stream) {
-            chosen.push(standing.stream);
-        }
+    });
+    Violation {
+        policy: policy.name.clone(),
+        rule: rule.name.clone(),
+        mode: rule.mode,
+        attribute: rule.count.attribute().into(),
+        scope: tally.scope.iter().map(|(field, value)| (field.name().into(), Arc::from(*value))).collect(),
+        threshold: tally.limit,
+        counted: tally.without,
+        reached: tally.with,
+        conflicts: tally.counted.iter().map(conflict).collect(),
+        effect,
+        grace: rule.grace,
+        message: rule.message.clone(),
+        values: values.collect(),
     }
-    if chosen.len() < needed { Effect::Refuse } else { Effect::Terminate(chosen) }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,8 +3,25 @@
 //! Nothing here knows tables, requests or clocks. Every rule is *monotone*: one that holds for a set of streams holds
 //! for each subset, so that a decision to admit stays right when it was made over a view that lists too many.
 
+mod decision;
+mod demand;
+mod ending;
 mod evaluate;
+mod explain;
+mod expression;
+mod field;
+mod judge;
+mod language;
+mod message;
 mod rule;
+mod standing;
 
-pub use evaluate::{Decision, Effect, Standing, Violation, evaluate};
-pub use rule::{Mode, Policy, Rule, WhenExceeded};
+pub use decision::{Conflict, Decision, Demand, Effect, Lack, Violation};
+pub use demand::Ranks;
+pub use evaluate::evaluate;
+pub use explain::{CountExplained, Explanation, Facts, PolicyExplained, RuleExplained, TargetExplained, explain};
+pub use expression::{Expression, ExpressionError, Truth};
+pub use field::{Field, Found, Missing, Type};
+pub use message::{Message, MessageError};
+pub use rule::{Count, Limit, Mode, Policy, Rule, WhenExceeded};
+pub use standing::{Carrier, Content, Scene, Standing};

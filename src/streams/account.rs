@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Candidate, Cause, SUPERSEDE_GRACE, Settings, Stream};
-use crate::model::{Device, Millis, StreamId};
-use crate::policy::{Decision, Policy, Standing, evaluate};
+use super::{Cause, Settings, Stream};
+use crate::model::{Attributes, Millis, StreamId};
+use crate::policy::{Decision, Explanation, Policy};
 
-/// So many streams that a device has just left may go on without a slot for that time. More would be a way to watch more
-/// than one at once.
-const LATE_STREAMS: usize = 3;
 /// So many streams without a slot are kept at most; the one that has been without for longest goes first.
 const MOST_WITHOUT_SLOT: usize = 32;
 
@@ -36,15 +33,40 @@ pub enum Transition {
     Forgotten(Arc<Stream>),
 }
 
-/// A set of changes to commit in one piece. The order of application is: end, supersede, add.
+/// A stream that plays on for a time before it is terminated. It counts no more: what took its place does.
+#[derive(Clone, Debug)]
+pub struct Leaving {
+    /// Which stream.
+    pub stream: StreamId,
+    /// Why it will end, unless there is room again by then.
+    pub cause: Cause,
+    /// When.
+    pub due: Millis,
+}
+
+/// A set of changes to commit in one piece. The order of application is: set, end, leave, stay, supersede, add.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
+    /// What is known of a stream from now on.
+    pub set: Option<(StreamId, Attributes)>,
     /// Streams to terminate, and why.
     pub terminate: Vec<(StreamId, Cause)>,
+    /// Streams to terminate later.
+    pub leave: Vec<Leaving>,
+    /// Streams that were to leave and may stay.
+    pub stay: Vec<StreamId>,
     /// Streams that the same device leaves.
     pub supersede: Vec<StreamId>,
     /// A stream that takes a slot: a new one, or one in the record that resumes.
     pub admit: Option<Arc<Stream>>,
+}
+
+impl Change {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        let Self { set, terminate, leave, stay, supersede, admit } = self;
+        set.is_none() && admit.is_none() && [terminate.len(), leave.len(), stay.len(), supersede.len()] == [0; 4]
+    }
 }
 
 /// How a start is to be answered.
@@ -55,9 +77,29 @@ pub enum Plan {
     /// This stream was terminated and stays out.
     Terminated(StreamId, Cause),
     /// The policies refuse it.
-    Refuse(Decision),
+    Refuse(Box<Refused>),
     /// Commit this, then it may.
     Admit(Decision, Change),
+}
+
+/// A refusal by policy.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the policies decided.
+    pub decision: Decision,
+    /// On what, and why.
+    pub explanation: Explanation,
+}
+
+/// What starts and returns are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Law<'a> {
+    /// The policies of the stream's application.
+    pub policies: &'a [Arc<Policy>],
+    /// The windows.
+    pub settings: &'a Settings,
+    /// The account's identity provider.
+    pub idp: &'a str,
 }
 
 /// The streams of one account.
@@ -69,7 +111,12 @@ pub struct Record {
     /// Most accounts have none: it costs them a pointer.
     #[allow(clippy::box_collection)]
     tombstones: Option<Box<Vec<Tombstone>>>,
+    /// Likewise.
+    #[allow(clippy::box_collection)]
+    leaving: Option<Box<Vec<Leaving>>>,
 }
+
+mod plan;
 
 impl Record {
     /// The streams in the record, in the order in which they came.
@@ -80,6 +127,21 @@ impl Record {
     /// The terminated streams that are remembered.
     pub fn tombstones(&self) -> &[Tombstone] {
         self.tombstones.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// The streams that are about to be terminated.
+    pub fn leaving(&self) -> &[Leaving] {
+        self.leaving.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// The streams whose time to leave has come.
+    pub fn due(&self, now: Millis) -> impl Iterator<Item = StreamId> {
+        self.leaving().iter().filter(move |leaving| leaving.due <= now).map(|leaving| leaving.stream)
+    }
+
+    /// Whether the stream holds a slot and counts: one that is about to leave does not.
+    fn counts(&self, stream: &Stream) -> bool {
+        stream.has_slot() && !self.leaving().iter().any(|leaving| leaving.stream == stream.id)
     }
 
     /// The stream of that name.
@@ -120,6 +182,16 @@ impl Record {
             tombstones.retain(|tombstone| now < tombstone.until);
         }
         self.tombstones.take_if(|tombstones| tombstones.is_empty());
+        self.drop_leaving();
+    }
+
+    /// Whoever has no slot any more needs not be terminated.
+    fn drop_leaving(&mut self) {
+        if let Some(leaving) = &mut self.leaving {
+            let streams = &self.streams;
+            leaving.retain(|leaving| streams.iter().any(|stream| stream.id == leaving.stream && stream.has_slot()));
+        }
+        self.leaving.take_if(|leaving| leaving.is_empty());
     }
 
     /// When [`settle`](Self::settle) has something to do next, if nothing is heard until then.
@@ -128,90 +200,9 @@ impl Record {
             let forget = stream.last_seen().max(stream.since()) + settings.forget;
             stream.slot_until(settings, now).unwrap_or(forget)
         });
-        streams.chain(self.tombstones().iter().map(|tombstone| tombstone.until)).min()
-    }
-
-    /// Decides a start at an entry manifest. The record must be settled.
-    pub fn plan_start(
-        &self,
-        candidate: &Candidate,
-        policies: &[Arc<Policy>],
-        settings: &Settings,
-        now: Millis,
-    ) -> Plan {
-        let same_play = |stream: &Stream| {
-            stream.application == candidate.application
-                && stream.device == candidate.device
-                && stream.asset == candidate.asset
-                && stream.continues_from_entry(now)
-        };
-        // Where a token names the play session, another asset under the same name is still the same stream.
-        let known = self.find(candidate.stream).or_else(|| self.streams.iter().find(|stream| same_play(stream)));
-        if let Some(stream) = known
-            && (stream.has_slot() || stream.refreshes_entry())
-        {
-            // A refresh by a live player whose pause has lasted too long is not yet a wish to play.
-            let polls = stream.is_idle_without_media();
-            return if polls {
-                Plan::Continue(stream.clone())
-            } else {
-                self.plan_resume(stream, policies, settings, now)
-            };
-        }
-        // A player that refreshes its entry manifest comes back here by itself after its stream was terminated.
-        let stays_out =
-            |stream: &Stream| stream.id == candidate.stream || stream.refreshes_entry() && same_play(stream);
-        if let Some(tombstone) = self.tombstones().iter().find(|tombstone| stays_out(&tombstone.stream)) {
-            return Plan::Terminated(tombstone.stream.id, tombstone.cause.clone());
-        }
-        let supersede: Vec<StreamId> = match &candidate.device {
-            // A hint is not enough to end a stream: two televisions behind one router share it.
-            Device::Hint(_) => Vec::new(),
-            named @ Device::Named(_) => {
-                let same_device = self.streams.iter().filter(|s| s.device == *named && s.has_slot());
-                same_device.map(|stream| stream.id).collect()
-            }
-        };
-        // Somebody who zaps away and back within the window finds the stream that they left.
-        let stream = known.cloned().unwrap_or_else(|| Arc::new(Stream::reserve(candidate, settings, now)));
-        self.plan(&stream, supersede, policies, settings, now)
-    }
-
-    /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.
-    pub fn plan_resume(
-        &self,
-        stream: &Arc<Stream>,
-        policies: &[Arc<Policy>],
-        settings: &Settings,
-        now: Millis,
-    ) -> Plan {
-        if stream.has_slot() {
-            return Plan::Continue(stream.clone());
-        }
-        if self.is_late(stream, now) {
-            return Plan::Continue(stream.clone());
-        }
-        // A live player whose pause has lasted too long goes on polling without a slot; its next media competes.
-        if stream.is_idle_without_media() && stream.last_seen() >= stream.since() {
-            return Plan::Continue(stream.clone());
-        }
-        // What its device has only looked at since (the next episode, fetched ahead) gives the slot back.
-        let looked_at = self
-            .streams
-            .iter()
-            .filter(|other| other.is_reserved() && other.device == stream.device && stream.device.name().is_some());
-        let looked_at = looked_at.map(|other| other.id).collect();
-        self.plan(stream, looked_at, policies, settings, now)
-    }
-
-    /// Whether a request of the stream is one that was under way when its device left it.
-    fn is_late(&self, stream: &Stream, now: Millis) -> bool {
-        let left_since = |other: &&Arc<Stream>| {
-            other.is_superseded() && other.device == stream.device && other.since() > stream.since()
-        };
-        stream.is_superseded()
-            && now.since(stream.since()) < SUPERSEDE_GRACE
-            && self.streams.iter().filter(left_since).count() < LATE_STREAMS
+        let tombstones = self.tombstones().iter().map(|tombstone| tombstone.until);
+        let leaving = self.leaving().iter().map(|leaving| leaving.due);
+        streams.chain(tombstones).chain(leaving).min()
     }
 
     /// Whether the stream that another one gave way to may still come to nothing.
@@ -226,59 +217,14 @@ impl Record {
         (!self.is_provisional(tombstone)).then_some(tombstone)
     }
 
-    /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on.
-    pub fn plan_reattach(
-        &self,
-        candidate: &Candidate,
-        policies: &[Arc<Policy>],
-        settings: &Settings,
-        now: Millis,
-    ) -> Plan {
-        if let Some(stream) = self.find(candidate.stream) {
-            return self.plan_resume(stream, policies, settings, now);
-        }
-        if let Some(tombstone) = self.tombstones().iter().find(|t| t.stream.id == candidate.stream) {
-            // It gave way to a start that the origin has not answered yet. Until then it plays on, without a slot.
-            return if self.is_provisional(tombstone) {
-                Plan::Continue(tombstone.stream.clone())
-            } else {
-                Plan::Terminated(candidate.stream, tombstone.cause.clone())
-            };
-        }
-        let stream = Arc::new(Stream::reattach(candidate, settings, now));
-        self.plan(&stream, Vec::new(), policies, settings, now)
-    }
-
-    fn plan(
-        &self,
-        stream: &Arc<Stream>,
-        supersede: Vec<StreamId>,
-        policies: &[Arc<Policy>],
-        settings: &Settings,
-        now: Millis,
-    ) -> Plan {
-        let running: SmallVec<[Standing<'_>; 8]> = self
-            .streams
-            .iter()
-            .filter(|other| other.id != stream.id && !supersede.contains(&other.id) && other.has_slot())
-            .map(|other| standing(other, other.since()))
-            .collect();
-        let decision = evaluate(policies, &running, &standing(stream, now), settings.min_tenure, now);
-        if decision.refuses() {
-            return Plan::Refuse(decision);
-        }
-        let terminate = decision.terminations().into_iter().map(|(ending, violation)| {
-            let cause =
-                Cause::Evicted { policy: violation.policy.clone(), rule: violation.rule.clone(), by: stream.id };
-            (ending, cause)
-        });
-        let change = Change { terminate: terminate.collect(), supersede, admit: Some(stream.clone()) };
-        Plan::Admit(decision, change)
-    }
-
     /// Applies a change. Streams that are no longer there are passed over: they have ended already.
     pub fn apply(&mut self, change: &Change, settings: &Settings, now: Millis) {
         self.version += 1;
+        if let Some((id, attributes)) = &change.set
+            && let Some(stream) = self.find(*id)
+        {
+            stream.set_attributes(attributes.clone());
+        }
         for (id, cause) in &change.terminate {
             if let Some(at) = self.streams.iter().position(|stream| stream.id == *id) {
                 let stream = self.streams.remove(at);
@@ -286,6 +232,12 @@ impl Record {
                 let until = now + settings.tombstone;
                 self.bury(Tombstone { stream, cause: cause.clone(), until, told: false });
             }
+        }
+        if !change.leave.is_empty() {
+            self.leaving.get_or_insert_default().extend(change.leave.iter().cloned());
+        }
+        if let Some(leaving) = &mut self.leaving {
+            leaving.retain(|leaving| !change.stay.contains(&leaving.stream));
         }
         for id in &change.supersede {
             if let Some(stream) = self.find(*id) {
@@ -299,6 +251,7 @@ impl Record {
                 self.streams.push(stream.clone());
             }
         }
+        self.drop_leaving();
     }
 
     /// Renews the tombstone of a stream whose player has just been refused.
@@ -321,7 +274,11 @@ impl Record {
         let stream = self.streams.remove(at);
         stream.end(now);
         self.version += 1;
-        let gave_way = |t: &Tombstone| !t.told && matches!(&t.cause, Cause::Evicted { by, .. } if *by == id);
+        let by_it = |cause: &Cause| matches!(cause, Cause::Evicted { by, .. } if *by == id);
+        if let Some(leaving) = &mut self.leaving {
+            leaving.retain(|leaving| !by_it(&leaving.cause));
+        }
+        let gave_way = |tombstone: &Tombstone| !tombstone.told && by_it(&tombstone.cause);
         for tombstone in self.tombstones.take().into_iter().flat_map(|all| *all) {
             if gave_way(&tombstone) {
                 tombstone.stream.set_idle(now);
@@ -351,10 +308,6 @@ impl Record {
     fn bury(&mut self, tombstone: Tombstone) {
         self.tombstones.get_or_insert_default().push(tombstone);
     }
-}
-
-fn standing(stream: &Stream, tenure: Millis) -> Standing<'_> {
-    Standing { stream: stream.id, application: &stream.application, started: stream.started, tenure }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Stream;
 use crate::model::{Account, ApplicationId, StreamId};
-use crate::policy::Violation;
+use crate::policy::{Demand, Lack, Violation};
 
 /// Why a stream was terminated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,13 @@ pub enum Cause {
         rule: Arc<str>,
         /// The stream that took its place.
         by: StreamId,
+    },
+    /// By policy: something became known of it, or a limit has shrunk.
+    Refused {
+        /// The policy whose rule asked for it.
+        policy: Arc<str>,
+        /// The rule.
+        rule: Arc<str>,
     },
     /// By its viewer or an API.
     Stopped,
@@ -35,6 +42,7 @@ impl Cause {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Evicted { .. } => "evicted",
+            Self::Refused { .. } => "refused",
             Self::Stopped => "stopped",
             Self::Killed { .. } => "killed",
         }
@@ -52,6 +60,12 @@ pub enum Event<'a> {
     Refused(&'a ApplicationId),
     /// A rule would have been exceeded, in any mode.
     Violated(&'a Violation),
+    /// A rule demands an attribute that a start does not bring, in any mode.
+    Lacked(&'a Lack),
+    /// What an admission, or a refused one, would have needed of a rule.
+    Demanded(&'a Demand),
+    /// It plays on for the grace of a rule before it is terminated.
+    Leaving(&'a Arc<Stream>, &'a Cause),
     /// Silence freed the slot.
     Idle(&'a Arc<Stream>),
     /// The same device started something else.

@@ -24,5 +24,5 @@ pub use events::{Cause, Event, Ignore, Observer};
 pub use pace::ALLOWANCE;
 pub use settings::Settings;
 pub use sharing::{STEADY, Sharer};
-pub use stream::Stream;
-pub use table::{Admission, Refusal, Restored, StreamTable};
+pub use stream::{FROZEN, Learned, Stream};
+pub use table::{Admission, InForce, Refusal, Restored, StreamTable};

@@ -1,17 +1,19 @@
 //! One play of one asset, and the clocks that its heartbeats move.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::candidate::{Candidate, Signal, State};
 use super::pace::Pace;
 use super::sharing::{Sharer, Sharing, Terms};
 use super::{Cadence, Client, SUPERSEDE_GRACE, Settings};
 use crate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
-use crate::policy::{Mode, Violation};
+use crate::policy::{Content, Decision, Demand, Mode, Ranks, Standing, Violation};
 
 const RESERVED: u8 = 0;
 const PLAYING: u8 = 1;
@@ -19,9 +21,12 @@ const IDLE: u8 = 2;
 const SUPERSEDED: u8 = 3;
 const ENDED: u8 = 4;
 
+const LIVE: u8 = 1;
+const VOD: u8 = 2;
+
 /// One stream of an account.
 ///
-/// What it *is* never changes. Its clocks are atomics, moved by heartbeats without any lock; its phase changes only
+/// What it *is* never changes; what is known of it may. Its clocks are atomics, moved by heartbeats without any lock; its phase changes only
 /// under the lock of the account's record, with one exception: the first media turns RESERVED into PLAYING.
 ///
 /// The race between a heartbeat and a decision that takes the stream for silent is settled by order: the heartbeat
@@ -40,8 +45,6 @@ pub struct Stream {
     pub device: Device,
     /// What is played.
     pub asset: Arc<str>,
-    /// What was known of it when it started. What its manifests say comes on top.
-    pub attributes: Attributes,
     /// When the current phase began; for RESERVED and PLAYING since when the slot has been held.
     since: AtomicU64,
     presence: AtomicU64,
@@ -61,8 +64,35 @@ pub struct Stream {
     refreshes_entry: AtomicBool,
     /// What it exceeded when it last took its slot, of policies that annotate.
     annotations: ArcSwapOption<Vec<Violation>>,
+    /// What policies look at, and what they found. Looked at where something is decided, never on the hot path.
+    inputs: Mutex<Inputs>,
+    /// A rule waits for what the manifest will say, or for the first media.
+    deferred: AtomicBool,
+    /// What a manifest said: nothing yet, live, VOD.
+    content: AtomicU8,
     sharing: Sharing,
     pace: Pace,
+}
+
+/// Attributes that a viewer may not change once they are set: they say under which right something is watched
+/// (concurrency-monitoring documentation, "Metadata on heartbeat").
+pub const FROZEN: [&str; 9] =
+    ["assetId", "channel", "hba", "hba_status", "idp", "mobileDevice", "mvpd", "package", "platform"];
+
+/// What news of a stream come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// All that is known then; `None`: nothing changes.
+    pub attributes: Option<Attributes>,
+    /// Names of attributes among the news that differ from what is there and must not change it.
+    pub frozen: Vec<&'static str>,
+}
+
+#[derive(Debug, Default)]
+struct Inputs {
+    attributes: Attributes,
+    /// Most streams have none.
+    ranks: Option<Box<Ranks>>,
 }
 
 impl Stream {
@@ -75,7 +105,6 @@ impl Stream {
             application: candidate.application.clone(),
             device: candidate.device.clone(),
             asset: candidate.asset.clone(),
-            attributes: candidate.attributes.clone(),
             since: AtomicU64::new(now.0),
             presence: AtomicU64::new(0),
             playback: AtomicU64::new(0),
@@ -88,9 +117,99 @@ impl Stream {
             phase: AtomicU8::new(RESERVED),
             refreshes_entry: AtomicBool::new(false),
             annotations: ArcSwapOption::const_empty(),
+            inputs: Mutex::new(Inputs { attributes: candidate.attributes.clone(), ranks: None }),
+            deferred: AtomicBool::new(false),
+            content: AtomicU8::new(0),
             sharing: Sharing::default(),
             pace: Pace::default(),
         }
+    }
+
+    /// What is known of it. What its manifests say comes on top.
+    pub fn attributes(&self) -> Attributes {
+        self.inputs.lock().attributes.clone()
+    }
+
+    /// What would be known of it, were `news` known as well.
+    pub fn learned(&self, news: &Attributes) -> Learned {
+        let known = self.attributes();
+        if known.is_same_list(news) {
+            return Learned::default();
+        }
+        let is_frozen =
+            |name: &str, value: &str| FROZEN.contains(&name) && known.get(name).is_some_and(|stands| stands != value);
+        let (frozen, accepted): (Vec<_>, Vec<_>) = news.iter().partition(|(name, value)| is_frozen(name, value));
+        let is_new = |(name, value): &(&str, &str)| known.get(name) != Some(*value);
+        let attributes = accepted.iter().any(is_new).then(|| {
+            // Of a name that comes twice the first value counts.
+            accepted.iter().copied().chain(known.iter()).map(|(name, value)| (name.into(), value.into())).collect()
+        });
+        let frozen = frozen.into_iter().filter_map(|(name, _)| FROZEN.into_iter().find(|known| *known == name));
+        Learned { attributes, frozen: frozen.collect() }
+    }
+
+    pub(super) fn set_attributes(&self, attributes: Attributes) {
+        self.inputs.lock().attributes = attributes;
+    }
+
+    /// How policies see it; `tenure` is since when it has held its slot.
+    pub(super) fn standing(&self, tenure: Millis) -> Standing<'_> {
+        let inputs = self.inputs.lock();
+        let content = match self.content() {
+            Some("live") => Content::Live,
+            Some(_) => Content::Vod,
+            None if self.is_reserved() || self.came_from_elsewhere() => Content::Awaited,
+            None => Content::Unknown,
+        };
+        Standing {
+            stream: self.id,
+            application: &self.application,
+            device: self.device.name(),
+            asset: &self.asset,
+            attributes: inputs.attributes.clone(),
+            content,
+            started: self.started,
+            tenure,
+            seen: self.last_seen(),
+            ranks: inputs.ranks.as_deref().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Notes what a decision about it leaves behind: what it exceeded, what it took of each rule, whether it has to be judged
+    /// again. Returns what it took for the first time; `starts` is whether it takes its slot by this decision.
+    pub(super) fn note<'a>(&self, decision: &'a Decision, starts: bool) -> SmallVec<[&'a Demand; 4]> {
+        let annotating = decision.violations.iter().filter(|violation| violation.mode == Mode::Annotate);
+        let annotating: Vec<Violation> = annotating.cloned().collect();
+        self.annotations.store((!annotating.is_empty()).then(|| Arc::new(annotating)));
+        let waited = self.deferred.swap(decision.deferred, SeqCst);
+        let mut inputs = self.inputs.lock();
+        // A stream that is judged again has told before what it takes of the rules that had not waited.
+        let before = inputs.ranks.take().unwrap_or_default();
+        let news = decision.demands.iter().filter(|demand| starts || waited && !before.has(demand.key));
+        let news = news.collect();
+        let ranks = decision.demands.iter().map(|demand| (demand.key, demand.rank));
+        let ranks: Ranks = if decision.deferred { Ranks::complete(ranks) } else { ranks.collect() };
+        inputs.ranks = (!ranks.is_empty()).then(|| Box::new(ranks));
+        news
+    }
+
+    /// Whether the stream has to be judged again, now that `signal` has come: a rule had waited for what its manifest says,
+    /// and it has spoken, or media is played without.
+    #[inline]
+    pub fn is_to_be_judged(&self, signal: Signal) -> bool {
+        let ends_waiting = || signal == Signal::Playback && !self.came_from_elsewhere();
+        self.deferred.load(Relaxed) && (self.content().is_some() || ends_waiting())
+    }
+
+    /// Whether a rule waits for what the manifest will say.
+    pub(super) fn is_deferred(&self) -> bool {
+        self.deferred.load(Relaxed)
+    }
+
+    /// Whether its entry manifest was asked of another gateway, or before this one was started: what that said is not known
+    /// here, and the player may never ask for it again.
+    fn came_from_elsewhere(&self) -> bool {
+        self.entry.load(SeqCst) == 0
     }
 
     /// A stream that returns with its play session: it plays, and has held its slot since it started.
@@ -162,6 +281,7 @@ impl Stream {
 
     /// Takes over what a manifest of the stream says about its rhythm. Returns whether that was news.
     pub fn learn(&self, cadence: &Cadence, settings: &Settings) -> bool {
+        self.restore_content(cadence.live);
         let idle = self.idle_ms.swap(millis(cadence.idle(settings)), SeqCst);
         let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
@@ -221,13 +341,6 @@ impl Stream {
         self.pace.is_news()
     }
 
-    /// Notes what the stream exceeded when it took its slot.
-    pub(super) fn annotate(&self, violations: &[Violation]) {
-        let annotating = violations.iter().filter(|violation| violation.mode == Mode::Annotate);
-        let annotating: Vec<Violation> = annotating.cloned().collect();
-        self.annotations.store((!annotating.is_empty()).then(|| Arc::new(annotating)));
-    }
-
     /// What it exceeded when it last took its slot, of policies that annotate; `None` where it kept all of them.
     pub fn annotations(&self) -> Option<Arc<Vec<Violation>>> {
         // Nearly always there is nothing, and then nothing is counted up or down.
@@ -241,11 +354,16 @@ impl Stream {
 
     /// `live` or `vod`, once a manifest has said which.
     pub fn content(&self) -> Option<&'static str> {
-        match (self.is_live(), self.segment_ms.load(SeqCst)) {
-            (true, _) => Some("live"),
-            (false, 0) => None,
-            (false, _) => Some("vod"),
+        match self.content.load(Relaxed) {
+            LIVE => Some("live"),
+            VOD => Some("vod"),
+            _ => None,
         }
+    }
+
+    /// What a manifest said before the gateway was started anew.
+    pub(super) fn restore_content(&self, live: bool) {
+        self.content.store(if live { LIVE } else { VOD }, Relaxed);
     }
 
     /// The last sign of life of any kind.
@@ -307,13 +425,13 @@ impl Stream {
         by_presence.max(playback + idle)
     }
 
-    /// Whether the stream has a slot that settling has not taken from it. In a settled record this is the truth, whatever
-    /// a heartbeat or another gateway's windows would make of its clocks.
     /// Whether it is in the phase of playing, as nearly every stream is that is asked.
     pub fn is_playing(&self) -> bool {
         self.phase.load(SeqCst) == PLAYING
     }
 
+    /// Whether the stream has a slot that settling has not taken from it. In a settled record this is the truth, whatever
+    /// a heartbeat or another gateway's windows would make of its clocks.
     pub(super) fn has_slot(&self) -> bool {
         self.phase.load(SeqCst) <= PLAYING
     }

@@ -1,16 +1,18 @@
 //! The one door to stream state.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use super::account::{Plan, Record};
+use super::account::{Change, Law, Plan, Record, Refused};
 use super::store::{AccountStore, Commit, Kept, Unavailable};
 use super::{Candidate, Cause, Event, Observer, Settings, Stream};
-use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
-use crate::policy::{Policy, Violation};
+use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::policy::{Decision, Policy};
 
 /// Decisions for different accounts run side by side; those for one account, one after the other.
 const GATES: usize = 1024;
@@ -36,14 +38,17 @@ pub enum Admission {
 pub enum Refusal {
     /// A start or a return that the policies do not admit.
     Policy {
-        /// Every violated rule, in configuration order.
-        violations: Vec<Violation>,
+        /// What was decided, on what, and why.
+        refused: Box<Refused>,
         /// The streams that hold the slots, oldest first.
         holders: Vec<Arc<Stream>>,
     },
     /// A stream that was terminated.
     Terminated(Cause),
 }
+
+/// The policies that are in force, by application.
+pub type InForce = BTreeMap<ApplicationId, Vec<Arc<Policy>>>;
 
 /// How much a snapshot held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,12 +64,15 @@ pub struct StreamTable {
     store: Arc<dyn AccountStore>,
     observer: Arc<dyn Observer>,
     gates: Vec<Mutex<()>>,
+    /// For what is decided without a request: streams whose grace is over.
+    in_force: ArcSwap<(InForce, Settings)>,
 }
 
 impl StreamTable {
     /// A table over the given store.
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
-        Self { store, observer, gates: (0..GATES).map(|_| Mutex::new(())).collect() }
+        let in_force = ArcSwap::from_pointee((InForce::new(), Settings::default()));
+        Self { store, observer, gates: (0..GATES).map(|_| Mutex::new(())).collect(), in_force }
     }
 
     /// The stream of a play session, if this gateway knows it. The hot path: one look-up, no await.
@@ -100,7 +108,8 @@ impl StreamTable {
         settings: &Settings,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
-        let plan = |record: &Record| record.plan_start(candidate, policies, settings, now);
+        let law = Law { policies, settings, idp: &candidate.account.idp };
+        let plan = |record: &Record| record.plan_start(candidate, &law, now);
         let admission = self.decide(candidate, plan, now).await?;
         if let Admission::Admitted { stream, created: false } = &admission
             && stream.refreshes_entry()
@@ -124,7 +133,8 @@ impl StreamTable {
         settings: &Settings,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
-        self.decide(candidate, |record| record.plan_reattach(candidate, policies, settings, now), now).await
+        let law = Law { policies, settings, idp: &candidate.account.idp };
+        self.decide(candidate, |record| record.plan_reattach(candidate, &law, now), now).await
     }
 
     /// What a start would be told, without starting.
@@ -139,12 +149,13 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Option<Refusal>, Unavailable> {
         let record = self.store.load(&candidate.account, now).await?;
-        Ok(match record.plan_start(candidate, policies, settings, now) {
+        let law = Law { policies, settings, idp: &candidate.account.idp };
+        Ok(match record.plan_start(candidate, &law, now) {
             Plan::Continue(_) | Plan::Admit(..) => None,
             Plan::Terminated(_, cause) => Some(Refusal::Terminated(cause)),
-            Plan::Refuse(decision) => {
-                let holders = holders(&record, &decision.violations);
-                Some(Refusal::Policy { violations: decision.violations, holders })
+            Plan::Refuse(refused) => {
+                let holders = holders(&record, &refused.decision);
+                Some(Refusal::Policy { refused, holders })
             }
         })
     }
@@ -206,20 +217,22 @@ impl StreamTable {
                     self.store.told(account, stream, now).await?;
                     return Ok(Admission::Refused(Refusal::Terminated(cause)));
                 }
-                Plan::Refuse(decision) => {
-                    self.report(account, &decision.violations);
+                Plan::Refuse(refused) => {
+                    self.report(account, &refused.decision);
+                    for demand in &refused.decision.demands {
+                        self.observer.observe(account, &Event::Demanded(demand));
+                    }
                     self.observer.observe(account, &Event::Refused(&candidate.application));
-                    let holders = holders(&record, &decision.violations);
-                    return Ok(Admission::Refused(Refusal::Policy { violations: decision.violations, holders }));
+                    let holders = holders(&record, &refused.decision);
+                    return Ok(Admission::Refused(Refusal::Policy { refused, holders }));
                 }
                 Plan::Admit(decision, change) => (decision, change),
             };
             match self.store.commit(account, record.version, &change, now).await? {
                 Commit::Conflict(newer) => record = newer,
                 Commit::Done => {
-                    self.report(account, &decision.violations);
                     let Some(stream) = change.admit else { break };
-                    stream.annotate(&decision.violations);
+                    self.note(account, &stream, &decision, true);
                     return Ok(Admission::Admitted { stream, created: true });
                 }
             }
@@ -227,9 +240,159 @@ impl StreamTable {
         Err(Unavailable)
     }
 
-    fn report(&self, account: &Account, violations: &[Violation]) {
-        for violation in violations {
+    /// Judges a stream that plays again: what a rule had waited for has become known, and, where `attributes` are given,
+    /// these have. An attribute that is there and is not given stays; one that is frozen stays as it is.
+    ///
+    /// The answer to the stream's next request is what comes of it: it may have been terminated.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn judge(
+        &self,
+        account: &Account,
+        stream: StreamId,
+        attributes: Option<&Attributes>,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<(), Unavailable> {
+        let law = Law { policies, settings, idp: &account.idp };
+        let _turn = self.gate(account).lock().await;
+        let mut record = self.store.load(account, now).await?;
+        for _ in 0..ATTEMPTS {
+            let Some(known) = record.find(stream).cloned() else { break };
+            if attributes.is_none() && !known.is_deferred() {
+                // Another request of the stream has come first.
+                break;
+            }
+            let set = attributes.and_then(|news| known.learned(news).attributes);
+            let Some((decision, change)) = record.plan_judgement(stream, set, &law, now) else { break };
+            match self.commit(account, &record, &change, now).await? {
+                Some(newer) => record = newer,
+                None => {
+                    self.note(account, &known, &decision, false);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a stream, if it is there. Its player is refused from its next request on.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was changed.
+    pub async fn end(
+        &self,
+        account: &Account,
+        stream: StreamId,
+        cause: &Cause,
+        now: Millis,
+    ) -> Result<bool, Unavailable> {
+        let _turn = self.gate(account).lock().await;
+        let mut record = self.store.load(account, now).await?;
+        for _ in 0..ATTEMPTS {
+            if record.find(stream).is_none() {
+                return Ok(false);
+            }
+            let change = Change { terminate: vec![(stream, cause.clone())], ..Change::default() };
+            match self.commit(account, &record, &change, now).await? {
+                Some(newer) => record = newer,
+                None => return Ok(true),
+            }
+        }
+        Err(Unavailable)
+    }
+
+    /// Commits a change that takes no slot. Returns the record as it is, if it has moved on.
+    async fn commit(
+        &self,
+        account: &Account,
+        record: &Record,
+        change: &Change,
+        now: Millis,
+    ) -> Result<Option<Record>, Unavailable> {
+        if change.is_empty() {
+            return Ok(None);
+        }
+        Ok(match self.store.commit(account, record.version, change, now).await? {
+            Commit::Conflict(newer) => Some(newer),
+            Commit::Done => None,
+        })
+    }
+
+    /// Judges the streams whose grace is over. Call it after [`tick`](Self::tick).
+    pub async fn take_leave(&self, now: Millis) {
+        for (account, stream) in self.store.take_due() {
+            let in_force = self.in_force.load_full();
+            let (policies, settings) = &*in_force;
+            let _turn = self.gate(&account).lock().await;
+            let Ok(mut record) = self.store.load(&account, now).await else { continue };
+            for _ in 0..ATTEMPTS {
+                let Some(known) = record.find(stream) else { break };
+                let policies = policies.get(&known.application).map_or(&[][..], Vec::as_slice);
+                let law = Law { policies, settings, idp: &account.idp };
+                let Some(change) = record.plan_leave(stream, &law, now) else { break };
+                match self.commit(&account, &record, &change, now).await {
+                    Ok(Some(newer)) => record = newer,
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+    }
+
+    /// Judges the streams of all accounts by the policies in force, after these have changed. Returns how many streams ended
+    /// or will. Takes long where there are many accounts; requests go on meanwhile.
+    pub async fn reform(&self, now: Millis) -> usize {
+        let in_force = self.in_force.load_full();
+        let (policies, settings) = &*in_force;
+        let mut accounts = Vec::new();
+        self.store.each(&mut |account, record| {
+            let law = |stream: &Stream| {
+                let policies = policies.get(&stream.application)?;
+                Some(Law { policies, settings, idp: &account.idp })
+            };
+            if record.plan_reform(&law, now).is_some() {
+                accounts.push(account.clone());
+            }
+        });
+        let mut ended = 0;
+        for account in accounts {
+            let law = |stream: &Stream| {
+                let policies = policies.get(&stream.application)?;
+                Some(Law { policies, settings, idp: &account.idp })
+            };
+            let _turn = self.gate(&account).lock().await;
+            let Ok(mut record) = self.store.load(&account, now).await else { continue };
+            for _ in 0..ATTEMPTS {
+                let Some(change) = record.plan_reform(&law, now) else { break };
+                match self.commit(&account, &record, &change, now).await {
+                    Ok(Some(newer)) => record = newer,
+                    Ok(None) => {
+                        ended += change.terminate.len() + change.leave.len();
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
+        ended
+    }
+
+    /// Tells of a decision that is in force, and notes what the stream has to remember of it.
+    fn note(&self, account: &Account, stream: &Stream, decision: &Decision, starts: bool) {
+        self.report(account, decision);
+        for demand in stream.note(decision, starts) {
+            self.observer.observe(account, &Event::Demanded(demand));
+        }
+    }
+
+    fn report(&self, account: &Account, decision: &Decision) {
+        for violation in &decision.violations {
             self.observer.observe(account, &Event::Violated(violation));
+        }
+        for lack in &decision.lacks {
+            self.observer.observe(account, &Event::Lacked(lack));
         }
     }
 
@@ -251,8 +414,9 @@ impl StreamTable {
         self.store.tick(now);
     }
 
-    /// Swaps the windows.
-    pub fn configure(&self, settings: Settings) {
+    /// Swaps the windows, and the policies for what is decided without a request.
+    pub fn configure(&self, settings: Settings, in_force: InForce) {
+        self.in_force.store(Arc::new((in_force, settings.clone())));
         self.store.configure(settings);
     }
 
@@ -318,9 +482,11 @@ impl StreamTable {
 }
 
 /// The streams that the violated rules speak of, oldest first.
-fn holders(record: &Record, violations: &[Violation]) -> Vec<Arc<Stream>> {
-    let conflicts = |stream: &&Arc<Stream>| violations.iter().any(|v| v.conflicts.contains(&stream.id));
-    let mut holders: Vec<Arc<Stream>> = record.streams().iter().filter(conflicts).cloned().collect();
+fn holders(record: &Record, decision: &Decision) -> Vec<Arc<Stream>> {
+    let counted = |stream: &Stream| {
+        decision.violations.iter().any(|violation| violation.conflicts.iter().any(|one| one.stream == stream.id))
+    };
+    let mut holders: Vec<Arc<Stream>> = record.streams().iter().filter(|stream| counted(stream)).cloned().collect();
     holders.sort_by_key(|stream| (stream.started, stream.id));
     holders
 }

@@ -101,6 +101,8 @@ pub struct Metrics {
     pub streams: IntGaugeVec,
     pub events: IntCounterVec,
     pub violations: IntCounterVec,
+    pub needed_limit: HistogramVec,
+    pub frozen_attributes: IntCounterVec,
     pub terminations: IntCounterVec,
     pub token_errors: IntCounterVec,
     pub play_session_errors: IntCounterVec,
@@ -143,11 +145,19 @@ impl Metrics {
         let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
         let help = "Time to decide a start or a return, in seconds.";
         let decision = of.histograms("decision_seconds", help, &[], &instants)?.with_label_values(&[] as &[&str]);
-        let help = "What happened to streams: admitted, resumed, refused, idle, superseded, rolled_back, terminated, \
-                    forgotten, evacuated, undecided.";
+        let help = "What happened to streams: admitted, resumed, refused, leaving, idle, superseded, rolled_back, \
+                    terminated, forgotten, evacuated, undecided.";
         let events = of.counters("stream_events_total", help, &["application", "event"])?;
-        let help = "Starts and returns that would exceed a rule, by the policy's mode and what the rule asks for.";
+        let help = "Starts and returns that would exceed a rule, by the rule's mode and what it asks for: refuse, terminate, or lack \
+                    where an attribute is missing that it demands.";
         let violations = of.counters("policy_violations_total", help, &["policy", "rule", "mode", "effect"])?;
+        let help = "The smallest limit under which a start or a return would have been admitted, by rule: those above N \
+                    would have been refused, had the limit been N.";
+        let limits = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0];
+        let needed_limit = of.histograms("policy_needed_limit", help, &["policy", "rule"], &limits)?;
+        let help =
+            "Attempts to change an attribute of a stream that must not change while it plays; they have no effect.";
+        let frozen_attributes = of.counters("frozen_attributes_total", help, &["application", "attribute"])?;
         let help = "Connections that a guard closed: too many, or a header that did not arrive in time.";
         let connections_refused = of.counters("connections_refused_total", help, &["reason"])?;
         let help = "Attempts at an origin's server that failed: connect, response, busy, unresolved.";
@@ -183,6 +193,8 @@ impl Metrics {
             answered: Outcome::ALL.iter().map(|outcome| answered.with_label_values(&[outcome.label()])).collect(),
             events,
             violations,
+            needed_limit,
+            frozen_attributes,
             terminations,
             token_errors,
             play_session_errors,

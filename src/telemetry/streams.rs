@@ -1,7 +1,6 @@
 //! Turns stream events into metrics and log lines.
 
 use crate::model::{Account, ApplicationId};
-use crate::policy::Effect;
 use crate::streams::{Event, Observer};
 
 use super::Metrics;
@@ -31,8 +30,19 @@ impl Observer for Metrics {
                 self.terminations.with_label_values(&[stream.application.as_str(), cause.label()]).inc();
                 tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "terminated");
             }
+            Event::Leaving(stream, cause) => {
+                self.event(&stream.application, "leaving", 0);
+                tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "leaving");
+            }
+            Event::Demanded(demand) => {
+                self.needed_limit.with_label_values(&[&*demand.policy, &*demand.rule]).observe(f64::from(demand.rank));
+            }
+            Event::Lacked(lack) => {
+                let labels = [&*lack.policy, &*lack.rule, lack.mode.label(), "lack"];
+                self.violations.with_label_values(&labels).inc();
+            }
             Event::Violated(violation) => {
-                let effect = if violation.effect == Effect::Refuse { "refuse" } else { "terminate" };
+                let effect = violation.effect.label();
                 let labels = [&*violation.policy, &*violation.rule, violation.mode.label(), effect];
                 self.violations.with_label_values(&labels).inc();
             }

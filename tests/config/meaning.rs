@@ -32,9 +32,9 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     let sources = r#"[[Query("token"), Header("authorization"), Cookie("token")]]"#;
     assert!(shown.contains(sources), "{shown}");
     let [household] = tv.policies.as_slice() else { panic!("{:?}", tv.policies) };
-    assert_eq!((&*household.name, household.mode), ("household", Mode::Enforce));
-    assert_eq!(household.applications, std::slice::from_ref(&tv.id));
-    let rule = Rule { name: "two-streams".into(), limit: 2, when_exceeded: WhenExceeded::DenyNewest };
+    assert_eq!((&*household.name, household.rules[0].mode), ("household", Mode::Enforce));
+    assert_eq!(household.carriers.keys().collect::<Vec<_>>(), [&tv.id]);
+    let rule = Rule::streams("two-streams", 2, WhenExceeded::DenyNewest);
     assert_eq!(household.rules, [rule]);
 
     let route = settings.routes.find(Some("anything.example.com"), "/live/a.m3u8").unwrap();
@@ -89,7 +89,10 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!(times.map(|time| time.as_secs()), [1, 2, 3, 4]);
     assert_eq!((origin.max_connections, origin.resolve_every.as_secs()), (0, 5));
     let policy = &application(&settings).policies[0];
-    assert_eq!((policy.mode, policy.rules[0].when_exceeded), (Mode::Shadow, WhenExceeded::TerminateOldest));
+    assert_eq!(
+        (policy.rules[0].mode, policy.rules[0].when_exceeded.clone()),
+        (Mode::Shadow, WhenExceeded::TerminateOldest)
+    );
     assert_eq!(settings.streams.capacity, 5);
     assert!(settings.snapshot.unwrap().ends_with("kept.snapshot"));
     assert!(settings.routes.find(Some("tv.example.com:8443"), "/").is_some());

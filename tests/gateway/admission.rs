@@ -33,9 +33,17 @@ async fn the_third_device_is_refused_and_told_why() {
     until("the log names the refusal", async || gateway.log().contains(refusal)).await;
     let log = gateway.log();
     let line: serde_json::Value =
-        serde_json::from_str(log.lines().find(|line| line.contains(refusal)).unwrap()).unwrap();
+        serde_json::from_str(log.lines().find(|line| line.contains(refusal) && line.contains("\"status\"")).unwrap())
+            .unwrap();
     assert_eq!((&line["outcome"], &line["status"]), (&"refused".into(), &403.into()));
     assert_eq!(line["account"].as_str().unwrap().len(), 16, "a keyed hash: {line}");
+    let reasons: serde_json::Value =
+        serde_json::from_str(log.lines().find(|line| line.contains("explanation")).unwrap()).unwrap();
+    assert_eq!(reasons["refusal"], refusal, "the same name as the viewer is told");
+    let explanation: serde_json::Value = serde_json::from_str(reasons["explanation"].as_str().unwrap()).unwrap();
+    let rule = &explanation["policies"][0]["rules"][0];
+    assert_eq!((&rule["result"], &rule["count"]["limit"]), (&"exceeded".into(), &2.into()));
+    assert_eq!(explanation["running"].as_array().unwrap().len(), 2);
     assert!(!log.contains("alice"));
 }
 

@@ -7,6 +7,8 @@ use streamgate::model::{Account, Device, Millis, StreamId};
 use streamgate::policy::{Policy, WhenExceeded};
 use streamgate::streams::{Cadence, Candidate, Settings, Signal};
 
+use crate::support::limit;
+
 const SUPERSEDE_GRACE: Duration = Duration::from_secs(10);
 const NEVER: Millis = Millis(0);
 
@@ -249,9 +251,9 @@ impl Model {
         let mut refused = false;
         for policy in policies {
             let counted: Vec<&&Play> =
-                rivals.iter().filter(|r| policy.applications.contains(&r.who.application)).collect();
+                rivals.iter().filter(|r| policy.carriers.contains_key(&r.who.application)).collect();
             let rule = &policy.rules[0];
-            let excess = (counted.len() + 1).saturating_sub(rule.limit as usize);
+            let excess = (counted.len() + 1).saturating_sub(limit(policy));
             if excess == 0 {
                 continue;
             }

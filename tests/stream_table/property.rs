@@ -9,7 +9,7 @@ use streamgate::policy::{Policy, WhenExceeded};
 use streamgate::streams::{Admission, Cadence, Candidate, Refusal, Settings, Signal, Stream, StreamTable};
 
 use crate::model::{Answer, Model, device, subject};
-use crate::support::{DAY, Gauge, holders, policy, table};
+use crate::support::{DAY, Gauge, holders, limit, policy, table};
 
 const ACCOUNTS: u8 = 2;
 const APPLICATIONS: [&str; 2] = ["tv", "web"];
@@ -85,7 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn policies() -> impl Strategy<Value = [Vec<Arc<Policy>>; 2]> {
     let way = prop_oneof![Just(WhenExceeded::DenyNewest), Just(WhenExceeded::TerminateOldest)];
     (1..4_u32, way, any::<bool>()).prop_map(|(limit, way, second)| {
-        let shared = policy("shared", limit, way, &APPLICATIONS);
+        let shared = policy("shared", limit, way.clone(), &APPLICATIONS);
         let own = second.then(|| policy("own", 1, WhenExceeded::DenyNewest, &["web"]));
         [vec![shared.clone()], std::iter::once(shared).chain(own).collect()]
     })
@@ -269,8 +269,8 @@ impl World {
     fn a_rule_was_exceeded(&self, account: u8, application: u8) -> Result<(), TestCaseError> {
         let holding = self.models[usize::from(account)].holders(self.now);
         let full = self.policies[usize::from(application)].iter().any(|policy| {
-            let counted = holding.iter().filter(|who| policy.applications.contains(&who.application));
-            counted.count() >= policy.rules[0].limit as usize
+            let counted = holding.iter().filter(|who| policy.carriers.contains_key(&who.application));
+            counted.count() >= limit(policy)
         });
         prop_assert!(full, "refused while a slot was free");
         Ok(())
@@ -301,8 +301,8 @@ impl World {
         for (account, model) in self.models.iter().enumerate() {
             let holding = model.holders(self.now);
             for policy in &self.policies[1] {
-                let counted = holding.iter().filter(|who| policy.applications.contains(&who.application)).count();
-                prop_assert!(counted <= policy.rules[0].limit as usize, "account {account} holds {counted} slots");
+                let counted = holding.iter().filter(|who| policy.carriers.contains_key(&who.application)).count();
+                prop_assert!(counted <= limit(policy), "account {account} holds {counted} slots");
             }
             for buried in model.buried() {
                 prop_assert!(!holding.iter().any(|who| who.stream == buried), "{buried} revived");

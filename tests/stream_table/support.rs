@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
-use streamgate::policy::{Mode, Policy, Rule, WhenExceeded};
+use streamgate::policy::{Limit, Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Admission, Candidate, Event, Observer, Settings, StreamTable};
 
@@ -18,12 +18,15 @@ pub(crate) fn at(seconds: u64) -> Millis {
 }
 
 pub(crate) fn policy(name: &str, limit: u32, when_exceeded: WhenExceeded, applications: &[&str]) -> Arc<Policy> {
-    Arc::new(Policy {
-        name: name.into(),
-        mode: Mode::Enforce,
-        rules: vec![Rule { name: "streams".into(), limit, when_exceeded }],
-        applications: applications.iter().map(|name| ApplicationId((*name).into())).collect(),
-    })
+    Arc::new(Policy::new(name, vec![Rule::streams("streams", limit, when_exceeded)], applications))
+}
+
+/// The limit of the policy's one rule.
+pub(crate) fn limit(policy: &Policy) -> usize {
+    match policy.rules[0].limit {
+        Limit::Fixed(limit) => limit as usize,
+        ref other => panic!("{other:?} is not of these tests"),
+    }
 }
 
 /// At most `limit` streams of the application `tv`; the newest gives way.
@@ -63,6 +66,7 @@ pub(crate) struct Gauge {
     lowest: AtomicI64,
     evacuated: AtomicUsize,
     heard: Mutex<Vec<&'static str>>,
+    demanded: Mutex<Vec<(String, u16)>>,
 }
 
 impl Gauge {
@@ -74,6 +78,11 @@ impl Gauge {
     /// The lowest value that the gauge ever had; below zero if an end was told twice.
     pub(crate) fn lowest(&self) -> i64 {
         self.lowest.load(SeqCst)
+    }
+
+    /// What admissions have needed of each rule, in order.
+    pub(crate) fn demanded(&self) -> Vec<(String, u16)> {
+        self.demanded.lock().clone()
     }
 
     /// How many holders were evacuated.
@@ -100,6 +109,12 @@ impl Observer for Gauge {
             Event::Forgotten(_) => ("forgotten", 0),
             Event::Refused(_) => ("refused", 0),
             Event::Violated(_) => ("violated", 0),
+            Event::Lacked(_) => ("lacked", 0),
+            Event::Demanded(demand) => {
+                self.demanded.lock().push((demand.rule.to_string(), demand.rank));
+                return;
+            }
+            Event::Leaving(..) => ("leaving", 0),
             Event::Unavailable => ("unavailable", 0),
         };
         let held = self.held.fetch_add(step, SeqCst) + step;

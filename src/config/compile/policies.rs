@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::model::ApplicationId;
-use crate::policy::{Mode, Policy, Rule, WhenExceeded};
+use crate::policy::{Carrier, Mode, Policy, Rule, WhenExceeded};
 
 use super::context::Context;
 
@@ -20,16 +20,15 @@ pub(super) fn policies(
         let carriers = applications.iter().filter(|(_, application)| application.policies.contains(name));
         let compiled = Policy {
             name: name.as_str().into(),
-            mode: mode(policy.mode),
-            rules: rules(context, &at.key("rules"), &policy.rules),
-            applications: carriers.map(|(id, _)| ApplicationId(id.as_str().into())).collect(),
+            rules: rules(context, &at.key("rules"), &policy.rules, mode(policy.mode)),
+            carriers: carriers.map(|(id, _)| (ApplicationId(id.as_str().into()), Carrier::default())).collect(),
         };
         (name.clone(), Arc::new(compiled))
     });
     compiled.collect()
 }
 
-fn rules(context: &mut Context<'_>, at: &Pointer, raw: &[raw::Rule]) -> Vec<Rule> {
+fn rules(context: &mut Context<'_>, at: &Pointer, raw: &[raw::Rule], mode: Mode) -> Vec<Rule> {
     let mut compiled: Vec<Rule> = Vec::new();
     for (nth, rule) in raw.iter().enumerate() {
         let at = at.item(nth);
@@ -43,7 +42,7 @@ fn rules(context: &mut Context<'_>, at: &Pointer, raw: &[raw::Rule]) -> Vec<Rule
                 "with a limit of 0 there is no stream to terminate: write 1 or more, or `when_exceeded: deny_newest`",
             );
         }
-        compiled.push(Rule { name: rule.name.as_str().into(), limit: rule.limit, when_exceeded });
+        compiled.push(Rule { mode, ..Rule::streams(&rule.name, rule.limit, when_exceeded) });
     }
     compiled
 }

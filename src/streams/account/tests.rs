@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Account, ApplicationId, Attributes};
-use crate::policy::{Mode, Rule, WhenExceeded};
-use crate::streams::{Cadence, Signal, State};
+use crate::model::{Account, ApplicationId, Attributes, Device};
+use crate::policy::{Rule, WhenExceeded};
+use crate::streams::{Cadence, Candidate, Signal, State};
 
 fn at(seconds: u64) -> Millis {
     Millis((1_000_000 + seconds) * 1000)
@@ -32,17 +32,16 @@ struct House {
 
 impl House {
     fn new(limit: u32, when_exceeded: WhenExceeded) -> Self {
-        let policy = Policy {
-            name: "household".into(),
-            mode: Mode::Enforce,
-            rules: vec![Rule { name: "streams".into(), limit, when_exceeded }],
-            applications: vec![ApplicationId("tv".into())],
-        };
+        let policy = Policy::new("household", vec![Rule::streams("streams", limit, when_exceeded)], &["tv"]);
         Self { record: Record::default(), settings: Settings::default(), policies: vec![Arc::new(policy)] }
     }
 
     fn of(limit: u32) -> Self {
         Self::new(limit, WhenExceeded::DenyNewest)
+    }
+
+    fn law(&self) -> Law<'_> {
+        Law { policies: &self.policies, settings: &self.settings, idp: "acme" }
     }
 
     fn settle(&mut self, now: Millis) -> Vec<Transition> {
@@ -63,13 +62,13 @@ impl House {
 
     fn start(&mut self, who: &Candidate, now: Millis) -> Plan {
         self.settle(now);
-        let plan = self.record.plan_start(who, &self.policies, &self.settings, now);
+        let plan = self.record.plan_start(who, &self.law(), now);
         self.carry_out(plan, now)
     }
 
     fn resume(&mut self, who: &Candidate, now: Millis) -> Plan {
         self.settle(now);
-        let plan = self.record.plan_reattach(who, &self.policies, &self.settings, now);
+        let plan = self.record.plan_reattach(who, &self.law(), now);
         self.carry_out(plan, now)
     }
 

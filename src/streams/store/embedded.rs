@@ -38,6 +38,8 @@ pub struct Embedded {
     /// Cells that moka gave up because the table was full; their streams still have to be told.
     evacuated: Arc<Mutex<Vec<Arc<Cell>>>>,
     wheel: Wheel<Arc<Cell>>,
+    /// Streams whose time to leave has come.
+    due: Mutex<Vec<(Account, StreamId)>>,
     settings: ArcSwap<Settings>,
     observer: Arc<dyn Observer>,
 }
@@ -58,7 +60,14 @@ impl Embedded {
                 }
             })
             .build();
-        Self { cells, evacuated, wheel: Wheel::new(), settings: ArcSwap::from_pointee(settings), observer }
+        Self {
+            cells,
+            evacuated,
+            wheel: Wheel::new(),
+            due: Mutex::default(),
+            settings: ArcSwap::from_pointee(settings),
+            observer,
+        }
     }
 
     /// How many accounts are kept, as of the last house-keeping.
@@ -118,6 +127,7 @@ impl Embedded {
         }
         inner.scheduled = 0;
         self.settle(cell, &mut inner, settings, now);
+        self.due.lock().extend(inner.record.due(now).map(|stream| (cell.account.clone(), stream)));
         if !inner.record.is_empty() {
             self.watch(cell, &mut inner, settings, now);
             let busy = inner.record.streams().iter().any(|stream| stream.has_slot());
@@ -204,7 +214,12 @@ impl AccountStore for Embedded {
             let ending: Vec<_> = ending.collect();
             let leaving: Vec<_> = change.supersede.iter().filter_map(|id| record.find(*id).cloned()).collect();
             let resumes = change.admit.as_ref().is_some_and(|stream| record.find(stream.id).is_some());
+            let told = change.leave.iter().filter_map(|one| Some((record.find(one.stream).cloned()?, &one.cause)));
+            let told: Vec<_> = told.collect();
             record.apply(change, settings, now);
+            for (stream, cause) in &told {
+                self.observer.observe(account, &Event::Leaving(stream, cause));
+            }
             for (stream, cause) in ending.iter().filter_map(|(stream, cause)| Some((stream.as_ref()?, cause))) {
                 self.observer.observe(account, &Event::Terminated(stream, cause));
             }
@@ -251,6 +266,10 @@ impl AccountStore for Embedded {
         }
         self.cells.run_pending_tasks();
         self.evacuate_all(&settings, now);
+    }
+
+    fn take_due(&self) -> Vec<(Account, StreamId)> {
+        std::mem::take(&mut *self.due.lock())
     }
 
     fn configure(&self, settings: Settings) {

@@ -72,6 +72,9 @@ pub trait AccountStore: Send + Sync {
     /// Does what time alone brings about. Call it about once a second.
     fn tick(&self, now: Millis);
 
+    /// Streams whose time to leave has come since this was last asked.
+    fn take_due(&self) -> Vec<(Account, StreamId)>;
+
     /// Swaps the windows.
     fn configure(&self, settings: Settings);
 

@@ -29,6 +29,9 @@ pub struct KeptStream {
     started: Millis,
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     attributes: Attributes,
+    /// Whether its manifest said that it is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    live: Option<bool>,
     since: Millis,
     seen: Millis,
     holds: bool,
@@ -76,7 +79,8 @@ impl KeptStream {
             device: stream.device.clone(),
             asset: stream.asset.clone(),
             started: stream.started,
-            attributes: stream.attributes.clone(),
+            attributes: stream.attributes(),
+            live: stream.content().map(|content| content == "live"),
             since: stream.since(),
             seen: stream.last_seen(),
             holds: stream.holds(settings, now),
@@ -95,6 +99,10 @@ impl KeptStream {
         };
         // The time that the gateway was away is not held against the viewer: a stream that held its slot at the end has
         // until the end of its idle window from now.
-        Stream::restored(&candidate, settings, self.since, self.seen, self.holds.then_some(now))
+        let stream = Stream::restored(&candidate, settings, self.since, self.seen, self.holds.then_some(now));
+        if let Some(live) = self.live {
+            stream.restore_content(live);
+        }
+        stream
     }
 }

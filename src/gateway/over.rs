@@ -1,0 +1,126 @@
+//! What a viewer is told of the rules that refuse a start.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::policy::{Decision, Effect, Mode, Violation};
+
+/// Why policies refuse a start or a return.
+#[derive(Debug, Default)]
+pub(super) struct Over {
+    /// The rules that it would exceed.
+    violations: Vec<Violation>,
+    /// Attributes that rules demand.
+    lacking: Vec<Arc<str>>,
+}
+
+impl Over {
+    /// What of a decision refuses.
+    pub(super) fn of(decision: &Decision) -> Self {
+        let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
+        let mut lacking: Vec<Arc<str>> = Vec::new();
+        for lack in decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce) {
+            if !lacking.contains(&lack.attribute) {
+                lacking.push(lack.attribute.clone());
+            }
+        }
+        Self { violations: refusing.cloned().collect(), lacking }
+    }
+
+    /// Whether there are too many streams. Else the stream does not say something that it has to say.
+    pub(super) fn is_too_many(&self) -> bool {
+        !self.violations.is_empty()
+    }
+
+    /// In plain words, for whoever has no text of the operator's.
+    pub(super) fn detail(&self) -> String {
+        match self.violations.first() {
+            Some(first) => plainly(first),
+            None => format!(
+                "A stream may not start here unless it says its {}. Ask the service that gave you the link.",
+                self.lacking.join(", ")
+            ),
+        }
+    }
+
+    /// Adds what is known of the rules to the document, in the viewer's language where there is a text in it. Returns that
+    /// language, and whether another viewer might get another one.
+    pub(super) fn describe(
+        &self,
+        accept_language: Option<&str>,
+        document: &mut Map<String, Value>,
+    ) -> (Option<String>, bool) {
+        let (mut language, mut varies) = (None, false);
+        let mut rules = Vec::new();
+        for (nth, violation) in self.violations.iter().enumerate() {
+            let mut rule = json!({
+                "policy": violation.policy,
+                "rule": violation.rule,
+                "attribute": violation.attribute,
+                "threshold": violation.threshold,
+                "counted": violation.counted,
+            });
+            if !violation.scope.is_empty() {
+                let scope = violation.scope.iter().map(|(name, value)| (name.to_string(), json!(value)));
+                rule["scope"] = Value::Object(scope.collect());
+            }
+            if let Some(message) = &violation.message {
+                varies |= !message.is_one_language();
+                let (chosen, text) = message.render(accept_language, &|name| place(violation, name));
+                rule["message"] = text.as_str().into();
+                if nth == 0 {
+                    language = chosen.map(str::to_owned);
+                    document.insert("detail".into(), text.into());
+                }
+            }
+            rules.push(rule);
+        }
+        if !self.lacking.is_empty() {
+            let obligation = json!({ "namespace": "streamgate", "action": "supply", "arguments": self.lacking });
+            document.insert("obligations".into(), json!([obligation]));
+        }
+        if !rules.is_empty() {
+            document.insert("violations".into(), rules.into());
+        }
+        (language, varies)
+    }
+}
+
+/// What stands in a message for a name.
+fn place<'a>(violation: &'a Violation, name: &str) -> Option<Cow<'a, str>> {
+    match name {
+        "limit" => Some(violation.threshold.to_string().into()),
+        "count" => Some(violation.counted.to_string().into()),
+        "policy" => Some(Cow::Borrowed(&violation.policy)),
+        "rule" => Some(Cow::Borrowed(&violation.rule)),
+        name => {
+            let value = violation.values.iter().find(|(known, _)| **known == *name);
+            value.map(|(_, value)| Cow::Borrowed(&**value))
+        }
+    }
+}
+
+/// What a rule without a text of its own says.
+fn plainly(violation: &Violation) -> String {
+    let Violation { threshold, counted, attribute, scope, .. } = violation;
+    let by = scope.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
+    let by = if by.is_empty() { String::new() } else { format!(" of {by}") };
+    match &**attribute {
+        "streamId" => format!(
+            "This account may watch {threshold} stream{}{by} at once, and {counted} {} playing. Stop one to start another.",
+            if *threshold == 1 { "" } else { "s" },
+            if *counted == 1 { "is" } else { "are" },
+        ),
+        attribute => {
+            let what = if attribute == "deviceId" { "device" } else { attribute };
+            format!(
+                "This account may watch streams{by} with {threshold} different {what}{} at once, and {counted} {} in use. \
+                 Stop one to start another.",
+                if *threshold == 1 { "" } else { "s" },
+                if *counted == 1 { "is" } else { "are" },
+            )
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the engine answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use smallvec::SmallVec;
+
+use crate::model::StreamId;
+
+use super::message::Message;
+use super::rule::Mode;
+
+/// What a violated rule asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The candidate must not start.
+    Refuse,
+    /// By this rule alone these would end so that it may, in the order in which they go.
+    Terminate(Vec<StreamId>),
+}
+
+impl Effect {
+    /// The word in metrics and explanations.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Terminate(_) => "terminate",
+        }
+    }
+}
+
+/// A stream that a violated rule has counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// Which stream.
+    pub stream: StreamId,
+    /// Its value of what is counted, where that is not streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Arc<str>>,
+}
+
+/// One rule that admitting the candidate would exceed.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// The policy that the rule belongs to.
+    pub policy: Arc<str>,
+    /// The rule.
+    pub rule: Arc<str>,
+    /// The rule's mode: only `Enforce` has consequences.
+    pub mode: Mode,
+    /// What is counted: `streamId`, or the attribute whose different values are.
+    pub attribute: Arc<str>,
+    /// The candidate's values of what the rule counts by.
+    pub scope: Vec<(Arc<str>, Arc<str>)>,
+    /// The highest allowed count.
+    pub threshold: u32,
+    /// The count without the candidate.
+    pub counted: u32,
+    /// The count with it.
+    pub reached: u32,
+    /// The streams that are counted, oldest first.
+    pub conflicts: Vec<Conflict>,
+    /// What the rule asks for.
+    pub effect: Effect,
+    /// How long running streams play on before they end.
+    pub grace: Option<Duration>,
+    /// What the viewer is told.
+    pub message: Option<Arc<Message>>,
+    /// The values for the places in the message, by name.
+    pub values: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// An attribute without which an enforced or watched rule admits nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// The policy.
+    pub policy: Arc<str>,
+    /// The rule.
+    pub rule: Arc<str>,
+    /// The rule's mode.
+    pub mode: Mode,
+    /// What has to be supplied.
+    pub attribute: Arc<str>,
+}
+
+/// The smallest limit of a rule under which the candidate would have been admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The policy.
+    pub policy: Arc<str>,
+    /// The rule.
+    pub rule: Arc<str>,
+    /// Its key.
+    pub key: u32,
+    /// The limit.
+    pub rank: u16,
+}
+
+/// The answer of the policies to one candidate.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// Every violated rule of every mode, in configuration order.
+    pub violations: Vec<Violation>,
+    /// Attributes that rules demand and the candidate lacks, in configuration order.
+    pub lacks: Vec<Lack>,
+    /// What the candidate takes of each rule that speaks of it.
+    pub demands: SmallVec<[Demand; 4]>,
+    /// Whether a rule waits for what the manifest will say, so that the stream has to be judged again when it has.
+    pub deferred: bool,
+    /// The streams that end so that the candidate may start, each with the place in `violations` of the first rule that asks
+    /// for it: the fewest that satisfy every enforced rule. Empty when it is refused: a refused start changes nothing.
+    pub ending: Vec<(StreamId, usize)>,
+}
+
+impl Decision {
+    /// Whether an enforced rule refuses the candidate.
+    pub fn refuses(&self) -> bool {
+        self.enforced().any(|violation| violation.effect == Effect::Refuse)
+            || self.lacks.iter().any(|lack| lack.mode == Mode::Enforce)
+    }
+
+    /// The violations that have consequences.
+    pub fn enforced(&self) -> impl Iterator<Item = &Violation> {
+        self.violations.iter().filter(|violation| violation.mode == Mode::Enforce)
+    }
+
+    /// The streams to terminate if the candidate is admitted, each once, with the rule that asks for it.
+    pub fn terminations(&self) -> impl Iterator<Item = (StreamId, &Violation)> {
+        self.ending.iter().filter_map(|(stream, at)| Some((*stream, self.violations.get(*at)?)))
+    }
+}

@@ -1,0 +1,335 @@
+//! Checked expressions as closed typed trees, and what they come to.
+
+use chrono::{DateTime, Utc};
+use regex::Regex;
+
+use super::super::field::{Field, Found, Missing, Type, read_bool, read_int};
+use super::super::standing::{Carrier, Scene, Standing};
+use super::time::{Part, Zone};
+
+/// Why there is no value. A logical operator whose other side settles the matter does without it, as CEL has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault<'e> {
+    /// The manifest will tell.
+    Awaited,
+    /// The stream lacks this, or it is not of its type.
+    Lacks(&'e Field),
+    /// Overflow, division by zero, or text that was to be a number.
+    Undefined,
+}
+
+impl Fault<'_> {
+    /// What to say of two: what may still be cured comes first, then what can be named.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Awaited, _) | (_, Self::Awaited) => Self::Awaited,
+            (Self::Lacks(field), _) | (_, Self::Lacks(field)) => Self::Lacks(field),
+            (Self::Undefined, Self::Undefined) => Self::Undefined,
+        }
+    }
+}
+
+type Outcome<'e, T> = Result<T, Fault<'e>>;
+
+/// Both values, or what to say of their faults.
+fn both<'e, A, B>(left: Outcome<'e, A>, right: Outcome<'e, B>) -> Outcome<'e, (A, B)> {
+    match (left, right) {
+        (Ok(left), Ok(right)) => Ok((left, right)),
+        (Err(one), Err(other)) => Err(one.and(other)),
+        (Err(fault), Ok(_)) | (Ok(_), Err(fault)) => Err(fault),
+    }
+}
+
+/// The stream that is looked at, and how.
+pub(super) struct Look<'v> {
+    pub(super) standing: &'v Standing<'v>,
+    pub(super) carrier: &'v Carrier,
+    pub(super) scene: &'v Scene<'v>,
+    pub(super) missing: &'v Missing,
+}
+
+impl<'v> Look<'v> {
+    /// The field's value as `read` understands it. What it cannot read counts as missing.
+    fn read<'e, T>(&self, field: &'e Field, read: impl Fn(&'v str) -> Option<T>) -> Outcome<'e, T> {
+        let value = match field.of(self.standing, self.carrier, self.scene) {
+            Found::Known(value) => read(value),
+            Found::Awaited => return Err(Fault::Awaited),
+            Found::Missing => None,
+        };
+        match (value, self.missing) {
+            (Some(value), _) => Ok(value),
+            (None, Missing::TreatAs(value)) => read(value).ok_or(Fault::Lacks(field)),
+            (None, Missing::Unknown | Missing::IgnoreRule | Missing::Refuse) => Err(Fault::Lacks(field)),
+        }
+    }
+
+    fn text<'e>(&self, field: &'e Field) -> Outcome<'e, &'v str> {
+        match self.read(field, Some) {
+            Err(Fault::Lacks(_)) if *self.missing == Missing::Unknown => Ok("Unknown"),
+            known => known,
+        }
+    }
+}
+
+/// How two values of one type compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    Equal,
+    NotEqual,
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+}
+
+impl Relation {
+    fn holds<T: PartialOrd + ?Sized>(self, left: &T, right: &T) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::NotEqual => left != right,
+            Self::Less => left < right,
+            Self::AtMost => left <= right,
+            Self::Greater => left > right,
+            Self::AtLeast => left >= right,
+        }
+    }
+
+    pub(super) fn is_order(self) -> bool {
+        !matches!(self, Self::Equal | Self::NotEqual)
+    }
+}
+
+/// `when ? then : otherwise`.
+#[derive(Debug)]
+pub(super) struct Choice<T> {
+    pub(super) when: Test,
+    pub(super) then: T,
+    pub(super) otherwise: T,
+}
+
+impl<T> Choice<T> {
+    fn pick<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, &'e T> {
+        Ok(if self.when.of(look)? { &self.then } else { &self.otherwise })
+    }
+}
+
+/// A part of the expression with its type.
+#[derive(Debug)]
+pub(super) enum Typed {
+    Test(Test),
+    Int(Int),
+    Double(Double),
+    Text(Text),
+    Time(Time),
+}
+
+impl Typed {
+    pub(super) fn kind(&self) -> Type {
+        match self {
+            Self::Test(_) => Type::Bool,
+            Self::Int(_) => Type::Int,
+            Self::Double(_) => Type::Double,
+            Self::Text(_) => Type::Text,
+            Self::Time(_) => Type::Timestamp,
+        }
+    }
+
+    /// Whether it is written out.
+    pub(super) fn is_literal(&self) -> bool {
+        matches!(
+            self,
+            Self::Test(Test::Known(_))
+                | Self::Int(Int::Known(_))
+                | Self::Double(Double::Known(_))
+                | Self::Text(Text::Known(_))
+        )
+    }
+}
+
+/// What is true or false.
+#[derive(Debug)]
+pub(super) enum Test {
+    Known(bool),
+    Field(Field),
+    Not(Box<Test>),
+    All(Vec<Test>),
+    Any(Vec<Test>),
+    Choice(Box<Choice<Test>>),
+    /// Equal to each other, or not.
+    Tests(Box<Test>, bool, Box<Test>),
+    Texts(Text, Relation, Text),
+    Ints(Int, Relation, Int),
+    Doubles(Double, Relation, Double),
+    Times(Time, Relation, Time),
+    TextIn(Text, Box<[Box<str>]>),
+    IntIn(Int, Box<[i64]>),
+    StartsWith(Text, Text),
+    EndsWith(Text, Text),
+    Contains(Text, Text),
+    Matches(Text, Regex),
+}
+
+impl Test {
+    pub(super) fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, bool> {
+        match self {
+            Self::Known(known) => Ok(*known),
+            Self::Field(field) => look.read(field, read_bool),
+            Self::Not(test) => Ok(!test.of(look)?),
+            Self::All(tests) => settle(tests, false, look),
+            Self::Any(tests) => settle(tests, true, look),
+            Self::Choice(choice) => choice.pick(look)?.of(look),
+            Self::Tests(left, equal, right) => {
+                both(left.of(look), right.of(look)).map(|(left, right)| (left == right) == *equal)
+            }
+            Self::Texts(left, relation, right) => texts(left, right, look, |left, right| relation.holds(left, right)),
+            Self::Ints(left, relation, right) => {
+                both(left.of(look), right.of(look)).map(|(left, right)| relation.holds(&left, &right))
+            }
+            Self::Doubles(left, relation, right) => {
+                both(left.of(look), right.of(look)).map(|(left, right)| relation.holds(&left, &right))
+            }
+            Self::Times(left, relation, right) => {
+                both(left.of(look), right.of(look)).map(|(left, right)| relation.holds(&left, &right))
+            }
+            Self::TextIn(text, list) => text.of(look).map(|text| list.iter().any(|one| **one == *text)),
+            Self::IntIn(int, list) => int.of(look).map(|int| list.contains(&int)),
+            Self::StartsWith(text, head) => texts(text, head, look, |text, head| text.starts_with(head)),
+            Self::EndsWith(text, tail) => texts(text, tail, look, |text, tail| text.ends_with(tail)),
+            Self::Contains(text, part) => texts(text, part, look, |text, part| text.contains(part)),
+            Self::Matches(text, regex) => text.of(look).map(|text| regex.is_match(text)),
+        }
+    }
+}
+
+fn texts<'e>(one: &'e Text, other: &'e Text, look: &Look<'_>, holds: impl Fn(&str, &str) -> bool) -> Outcome<'e, bool> {
+    both(one.of(look), other.of(look)).map(|(one, other)| holds(one, other))
+}
+
+/// `decisive`, if any of `tests` is that, whatever the others come to: `&&` and `||` do not care for the order.
+fn settle<'e>(tests: &'e [Test], decisive: bool, look: &Look<'_>) -> Outcome<'e, bool> {
+    let mut fault: Option<Fault<'e>> = None;
+    for test in tests {
+        match test.of(look) {
+            Ok(value) if value == decisive => return Ok(decisive),
+            Ok(_) => {}
+            Err(one) => fault = Some(fault.map_or(one, |other| other.and(one))),
+        }
+    }
+    fault.map_or(Ok(!decisive), Err)
+}
+
+/// What is text.
+#[derive(Debug)]
+pub(super) enum Text {
+    Known(Box<str>),
+    Field(Field),
+    Choice(Box<Choice<Text>>),
+}
+
+impl Text {
+    fn of<'e: 'v, 'v>(&'e self, look: &Look<'v>) -> Outcome<'e, &'v str> {
+        match self {
+            Self::Known(text) => Ok(text),
+            Self::Field(field) => look.text(field),
+            Self::Choice(choice) => choice.pick(look)?.of(look),
+        }
+    }
+
+    /// The number that it says. `Unknown` is none, so that a field which is missing is missed here too.
+    fn number<'e, T: std::str::FromStr>(&'e self, look: &Look<'_>) -> Outcome<'e, T> {
+        self.of(look)?.parse().map_err(|_| match self {
+            Self::Field(field) => Fault::Lacks(field),
+            Self::Known(_) | Self::Choice(_) => Fault::Undefined,
+        })
+    }
+}
+
+/// An operation on whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+/// What is a whole number.
+#[derive(Debug)]
+pub(super) enum Int {
+    Known(i64),
+    Field(Field),
+    /// Characters of a text (Unicode code points).
+    Size(Text),
+    OfText(Text),
+    Negative(Box<Int>),
+    Arithmetic(Box<Int>, Arithmetic, Box<Int>),
+    Part(Time, Part, Zone),
+    Choice(Box<Choice<Int>>),
+}
+
+impl Int {
+    pub(super) fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, i64> {
+        match self {
+            Self::Known(known) => Ok(*known),
+            Self::Field(field) => look.read(field, read_int),
+            Self::Size(text) => Ok(i64::try_from(text.of(look)?.chars().count()).unwrap_or(i64::MAX)),
+            Self::OfText(text) => text.number(look),
+            Self::Negative(int) => int.of(look)?.checked_neg().ok_or(Fault::Undefined),
+            Self::Arithmetic(left, operation, right) => {
+                let (left, right) = both(left.of(look), right.of(look))?;
+                let result = match operation {
+                    Arithmetic::Add => left.checked_add(right),
+                    Arithmetic::Subtract => left.checked_sub(right),
+                    Arithmetic::Multiply => left.checked_mul(right),
+                    Arithmetic::Divide => left.checked_div(right),
+                    Arithmetic::Remainder => left.checked_rem(right),
+                };
+                result.ok_or(Fault::Undefined)
+            }
+            Self::Part(time, part, zone) => Ok(part.of(zone.local(time.of(look)?))),
+            Self::Choice(choice) => choice.pick(look)?.of(look),
+        }
+    }
+}
+
+/// What is a number with a fraction.
+#[derive(Debug)]
+pub(super) enum Double {
+    Known(f64),
+    OfText(Text),
+    OfInt(Int),
+    Choice(Box<Choice<Double>>),
+}
+
+impl Double {
+    fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, f64> {
+        match self {
+            Self::Known(known) => Ok(*known),
+            Self::OfText(text) => text.number(look),
+            #[expect(clippy::cast_precision_loss, reason = "the nearest one is what CEL asks for")]
+            Self::OfInt(int) => int.of(look).map(|int| int as f64),
+            Self::Choice(choice) => choice.pick(look)?.of(look),
+        }
+    }
+}
+
+/// What is a point in time.
+#[derive(Debug)]
+pub(super) enum Time {
+    Now,
+    Known(DateTime<Utc>),
+    Choice(Box<Choice<Time>>),
+}
+
+impl Time {
+    fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, DateTime<Utc>> {
+        match self {
+            Self::Now => {
+                i64::try_from(look.scene.now.0).ok().and_then(DateTime::from_timestamp_millis).ok_or(Fault::Undefined)
+            }
+            Self::Known(known) => Ok(*known),
+            Self::Choice(choice) => choice.pick(look)?.of(look),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! One rule, one candidate: does it speak of it, what does it count, is it exceeded.
+
+use smallvec::SmallVec;
+
+use crate::model::{Millis, StreamId};
+
+use super::demand::smallest_free;
+use super::expression::Truth;
+use super::field::{Field, Found, Missing};
+use super::rule::{Count, Limit, Policy, Rule, WhenExceeded};
+use super::standing::{Carrier, Scene, Standing};
+
+/// A stream, and the application that it belongs to, as the carrier of the policy in question.
+#[derive(Clone, Copy)]
+pub(super) struct Member<'a> {
+    pub(super) standing: &'a Standing<'a>,
+    pub(super) carrier: &'a Carrier,
+}
+
+impl Member<'_> {
+    fn age(&self) -> (Millis, StreamId) {
+        (self.standing.started, self.standing.stream)
+    }
+}
+
+/// What a rule says of a candidate.
+pub(super) enum Judgement<'a> {
+    /// It does not speak of it.
+    Unconcerned,
+    /// It cannot speak until the manifest has come.
+    Deferred,
+    /// It admits nobody without this.
+    Lacks(&'a Field),
+    /// It has counted.
+    Counted(Tally<'a>),
+}
+
+/// What a rule has counted.
+pub(super) struct Tally<'a> {
+    /// The candidate's values of what the rule counts by.
+    pub(super) scope: SmallVec<[(&'a Field, &'a str); 2]>,
+    /// The highest allowed count.
+    pub(super) limit: u32,
+    /// The counted streams, in the order of `relevant`, with their values of what is counted.
+    pub(super) counted: SmallVec<[(Member<'a>, &'a str); 8]>,
+    /// The candidate's value of what is counted.
+    pub(super) own: &'a str,
+    /// Whether the rule is never enforced against the candidate.
+    pub(super) exempt: bool,
+    /// How many there are without the candidate.
+    pub(super) without: u32,
+    /// How many there would be with it.
+    pub(super) with: u32,
+    /// The smallest limit under which the candidate would be admitted.
+    pub(super) rank: u16,
+}
+
+impl Tally<'_> {
+    /// Whether admitting the candidate would exceed the rule, and it is not exempt.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.with > self.limit && !self.exempt
+    }
+}
+
+/// Why a value is not there.
+enum Gap<'a> {
+    Awaited,
+    Lacks(&'a Field),
+}
+
+impl<'a> Gap<'a> {
+    /// What it means for the candidate.
+    fn judged(self, missing: &Missing) -> Judgement<'a> {
+        match self {
+            Self::Awaited => Judgement::Deferred,
+            Self::Lacks(field) if *missing == Missing::Refuse => Judgement::Lacks(field),
+            Self::Lacks(_) => Judgement::Unconcerned,
+        }
+    }
+}
+
+/// A field's value, or what `missing` puts in its place.
+fn value<'a>(
+    field: &'a Field,
+    member: Member<'a>,
+    scene: &'a Scene<'a>,
+    missing: &'a Missing,
+) -> Result<&'a str, Gap<'a>> {
+    match (field.of(member.standing, member.carrier, scene), missing) {
+        (Found::Known(value), _) => Ok(value),
+        (Found::Awaited, _) => Err(Gap::Awaited),
+        (Found::Missing, Missing::Unknown) => Ok("Unknown"),
+        (Found::Missing, Missing::TreatAs(value)) => Ok(value),
+        (Found::Missing, Missing::IgnoreRule | Missing::Refuse) => Err(Gap::Lacks(field)),
+    }
+}
+
+fn limit<'a>(rule: &'a Rule, member: Member<'a>, scene: &'a Scene<'a>) -> Result<u32, Gap<'a>> {
+    let number = |text: &str| text.parse::<u32>().ok();
+    match &rule.limit {
+        Limit::Fixed(limit) => Ok(*limit),
+        Limit::Attribute { field, otherwise } => match field.of(member.standing, member.carrier, scene) {
+            Found::Awaited => Err(Gap::Awaited),
+            // What is no number is as good as nothing.
+            found => {
+                let found = if let Found::Known(text) = found { number(text) } else { None };
+                let treated = if let Missing::TreatAs(text) = &rule.missing { number(text) } else { None };
+                found.or(*otherwise).or(treated).ok_or(Gap::Lacks(field))
+            }
+        },
+        Limit::ByValue { field, values, otherwise } => match value(field, member, scene, &rule.missing) {
+            Ok(value) => values.get(value).copied().or(*otherwise).ok_or(Gap::Lacks(field)),
+            Err(Gap::Lacks(field)) => otherwise.ok_or(Gap::Lacks(field)),
+            Err(awaited @ Gap::Awaited) => Err(awaited),
+        },
+    }
+}
+
+/// What `rule` says of `candidate`, over the relevant activity of its policy without the candidate.
+pub(super) fn judge<'a>(
+    rule: &'a Rule,
+    relevant: &[Member<'a>],
+    candidate: Member<'a>,
+    scene: &'a Scene<'a>,
+) -> Judgement<'a> {
+    let truth = |expression: &'a super::Expression, member: Member<'a>| {
+        expression.truth(member.standing, member.carrier, scene, &rule.missing)
+    };
+    match rule.target.as_ref().map_or(Truth::Yes, |target| truth(target, candidate)) {
+        Truth::Yes => {}
+        Truth::No => return Judgement::Unconcerned,
+        Truth::Awaited => return Judgement::Deferred,
+        Truth::Lacks(field) => return Gap::Lacks(field).judged(&rule.missing),
+    }
+    let mut scope: SmallVec<[(&'a Field, &'a str); 2]> = SmallVec::new();
+    for field in &rule.per {
+        match value(field, candidate, scene, &rule.missing) {
+            Ok(value) => scope.push((field, value)),
+            Err(gap) => return gap.judged(&rule.missing),
+        }
+    }
+    let counted_value = |member| match &rule.count {
+        Count::Streams => Ok(""),
+        Count::Distinct(field) => value(field, member, scene, &rule.missing),
+    };
+    let own = match counted_value(candidate) {
+        Ok(own) => own,
+        Err(gap) => return gap.judged(&rule.missing),
+    };
+    let limit = match limit(rule, candidate, scene) {
+        Ok(limit) => limit,
+        Err(gap) => return gap.judged(&rule.missing),
+    };
+    let exempt = match rule.exempt.as_ref().map_or(Truth::No, |exempt| truth(exempt, candidate)) {
+        Truth::Awaited => return Judgement::Deferred,
+        exempt => exempt == Truth::Yes,
+    };
+    let counts = |member: Member<'a>| -> Option<(Member<'a>, &'a str)> {
+        if rule.target.as_ref().is_some_and(|target| truth(target, member) != Truth::Yes) {
+            return None;
+        }
+        for (field, wanted) in &scope {
+            if value(*field, member, scene, &rule.missing).ok()? != *wanted {
+                return None;
+            }
+        }
+        counted_value(member).ok().map(|value| (member, value))
+    };
+    let counted: SmallVec<[(Member<'a>, &'a str); 8]> = relevant.iter().filter_map(|member| counts(*member)).collect();
+    let rank_of = |member: &Member<'_>| member.standing.ranks.of(rule.key);
+    let (without, with, rank) = match &rule.count {
+        Count::Streams => {
+            let rank = smallest_free(counted.iter().map(|(member, _)| rank_of(member)));
+            (counted.len(), counted.len() + 1, rank)
+        }
+        Count::Distinct(_) => {
+            // Each value once, with the best of its streams' ranks.
+            let mut values: SmallVec<[(&str, u16); 8]> = SmallVec::new();
+            for (member, value) in &counted {
+                let rank = rank_of(member);
+                match values.iter_mut().find(|(known, _)| known == value) {
+                    Some((_, best)) => *best = (*best).min(rank),
+                    None => values.push((value, rank)),
+                }
+            }
+            let known = values.iter().find(|(value, _)| *value == own).map(|(_, rank)| *rank);
+            let rank = known.unwrap_or_else(|| smallest_free(values.iter().map(|(_, rank)| *rank)));
+            (values.len(), values.len() + usize::from(known.is_none()), rank)
+        }
+    };
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Judgement::Counted(Tally { scope, limit, counted, own, exempt, without: number(without), with: number(with), rank })
+}
+
+/// The streams of a policy's relevant activity, in the order of `running`.
+pub(super) fn relevant<'a>(policy: &'a Policy, running: &[&'a Standing<'a>]) -> SmallVec<[Member<'a>; 8]> {
+    let member = |standing: &&'a Standing<'a>| {
+        let carrier = policy.carriers.get(standing.application)?;
+        Some(Member { standing, carrier })
+    };
+    running.iter().filter_map(member).collect()
+}
+
+/// Streams that end together or not at all, as far as a rule is concerned: one, or all of a value.
+pub(super) type Unit = SmallVec<[StreamId; 2]>;
+
+/// What a rule that is exceeded would end.
+pub(super) struct Claim {
+    /// How many units have to go.
+    pub(super) need: usize,
+    /// Those that may, in the order in which they go.
+    pub(super) eligible: Vec<Unit>,
+    /// Those that count but may not be ended for this rule's sake.
+    pub(super) sheltered: Vec<Unit>,
+}
+
+impl Claim {
+    /// The claim of a rule that lets running streams give way; `None`: not enough may be ended, so that the newest is refused.
+    pub(super) fn of(rule: &Rule, tally: &Tally<'_>, candidate: Member<'_>, scene: &Scene<'_>) -> Option<Self> {
+        let need = tally.with.saturating_sub(tally.limit) as usize;
+        let may_end = |member: &Member<'_>| {
+            // The oldest is the oldest of all: a candidate that returns may itself be the one that gives way.
+            member.age() < candidate.age()
+                && scene.now.since(member.standing.tenure) >= scene.min_tenure
+                && !rule.exempt.as_ref().is_some_and(|exempt| {
+                    exempt.truth(member.standing, member.carrier, scene, &rule.missing) == Truth::Yes
+                })
+        };
+        let first_to_go = |member: &Member<'_>| match &rule.when_exceeded {
+            WhenExceeded::DenyNewest | WhenExceeded::TerminateOldest => 0,
+            WhenExceeded::TerminateIdlest => i64::try_from(member.standing.seen.0).unwrap_or(i64::MAX),
+            WhenExceeded::Prefer(expression) => {
+                let weight = expression.weight(member.standing, member.carrier, scene, &rule.missing);
+                weight.checked_neg().unwrap_or(i64::MAX)
+            }
+        };
+        let mut order: SmallVec<[&(Member<'_>, &str); 8]> = tally.counted.iter().collect();
+        order.sort_by_key(|(member, _)| (first_to_go(member), member.age()));
+        let (mut eligible, mut sheltered): (Vec<Unit>, Vec<Unit>) = (Vec::new(), Vec::new());
+        match &rule.count {
+            Count::Streams => {
+                for (member, _) in order {
+                    let side = if may_end(member) { &mut eligible } else { &mut sheltered };
+                    side.push(Unit::from_slice(&[member.standing.stream]));
+                }
+            }
+            Count::Distinct(_) => {
+                let mut seen: SmallVec<[&str; 8]> = SmallVec::new();
+                for (_, value) in &order {
+                    // Ending the streams of the candidate's own value would not make room for it.
+                    if *value == tally.own || seen.contains(value) {
+                        continue;
+                    }
+                    seen.push(value);
+                    let of_value = order.iter().filter(|(_, other)| other == value);
+                    let all_may = of_value.clone().all(|(member, _)| may_end(member));
+                    let unit = of_value.map(|(member, _)| member.standing.stream).collect();
+                    if all_may { eligible.push(unit) } else { sheltered.push(unit) }
+                }
+            }
+        }
+        (eligible.len() >= need).then_some(Self { need, eligible, sheltered })
+    }
+
+    /// The streams that end for this rule alone.
+    pub(super) fn streams(&self) -> Vec<StreamId> {
+        self.eligible.iter().take(self.need).flatten().copied().collect()
+    }
+}

@@ -1,0 +1,236 @@
+//! What is to be done about a start, a return, or something that has become known of a stream that plays.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Change, Law, Leaving, Plan, Record, Refused};
+use crate::model::{Attributes, Device, Millis, StreamId};
+use crate::policy::{Decision, Mode, Scene, Standing, Violation, evaluate, explain};
+use crate::streams::{Candidate, Cause, SUPERSEDE_GRACE, Stream};
+
+/// So many streams that a device has just left may go on without a slot for that time. More would be a way to watch more
+/// than one at once.
+const LATE_STREAMS: usize = 3;
+
+impl Record {
+    /// Decides a start at an entry manifest. The record must be settled.
+    pub fn plan_start(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+        let same_play = |stream: &Stream| {
+            stream.application == candidate.application
+                && stream.device == candidate.device
+                && stream.asset == candidate.asset
+                && stream.continues_from_entry(now)
+        };
+        // Where a token names the play session, another asset under the same name is still the same stream.
+        let known = self.find(candidate.stream).or_else(|| self.streams.iter().find(|stream| same_play(stream)));
+        if let Some(stream) = known
+            && (stream.has_slot() || stream.refreshes_entry())
+        {
+            // A refresh by a live player whose pause has lasted too long is not yet a wish to play.
+            let polls = stream.is_idle_without_media();
+            return if polls { Plan::Continue(stream.clone()) } else { self.plan_resume(stream, law, now) };
+        }
+        // A player that refreshes its entry manifest comes back here by itself after its stream was terminated.
+        let stays_out =
+            |stream: &Stream| stream.id == candidate.stream || stream.refreshes_entry() && same_play(stream);
+        if let Some(tombstone) = self.tombstones().iter().find(|tombstone| stays_out(&tombstone.stream)) {
+            return Plan::Terminated(tombstone.stream.id, tombstone.cause.clone());
+        }
+        let supersede: Vec<StreamId> = match &candidate.device {
+            // A hint is not enough to end a stream: two televisions behind one router share it.
+            Device::Hint(_) => Vec::new(),
+            named @ Device::Named(_) => {
+                let same_device = self.streams.iter().filter(|s| s.device == *named && s.has_slot());
+                same_device.map(|stream| stream.id).collect()
+            }
+        };
+        // Somebody who zaps away and back within the window finds the stream that they left.
+        let stream = known.cloned().unwrap_or_else(|| Arc::new(Stream::reserve(candidate, law.settings, now)));
+        self.plan(&stream, supersede, law, now)
+    }
+
+    /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.
+    pub fn plan_resume(&self, stream: &Arc<Stream>, law: &Law<'_>, now: Millis) -> Plan {
+        if stream.has_slot() {
+            return Plan::Continue(stream.clone());
+        }
+        if self.is_late(stream, now) {
+            return Plan::Continue(stream.clone());
+        }
+        // A live player whose pause has lasted too long goes on polling without a slot; its next media competes.
+        if stream.is_idle_without_media() && stream.last_seen() >= stream.since() {
+            return Plan::Continue(stream.clone());
+        }
+        // What its device has only looked at since (the next episode, fetched ahead) gives the slot back.
+        let looked_at = self
+            .streams
+            .iter()
+            .filter(|other| other.is_reserved() && other.device == stream.device && stream.device.name().is_some());
+        let looked_at = looked_at.map(|other| other.id).collect();
+        self.plan(stream, looked_at, law, now)
+    }
+
+    /// Whether a request of the stream is one that was under way when its device left it.
+    fn is_late(&self, stream: &Stream, now: Millis) -> bool {
+        let left_since = |other: &&Arc<Stream>| {
+            other.is_superseded() && other.device == stream.device && other.since() > stream.since()
+        };
+        stream.is_superseded()
+            && now.since(stream.since()) < SUPERSEDE_GRACE
+            && self.streams.iter().filter(left_since).count() < LATE_STREAMS
+    }
+
+    /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on.
+    pub fn plan_reattach(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+        if let Some(stream) = self.find(candidate.stream) {
+            return self.plan_resume(stream, law, now);
+        }
+        if let Some(tombstone) = self.tombstones().iter().find(|t| t.stream.id == candidate.stream) {
+            // It gave way to a start that the origin has not answered yet. Until then it plays on, without a slot.
+            return if self.is_provisional(tombstone) {
+                Plan::Continue(tombstone.stream.clone())
+            } else {
+                Plan::Terminated(candidate.stream, tombstone.cause.clone())
+            };
+        }
+        let stream = Arc::new(Stream::reattach(candidate, law.settings, now));
+        self.plan(&stream, Vec::new(), law, now)
+    }
+
+    fn plan(&self, stream: &Arc<Stream>, supersede: Vec<StreamId>, law: &Law<'_>, now: Millis) -> Plan {
+        let running = self.running(stream.id, &supersede);
+        let (candidate, scene) = (stream.standing(now), scene(law, now));
+        let decision = evaluate(law.policies, &running, &candidate, &scene);
+        if decision.refuses() {
+            let explanation = explain(law.policies, &running, &candidate, &scene);
+            return Plan::Refuse(Box::new(Refused { decision, explanation }));
+        }
+        let mut change = Change { supersede, admit: Some(stream.clone()), ..Change::default() };
+        let evicted = |violation: &Violation| Cause::Evicted {
+            policy: violation.policy.clone(),
+            rule: violation.rule.clone(),
+            by: stream.id,
+        };
+        end(&decision, &mut change, evicted, now);
+        Plan::Admit(decision, change)
+    }
+
+    /// The streams that count, but for `id` and those that leave.
+    fn running(&self, id: StreamId, without: &[StreamId]) -> SmallVec<[Standing<'_>; 8]> {
+        let others = self.streams.iter().filter(|other| other.id != id && !without.contains(&other.id));
+        others.filter(|other| self.counts(other)).map(|other| other.standing(other.since())).collect()
+    }
+
+    /// Decides about a stream that plays, as if it started now in its place in the order: something has become known of it
+    /// (`attributes`, where those change), or a rule had waited for its first media. `None`: there is nothing to judge. The
+    /// record must be settled.
+    pub fn plan_judgement(
+        &self,
+        id: StreamId,
+        attributes: Option<Attributes>,
+        law: &Law<'_>,
+        now: Millis,
+    ) -> Option<(Decision, Change)> {
+        let stream = self.find(id)?;
+        let set = attributes.map(|attributes| (id, attributes));
+        if !self.counts(stream) {
+            return set.map(|set| (Decision::default(), Change { set: Some(set), ..Change::default() }));
+        }
+        let mut candidate = stream.standing(stream.since());
+        if let Some((_, attributes)) = &set {
+            candidate.attributes = attributes.clone();
+        }
+        let scene = scene(law, now);
+        let decision = evaluate(law.policies, &self.running(id, &[]), &candidate, &scene);
+        let mut change = Change { set, ..Change::default() };
+        if decision.refuses() {
+            let (cause, grace) = refusal(&decision);
+            dismiss(&mut change, id, cause, grace, now);
+        } else {
+            let by_policy = |violation: &Violation| Cause::Evicted {
+                policy: violation.policy.clone(),
+                rule: violation.rule.clone(),
+                by: id,
+            };
+            end(&decision, &mut change, by_policy, now);
+        }
+        Some((decision, change))
+    }
+
+    /// Decides about a stream whose time to leave has come: it ends, unless there is room for it again.
+    pub fn plan_leave(&self, id: StreamId, law: &Law<'_>, now: Millis) -> Option<Change> {
+        let leaving = self.leaving().iter().find(|leaving| leaving.stream == id && leaving.due <= now)?;
+        let stream = self.find(id)?;
+        let running = self.running(id, &[]);
+        let decision = evaluate(law.policies, &running, &stream.standing(stream.since()), &scene(law, now));
+        let room = decision.enforced().next().is_none() && !decision.refuses();
+        Some(if room {
+            Change { stay: vec![id], ..Change::default() }
+        } else {
+            Change { terminate: vec![(id, leaving.cause.clone())], ..Change::default() }
+        })
+    }
+
+    /// Decides about all streams of the account after the policies have changed, as if they started now, one after the other.
+    /// A stream that the rules of today would have refused goes on if all that its rule does is to refuse the newest, unless
+    /// the rule says after which grace it is to end. `law` gives the law for an application; the record must be settled.
+    pub fn plan_reform<'a>(&self, law: &dyn Fn(&Stream) -> Option<Law<'a>>, now: Millis) -> Option<Change> {
+        let mut streams: Vec<&Arc<Stream>> = self.streams.iter().filter(|stream| self.counts(stream)).collect();
+        streams.sort_by_key(|stream| (stream.started, stream.id));
+        let mut change = Change::default();
+        let mut staying: Vec<&Arc<Stream>> = Vec::new();
+        for stream in streams {
+            let Some(law) = law(stream) else { continue };
+            let running: SmallVec<[Standing<'_>; 8]> =
+                staying.iter().map(|other| other.standing(other.since())).collect();
+            let decision = evaluate(law.policies, &running, &stream.standing(stream.since()), &scene(&law, now));
+            if decision.refuses() {
+                let patient = decision.enforced().find(|violation| violation.grace.is_some());
+                if let Some(violation) = patient {
+                    dismiss(&mut change, stream.id, refused(violation), violation.grace, now);
+                    continue;
+                }
+            } else {
+                let gone: Vec<StreamId> = decision.terminations().map(|(id, _)| id).collect();
+                end(&decision, &mut change, refused, now);
+                staying.retain(|other| !gone.contains(&other.id));
+            }
+            staying.push(stream);
+        }
+        (!change.terminate.is_empty() || !change.leave.is_empty()).then_some(change)
+    }
+}
+
+fn scene<'a>(law: &Law<'a>, now: Millis) -> Scene<'a> {
+    Scene { idp: law.idp, now, min_tenure: law.settings.min_tenure }
+}
+
+fn refused(violation: &Violation) -> Cause {
+    Cause::Refused { policy: violation.policy.clone(), rule: violation.rule.clone() }
+}
+
+/// Why a running stream has to end, and after which grace.
+fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration>) {
+    let refusing = decision.enforced().find(|violation| violation.effect == crate::policy::Effect::Refuse);
+    if let Some(violation) = refusing {
+        return (refused(violation), violation.grace);
+    }
+    let lack = decision.lacks.iter().find(|lack| lack.mode == Mode::Enforce);
+    let (policy, rule) = lack.map_or_else(Default::default, |lack| (lack.policy.clone(), lack.rule.clone()));
+    (Cause::Refused { policy, rule }, None)
+}
+
+/// Adds what the decision ends to a change.
+fn end(decision: &Decision, change: &mut Change, cause: impl Fn(&Violation) -> Cause, now: Millis) {
+    for (stream, violation) in decision.terminations() {
+        dismiss(change, stream, cause(violation), violation.grace, now);
+    }
+}
+
+fn dismiss(change: &mut Change, stream: StreamId, cause: Cause, grace: Option<std::time::Duration>, now: Millis) {
+    match grace.filter(|grace| !grace.is_zero()) {
+        Some(grace) => change.leave.push(Leaving { stream, cause, due: now + grace }),
+        None => change.terminate.push((stream, cause)),
+    }
+}
