@@ -23,7 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve viewers until SIGTERM (finishing what is under way) or SIGINT (at once).
+    /// Serve viewers until SIGTERM (finishing what is under way) or SIGINT (at once). At SIGHUP, and when its file has changed,
+    /// the configuration is read again.
     Run {
         /// The configuration, a YAML file.
         #[arg(long, value_name = "FILE")]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what failed by panicking")]
 
+#[path = "config/change.rs"]
+mod change;
 #[path = "config/damage.rs"]
 mod damage;
 #[path = "config/form.rs"]

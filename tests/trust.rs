@@ -9,6 +9,7 @@ mod signers;
 mod trust {
     mod blocks;
     mod callback;
+    mod following;
     mod key_files;
     mod key_urls;
     mod support;

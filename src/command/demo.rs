@@ -31,7 +31,7 @@ pub(crate) fn demo() -> Outcome {
     let listener = listen(address)?;
     std::thread::spawn(move || serve(listener));
 
-    run::serve(settings, |settings| {
+    run::serve(settings, None, |settings| {
         let tokens = DEVICES.iter().map(|device| {
             mint(settings, APPLICATION, ACCOUNT, Some(device), LIFETIME).map(|token| ((*device).to_owned(), token))
         });

@@ -3,6 +3,8 @@
 pub(crate) mod demo;
 mod edges;
 pub(crate) mod identify;
+mod parts;
+mod reload;
 pub(crate) mod run;
 
 use std::io::Write;
@@ -24,7 +26,7 @@ fn load(file: &Path) -> Result<Settings, String> {
 /// Reports every problem of a configuration.
 pub(crate) fn check(file: &Path) -> Outcome {
     let settings = load(file)?;
-    run::certificates(&settings)?;
+    parts::certificates(&settings)?;
     print(&format!(
         "{}: good; {} application{}, {} origin{}\n",
         file.display(),

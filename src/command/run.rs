@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,15 +14,15 @@ use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, Readiness};
-use streamgate::gateway::{self, Background, Certificate, Gateway, Upstreams};
+use streamgate::gateway::{self, Background, Gateway};
 use streamgate::model::{Clock, Entropy};
 use streamgate::streams::StreamTable;
 use streamgate::streams::store::Embedded;
 use streamgate::telemetry::{self, Format, Metrics};
-use streamgate::trust::{Pace, Trust, TrustSettings};
 
-use super::Outcome;
 use super::edges::{SystemClock, SystemEntropy};
+use super::reload::{Reloader, Source};
+use super::{Outcome, parts};
 
 /// Attempts at an origin: the first and one more.
 const ATTEMPTS: usize = 2;
@@ -31,25 +31,13 @@ const KEPT: usize = 2048;
 
 /// Serves until the process is told to stop.
 pub(crate) fn run(file: &Path) -> Outcome {
-    serve(super::load(file)?, |_| {})
+    let (source, settings) = Source::read(file)?;
+    serve(settings, Some(source), |_| {})
 }
 
-/// Reads the certificates of all listeners, in their order.
-pub(crate) fn certificates(settings: &Settings) -> Result<Vec<gateway::Endpoint>, String> {
-    let mut listeners = Vec::new();
-    let mut problems = Vec::new();
-    for listener in &settings.listeners {
-        match listener.tls.as_ref().map(Certificate::read).transpose() {
-            Ok(certificate) => listeners.push((listener.address, certificate.map(Arc::new))),
-            Err(error) => problems.push(format!("listener {}: {error}", listener.address)),
-        }
-    }
-    if problems.is_empty() { Ok(listeners) } else { Err(problems.join("\n")) }
-}
-
-/// Serves with the given settings; `ready` is told when everything is prepared.
-pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcome {
-    let listeners = certificates(&settings)?;
+/// Serves with the given settings, which are read again where they have a source; `ready` is told when everything is prepared.
+pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOnce(&Settings)) -> Outcome {
+    let listeners = parts::certificates(&settings)?;
     let log = telemetry::init(
         settings.log.level.as_str(),
         match settings.log.format {
@@ -64,22 +52,17 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
     table.configure(settings.streams.clone(), settings.in_force());
     restore(&settings, &table, &*clock);
 
-    let settings = Arc::new(settings);
-    let trust = Trust::new(TrustSettings {
-        key_sources: settings.key_sources.clone(),
-        key_files: settings.key_files.clone(),
-        callbacks: settings.callbacks.clone(),
-        blocks_file: settings.blocks.clone(),
-        ca_file: settings.fetch_ca.clone(),
-        clock: clock.clone(),
-        observer: metrics.clone(),
-        pace: Pace::default(),
-    })
-    .map_err(|error| error.to_string())?;
-    let upstreams = Arc::new(Upstreams::new(&settings));
+    let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics)?);
+    let settings = snapshot.settings.clone();
+    let current = Arc::new(ArcSwap::new(snapshot));
     let readiness = Arc::new(Readiness::new({
-        let upstreams = upstreams.clone();
-        move || upstreams.resolved()
+        let (current, was_ready) = (current.clone(), AtomicBool::new(false));
+        // An origin that a later configuration brings must not take the whole gateway away from its viewers.
+        move || {
+            let is_ready = was_ready.load(Relaxed) || current.load().upstreams.resolved();
+            was_ready.store(is_ready, Relaxed);
+            is_ready
+        }
     }));
     let refresh: Arc<dyn Fn() + Send + Sync> = Arc::new({
         let (metrics, dropped) = (metrics.clone(), log.dropped());
@@ -89,11 +72,8 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
         }
     });
     let gateway = Gateway {
-        settings: Arc::new(ArcSwap::new(settings.clone())),
+        current: current.clone(),
         table: table.clone(),
-        upstreams: upstreams.clone(),
-        trust: trust.clone(),
-        blocks: trust.blocks(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
@@ -101,11 +81,21 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
     };
     let background = Background {
         table: table.clone(),
-        upstreams,
+        current: current.clone(),
         certificates: listeners.iter().filter_map(|(_, certificate)| certificate.clone()).collect(),
         metrics: metrics.clone(),
         clock: clock.clone(),
     };
+    let reloader = Reloader {
+        current: current.clone(),
+        table: table.clone(),
+        endpoints: listeners.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        levels: log.levels(),
+        source: Mutex::new(source),
+    };
+    reloader.started();
 
     for (address, _) in &listeners {
         free(*address)?;
@@ -119,7 +109,7 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
     let service = gateway::service(&server.configuration, gateway, &listeners).map_err(|error| error.to_string())?;
     server.add_service(background_service("house-keeping", background));
     server.add_service(background_service("control", control));
-    server.add_service(background_service("trust", Fetching(trust)));
+    server.add_service(background_service("reload", reloader));
     server.add_service(service);
     tracing::info!(
         listeners = ?listeners.iter().map(|(address, _)| *address).collect::<Vec<_>>(),
@@ -129,7 +119,7 @@ pub(crate) fn serve(settings: Settings, ready: impl FnOnce(&Settings)) -> Outcom
     ready(&settings);
     server.run(RunArgs::default());
 
-    save(&settings, &table, &*clock);
+    save(&current.load().settings, &table, &*clock);
     Ok(())
 }
 
@@ -194,19 +184,6 @@ fn free(address: SocketAddr) -> Outcome {
 
 fn occupied(address: SocketAddr, error: &std::io::Error) -> String {
     format!("cannot listen on {address}: {error}; stop what uses it, or configure another address")
-}
-
-/// What fetches keys, as a service of the framework's server.
-struct Fetching(Arc<Trust>);
-
-#[async_trait]
-impl BackgroundService for Fetching {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        let stop = async move {
-            let _ = shutdown.changed().await;
-        };
-        self.0.run(stop).await;
-    }
 }
 
 /// The control port as a service of the framework's server.

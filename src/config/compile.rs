@@ -20,6 +20,7 @@ use super::pointer::Pointer;
 use super::raw;
 use super::report::Problem;
 use super::secret::read_file;
+use super::sections::Sections;
 use super::settings::{Control, Log, LogFormat, LogLevel, Settings};
 
 use context::Context;
@@ -39,6 +40,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         environment: &|name| std::env::var_os(name),
         origins: document.names("origins"),
         policies: document.names("policies"),
+        sections: Sections::of(&document.value),
         problems,
     };
     let root = Pointer::default();
@@ -85,6 +87,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         shutdown_grace: grace,
         threads: raw.threads.unwrap_or_else(cores),
         log: log(&raw.log),
+        sections: context.sections,
     })
 }
 

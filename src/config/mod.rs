@@ -6,6 +6,7 @@
 //! port or starts a thread.
 
 mod application;
+mod change;
 mod check;
 mod compile;
 mod grammar;
@@ -18,6 +19,7 @@ mod report;
 mod routes;
 mod schema;
 mod secret;
+mod sections;
 mod sentence;
 mod server;
 mod settings;
@@ -32,6 +34,7 @@ pub use report::{Problem, Report};
 pub use routes::{Route, Routes};
 pub use schema::schema;
 pub use secret::Secret;
+pub use sections::Sections;
 pub use server::{ParseServerError, Server};
 pub use settings::{Control, Limits, Listener, Log, LogFormat, LogLevel, Settings, TlsFiles};
 
@@ -43,13 +46,27 @@ const LARGEST: u64 = 4 << 20;
 /// # Errors
 /// Every problem that was found, each with its place and what to write instead.
 pub fn load(path: &Path) -> Result<Settings, Report> {
-    let file = path.display().to_string();
-    let text = secret::read_file(path, LARGEST)
+    parse_file(path, &read(path)?)
+}
+
+/// The text of the configuration in `path`.
+///
+/// # Errors
+/// The file cannot be read, is too long, or is no text.
+pub fn read(path: &Path) -> Result<String, Report> {
+    secret::read_file(path, LARGEST)
         .map_err(|error| error.to_string())
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "the configuration is not UTF-8 text".to_owned()))
-        .map_err(|message| Report::of_the_whole(&file, message))?;
+        .map_err(|message| Report::of_the_whole(&path.display().to_string(), message))
+}
+
+/// Checks and compiles what was read from `path`. Files that it names are sought from `path`'s folder.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_file(path: &Path, text: &str) -> Result<Settings, Report> {
     let base = path.parent().unwrap_or(Path::new(""));
-    parse(&text, base).map_err(|report| Report { file, ..report })
+    parse(text, base).map_err(|report| Report { file: path.display().to_string(), ..report })
 }
 
 /// Checks and compiles a configuration from its text. Files that it names are sought from `base`.

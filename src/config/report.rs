@@ -33,6 +33,14 @@ impl Report {
         Self { file: file.to_owned(), problems }
     }
 
+    /// Each problem as it is written, without a line end.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|Problem { line, column, path, message }| {
+            let colon = if path.is_empty() { "" } else { ": " };
+            format!("{}:{line}:{column}: {path}{colon}{message}", self.file)
+        })
+    }
+
     pub(super) fn of_the_whole(file: &str, message: String) -> Self {
         Self::new(file, vec![Problem { line: 1, column: 1, path: String::new(), message }])
     }
@@ -40,10 +48,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (nth, problem) in self.problems.iter().enumerate() {
-            let Problem { line, column, path, message } = problem;
-            let (end, colon) = (if nth == 0 { "" } else { "\n" }, if path.is_empty() { "" } else { ": " });
-            write!(f, "{end}{}:{line}:{column}: {path}{colon}{message}", self.file)?;
+        for (nth, line) in self.lines().enumerate() {
+            write!(f, "{}{line}", if nth == 0 { "" } else { "\n" })?;
         }
         Ok(())
     }

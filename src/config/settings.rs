@@ -13,6 +13,7 @@ use crate::streams;
 use super::application::Application;
 use super::origin::Origin;
 use super::routes::Routes;
+use super::sections::Sections;
 
 /// Everything that the gateway is told.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Settings {
     pub threads: usize,
     /// What is logged.
     pub log: Log,
+    /// What it was compiled from, to be told from another.
+    pub sections: Sections,
 }
 
 impl Settings {

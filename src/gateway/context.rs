@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::asked::From;
 use super::manifest::Body;
 use super::respond::Problem;
+use super::snapshot::Snapshot;
 use super::upstream::{Server, Use};
 use crate::config::{Application, Origin, Settings};
 use crate::identity::{Bare, KeyRing, PlaySession, Renewed};
@@ -86,6 +87,9 @@ impl Drop for Watch {
 /// One request.
 pub struct Context {
     pub(super) request: u64,
+    /// What was in force when the request began.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Its configuration.
     pub(super) settings: Arc<Settings>,
     /// When its header had been read.
     pub(super) started: Millis,
@@ -126,10 +130,11 @@ pub struct Context {
 pub(super) type Carried = Arc<Play>;
 
 impl Context {
-    pub(super) fn new(request: u64, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(request: u64, snapshot: Arc<Snapshot>) -> Self {
         Self {
             request,
-            settings,
+            settings: snapshot.settings.clone(),
+            snapshot,
             started: Millis(0),
             kind: Kind::Other,
             outcome: Outcome::Passed,

@@ -15,6 +15,7 @@ use crate::media::{self, Kind};
 use crate::model::{Account, Attributes, Device, Millis, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
 use crate::telemetry::Outcome;
+use crate::trust::Trust;
 
 /// Streams of one account under names that its viewers can choose.
 const MOST_NAMED: usize = 32;
@@ -56,7 +57,7 @@ impl Gateway {
                 Err(problem) => unproven = Some(problem),
             }
         }
-        match self.identify(asked, &application, now).await {
+        match self.identify(asked, &application, &ctx.snapshot.trust, now).await {
             Some(Ok(Identified { viewer, renewed })) => {
                 ctx.renewed = renewed;
                 self.with_token(&viewer, asked, weight, &application, ctx, now).await
@@ -74,16 +75,17 @@ impl Gateway {
         &self,
         asked: &Asked<'_>,
         application: &Application,
+        trust: &Trust,
         now: Millis,
     ) -> Option<Result<Identified, TokenError>> {
         let identity = application.identity.as_ref()?;
         let facts = asked.facts();
         let mut found = identity.identify(&facts, now)?;
         let again = match &found {
-            Err(TokenError::UnknownKey) => self.trust.refresh(application.id.as_str()).await,
+            Err(TokenError::UnknownKey) => trust.refresh(application.id.as_str()).await,
             Err(TokenError::Unasked) => match identity.question(&facts) {
                 Some(question) => {
-                    self.trust.ask(question).await;
+                    trust.ask(question).await;
                     true
                 }
                 None => false,
@@ -111,13 +113,15 @@ impl Gateway {
         now: Millis,
     ) -> Result<Arc<Play>, Box<Problem>> {
         let keys = &ctx.settings.keys;
+        let plays = |stream: &Arc<Stream>| stream.holds(&ctx.settings.streams, now);
         // Age keeps a play session from bringing a stream back. It does not end one that plays.
         let current = |session: &PlaySession, stream: Option<&Arc<Stream>>| {
-            !keys.has_expired(session, now) || stream.is_some_and(|stream| stream.holds(&ctx.settings.streams, now))
+            !keys.has_expired(session, now) || stream.is_some_and(plays)
         };
+        // Nor does a key that was taken out of the ring since the connection's play was opened with it.
         if let Some(play) = ctx.carried(sealed)
             && play.session.application == application.id
-            && current(&play.session, play.stream.as_ref())
+            && play.stream.as_ref().is_some_and(plays)
         {
             return Ok(play);
         }
@@ -152,13 +156,13 @@ impl Gateway {
         self.within_scope(&play, asked, ctx)?;
         let session = &play.session;
         if weight != Weight::Never {
-            self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
+            Self::not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
         }
         if let Some(split) = self.split_off(&play, asked, weight, application, &settings, now)? {
             ctx.root = Some(std::mem::replace(&mut play, split));
             ctx.play = Some(play.clone());
             let session = &play.session;
-            self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
+            Self::not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
         }
         let stream = play.stream.clone();
         if let (Weight::Counts(signal), Some(stream)) = (weight, &stream)
@@ -230,7 +234,7 @@ impl Gateway {
             let known = named.and_then(|named| self.table.find(&viewer.key, named));
             let play = Arc::new(Play::new("", session.clone(), known));
             ctx.play = Some(play.clone());
-            self.not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
+            Self::not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
             if let Some(split) = self.split_off(&play, asked, weight, application, &settings, now)? {
                 return self.with_play_session(split, asked, weight, application, ctx, now).await;
             }
@@ -271,7 +275,7 @@ impl Gateway {
         if weight == Weight::Checked && named.is_none() {
             // Which stream an initialisation segment or a key belongs to, nobody can tell.
             let nothing = StreamId([0; 16]);
-            return self.not_blocked(&viewer.key, &viewer.device, viewer.token, nothing, ctx);
+            return Self::not_blocked(&viewer.key, &viewer.device, viewer.token, nothing, ctx);
         }
         // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
         // device: then they belong to what it plays.
@@ -405,7 +409,7 @@ impl Gateway {
         if let Some(play) = ctx.root.take().or_else(|| ctx.play.clone()) {
             return self.with_play_session(play, asked, weight, &application, ctx, now).await;
         }
-        match self.identify(asked, &application, now).await {
+        match self.identify(asked, &application, &ctx.snapshot.trust, now).await {
             Some(Ok(Identified { viewer, renewed })) => {
                 ctx.renewed = renewed;
                 self.with_token(&viewer, asked, weight, &application, ctx, now).await

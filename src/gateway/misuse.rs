@@ -15,14 +15,13 @@ use crate::streams::{Sharer, Signal, Stream};
 impl Gateway {
     /// Refuses what is blocked.
     pub(super) fn not_blocked(
-        &self,
         account: &AccountKey,
         device: &Device,
         token: Option<TokenId>,
         stream: StreamId,
         ctx: &Context,
     ) -> Result<(), Box<Problem>> {
-        let blocks = self.blocks.load();
+        let blocks = ctx.snapshot.blocks.load();
         match blocks.blocked(account, device, token, stream, ctx.started) {
             Some(block) => Err(Problem::blocked(block)),
             None => Ok(()),

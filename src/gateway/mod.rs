@@ -14,6 +14,7 @@ mod proxy_header;
 mod proxy_protocol;
 mod respond;
 mod server;
+mod snapshot;
 mod tls;
 mod upstream;
 
@@ -22,30 +23,22 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 
-use crate::config::Settings;
-use crate::identity::Blocks;
 use crate::model::{Clock, Entropy};
 use crate::streams::StreamTable;
 use crate::telemetry::Metrics;
-use crate::trust::Trust;
 
 pub use context::Context;
 pub use server::{Background, Endpoint, service};
+pub use snapshot::Snapshot;
 pub use tls::{Certificate, CertificateError};
 pub use upstream::Upstreams;
 
 /// Everything that a request needs, shared by all of them.
 pub struct Gateway {
     /// One immutable snapshot per request, swapped whole.
-    pub settings: Arc<ArcSwap<Settings>>,
+    pub current: Arc<ArcSwap<Snapshot>>,
     /// The streams of all accounts.
     pub table: Arc<StreamTable>,
-    /// The servers of all origins.
-    pub upstreams: Arc<Upstreams>,
-    /// Keys and verdicts from outside.
-    pub trust: Arc<Trust>,
-    /// Who is blocked.
-    pub blocks: Arc<ArcSwap<Blocks>>,
     /// Where counts go.
     pub metrics: Arc<Metrics>,
     /// Time.

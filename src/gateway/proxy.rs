@@ -37,7 +37,7 @@ impl ProxyHttp for Gateway {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(self.requests.fetch_add(1, Relaxed), self.settings.load_full())
+        Context::new(self.requests.fetch_add(1, Relaxed), self.current.load_full())
     }
 
     fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
@@ -83,7 +83,7 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let origin = ctx.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
         ctx.server = None;
-        match self.upstreams.pick(&origin.name, ctx.tried.as_deref(), ctx.started) {
+        match ctx.snapshot.upstreams.pick(&origin.name, ctx.tried.as_deref(), ctx.started) {
             Ok(server) => {
                 let peer = server.peer();
                 ctx.server = Some(server);

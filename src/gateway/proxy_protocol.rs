@@ -15,7 +15,8 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::io::AsyncReadExt;
 
 use super::proxy_header::{self, HEADER_MAX, Parsed};
-use crate::config::{Listener, Settings};
+use super::snapshot::Snapshot;
+use crate::config::Listener;
 use crate::telemetry::Metrics;
 
 /// How long the header may take. It is the first thing on a connection, and short.
@@ -27,7 +28,7 @@ pub(super) struct ProxyProtocol {
     /// The listeners that expect one.
     pub(super) listeners: Arc<[Listener]>,
     /// Who is trusted.
-    pub(super) settings: Arc<ArcSwap<Settings>>,
+    pub(super) current: Arc<ArcSwap<Snapshot>>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -59,7 +60,7 @@ impl ProxyProtocol {
 impl PreTlsProcess for ProxyProtocol {
     async fn process(&self, stream: &mut L4Stream) -> pingora::Result<()> {
         let Some(peer) = self.expects(stream) else { return Ok(()) };
-        let trusted = self.settings.load().hops.as_ref().is_some_and(|hops| hops.trusts(peer.ip()));
+        let trusted = self.current.load().settings.hops.as_ref().is_some_and(|hops| hops.trusts(peer.ip()));
         if !trusted {
             return self.refuse();
         }

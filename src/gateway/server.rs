@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use pingora::apps::HttpServerOptions;
 use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::TlsSettings;
 use pingora::proxy::{HttpProxy, http_proxy};
@@ -13,12 +14,11 @@ use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::BackgroundService;
 use pingora::services::listening::Service;
-use tokio::sync::Semaphore;
 
-use super::guards::{ConnectionGate, HeaderDeadline};
+use super::guards::ConnectionGate;
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::Certificate;
-use super::{Gateway, Upstreams};
+use super::{Gateway, Snapshot};
 use crate::model::Clock;
 use crate::streams::StreamTable;
 use crate::telemetry::Metrics;
@@ -36,22 +36,17 @@ pub fn service(
     gateway: Gateway,
     listeners: &[Endpoint],
 ) -> pingora::Result<impl pingora::services::ServiceWithDependents + use<>> {
-    let settings = gateway.settings.load_full();
+    let settings = gateway.current.load().settings.clone();
     let expecting = settings.listeners.iter().filter(|listener| listener.proxy_protocol);
     let proxy_protocol = ProxyProtocol {
         listeners: expecting.cloned().collect(),
-        settings: gateway.settings.clone(),
+        current: gateway.current.clone(),
         metrics: gateway.metrics.clone(),
     };
-    let metrics = gateway.metrics.clone();
-    let mut proxy: HttpProxy<Gateway> = http_proxy(conf, gateway);
-    let mut options = HttpServerOptions::default();
-    options.keepalive_request_limit = Some(settings.limits.requests_per_connection);
-    options.h2_idle_timeout = Some(settings.limits.keep_alive);
-    proxy.server_options = Some(options);
-    let app = HeaderDeadline { app: Arc::new(proxy), budget: settings.limits.header_timeout, metrics: metrics.clone() };
-    let slots = Arc::new(Semaphore::new(settings.limits.connections));
-    let gate = ConnectionGate { app: Arc::new(app), slots, proxy_protocol: proxy_protocol.clone(), metrics };
+    let (current, metrics) = (gateway.current.clone(), gateway.metrics.clone());
+    let proxy: HttpProxy<Gateway> = http_proxy(conf, gateway);
+    let (app, open) = (Arc::new(proxy), AtomicUsize::new(0));
+    let gate = ConnectionGate { app, open, proxy_protocol: proxy_protocol.clone(), current, metrics };
     let mut service = Service::new("gateway".to_owned(), gate);
     for (address, certificate) in listeners {
         let mut endpoint = ListenerConfig::tcp(address.to_string());
@@ -81,7 +76,7 @@ pub struct Background {
     /// The streams to let fall idle.
     pub table: Arc<StreamTable>,
     /// The names to look up.
-    pub upstreams: Arc<Upstreams>,
+    pub current: Arc<ArcSwap<Snapshot>>,
     /// The certificates to read again.
     pub certificates: Vec<Arc<Certificate>>,
     /// Where gauges go.
@@ -95,18 +90,22 @@ impl BackgroundService for Background {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let resolver = async {
             for second in 0_u64.. {
-                self.upstreams.refresh(second).await;
+                let upstreams = self.current.load().upstreams.clone();
+                upstreams.refresh(second).await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
         let keeper = async {
             let mut seconds = tokio::time::interval(Duration::from_secs(1));
+            let mut told = self.current.load().upstreams.clone();
             loop {
                 seconds.tick().await;
                 let now = self.clock.now();
                 self.table.tick(now);
                 self.table.take_leave(now).await;
-                self.upstreams.report(&self.metrics, now);
+                let upstreams = self.current.load().upstreams.clone();
+                upstreams.report(&self.metrics, now, &told);
+                told = upstreams;
                 self.certificates.iter().for_each(|certificate| certificate.refresh());
             }
         };

@@ -41,9 +41,9 @@ pub enum CertificateError {
 /// The certificate of one listener, swapped whole when its files change.
 #[derive(Debug)]
 pub struct Certificate {
-    files: TlsFiles,
     current: ArcSwap<CertifiedKey>,
-    read: parking_lot::Mutex<Stamp>,
+    /// What it was read from, and of when that was.
+    read: parking_lot::Mutex<(TlsFiles, Stamp)>,
 }
 
 type Stamp = (Option<SystemTime>, Option<SystemTime>);
@@ -56,24 +56,31 @@ impl Certificate {
     pub fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
         let stamp = stamp(files);
         let current = ArcSwap::from_pointee(load(files)?);
-        Ok(Self { files: files.clone(), current, read: parking_lot::Mutex::new(stamp) })
+        Ok(Self { current, read: parking_lot::Mutex::new((files.clone(), stamp)) })
     }
 
     /// Reads the files again if one has changed. The old certificate serves on when the new one cannot be used.
     pub fn refresh(&self) {
-        let stamp = stamp(&self.files);
         let mut read = self.read.lock();
-        if *read == stamp {
+        let (files, before) = &mut *read;
+        let stamp = stamp(files);
+        if *before == stamp {
             return;
         }
-        *read = stamp;
-        match load(&self.files) {
+        *before = stamp;
+        match load(files) {
             Ok(fresh) => {
                 self.current.store(Arc::new(fresh));
-                tracing::info!(certificate = %self.files.certificate.display(), "certificate read again");
+                tracing::info!(certificate = %files.certificate.display(), "certificate read again");
             }
             Err(error) => tracing::error!(%error, "the certificate changed and cannot be used; the old one serves on"),
         }
+    }
+
+    /// Goes on as the other one, whose files have just been read.
+    pub fn turn_into(&self, other: &Self) {
+        *self.read.lock() = other.read.lock().clone();
+        self.current.store(other.current.load_full());
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::config::{Origin, Settings};
 use crate::model::Millis;
@@ -26,13 +28,19 @@ pub(super) struct Server {
     address: SocketAddr,
     /// Ready to be cloned: building one resolves names, and blocks.
     peer: HttpPeer,
+    condition: Arc<Condition>,
+}
+
+/// How an address does and how busy it is, whatever the configuration says about the way to it.
+#[derive(Default)]
+struct Condition {
     failures: AtomicU32,
     out_until: AtomicU64,
     active: AtomicUsize,
 }
 
 impl Server {
-    fn new(address: SocketAddr, host: &str, origin: &Origin) -> Self {
+    fn new(address: SocketAddr, host: &str, origin: &Origin, condition: Arc<Condition>) -> Self {
         let sni = origin.host_header.as_deref().unwrap_or(host);
         // `host_header` may carry a port; an IPv6 literal is all colons.
         let port = |(name, port): &(&str, &str)| !name.contains(':') && port.parse::<u16>().is_ok();
@@ -47,26 +55,25 @@ impl Server {
         options.verify_cert = origin.verify_certificate;
         options.verify_hostname = origin.verify_certificate;
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-        let (failures, out_until, active) = (AtomicU32::new(0), AtomicU64::new(0), AtomicUsize::new(0));
-        Self { host: host.into(), address, peer, failures, out_until, active }
+        Self { host: host.into(), address, peer, condition }
     }
 
     fn in_use(&self, now: Millis) -> bool {
-        now.0 >= self.out_until.load(Relaxed)
+        now.0 >= self.condition.out_until.load(Relaxed)
     }
 
     /// It answered.
     pub(super) fn succeeded(&self) {
         // Only written when it says something new: all workers share this line of memory.
-        if self.failures.load(Relaxed) != 0 {
-            self.failures.store(0, Relaxed);
+        if self.condition.failures.load(Relaxed) != 0 {
+            self.condition.failures.store(0, Relaxed);
         }
     }
 
     /// It could not be reached, or broke off before it answered.
     pub(super) fn failed(&self, now: Millis) {
-        if self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES {
-            self.out_until.store((now + OUT_OF_USE).0, Relaxed);
+        if self.condition.failures.fetch_add(1, Relaxed) + 1 >= FAILURES {
+            self.condition.out_until.store((now + OUT_OF_USE).0, Relaxed);
         }
     }
 }
@@ -92,7 +99,7 @@ impl Use {
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Relaxed);
+        self.0.condition.active.fetch_sub(1, Relaxed);
     }
 }
 
@@ -121,15 +128,29 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(origin: &Arc<Origin>) -> Self {
-        // Addresses that need no resolving are there from the first moment.
-        let literal = origin.servers.iter().filter_map(|server| {
+    /// The servers of an origin. Of those that were known `before`, by what was the same origin then, what is known stays.
+    fn new(origin: &Arc<Origin>, before: &[Arc<Server>]) -> Self {
+        let condition = |address| {
+            let known = before.iter().find(|server| server.address == address);
+            known.map(|server| server.condition.clone()).unwrap_or_default()
+        };
+        let addresses = origin.servers.iter().flat_map(|server| {
+            // Addresses that need no resolving are there from the first moment.
             let host = server.host.trim_start_matches('[').trim_end_matches(']');
-            let address = SocketAddr::new(host.parse().ok()?, server.port);
-            Some(Arc::new(Server::new(address, &server.host, origin)))
+            let literal = host.parse().ok().map(|host| SocketAddr::new(host, server.port));
+            let named = before.iter().filter(|old| *old.host == *server.host && old.address.port() == server.port);
+            let named = named.map(|old| old.address).filter(move |_| literal.is_none());
+            literal.into_iter().chain(named).map(|address| (address, &*server.host))
         });
-        let servers = ArcSwap::from_pointee(literal.collect());
+        let server = |(address, host)| Arc::new(Server::new(address, host, origin, condition(address)));
+        let servers = ArcSwap::from_pointee(addresses.map(server).collect());
         Self { origin: origin.clone(), servers, next: AtomicUsize::new(0) }
+    }
+
+    /// Whether a server's name has no address yet.
+    fn is_unresolved(&self) -> bool {
+        let known = self.servers.load();
+        self.origin.servers.iter().any(|server| !known.iter().any(|known| *known.host == *server.host))
     }
 
     /// The next server in turn that is in use and not busy. If all are out of use they are tried all the same: a wrong
@@ -145,10 +166,10 @@ impl Pool {
         let preferred = in_turn().filter(other).filter(|server| server.in_use(now));
         for server in preferred.chain(in_turn()) {
             let cap = self.origin.max_connections;
-            if server.active.fetch_add(1, Relaxed) < cap || cap == 0 {
+            if server.condition.active.fetch_add(1, Relaxed) < cap || cap == 0 {
                 return Ok(Use(server.clone()));
             }
-            server.active.fetch_sub(1, Relaxed);
+            server.condition.active.fetch_sub(1, Relaxed);
         }
         Err(NoServer::Busy)
     }
@@ -164,7 +185,7 @@ impl Pool {
                     for address in addresses {
                         if !servers.iter().any(|s| s.address == address) {
                             let old = known.iter().find(|s| s.address == address).cloned();
-                            let new = || Arc::new(Server::new(address, &server.host, &self.origin));
+                            let new = || Arc::new(Server::new(address, &server.host, &self.origin, Arc::default()));
                             servers.push(old.unwrap_or_else(new));
                         }
                     }
@@ -183,13 +204,36 @@ impl Pool {
 
 /// The servers of all origins.
 pub struct Upstreams {
-    pools: BTreeMap<Arc<str>, Pool>,
+    pools: BTreeMap<Arc<str>, Arc<Pool>>,
 }
 
 impl Upstreams {
     /// The origins of a configuration. Names are not resolved yet.
     pub fn new(settings: &Settings) -> Self {
-        Self { pools: settings.origins.iter().map(|(name, origin)| (name.clone(), Pool::new(origin))).collect() }
+        Self::following(settings, &Self { pools: BTreeMap::new() })
+    }
+
+    /// The origins of a configuration that takes another's place. What has not changed goes on; of what has, the addresses
+    /// that stay keep their health and their count of requests under way. New names are not resolved yet.
+    pub fn following(settings: &Settings, before: &Self) -> Self {
+        let pool = |(name, origin): (&Arc<str>, &Arc<Origin>)| {
+            let old = before.pools.get(name);
+            let same = old.filter(|old| old.origin == *origin).cloned();
+            let known = || old.map(|old| old.servers.load_full()).unwrap_or_default();
+            (name.clone(), same.unwrap_or_else(|| Arc::new(Pool::new(origin, &known()))))
+        };
+        Self { pools: settings.origins.iter().map(pool).collect() }
+    }
+
+    /// Looks up the names that have no address yet, all at once, for as long as `patience` lasts.
+    pub async fn resolve_new(&self, patience: Duration) {
+        let mut lookups = JoinSet::new();
+        for pool in self.pools.values().filter(|pool| pool.is_unresolved()) {
+            let pool = pool.clone();
+            lookups.spawn(async move { pool.resolve().await });
+        }
+        // What does not come in time comes with the next regular look.
+        let _ = timeout(patience, lookups.join_all()).await;
     }
 
     /// A server for a request to `origin`, another than `not` where there is one.
@@ -213,8 +257,13 @@ impl Upstreams {
         }
     }
 
-    /// Tells the metrics how many addresses are in use.
-    pub fn report(&self, metrics: &Metrics, now: Millis) {
+    /// Tells the metrics how many addresses are in use; those that were `told` and have gone are no longer shown.
+    pub fn report(&self, metrics: &Metrics, now: Millis, told: &Self) {
+        for name in told.pools.keys().filter(|name| !self.pools.contains_key(*name)) {
+            for state in ["in_use", "out_of_use"] {
+                let _ = metrics.origin_servers.remove_label_values(&[name, state]); // gone is gone
+            }
+        }
         for (name, pool) in &self.pools {
             let servers = pool.servers.load();
             let up = servers.iter().filter(|server| server.in_use(now)).count();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ const AWAY: Duration = Duration::from_secs(1);
 
 /// The answers of one authorization service, the least recently used of which are forgotten first.
 pub struct Verdicts {
-    entries: Cache<QuestionKey, Entry>,
+    entries: ArcSwap<Cache<QuestionKey, Entry>>,
 }
 
 #[derive(Clone)]
@@ -55,23 +56,29 @@ impl Default for Verdicts {
     fn default() -> Self {
         let weigh = |_: &QuestionKey, entry: &Entry| entry.weight;
         let lru = EvictionPolicy::lru();
-        Self { entries: Cache::builder().max_capacity(CAPACITY).weigher(weigh).eviction_policy(lru).build() }
+        let entries = Cache::builder().max_capacity(CAPACITY).weigher(weigh).eviction_policy(lru).build();
+        Self { entries: ArcSwap::from_pointee(entries) }
     }
 }
 
 impl Verdicts {
+    /// From now on these are the answers of `other` too, which is about the same service: what one is told the other knows.
+    pub fn share(&self, other: &Self) {
+        self.entries.store(other.entries.load_full());
+    }
+
     /// The claims that the service gave for the question.
     ///
     /// # Errors
     /// `Unasked` where it has to be asked (again); `Refused`; `Undecided` where it was asked in vain a moment ago.
     pub fn get(&self, key: &QuestionKey, now: Millis) -> Result<Claims, TokenError> {
-        let entry = self.entries.get(key).filter(|entry| now < entry.until).ok_or(TokenError::Unasked)?;
+        let entry = self.entries.load().get(key).filter(|entry| now < entry.until).ok_or(TokenError::Unasked)?;
         Ok(Claims::new(Map::clone(&*entry.answer?), entry.until))
     }
 
     /// How often the service was asked this.
     pub fn asked(&self, key: &QuestionKey) -> u32 {
-        self.entries.get(key).map_or(0, |entry| entry.asked)
+        self.entries.load().get(key).map_or(0, |entry| entry.asked)
     }
 
     /// The service said yes, for `lifetime`, held to between 1 s and 24 h.
@@ -89,7 +96,7 @@ impl Verdicts {
     /// The service did not answer. For a second, what it said before goes on, up to an hour after its end; where there is
     /// nothing of the kind, these claims serve, or the token stays undecided.
     pub fn away(&self, key: QuestionKey, instead: Option<Map<String, Value>>, now: Millis) -> WhileAway {
-        let before = self.entries.get(&key);
+        let before = self.entries.load().get(&key);
         let before = before.filter(|entry| entry.said.is_some_and(|said| now < said + STALE));
         let until = now + AWAY;
         if let Some(Entry { answer, said, .. }) = before {
@@ -112,13 +119,13 @@ impl Verdicts {
         let claims =
             answer.as_ref().map_or(0, |claims| claims.iter().map(|(name, value)| name.len() + size(value)).sum());
         let weight = u32::try_from(OVERHEAD + claims).unwrap_or(u32::MAX);
-        self.entries.insert(key, Entry { answer, until, said, asked, weight });
+        self.entries.load().insert(key, Entry { answer, until, said, asked, weight });
     }
 }
 
 impl fmt::Debug for Verdicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verdicts").field("entries", &self.entries.entry_count()).finish_non_exhaustive()
+        f.debug_struct("Verdicts").field("entries", &self.entries.load().entry_count()).finish_non_exhaustive()
     }
 }
 
@@ -174,6 +181,16 @@ mod tests {
         assert_eq!(verdicts.away(KEY, None, last), WhileAway::Stale);
         assert_eq!(verdicts.away(KEY, None, Millis(last.0 + 1)), WhileAway::Instead);
         assert_eq!(user(&verdicts, Millis(last.0 + 1)), Err(TokenError::Undecided));
+    }
+
+    #[test]
+    fn answers_that_are_shared_are_known_to_both_whoever_was_told() {
+        let (before, after) = (Verdicts::default(), Verdicts::default());
+        before.allow(KEY, claims("alice"), Duration::from_mins(3), NOW);
+        after.share(&before);
+        assert_eq!(user(&after, NOW), Ok("alice".to_owned()));
+        after.refuse(KEY, Duration::from_secs(5), NOW);
+        assert_eq!(user(&before, NOW), Err(TokenError::Refused));
     }
 
     #[test]

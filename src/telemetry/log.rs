@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
 /// Bytes of lines that may wait. What comes when they are full is given up and counted.
 const MOST_WAITING: usize = 4 << 20;
@@ -73,10 +74,19 @@ impl Queue {
 /// Keeps the log's writer alive; what is still queued is written when it is dropped.
 pub struct LogGuard {
     queue: Arc<Queue>,
+    set: Arc<SetLevel>,
     writer: Option<JoinHandle<()>>,
 }
 
+/// Changes what is logged from now on.
+type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
 impl LogGuard {
+    /// Changes the level from now on, as [`init`] set it. `RUST_LOG` goes on overriding it.
+    pub fn levels(&self) -> Arc<SetLevel> {
+        self.set.clone()
+    }
+
     /// Lines that were given up because standard error could not keep up.
     pub fn dropped(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let queue = self.queue.clone();
@@ -100,23 +110,37 @@ impl Drop for LogGuard {
 /// # Errors
 /// `level` is not a filter, or logging was started before.
 pub fn init(level: &str, format: Format) -> Result<LogGuard, String> {
+    let filter = filter(level)?;
+    let queue = Arc::new(Queue::default());
+    let (lines, drained) = (queue.clone(), queue.clone());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Line(lines.clone()));
+    let (set, started) = match format {
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false).with_filter_reloading();
+            (set_level(builder.reload_handle()), builder.try_init())
+        }
+        Format::Text => {
+            let builder = builder.with_ansi(false).with_filter_reloading();
+            (set_level(builder.reload_handle()), builder.try_init())
+        }
+    };
+    started.map_err(|error| error.to_string())?;
+    let writer = thread::Builder::new().name("log".to_owned()).spawn(move || drained.drain(io::stderr()));
+    Ok(LogGuard { queue, set, writer: Some(writer.map_err(|error| format!("the log's writer: {error}"))?) })
+}
+
+fn filter(level: &str) -> Result<EnvFilter, String> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) => EnvFilter::try_new(filter),
         // The framework tells of each service it starts and each viewer who leaves early; we tell what matters of that.
         Err(_) if level == "info" => EnvFilter::try_new("info,pingora_core=error,pingora_proxy=error"),
         Err(_) => EnvFilter::try_new(level),
     };
-    let filter = filter.map_err(|error| format!("log level {level:?}: {error}"))?;
-    let queue = Arc::new(Queue::default());
-    let (lines, drained) = (queue.clone(), queue.clone());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Line(lines.clone()));
-    match format {
-        Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
-        Format::Text => builder.with_ansi(false).try_init(),
-    }
-    .map_err(|error| error.to_string())?;
-    let writer = thread::Builder::new().name("log".to_owned()).spawn(move || drained.drain(io::stderr()));
-    Ok(LogGuard { queue, writer: Some(writer.map_err(|error| format!("the log's writer: {error}"))?) })
+    filter.map_err(|error| format!("log level {level:?}: {error}"))
+}
+
+fn set_level<S: 'static>(handle: Handle<EnvFilter, S>) -> Arc<SetLevel> {
+    Arc::new(move |level| handle.reload(filter(level)?).map_err(|error| error.to_string()))
 }
 
 #[cfg(test)]

@@ -118,6 +118,9 @@ pub struct Metrics {
     pub origin_servers: IntGaugeVec,
     pub accounts: IntGauge,
     pub log_lines_dropped: IntGauge,
+    pub config_revision: IntGauge,
+    pub config_reloads: IntCounterVec,
+    pub config_applied: IntGauge,
     pub decision: Histogram,
     /// By outcome, in the order of [`Outcome::ALL`].
     answered: Vec<Histogram>,
@@ -168,6 +171,12 @@ impl Metrics {
         let foreign_references = of.counter("foreign_references_total", help)?;
         let help = "Log lines given up because the log could not keep up.";
         let log_lines_dropped = of.gauge("log_lines_dropped", help)?;
+        let help = "Times that the configuration was read again while serving: applied, refused, unchanged.";
+        let config_reloads = of.counters("config_reloads_total", help, &["result"])?;
+        let help = "The configuration in force, counted from 1 at the start.";
+        let config_revision = of.gauge("config_revision", help)?;
+        let help = "When the configuration in force was applied, in seconds since 1970.";
+        let config_applied = of.gauge("config_applied_timestamp_seconds", help)?;
         let terminations =
             of.counters("terminations_total", "Streams that were terminated, by cause.", &["application", "cause"])?;
         let token_errors =
@@ -207,6 +216,9 @@ impl Metrics {
             origin_failures,
             origin_servers,
             log_lines_dropped,
+            config_revision,
+            config_reloads,
+            config_applied,
             decision,
             registry,
         })

@@ -17,8 +17,15 @@ pub(super) struct BlocksFile {
 }
 
 impl BlocksFile {
-    pub(super) fn new(path: Option<PathBuf>) -> Self {
-        Self { file: path.map(|path| Mutex::new(Watched::new(path, BLOCKS_MAX))), current: Arc::default() }
+    /// A file that nobody has looked at yet. What the same file said `before` counts until it has been read.
+    pub(super) fn new(path: Option<PathBuf>, before: Option<&Self>) -> Self {
+        let known = before.filter(|before| before.path() == path).map(|before| before.current.load_full());
+        let current = ArcSwap::new(known.unwrap_or_default()).into();
+        Self { file: path.map(|path| Mutex::new(Watched::new(path, BLOCKS_MAX))), current }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(|file| file.lock().path().to_owned())
     }
 
     pub(super) fn current(&self) -> Arc<ArcSwap<Blocks>> {

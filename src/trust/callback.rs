@@ -62,10 +62,16 @@ impl Service {
         client: &Client,
         clock: &Arc<dyn Clock>,
         observer: &Arc<dyn Observer>,
+        before: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, TrustError> {
         let url = url_of(&source.name, &source.url)?;
         let (client, clock, observer) = (client.clone(), clock.clone(), observer.clone());
-        let (under_way, is_away) = (Mutex::default(), AtomicBool::new(false));
+        let before = before.filter(|before| before.url == url && before.source.ask == source.ask);
+        if let Some(before) = before {
+            source.verdicts.share(&before.source.verdicts);
+        }
+        let is_away = AtomicBool::new(before.is_some_and(|before| before.is_away.load(Relaxed)));
+        let under_way = Mutex::default();
         Ok(Arc::new(Self { source, url, client, clock, observer, under_way, is_away }))
     }
 

@@ -7,18 +7,21 @@
 mod blocks;
 mod callback;
 mod client;
+mod composed;
 mod file;
 mod key_files;
+mod key_url;
 mod keys;
 mod settings;
 
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::identity::{Blocks, Question};
 
@@ -40,21 +43,39 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Reads every file once. URLs are fetched by [`run`](Self::run); until then their keys are missing.
+    /// Reads every file once. URLs are fetched by [`run`](Self::run), or for who asks for a [`refresh`](Self::refresh); until
+    /// then their keys are missing.
     ///
     /// # Errors
     /// A URL that is none, or a file of certification authorities that cannot be used. Files of keys and blocks that cannot
     /// be read are told in the log.
     pub fn new(settings: TrustSettings) -> Result<Arc<Self>, TrustError> {
+        Self::build(settings, None)
+    }
+
+    /// Takes another's place: what it has fetched from the same places, and what the same services said, goes on, so that
+    /// nobody's token fails for the change. It does not end the other one.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn following(settings: TrustSettings, before: &Self) -> Result<Arc<Self>, TrustError> {
+        Self::build(settings, Some(before))
+    }
+
+    fn build(settings: TrustSettings, before: Option<&Self>) -> Result<Arc<Self>, TrustError> {
         let TrustSettings { key_sources, key_files, callbacks, blocks_file, ca_file, clock, observer, pace } = settings;
         let client = client::client(ca_file.as_deref())?;
-        let keys = KeySources::new(key_sources, &client, &clock, &observer, &pace)?;
+        let keys = KeySources::new(key_sources, &client, &clock, &observer, &pace, before.map(|before| &before.keys))?;
         let key_files = key_files.into_iter().map(|files| KeyFileGroup::new(files, &observer)).collect();
         let services = callbacks
             .into_iter()
-            .map(|source| Ok((source.name.clone(), Service::new(source, &client, &clock, &observer)?)))
+            .map(|source| {
+                let before = before.and_then(|before| before.services.get(&source.name));
+                Ok((source.name.clone(), Service::new(source, &client, &clock, &observer, before)?))
+            })
             .collect::<Result<_, TrustError>>()?;
-        let trust = Self { keys, key_files, services, blocks: BlocksFile::new(blocks_file), pace };
+        let blocks = BlocksFile::new(blocks_file, before.map(|before| &before.blocks));
+        let trust = Self { keys, key_files, services, blocks, pace };
         trust.reread();
         Ok(Arc::new(trust))
     }
@@ -72,7 +93,7 @@ impl Trust {
     }
 
     /// Keeps everything fresh until `shutdown` comes, and leaves nothing behind that runs on. Questions to authorization
-    /// services belong to those who ask them, and end within their deadline.
+    /// services belong to those who ask them, and end within their deadline; and so do fetches for unknown keys afterwards.
     pub async fn run(self: &Arc<Self>, shutdown: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
         self.keys.keep_fresh(&mut tasks);
@@ -90,6 +111,12 @@ impl Trust {
             }
         }
         tasks.shutdown().await;
+    }
+
+    /// Waits until every URL of keys has been fetched once, well or not; no longer than `patience`. Needs somebody who
+    /// [`run`](Self::run)s it.
+    pub async fn fetched(&self, patience: Duration) {
+        let _ = timeout(patience, self.keys.fetched()).await; // what is late comes when it comes
     }
 
     /// Fetches the URLs of the key sources of that name, because a token names a key that is not known. Whoever else asks

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -27,9 +28,11 @@ pub(super) const SESSION: &[u8] = b"another secret, for play sessions, long enou
 /// Long enough for a busy machine; nothing waits this long when all is well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system gives to clients: another test's would take it.
 pub(super) fn free_port() -> u16 {
-    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    let some = || 10_000 + u16::try_from(RandomState::new().hash_one(()) % 22_000).unwrap();
+    let is_free = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(some).find(is_free).unwrap()
 }
 
 /// Waits for something to become true, looking again and again.
@@ -89,7 +92,7 @@ impl Default for Setup {
 
 /// A running program.
 pub(super) struct Gateway {
-    child: Child,
+    pub(super) child: Child,
     pub(super) address: SocketAddr,
     pub(super) control: SocketAddr,
     pub(super) folder: Arc<tempfile::TempDir>,
@@ -138,6 +141,30 @@ impl Setup {
             self.extra,
         );
         write("streamgate.yaml", text.as_bytes());
+        Gateway::run(folder, address, control, if self.tls { "https" } else { "http" }).await
+    }
+}
+
+impl Gateway {
+    /// Runs the program with the configuration in this folder, and waits until it is ready.
+    pub(super) async fn run(
+        folder: Arc<tempfile::TempDir>,
+        address: SocketAddr,
+        control: SocketAddr,
+        scheme: &'static str,
+    ) -> Self {
+        let mut gateway = Self::begin(folder, address, control, scheme);
+        gateway.ready().await;
+        gateway
+    }
+
+    /// The same without waiting.
+    pub(super) fn begin(
+        folder: Arc<tempfile::TempDir>,
+        address: SocketAddr,
+        control: SocketAddr,
+        scheme: &'static str,
+    ) -> Self {
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_streamgate"))
             .args(["run", "--config"])
@@ -153,15 +180,10 @@ impl Setup {
             .danger_accept_invalid_certs(true)
             .build()
             .unwrap();
-        let scheme = if self.tls { "https" } else { "http" };
-        let mut gateway = Gateway { child, address, control, folder, client, scheme };
-        gateway.ready().await;
-        gateway
+        Self { child, address, control, folder, client, scheme }
     }
-}
 
-impl Gateway {
-    async fn ready(&mut self) {
+    pub(super) async fn ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -211,7 +233,7 @@ impl Gateway {
         assert_eq!(self.metric(name, labels).await, number, "{name} {labels}");
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }

@@ -7,11 +7,11 @@ use streamgate::model::{Account, Device, StreamId};
 
 use super::support::{House, START, soon};
 
-fn entry(subject: &str) -> String {
+pub(super) fn entry(subject: &str) -> String {
     format!("- account: {{ idp: i, subject: {subject} }}\n  until: forever\n  reason: Not today.\n")
 }
 
-fn reason(house: &House, subject: &str) -> Option<String> {
+pub(super) fn reason(house: &House, subject: &str) -> Option<String> {
     let blocks = house.trust.blocks().load_full();
     let account = Account::new("i", subject).key();
     let block = blocks.blocked(&account, &Device::Hint(0), None, StreamId([0; 16]), START);

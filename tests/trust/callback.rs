@@ -15,11 +15,11 @@ use super::support::{House, Manner, Server, soon};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn yes(user: &str) -> Manner {
+pub(super) fn yes(user: &str) -> Manner {
     Manner::Answer(200, vec![("X-UserId", user.to_owned())], String::new())
 }
 
-fn service(server: &Server) -> CallbackSource {
+pub(super) fn service(server: &Server) -> CallbackSource {
     // Longer than the default: these machines are busy.
     CallbackSource { deadline: Duration::from_secs(10), ..CallbackSource::new("application tv", &server.url("/auth")) }
 }
@@ -42,7 +42,7 @@ fn question(source: &CallbackSource, token: &str) -> Question {
 }
 
 /// The user that the service names for the token.
-async fn ask(house: &House, source: &CallbackSource, token: &str) -> Result<String, TokenError> {
+pub(super) async fn ask(house: &House, source: &CallbackSource, token: &str) -> Result<String, TokenError> {
     soon(house.trust.ask(question(source, token))).await;
     verify(house, source, token).map(|claims| claims.text("userid").unwrap_or_default().into_owned())
 }

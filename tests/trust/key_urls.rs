@@ -17,7 +17,7 @@ use crate::signers::{Signer, hmac_signed};
 const PAYLOAD: &str = r#"{"sub":"alice","exp":1900000000}"#;
 
 /// A set of one key.
-fn set(signer: &Signer, kid: &str) -> String {
+pub(super) fn set(signer: &Signer, kid: &str) -> String {
     sets(&[with_kid(signer, kid)])
 }
 
@@ -31,24 +31,24 @@ fn with_kid(signer: &Signer, kid: &str) -> Value {
     jwk
 }
 
-fn token(signer: &Signer, kid: &str) -> String {
+pub(super) fn token(signer: &Signer, kid: &str) -> String {
     signer.sign(jsonwebtoken::Algorithm::ES256, &format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#), PAYLOAD)
 }
 
 /// An issuer whose keys are at this URL.
-fn source(url: &str, refresh: Duration) -> KeySource {
+pub(super) fn source(url: &str, refresh: Duration) -> KeySource {
     let url = KeyPlace::SetUrl { url: url.into(), rsa: Algorithm::RS256, refresh, timeout: Duration::from_millis(300) };
     KeySource { name: "application tv".into(), keys: Arc::new(Keys::new([])), places: vec![url] }
 }
 
-fn verify(source: &KeySource, token: &str) -> Result<(), TokenError> {
+pub(super) fn verify(source: &KeySource, token: &str) -> Result<(), TokenError> {
     let format = Jwt::of(Issuers::anybody(source.keys.clone()), Duration::ZERO);
     let headers = HeaderMap::new();
     format.verify(token.as_bytes(), &RequestFacts::new("/", None, &headers), START).map(drop)
 }
 
-const NEVER: Duration = Duration::from_hours(24);
-const OFTEN: Duration = Duration::from_millis(10);
+pub(super) const NEVER: Duration = Duration::from_hours(24);
+pub(super) const OFTEN: Duration = Duration::from_millis(10);
 
 #[tokio::test]
 async fn a_key_that_was_rotated_in_is_fetched_when_a_token_names_it_and_the_old_one_is_gone() {

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use streamgate::identity::{CallbackSource, KeySource};
 use streamgate::model::{Clock, Millis};
-use streamgate::trust::{Observer, Pace, Trust, TrustSettings};
+use streamgate::trust::{Observer, Pace, Trust, TrustError, TrustSettings};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -84,9 +84,21 @@ pub(super) fn settings() -> (TrustSettings, Arc<Hand>, mpsc::UnboundedReceiver<(
 impl House {
     /// Runs with what `change` makes of the usual settings.
     pub(super) fn run(change: impl FnOnce(&mut TrustSettings)) -> Self {
+        Self::build(change, Trust::new)
+    }
+
+    /// Runs in the place of this one, which goes on until it is told to end.
+    pub(super) fn followed(&self, change: impl FnOnce(&mut TrustSettings)) -> Self {
+        Self::build(change, |settings| Trust::following(settings, &self.trust))
+    }
+
+    fn build(
+        change: impl FnOnce(&mut TrustSettings),
+        trust: impl FnOnce(TrustSettings) -> Result<Arc<Trust>, TrustError>,
+    ) -> Self {
         let (mut settings, clock, told) = settings();
         change(&mut settings);
-        let trust = Trust::new(settings).unwrap();
+        let trust = trust(settings).unwrap();
         let (shutdown, end) = oneshot::channel();
         let running = tokio::spawn({
             let trust = trust.clone();

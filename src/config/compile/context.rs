@@ -7,6 +7,7 @@ use crate::config::pointer::Pointer;
 use crate::config::raw::Material;
 use crate::config::report::Problem;
 use crate::config::secret::{self, Environment, Secret};
+use crate::config::sections::Sections;
 
 /// The document, where its files are, and the problems found so far.
 pub(super) struct Context<'a> {
@@ -18,6 +19,8 @@ pub(super) struct Context<'a> {
     pub(super) origins: Vec<String>,
     /// Every policy's name, likewise.
     pub(super) policies: Vec<String>,
+    /// What is written and what is read from files.
+    pub(super) sections: Sections,
     pub(super) problems: &'a mut Vec<Problem>,
 }
 
@@ -40,7 +43,10 @@ impl Context<'_> {
     /// A secret or key. When it cannot be read, that is a problem at `at`.
     pub(super) fn read(&mut self, material: &Material, at: &Pointer) -> Option<Secret> {
         match secret::read(material, self.base, self.environment) {
-            Ok(secret) => Some(secret),
+            Ok(secret) => {
+                self.sections.add(at, secret.expose());
+                Some(secret)
+            }
             Err(error) => {
                 self.say(at, error.to_string());
                 None

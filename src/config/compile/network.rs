@@ -84,7 +84,7 @@ pub(super) fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Pat
     let path = context.base.join(path);
     match read_file(&path, PEM_MAX) {
         Err(error) => context.say(at, error.to_string()),
-        Ok(bytes) if String::from_utf8_lossy(&bytes).contains(label) => {}
+        Ok(bytes) if String::from_utf8_lossy(&bytes).contains(label) => context.sections.add(at, &bytes),
         Ok(_) => {
             let what = label.trim_end_matches('-').to_lowercase();
             context.say(at, format!("`{}` holds no {what} as PEM: name the file that does", path.display()));

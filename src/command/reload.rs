@@ -1,0 +1,286 @@
+//! Reading the configuration again while the gateway serves: at SIGHUP, and when its file says something else.
+//!
+//! A configuration is checked and made ready in full before it takes the place of the one in force, all at once. One that
+//! cannot be used changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use streamgate::config::{self, Settings};
+use streamgate::gateway::{Endpoint, Snapshot};
+use streamgate::model::Clock;
+use streamgate::streams::StreamTable;
+use streamgate::telemetry::Metrics;
+use streamgate::trust::Trust;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::parts;
+
+/// Between two looks at the file.
+const LOOK: Duration = Duration::from_secs(2);
+/// A file that has changed is taken for written when it has not changed again for so long,
+const SETTLED: Duration = Duration::from_millis(200);
+/// or after so many looks.
+const LOOKS: usize = 10;
+/// How long new key sets and new names of origins are waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The file of the configuration, and who asks for it to be read again.
+pub(super) struct Source {
+    path: PathBuf,
+    hangups: Signal,
+    /// What was read last.
+    text: String,
+    /// Why that cannot be used, where it cannot.
+    reasons: Vec<String>,
+}
+
+impl Source {
+    /// Reads the configuration for the first time. From here on SIGHUP does not end the program: what comes before the
+    /// gateway serves is done when it does.
+    pub(super) fn read(path: &Path) -> Result<(Self, Settings), String> {
+        let hangups = hangups().map_err(|error| format!("SIGHUP cannot be received: {error}"))?;
+        let text = config::read(path).map_err(|report| report.to_string())?;
+        let settings = config::parse_file(path, &text).map_err(|report| report.to_string().trim_end().to_owned())?;
+        Ok((Self { path: path.to_owned(), hangups, text, reasons: Vec::new() }, settings))
+    }
+
+    /// What the file says now; `None` if that has been judged, and was good.
+    async fn look(&self) -> Option<Result<String, Vec<String>>> {
+        let mut seen = self.text().await;
+        for _ in 0..LOOKS {
+            if seen.as_ref() == Ok(&self.text) {
+                return (!self.reasons.is_empty()).then_some(seen);
+            }
+            // Half a file may be a whole configuration: with half of the applications.
+            sleep(SETTLED).await;
+            let again = self.text().await;
+            if again == seen {
+                break;
+            }
+            seen = again;
+        }
+        Some(seen)
+    }
+
+    /// Goes by the path each time, so that files and links that were put in its place are seen.
+    async fn text(&self) -> Result<String, Vec<String>> {
+        let path = self.path.clone();
+        blocking(move || config::read(&path).map_err(|report| report.lines().collect())).await
+    }
+}
+
+fn hangups() -> std::io::Result<Signal> {
+    // Whatever runtime runs passes signals on; this one is only asked to have them caught.
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    signal(SignalKind::hangup())
+}
+
+/// Does something that reads files, and says why it cannot be done.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<String>> + Send + 'static,
+) -> Result<T, Vec<String>> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(vec![error.to_string()]))
+}
+
+/// Keeps what is in force fresh, and puts the next configuration in its place.
+pub(super) struct Reloader {
+    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    pub(super) table: Arc<StreamTable>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) levels: Levels,
+    /// `None` where the configuration is no file.
+    pub(super) source: Mutex<Option<Source>>,
+}
+
+type Levels = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// A configuration that is ready to take the place of the one in force.
+struct Next {
+    snapshot: Snapshot,
+    endpoints: Vec<Endpoint>,
+    /// The sections that differ from what is in force.
+    changed: Vec<String>,
+    /// The keys that stay as they are until the next start.
+    fixed: Vec<String>,
+}
+
+#[async_trait]
+impl BackgroundService for Reloader {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let mut fetching = Fetching::of(&self.current.load().trust);
+        let source = self.source.lock().take();
+        tokio::select! {
+            () = self.watch(source, &mut fetching) => {}
+            _ = shutdown.changed() => {}
+        }
+        fetching.stop().await;
+    }
+}
+
+impl Reloader {
+    /// The configuration that the gateway starts with is in force.
+    pub(super) fn started(&self) {
+        self.tell_revision(&self.current.load());
+    }
+
+    async fn watch(&self, source: Option<Source>, fetching: &mut Fetching) {
+        let Some(mut source) = source else { return std::future::pending().await };
+        // Taking a configuration and its caches apart takes a while: the last request that has one is not to do that.
+        let mut retired: Vec<Arc<Snapshot>> = Vec::new();
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let (seen, is_asked) = tokio::select! {
+                _ = source.hangups.recv() => (source.text().await, true),
+                _ = looks.tick() => {
+                    retired.retain(|old| Arc::strong_count(old) > 1);
+                    match source.look().await {
+                        Some(seen) => (seen, false),
+                        None => continue,
+                    }
+                }
+            };
+            let before = self.current.load_full();
+            self.judge(&mut source, seen, is_asked, fetching).await;
+            if self.current.load().revision != before.revision {
+                retired.push(before);
+            }
+        }
+    }
+
+    /// Puts what was read in force, or says why not: each reason once, unless it `is_asked`.
+    async fn judge(
+        &self,
+        source: &mut Source,
+        seen: Result<String, Vec<String>>,
+        is_asked: bool,
+        fetching: &mut Fetching,
+    ) {
+        let prepared = match seen {
+            Ok(text) => {
+                source.text.clone_from(&text);
+                self.prepare(&source.path, text).await
+            }
+            Err(reasons) => Err(reasons),
+        };
+        let result = match prepared {
+            Ok(next) => {
+                source.reasons.clear();
+                if let Some(next) = next {
+                    self.apply(next, fetching).await;
+                    "applied"
+                } else {
+                    tracing::info!("the configuration says what is in force already");
+                    "unchanged"
+                }
+            }
+            // What it names may still come: it is tried again and again, and told again when there is something new to tell.
+            Err(reasons) if !is_asked && reasons == source.reasons => return,
+            Err(reasons) => {
+                for reason in &reasons {
+                    tracing::error!(%reason, "the configuration is refused; the one before goes on");
+                }
+                source.reasons = reasons;
+                "refused"
+            }
+        };
+        self.metrics.config_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// Checks and compiles; `None` where nothing differs from what is in force.
+    async fn prepare(&self, path: &Path, text: String) -> Result<Option<Next>, Vec<String>> {
+        let (before, path) = (self.current.load_full(), path.to_owned());
+        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        blocking(move || {
+            let mut settings = config::parse_file(&path, &text).map_err(|report| report.lines().collect::<Vec<_>>())?;
+            let changed = before.settings.differences(&settings);
+            if changed.is_empty() {
+                return Ok(None);
+            }
+            let of_file = |line: &str| format!("{}: {line}", path.display());
+            let reasons = |lines: String| lines.lines().map(of_file).collect::<Vec<_>>();
+            let endpoints = parts::certificates(&settings).map_err(reasons)?;
+            let fixed = settings.keep_fixed(&before.settings);
+            let snapshot = parts::snapshot(settings, Some(&before), &clock, &metrics).map_err(reasons)?;
+            Ok(Some(Next { snapshot, endpoints, changed, fixed }))
+        })
+        .await
+    }
+
+    async fn apply(&self, next: Next, fetching: &mut Fetching) {
+        let Next { snapshot, endpoints, changed, fixed } = next;
+        let fresh = Fetching::of(&snapshot.trust);
+        // Nobody's request shall fail for what could have been fetched before.
+        tokio::join!(snapshot.trust.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
+        let snapshot = Arc::new(snapshot);
+        self.current.store(snapshot.clone());
+        std::mem::replace(fetching, fresh).stop().await;
+        for (address, certificate) in &self.endpoints {
+            let read = endpoints.iter().find(|(other, _)| other == address);
+            if let (Some(certificate), Some((_, Some(read)))) = (certificate, read) {
+                certificate.turn_into(read);
+            }
+        }
+        if let Err(error) = (self.levels)(snapshot.settings.log.level.as_str()) {
+            tracing::warn!(%error, "the log keeps its level");
+        }
+        self.applied(&snapshot.settings).await;
+        self.tell_revision(&snapshot);
+        tracing::info!(revision = snapshot.revision, changed = changed.join(", "), "configuration applied");
+        for key in fixed {
+            tracing::warn!(%key, "this cannot change while the gateway runs; it takes effect at the next start");
+        }
+    }
+
+    /// Whoever keeps something of a configuration for himself is told of the one that is in force now.
+    async fn applied(&self, settings: &Settings) {
+        self.table.configure(settings.streams.clone(), settings.in_force());
+        let ending = self.table.reform(self.clock.now()).await;
+        if ending > 0 {
+            tracing::info!(ending, "streams that the policies of today would not have admitted");
+        }
+    }
+
+    fn tell_revision(&self, snapshot: &Snapshot) {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.metrics.config_revision.set(number(snapshot.revision));
+        self.metrics.config_applied.set(number(self.clock.now().seconds()));
+    }
+}
+
+/// The tasks that keep what identity trusts fresh.
+struct Fetching {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Fetching {
+    fn of(trust: &Arc<Trust>) -> Self {
+        let (trust, (stop, stopped)) = (trust.clone(), oneshot::channel());
+        let stopped = async move {
+            let _ = stopped.await; // the sender's end is a stop too
+        };
+        Self { stop, task: tokio::spawn(async move { trust.run(stopped).await }) }
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "keys were not kept fresh");
+        }
+    }
+}

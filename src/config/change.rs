@@ -1,0 +1,66 @@
+//! One configuration in another's place, while the program runs.
+
+use super::settings::{Listener, Settings};
+
+impl Settings {
+    /// The top-level sections in which the two differ, in alphabetical order; empty where they mean the same.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        self.sections.that_differ(&other.sections)
+    }
+
+    /// Puts back what cannot change while the program runs, as it is in the `running` configuration. Names the keys that were
+    /// put back: they take effect at the next start.
+    pub fn keep_fixed(&mut self, running: &Self) -> Vec<String> {
+        let mut kept = Vec::new();
+        self.keep_listeners(running, &mut kept);
+        let mut keep = |is_other: bool, key: &str| {
+            if is_other {
+                kept.push(key.to_owned());
+            }
+        };
+        keep(self.control != running.control, "control.address");
+        keep(self.threads != running.threads, "threads");
+        keep(self.log.format != running.log.format, "log.format");
+        keep(self.streams.capacity != running.streams.capacity, "streams.capacity");
+        keep(self.shutdown_grace != running.shutdown_grace, "shutdown.grace");
+        self.control = running.control;
+        self.threads = running.threads;
+        self.log.format = running.log.format;
+        self.streams.capacity = running.streams.capacity;
+        self.shutdown_grace = running.shutdown_grace;
+        kept
+    }
+
+    /// Addresses, and whether TLS and the PROXY protocol are spoken there, stay. The files of a certificate may change, and
+    /// what is said about the viewers' TLS.
+    fn keep_listeners(&mut self, running: &Self, kept: &mut Vec<String>) {
+        let mut written = std::mem::take(&mut self.listeners);
+        for old in &running.listeners {
+            let at = written.iter().position(|new| new.address == old.address);
+            let listener = match at.map(|at| written.remove(at)) {
+                None => {
+                    kept.push(format!("listeners ({} is no longer there)", old.address));
+                    old.clone()
+                }
+                Some(new) => {
+                    if new.tls.is_some() != old.tls.is_some() {
+                        kept.push(format!("listeners (tls of {})", old.address));
+                    }
+                    if new.proxy_protocol != old.proxy_protocol {
+                        kept.push(format!("listeners (proxy_protocol of {})", old.address));
+                    }
+                    let tls = if new.tls.is_some() && old.tls.is_some() { new.tls } else { old.tls.clone() };
+                    Listener { tls, proxy_protocol: old.proxy_protocol, ..new }
+                }
+            };
+            self.listeners.push(listener);
+        }
+        kept.extend(written.iter().map(|new| format!("listeners ({} is new)", new.address)));
+        self.behind_tls = self.listeners.iter().any(|listener| listener.behind_tls);
+        if self.hops.is_none() && self.listeners.iter().any(|listener| listener.proxy_protocol) {
+            // Without them the listener that goes on would let nobody in.
+            self.hops.clone_from(&running.hops);
+            kept.push("client_address".to_owned());
+        }
+    }
+}
