@@ -108,6 +108,8 @@ pub struct Decision {
     pub demands: SmallVec<[Demand; 4]>,
     /// Whether a rule waits for what the manifest will say, so that the stream has to be judged again when it has.
     pub deferred: bool,
+    /// Whether a rule asks for what only the manifest may tell, so that the stream has to be judged again when that is news.
+    pub asks_content: bool,
     /// The streams that end so that the candidate may start, each with the place in `violations` of the first rule that asks
     /// for it: the fewest that satisfy every enforced rule. Empty when it is refused: a refused start changes nothing.
     pub ending: Vec<(StreamId, usize)>,

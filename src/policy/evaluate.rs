@@ -26,6 +26,7 @@ pub fn evaluate(
     let mut claims: Vec<(usize, Claim)> = Vec::new();
     for policy in policies {
         let Some(carrier) = policy.carriers.get(candidate.application) else { continue };
+        decision.asks_content |= policy.asks_content;
         let candidate = Member { standing: candidate, carrier };
         let relevant = relevant(policy, &running);
         for rule in &policy.rules {

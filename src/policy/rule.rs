@@ -182,13 +182,26 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The applications that carry this policy. Streams that they started are its relevant activity.
     pub carriers: BTreeMap<ApplicationId, Carrier>,
+    /// Whether a rule asks for what only the manifest may tell.
+    pub asks_content: bool,
 }
 
 impl Policy {
+    /// A policy of these rules.
+    pub fn of(name: Arc<str>, rules: Vec<Rule>, carriers: BTreeMap<ApplicationId, Carrier>) -> Self {
+        let of_manifest = |field: &Field| match field {
+            Field::ContentType => true,
+            Field::Attribute(name) => carriers.values().any(|carrier| carrier.from_manifest.contains(name)),
+            _ => false,
+        };
+        let asks_content = rules.iter().any(|rule| rule.fields().into_iter().any(of_manifest));
+        Self { name, rules, carriers, asks_content }
+    }
+
     /// A policy that these applications carry, of a tenant without a name. Gives its rules the keys 1, 2, 3 and so on.
     pub fn new(name: &str, rules: Vec<Rule>, carriers: &[&str]) -> Self {
         let keyed = rules.into_iter().zip(1..).map(|(rule, key)| Rule { key, ..rule });
         let carrier = |id: &&str| (ApplicationId((*id).into()), Carrier::default());
-        Self { name: name.into(), rules: keyed.collect(), carriers: carriers.iter().map(carrier).collect() }
+        Self::of(name.into(), keyed.collect(), carriers.iter().map(carrier).collect())
     }
 }

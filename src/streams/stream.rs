@@ -24,6 +24,13 @@ const ENDED: u8 = 4;
 const LIVE: u8 = 1;
 const VOD: u8 = 2;
 
+/// A rule waits for what the manifest will say, or for the first media.
+const DEFERRED: u8 = 1;
+/// A rule asks for what the manifest says.
+const ASKS_CONTENT: u8 = 2;
+/// The manifest has said something new since it was judged.
+const NEWS: u8 = 4;
+
 /// One stream of an account.
 ///
 /// What it *is* never changes; what is known of it may. Its clocks are atomics, moved by heartbeats without any lock; its phase changes only
@@ -66,8 +73,8 @@ pub struct Stream {
     annotations: ArcSwapOption<Vec<Violation>>,
     /// What policies look at, and what they found. Looked at where something is decided, never on the hot path.
     inputs: Mutex<Inputs>,
-    /// A rule waits for what the manifest will say, or for the first media.
-    deferred: AtomicBool,
+    /// Why it may have to be judged again, as bits.
+    pending: AtomicU8,
     /// What a manifest said: nothing yet, live, VOD.
     content: AtomicU8,
     sharing: Sharing,
@@ -118,7 +125,7 @@ impl Stream {
             refreshes_entry: AtomicBool::new(false),
             annotations: ArcSwapOption::const_empty(),
             inputs: Mutex::new(Inputs { attributes: candidate.attributes.clone(), ranks: None }),
-            deferred: AtomicBool::new(false),
+            pending: AtomicU8::new(0),
             content: AtomicU8::new(0),
             sharing: Sharing::default(),
             pace: Pace::default(),
@@ -181,29 +188,35 @@ impl Stream {
         let annotating = decision.violations.iter().filter(|violation| violation.mode == Mode::Annotate);
         let annotating: Vec<Violation> = annotating.cloned().collect();
         self.annotations.store((!annotating.is_empty()).then(|| Arc::new(annotating)));
-        let waited = self.deferred.swap(decision.deferred, SeqCst);
+        let deferred = if decision.deferred { DEFERRED } else { 0 };
+        let pending = deferred | if decision.asks_content { ASKS_CONTENT } else { 0 };
+        // What the manifest has said while it was judged is still news.
+        let keep_news = |before: u8| Some(before & NEWS | pending);
+        let before = self.pending.fetch_update(SeqCst, SeqCst, keep_news).unwrap_or_else(|before| before);
+        let waited = before & (DEFERRED | ASKS_CONTENT) != 0;
         let mut inputs = self.inputs.lock();
         // A stream that is judged again has told before what it takes of the rules that had not waited.
         let before = inputs.ranks.take().unwrap_or_default();
         let news = decision.demands.iter().filter(|demand| starts || waited && !before.has(demand.key));
         let news = news.collect();
         let ranks = decision.demands.iter().map(|demand| (demand.key, demand.rank));
-        let ranks: Ranks = if decision.deferred { Ranks::complete(ranks) } else { ranks.collect() };
+        let ranks: Ranks = if pending == 0 { ranks.collect() } else { Ranks::complete(ranks) };
         inputs.ranks = (!ranks.is_empty()).then(|| Box::new(ranks));
         news
     }
 
-    /// Whether the stream has to be judged again, now that `signal` has come: a rule had waited for what its manifest says,
-    /// and it has spoken, or media is played without.
+    /// Whether the stream has to be judged again, now that `signal` has come: its manifest has said something new that a rule
+    /// asks for, or a rule had waited for that, and media is played without.
     #[inline]
     pub fn is_to_be_judged(&self, signal: Signal) -> bool {
+        let pending = self.pending.load(Relaxed);
         let ends_waiting = || signal == Signal::Playback && !self.came_from_elsewhere();
-        self.deferred.load(Relaxed) && (self.content().is_some() || ends_waiting())
+        pending & NEWS != 0 || pending & DEFERRED != 0 && ends_waiting()
     }
 
-    /// Whether a rule waits for what the manifest will say.
-    pub(super) fn is_deferred(&self) -> bool {
-        self.deferred.load(Relaxed)
+    /// What is known of it by now is about to be judged. Returns whether there was anything new to judge.
+    pub(super) fn take_news(&self) -> bool {
+        self.pending.fetch_and(!NEWS, SeqCst) & (DEFERRED | NEWS) != 0
     }
 
     /// Whether its entry manifest was asked of another gateway, or before this one was started: what that said is not known
@@ -281,7 +294,7 @@ impl Stream {
 
     /// Takes over what a manifest of the stream says about its rhythm. Returns whether that was news.
     pub fn learn(&self, cadence: &Cadence, settings: &Settings) -> bool {
-        self.restore_content(cadence.live);
+        self.tell_content(cadence.live);
         let idle = self.idle_ms.swap(millis(cadence.idle(settings)), SeqCst);
         let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
@@ -361,9 +374,12 @@ impl Stream {
         }
     }
 
-    /// What a manifest said before the gateway was started anew.
-    pub(super) fn restore_content(&self, live: bool) {
-        self.content.store(if live { LIVE } else { VOD }, Relaxed);
+    /// What a manifest says, or said before the gateway was started anew.
+    pub(super) fn tell_content(&self, live: bool) {
+        let content = if live { LIVE } else { VOD };
+        if self.content.swap(content, SeqCst) != content && self.pending.load(SeqCst) & ASKS_CONTENT != 0 {
+            self.pending.fetch_or(NEWS, SeqCst);
+        }
     }
 
     /// The last sign of life of any kind.

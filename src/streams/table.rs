@@ -259,12 +259,13 @@ impl StreamTable {
         let law = Law { policies, settings, idp: &account.idp };
         let _turn = self.gate(account).lock().await;
         let mut record = self.store.load(account, now).await?;
+        let has_news = record.find(stream).is_some_and(|stream| stream.take_news());
+        if !has_news && attributes.is_none() {
+            // Another request of the stream has come first.
+            return Ok(());
+        }
         for _ in 0..ATTEMPTS {
             let Some(known) = record.find(stream).cloned() else { break };
-            if attributes.is_none() && !known.is_deferred() {
-                // Another request of the stream has come first.
-                break;
-            }
             let set = attributes.and_then(|news| known.learned(news).attributes);
             let Some((decision, change)) = record.plan_judgement(stream, set, &law, now) else { break };
             match self.commit(account, &record, &change, now).await? {

@@ -160,6 +160,24 @@ async fn media_without_a_manifest_ends_the_waiting() {
 }
 
 #[tokio::test]
+async fn a_manifest_that_comes_after_the_first_media_is_still_heard() {
+    let house = House::new(vec![by_content()]);
+    let known = house.play(1, at(0)).await;
+    known.learn(&live(), &house.settings);
+    house.judge(&known, None, at(0)).await;
+    let unknown = house.play(2, at(1)).await;
+    assert!(unknown.is_to_be_judged(Signal::Playback));
+    house.judge(&unknown, None, at(1)).await;
+    assert!(unknown.beat(Signal::Playback, at(1)), "nobody knows what it plays");
+    assert!(!unknown.is_to_be_judged(Signal::Playback), "nor will its next media tell");
+    unknown.learn(&live(), &house.settings);
+    assert!(unknown.is_to_be_judged(Signal::Playback));
+    house.judge(&unknown, None, at(2)).await;
+    assert!(!unknown.beat(Signal::Playback, at(2)), "it is live after all");
+    assert_eq!(house.gauge.demanded().iter().map(|(_, rank)| *rank).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
 async fn an_attribute_that_changes_is_judged_and_one_that_is_frozen_stays() {
     let by_place = Rule { per: vec![Field::named("city")], ..rule(1, WhenExceeded::DenyNewest) };
     let house = House::new(vec![by_place]);

@@ -18,11 +18,11 @@ pub(super) fn policies(
     let compiled = raw.iter().map(|(name, policy)| {
         let at = Pointer::default().key("policies").key(name);
         let carriers = applications.iter().filter(|(_, application)| application.policies.contains(name));
-        let compiled = Policy {
-            name: name.as_str().into(),
-            rules: rules(context, &at.key("rules"), &policy.rules, mode(policy.mode)),
-            carriers: carriers.map(|(id, _)| (ApplicationId(id.as_str().into()), Carrier::default())).collect(),
-        };
+        let compiled = Policy::of(
+            name.as_str().into(),
+            rules(context, &at.key("rules"), &policy.rules, mode(policy.mode)),
+            carriers.map(|(id, _)| (ApplicationId(id.as_str().into()), Carrier::default())).collect(),
+        );
         (name.clone(), Arc::new(compiled))
     });
     compiled.collect()

@@ -101,7 +101,7 @@ impl KeptStream {
         // until the end of its idle window from now.
         let stream = Stream::restored(&candidate, settings, self.since, self.seen, self.holds.then_some(now));
         if let Some(live) = self.live {
-            stream.restore_content(live);
+            stream.tell_content(live);
         }
         stream
     }
