@@ -70,6 +70,19 @@ enum Command {
         #[arg(value_name = "URL")]
         url: String,
     },
+    /// Play a written scenario (who starts what, and when) against the policies, and say what they decide and why. Nothing is
+    /// served. Fails where the scenario expects something else.
+    Explain {
+        /// The configuration, a YAML file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The scenario, a YAML file; docs/policies.md shows how it is written.
+        #[arg(long, value_name = "FILE")]
+        scenario: PathBuf,
+        /// One JSON object a line, with all that each decision rests on.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Serve a small origin of our own through the gateway, with tokens to try it: 8080 for viewers, 9090 for control.
@@ -93,6 +106,7 @@ fn main() -> ExitCode {
         Command::Identify { config, header, client, url } => {
             command::identify::identify(&config, &url, &header, client)
         }
+        Command::Explain { config, scenario, json } => command::explain::explain(&config, &scenario, json),
         Command::Schema => command::schema(),
         Command::Demo => command::demo::demo(),
         Command::DemoOrigin { address } => command::demo::origin(address),

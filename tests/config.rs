@@ -12,7 +12,11 @@ mod form;
 mod meaning;
 #[path = "config/minting.rs"]
 mod minting;
+#[path = "config/policies.rs"]
+mod policies;
 #[path = "config/problems.rs"]
 mod problems;
 #[path = "config/support.rs"]
 mod support;
+#[path = "config/warnings.rs"]
+mod warnings;

@@ -11,6 +11,7 @@ mod gateway {
     mod guards;
     mod manifests;
     mod origins;
+    mod policies;
     mod restart;
     #[path = "../support/signers.rs"]
     mod signers;

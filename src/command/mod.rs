@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 mod edges;
+pub(crate) mod explain;
 pub(crate) mod identify;
 mod parts;
 mod reload;
@@ -23,18 +24,29 @@ fn load(file: &Path) -> Result<Settings, String> {
     config::load(file).map_err(|report| report.to_string().trim_end().to_owned())
 }
 
-/// Reports every problem of a configuration.
+/// Reports every problem of a configuration, and what in it is hardly meant.
 pub(crate) fn check(file: &Path) -> Outcome {
     let settings = load(file)?;
     parts::certificates(&settings)?;
-    print(&format!(
-        "{}: good; {} application{}, {} origin{}\n",
-        file.display(),
-        settings.applications.len(),
-        if settings.applications.len() == 1 { "" } else { "s" },
-        settings.origins.len(),
-        if settings.origins.len() == 1 { "" } else { "s" },
-    ))
+    let name = file.display().to_string();
+    for warning in &settings.warnings {
+        eprintln!("{}", warning.as_warning(&name));
+    }
+    let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let warnings = match settings.warnings.len() {
+        0 => String::new(),
+        count => format!(", {}", number(count, "warning")),
+    };
+    let (applications, origins) = (settings.applications.len(), settings.origins.len());
+    print(&format!("{name}: good; {}, {}{warnings}\n", number(applications, "application"), number(origins, "origin")))
+}
+
+/// Logs what in a configuration is hardly meant.
+pub(crate) fn log_warnings(settings: &Settings) {
+    for warning in &settings.warnings {
+        let config::Problem { line, column, path, message } = warning;
+        tracing::warn!(line, column, path, "configuration: {message}");
+    }
 }
 
 /// Prints a token for trials.

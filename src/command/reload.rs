@@ -240,6 +240,7 @@ impl Reloader {
         }
         self.applied(&snapshot.settings).await;
         self.tell_revision(&snapshot);
+        super::log_warnings(&snapshot.settings);
         tracing::info!(revision = snapshot.revision, changed = changed.join(", "), "configuration applied");
         for key in fixed {
             tracing::warn!(%key, "this cannot change while the gateway runs; it takes effect at the next start");

@@ -45,6 +45,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
             LogFormat::Text => Format::Text,
         },
     )?;
+    super::log_warnings(&settings);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     let store = Arc::new(Embedded::new(settings.streams.clone(), metrics.clone()));

@@ -45,6 +45,8 @@ pub struct Application {
     pub id: ApplicationId,
     /// For people.
     pub name: Arc<str>,
+    /// Who owns it.
+    pub tenant: Arc<str>,
     /// How viewers are recognised; `None` for not at all.
     pub identity: Option<Identity>,
     /// What happens to requests of nobody.
@@ -86,6 +88,7 @@ impl fmt::Debug for Application {
         f.debug_struct("Application")
             .field("id", &self.id)
             .field("name", &self.name)
+            .field("tenant", &self.tenant)
             .field("identity", &self.identity)
             .field("unidentified", &self.unidentified)
             .field("sharing", &self.sharing)

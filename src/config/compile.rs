@@ -6,6 +6,9 @@ mod identity;
 mod keys;
 mod network;
 mod policies;
+mod rules;
+mod sources;
+mod supply;
 mod times;
 mod tokens;
 
@@ -42,6 +45,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         policies: document.names("policies"),
         sections: Sections::of(&document.value),
         problems,
+        warnings: Vec::new(),
     };
     let root = Pointer::default();
 
@@ -88,6 +92,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         threads: raw.threads.unwrap_or_else(cores),
         log: log(&raw.log),
         sections: context.sections,
+        warnings: Problem::sorted(context.warnings),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::identity::jwt::Algorithm;
 use crate::identity::{Forwarding, Source, ValueSource};
 
 use super::server::Server;
+use super::words::{CountWord, ExceededWord, MissingWord};
 
 /// A number of bytes, written with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +52,7 @@ impl Format {
 }
 
 /// Every grammar that the schema names.
-pub(super) const FORMATS: [Format; 10] = [
+pub(super) const FORMATS: [Format; 13] = [
     Format::of::<Duration>(),
     Format::of::<Bytes>(),
     Format::of::<SocketAddr>(),
@@ -62,6 +63,9 @@ pub(super) const FORMATS: [Format; 10] = [
     Format::of::<HeaderField>(),
     Format::of::<IpNet>(),
     Format::of::<Forwarding>(),
+    Format::of::<CountWord>(),
+    Format::of::<ExceededWord>(),
+    Format::of::<MissingWord>(),
 ];
 
 /// A value together with the text that it was read from.
@@ -267,6 +271,50 @@ impl Grammar for Forwarding {
             _ => Err(format!("is no place for an address: write {}", Self::WANTED)),
         }
     }
+}
+
+impl Grammar for CountWord {
+    const NAME: &'static str = "counted";
+    const WANTED: &'static str = "`streams`, or `distinct(ATTRIBUTE)`, such as `distinct(deviceId)`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|()| format!("cannot be counted: write {}", Self::WANTED))
+    }
+
+    fn schema() -> Schema {
+        example_of::<Self>(&["streams", "distinct(deviceId)", "distinct(channel)"])
+    }
+}
+
+impl Grammar for ExceededWord {
+    const NAME: &'static str = "who-gives-way";
+    const WANTED: &'static str = "`deny_newest`, `terminate_oldest`, `terminate_idlest`, or `prefer(EXPRESSION)`, such as `prefer(mobileDevice)`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|()| format!("does not say who gives way: write {}", Self::WANTED))
+    }
+
+    fn schema() -> Schema {
+        example_of::<Self>(&["deny_newest", "terminate_oldest", "terminate_idlest", "prefer(mobileDevice)"])
+    }
+}
+
+impl Grammar for MissingWord {
+    const NAME: &'static str = "without-attribute";
+    const WANTED: &'static str = "`refuse`, `ignore_rule`, or `treat_as(\"TEXT\")`, such as `treat_as(\"Unknown\")`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|()| format!("does not say what happens: write {}", Self::WANTED))
+    }
+
+    fn schema() -> Schema {
+        example_of::<Self>(&["refuse", "ignore_rule", "treat_as(\"Unknown\")"])
+    }
+}
+
+/// Words that editors may offer, though others are right as well.
+fn example_of<T: Grammar>(words: &[&str]) -> Schema {
+    json_schema!({ "type": "string", "format": T::NAME, "examples": words })
 }
 
 impl Grammar for Algorithm {

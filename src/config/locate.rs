@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Error, Location, Spanned};
 
+use super::inside::{self, Lines};
 use super::pointer::{Pointer, Step};
 use super::report::Problem;
 
@@ -30,6 +31,7 @@ pub(super) struct Document {
     places: HashMap<Pointer, Place>,
     /// Lists that lost items: where each remaining item stood at first.
     moved: BTreeMap<Pointer, Vec<usize>>,
+    lines: Lines,
 }
 
 impl Document {
@@ -41,6 +43,31 @@ impl Document {
     /// A problem placed at the key: an unknown key, or something missing inside.
     pub(super) fn problem_at_key(&self, pointer: &Pointer, message: impl Into<String>) -> Problem {
         self.place(pointer, message.into(), |place| place.key.unwrap_or(place.value))
+    }
+
+    /// A problem with what begins at byte `at` of the text at `pointer`: at its own column where the text stands on one line as it
+    /// is, else at the text's place, with its number among the characters of `what`.
+    pub(super) fn problem_inside(&self, pointer: &Pointer, at: usize, what: &str, message: &str) -> Problem {
+        let problem = self.problem(pointer, message);
+        let text = self.text(pointer);
+        let before = text.get(..text.floor_char_boundary(at)).unwrap_or_default().chars().count();
+        let raw = self.lines.behind(problem.line, problem.column);
+        match raw.and_then(|raw| inside::column(raw, text, before)) {
+            Some(further) => Problem { column: problem.column + further, ..problem },
+            None => Problem { message: format!("{message} (at character {} of {what})", before + 1), ..problem },
+        }
+    }
+
+    /// The text that stands at `pointer` now.
+    fn text(&self, pointer: &Pointer) -> &str {
+        let mut at = Some(&self.value);
+        for step in &pointer.0 {
+            at = at.and_then(|at| match step {
+                Step::Key(key) => at.get(key),
+                Step::Item(index) => at.get(index),
+            });
+        }
+        at.and_then(Value::as_str).unwrap_or_default()
     }
 
     fn place(&self, pointer: &Pointer, message: String, side: fn(&Place) -> Position) -> Problem {
@@ -65,17 +92,20 @@ impl Document {
 
     /// The keys that were written in the mapping at the root called `section`, including those that were cut.
     pub(super) fn names(&self, section: &str) -> Vec<String> {
-        let holder = Step::Key(section.to_owned());
-        let mut names: Vec<String> = self
-            .places
-            .keys()
-            .filter_map(|pointer| match pointer.0.as_slice() {
-                [first, Step::Key(name)] if *first == holder => Some(name.clone()),
-                _ => None,
-            })
-            .collect();
-        names.sort();
-        names
+        self.keys(&[Some(section), None]).iter().filter_map(|keys| keys.last().map(|key| (*key).to_owned())).collect()
+    }
+
+    /// The keys of every part whose path is `path`, where `None` is any key; sorted. Those that were cut are there as well.
+    pub(super) fn keys(&self, path: &[Option<&str>]) -> Vec<Vec<&str>> {
+        let mut found: Vec<Vec<&str>> = Vec::new();
+        for pointer in self.places.keys().filter(|pointer| pointer.0.len() == path.len()) {
+            let keys = pointer.0.iter().map(|step| if let Step::Key(key) = step { Some(&**key) } else { None });
+            let keys: Option<Vec<&str>> = keys.collect();
+            let fits = |key: &str, wanted: Option<&str>| wanted.is_none_or(|wanted| wanted == key);
+            found.extend(keys.filter(|keys| keys.iter().zip(path).all(|(key, wanted)| fits(key, *wanted))));
+        }
+        found.sort_unstable();
+        found
     }
 
     /// Takes the part at `pointer` away, so that what is broken there does not stand in the way of the rest.
@@ -131,7 +161,7 @@ pub(super) fn read(text: &str) -> Result<Document, Problem> {
     let value = settle(root, None, Pointer::default(), &mut places);
     // A file of comments only is an empty mapping: what it lacks is then said key by key.
     let value = if value.is_null() { Value::Object(Map::new()) } else { value };
-    Ok(Document { value, places, moved: BTreeMap::new() })
+    Ok(Document { value, places, moved: BTreeMap::new(), lines: Lines::new(text) })
 }
 
 fn position(location: Location) -> Position {

@@ -10,6 +10,7 @@ mod change;
 mod check;
 mod compile;
 mod grammar;
+mod inside;
 mod locate;
 mod mint;
 mod origin;
@@ -24,6 +25,7 @@ mod sentence;
 mod server;
 mod settings;
 mod value;
+mod words;
 
 use std::path::Path;
 
@@ -35,6 +37,7 @@ pub use routes::{Route, Routes};
 pub use schema::schema;
 pub use secret::Secret;
 pub use sections::Sections;
+pub use sentence::unknown_name;
 pub use server::{ParseServerError, Server};
 pub use settings::{Control, Limits, Listener, Log, LogFormat, LogLevel, Settings, TlsFiles};
 

@@ -25,7 +25,7 @@ pub(super) use identity::Identity;
 pub(super) use material::Material;
 pub(super) use name::NAME;
 pub(super) use network::{ClientAddress, Control, Limits, Listener, Origin, Tls};
-pub(super) use policies::{Mode, Policy, Rule, WhenExceeded};
+pub(super) use policies::{LimitsByValue, Message, Mode, Policy, Rule};
 pub(super) use streams::{Sessions, Streams};
 pub(super) use tokens::{
     Callback, CallbackMethod, Cat, CloudFront, EdgeAuth, EdgeAuthHash, Issuer, Jwks, Jwt, Key, MediaCdn, Replay, Token,
@@ -59,7 +59,7 @@ pub(super) struct Config {
     pub(super) applications: BTreeMap<String, Application>,
     /// Policies by name; applications carry them by that name.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = named()))]
+    #[schemars(extend("propertyNames" = named(), "maxProperties" = 256))]
     pub(super) policies: BTreeMap<String, Policy>,
     /// Play sessions: how they are sealed.
     pub(super) sessions: Option<Sessions>,

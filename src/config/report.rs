@@ -15,6 +15,22 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// As `FILE:LINE:COLUMN: warning: PATH: MESSAGE`, for what is not wrong and yet hardly meant.
+    pub fn as_warning(&self, file: &str) -> String {
+        let Self { line, column, path, message } = self;
+        let colon = if path.is_empty() { "" } else { ": " };
+        format!("{file}:{line}:{column}: warning: {path}{colon}{message}")
+    }
+
+    /// In the order of the file, each once.
+    pub(super) fn sorted(mut problems: Vec<Self>) -> Vec<Self> {
+        problems.sort_by(|a, b| (a.line, a.column, &a.path, &a.message).cmp(&(b.line, b.column, &b.path, &b.message)));
+        problems.dedup();
+        problems
+    }
+}
+
 /// Everything that is wrong with one configuration, in the order of the file.
 ///
 /// Written as `FILE:LINE:COLUMN: PATH: MESSAGE`, one line each, which editors and terminals can jump to.
@@ -27,10 +43,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by(|a, b| (a.line, a.column, &a.path, &a.message).cmp(&(b.line, b.column, &b.path, &b.message)));
-        problems.dedup();
-        Self { file: file.to_owned(), problems }
+    pub(super) fn new(file: &str, problems: Vec<Problem>) -> Self {
+        Self { file: file.to_owned(), problems: Problem::sorted(problems) }
     }
 
     /// Each problem as it is written, without a line end.

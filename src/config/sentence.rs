@@ -33,10 +33,14 @@ pub(super) fn of(kind: &Kind, node: &Value, value: &Value) -> String {
             format!("the list is empty: write at least one item, {item}")
         }
         Kind::MinProperties { .. } => match keys(node).as_slice() {
-            [] => "nothing stands here: write at least one entry, as `NAME:` with its keys below".to_owned(),
+            [] => format!("nothing stands here: write at least one entry, as {}", entry(node)),
             keys => format!("nothing stands here: write one of {}", list(keys)),
         },
-        Kind::MaxProperties { .. } => format!("only one of {} can stand here: remove the other", list(&keys(node))),
+        Kind::MaxProperties { limit } => match keys(node).as_slice() {
+            [] => format!("more than {limit} entries stand here: remove some"),
+            keys => format!("only one of {} can stand here: remove the other", list(keys)),
+        },
+        Kind::MaxItems { limit } => format!("the list has more than {limit} items: remove some"),
         Kind::Minimum { .. } | Kind::Maximum { .. } => format!("{value} is out of bounds: write {}", wanted(node)),
         Kind::MinLength { .. } => "the text is empty: write something, or remove the key".to_owned(),
         Kind::MaxLength { limit } => format!("the text is longer than {limit} characters: shorten it"),
@@ -66,12 +70,34 @@ pub(super) fn missing_key(key: &str, node: &Value) -> String {
 }
 
 /// A name that stands for nothing. `kind` is what it should name: `origin`, `policy`.
-pub(super) fn unknown_name(kind: &str, name: &str, known: &[String]) -> String {
+pub fn unknown_name(kind: &str, name: &str, known: &[String]) -> String {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     match (nearest(name, &known), known.as_slice()) {
         (Some(near), _) => format!("there is no {kind} `{name}`: did you mean `{near}`?"),
         (None, []) => format!("there is no {kind} `{name}`, nor any other: define it"),
         (None, known) => format!("there is no {kind} `{name}`: define it, or write one of {}", list(known)),
+    }
+}
+
+/// An attribute that nobody supplies. `supplied` are those that somebody does, and `known` all that may be meant.
+pub(super) fn unknown_attribute(name: &str, supplied: &[&str], known: &[&str]) -> String {
+    match (nearest(name, known), supplied) {
+        (Some(near), _) => format!("there is no attribute `{name}`: did you mean `{near}`?"),
+        (None, []) => format!("no application supplies `{name}`: map it under `identity.attributes`"),
+        (None, supplied) => {
+            let supplied = list(supplied);
+            format!("no application supplies `{name}`: map it under `identity.attributes`, or write one of {supplied}")
+        }
+    }
+}
+
+/// How an entry of a mapping with any keys is written.
+fn entry(node: &Value) -> &'static str {
+    match node.get("additionalProperties").and_then(|inner| inner.get("type")).and_then(Value::as_str) {
+        Some("integer") => "`VALUE: NUMBER`",
+        Some("string") => "`NAME: TEXT`",
+        Some(_) => "`NAME:` with its keys below",
+        None => "`NAME: VALUE`",
     }
 }
 
@@ -107,7 +133,7 @@ fn wanted(node: &Value) -> String {
     }
     match text("type") {
         Some("object") => match keys(node).as_slice() {
-            [] => "a mapping of names to their settings".to_owned(),
+            [] => format!("a mapping with entries such as {}", entry(node)),
             keys => format!("a mapping with the keys {}", list(keys)),
         },
         Some("array") => {

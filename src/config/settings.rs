@@ -12,6 +12,7 @@ use crate::streams;
 
 use super::application::Application;
 use super::origin::Origin;
+use super::report::Problem;
 use super::routes::Routes;
 use super::sections::Sections;
 
@@ -58,6 +59,8 @@ pub struct Settings {
     pub threads: usize,
     /// What is logged.
     pub log: Log,
+    /// What is not wrong and yet hardly meant, in the order of the file.
+    pub warnings: Vec<Problem>,
     /// What it was compiled from, to be told from another.
     pub sections: Sections,
 }

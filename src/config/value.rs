@@ -66,6 +66,23 @@ impl<W: Grammar> From<W> {
     }
 }
 
+impl Item<ValueSource> {
+    /// Its source, whatever of it is taken.
+    pub(super) fn source(&self) -> &ValueSource {
+        match self {
+            Self::Text(text) => &text.value,
+            Self::Part(part) => &part.from.value,
+        }
+    }
+}
+
+impl ValueFrom {
+    /// Whether a manifest may tell it.
+    pub(super) fn is_of_manifest(&self) -> bool {
+        self.items().iter().any(|item| item.source().is_of_manifest())
+    }
+}
+
 impl Default for StreamFrom {
     fn default() -> Self {
         Self::Text(Written::preset("minted", StreamWord::Minted))

@@ -84,7 +84,7 @@ pub struct Lack {
     pub attribute: Arc<str>,
 }
 
-/// The smallest limit of a rule under which the candidate would have been admitted.
+/// The smallest limit of a rule under which the candidate would have been admitted, had that limit always been in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// The policy.

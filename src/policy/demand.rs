@@ -1,10 +1,18 @@
 //! What another limit would do: for each rule, under which limits a start would have been admitted.
 //!
 //! Under limit N exactly those streams would be playing whose *rank* is at most N, where a stream's rank is the smallest
-//! limit under which its start would have been admitted. A start is refused under N if all of the ranks 1 to N are taken,
-//! so that its own rank is the smallest number that is free. One number per stream and rule thus says what every limit
+//! limit under which its start would have been admitted. A start is refused under N if N streams or more would be playing, so
+//! that its own rank is the smallest N for which there are fewer. One number per stream and rule thus says what every limit
 //! would have done, and a histogram of ranks is the answer for all admissions: those above N would have been refused.
-//! (Whoever is refused is taken not to come again. Where streams give way to a start, it says how often that would be.)
+//!
+//! It is exact for rules that count streams, as long as what really is refused or ended is refused or ended under the other
+//! limits too: in shadow mode always, else for limits up to the one in force. (Whoever is refused is taken not to come again.
+//! Where streams give way to a start, it says how often that would be.) Streams without a rank play under every limit: those
+//! that are exempt, and those that were there before the rule.
+//!
+//! For rules that count different values it is exact for limit 1, and above that but for one case: once in a while there is
+//! room for a value under a small limit, because others were refused there, and none under a greater one, where those play.
+//! A rank cannot say that, and the refusal under the greater limit is left out.
 
 use smallvec::SmallVec;
 
@@ -40,15 +48,12 @@ impl FromIterator<(u32, u16)> for Ranks {
     }
 }
 
-/// The smallest rank that none of `taken` has.
-pub(super) fn smallest_free(taken: impl Iterator<Item = u16>) -> u16 {
+/// The smallest limit under which there is room: fewer than that many of `taken` have a rank up to it. Where each rank is taken
+/// once, it is the smallest one that is free.
+pub(super) fn smallest_with_room(taken: impl Iterator<Item = u16>) -> u16 {
     let mut taken: SmallVec<[u16; 16]> = taken.collect();
     taken.sort_unstable();
-    let mut free = 1;
-    for rank in taken {
-        if rank == free {
-            free = free.saturating_add(1);
-        }
-    }
-    free
+    // Under limit N there is no room if the first N of them are all at most N.
+    let full = taken.iter().zip(1..=u16::MAX).take_while(|(rank, limit)| *rank <= limit).count();
+    u16::try_from(full).unwrap_or(u16::MAX).saturating_add(1)
 }

@@ -10,26 +10,41 @@ use super::judge::Claim;
 const MOST: usize = 64;
 /// Looks at a set of streams. An account with dozens of streams under contrary rules could make the search long; then the
 /// union of what the rules end one by one is good enough, as it satisfies them too.
-const LOOKS: u32 = 20_000;
+const LOOKS: u32 = 5_000;
 
 /// A claim, with streams as bits.
 struct Mask {
-    need: u32,
+    need: usize,
     units: SmallVec<[u64; 8]>,
 }
 
 impl Mask {
-    /// How many units are still to go when `gone` have.
-    fn deficit(&self, gone: u64) -> u32 {
-        let complete = self.units.iter().filter(|unit| **unit & !gone == 0).count();
-        self.need.saturating_sub(u32::try_from(complete).unwrap_or(u32::MAX))
+    /// How many streams have to go besides `gone`, if none before place `from` does any more; `None`: that cannot be.
+    fn lacking(&self, gone: u64, from: usize) -> Option<usize> {
+        let staying = !gone & !u64::MAX.unbounded_shl(u32::try_from(from).unwrap_or(u32::MAX));
+        let units = self.units.iter().filter(|unit| **unit & staying == 0);
+        let mut lacking: SmallVec<[u32; MOST]> = units.map(|unit| (unit & !gone).count_ones()).collect();
+        lacking.sort_unstable();
+        // The units of a claim have no stream in common.
+        lacking.get(..self.need).map(|fewest| fewest.iter().sum::<u32>() as usize)
     }
 }
 
-/// The fewest streams whose end satisfies every claim. Among sets of that size the first one counts, in the order in which
-/// the first claim lets them go, then the second one, and so on.
-pub(super) fn fewest(claims: &[Claim]) -> Vec<StreamId> {
-    if let [claim] = claims {
+/// The streams that end so that every claim is satisfied.
+///
+/// Of a single claim they are its own, in its own order: whole values, however many streams play on them. Of several they are
+/// the fewest streams that satisfy all. If those that the claims end one by one are as few, it is these; else among sets of one
+/// size the first one counts, in the order in which the first claim lets streams go, then the second one, and so on.
+pub(super) fn fewest(claims: &[&Claim]) -> Vec<StreamId> {
+    // One rule that stands in two policies ends what it ends by itself.
+    let says_more = |(at, claim): &(usize, &&Claim)| {
+        let covers = |(other, by): (usize, &&Claim)| {
+            other != *at && claim.is_part_of(by) && (other < *at || !by.is_part_of(claim))
+        };
+        !claims.iter().enumerate().any(covers)
+    };
+    let claims: SmallVec<[&Claim; 4]> = claims.iter().enumerate().filter(says_more).map(|(_, claim)| *claim).collect();
+    if let [claim] = claims.as_slice() {
         return claim.streams();
     }
     let mut streams: Vec<StreamId> = Vec::new();
@@ -39,7 +54,7 @@ pub(super) fn fewest(claims: &[Claim]) -> Vec<StreamId> {
         }
     }
     let mut union: Vec<StreamId> = Vec::new();
-    for stream in claims.iter().flat_map(Claim::streams) {
+    for stream in claims.iter().flat_map(|claim| claim.streams()) {
         if !union.contains(&stream) {
             union.push(stream);
         }
@@ -55,11 +70,11 @@ pub(super) fn fewest(claims: &[Claim]) -> Vec<StreamId> {
             // stream that no rule may end never goes.
             let units = claim.eligible.iter().chain(&claim.sheltered);
             let units = units.filter_map(|unit| unit.iter().map(bit).try_fold(0, |mask, bit| Some(mask | bit?)));
-            Mask { need: u32::try_from(claim.need).unwrap_or(u32::MAX), units: units.collect() }
+            Mask { need: claim.need, units: units.collect() }
         })
         .collect();
-    let least = masks.iter().map(|mask| mask.need).max().unwrap_or(0) as usize;
     let mut search = Search { masks: &masks, count: streams.len(), looks: 0 };
+    let least = search.lacking(0, 0).unwrap_or(union.len());
     for size in least..union.len() {
         match search.extend(0, 0, size) {
             Some(gone) => {
@@ -79,17 +94,18 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// How many streams at least have to go besides `gone`.
+    fn lacking(&self, gone: u64, from: usize) -> Option<usize> {
+        self.masks.iter().try_fold(0, |most, mask| Some(mask.lacking(gone, from)?.max(most)))
+    }
+
     /// Adds `more` streams from place `from` on to those in `gone`, in order, so that every claim is satisfied.
     fn extend(&mut self, gone: u64, from: usize, more: usize) -> Option<u64> {
         self.looks += 1;
-        // Each stream completes at most one unit of a claim.
-        let deficit = self.masks.iter().map(|mask| mask.deficit(gone)).max().unwrap_or(0) as usize;
-        if deficit == 0 {
-            return Some(gone);
+        match self.lacking(gone, from)? {
+            0 => Some(gone),
+            lacking if lacking > more || self.looks > LOOKS => None,
+            _ => (from..self.count).find_map(|at| self.extend(gone | 1 << at, at + 1, more - 1)),
         }
-        if deficit > more || self.looks > LOOKS {
-            return None;
-        }
-        (from..self.count).find_map(|at| self.extend(gone | 1 << at, at + 1, more - 1))
     }
 }

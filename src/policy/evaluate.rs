@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::model::StreamId;
+
 use super::decision::{Conflict, Decision, Demand, Effect, Lack, Violation};
 use super::ending::fewest;
 use super::field::{Field, Found};
 use super::judge::{Claim, Judgement, Member, Tally, judge, relevant};
-use super::rule::{Mode, Policy, Rule};
+use super::rule::{Count, Mode, Policy, Rule};
 use super::standing::{Scene, Standing};
 
 /// Judges `candidate` against `policies`, given the account's other streams that hold a slot.
@@ -58,7 +60,7 @@ pub fn evaluate(
             if !tally.is_exceeded() {
                 continue;
             }
-            let claim = rule.when_exceeded.terminates().then(|| Claim::of(rule, &tally, candidate, scene)).flatten();
+            let claim = Claim::of(rule, &tally, candidate, scene);
             let effect = claim.as_ref().map_or(Effect::Refuse, |claim| Effect::Terminate(claim.streams()));
             if let Some(claim) = claim.filter(|_| rule.mode == Mode::Enforce) {
                 claims.push((decision.violations.len(), claim));
@@ -67,7 +69,7 @@ pub fn evaluate(
         }
     }
     if !decision.refuses() && !claims.is_empty() {
-        decision.ending = ending(claims, &decision.violations);
+        decision.ending = ending(&claims);
     }
     decision
 }
@@ -78,16 +80,11 @@ pub(super) fn oldest_first<'a>(running: &'a [Standing<'a>]) -> SmallVec<[&'a Sta
     running
 }
 
-/// The streams that end, each with the first rule that has counted it.
-fn ending(claims: Vec<(usize, Claim)>, violations: &[Violation]) -> Vec<(crate::model::StreamId, usize)> {
-    let (places, claims): (Vec<usize>, Vec<Claim>) = claims.into_iter().unzip();
-    let because = |stream| {
-        let counted = |at: &&usize| {
-            violations.get(**at).is_some_and(|violation| violation.conflicts.iter().any(|c| c.stream == stream))
-        };
-        places.iter().find(counted).or(places.first()).copied().unwrap_or(0)
-    };
-    fewest(&claims).into_iter().map(|stream| (stream, because(stream))).collect()
+/// The streams that end, each with the first rule that may end it.
+fn ending(claims: &[(usize, Claim)]) -> Vec<(StreamId, usize)> {
+    let because = |stream| claims.iter().find(|(_, claim)| claim.may_end(stream)).map_or(0, |(at, _)| *at);
+    let each: SmallVec<[&Claim; 4]> = claims.iter().map(|(_, claim)| claim).collect();
+    fewest(&each).into_iter().map(|stream| (stream, because(stream))).collect()
 }
 
 fn violation(
@@ -98,11 +95,6 @@ fn violation(
     candidate: Member<'_>,
     scene: &Scene<'_>,
 ) -> Violation {
-    let distinct = matches!(rule.count, super::Count::Distinct(_));
-    let conflict = |(member, value): &(Member<'_>, &str)| Conflict {
-        stream: member.standing.stream,
-        value: distinct.then(|| Arc::from(*value)),
-    };
     let places = rule.message.iter().flat_map(|message| message.places());
     let values = places.filter_map(|name| {
         let field = Field::named(name);
@@ -116,14 +108,32 @@ fn violation(
         rule: rule.name.clone(),
         mode: rule.mode,
         attribute: rule.count.attribute().into(),
-        scope: tally.scope.iter().map(|(field, value)| (field.name().into(), Arc::from(*value))).collect(),
+        scope: scope(tally),
         threshold: tally.limit,
         counted: tally.without,
         reached: tally.with,
-        conflicts: tally.counted.iter().map(conflict).collect(),
+        conflicts: conflicts(rule, tally),
         effect,
         grace: rule.grace,
         message: rule.message.clone(),
         values: values.collect(),
     }
 }
+
+/// The candidate's values of what the rule counts by, with their names.
+pub(super) fn scope(tally: &Tally<'_>) -> Vec<(Arc<str>, Arc<str>)> {
+    tally.scope.iter().map(|(field, value)| (field.name().into(), Arc::from(*value))).collect()
+}
+
+/// The streams that the rule has counted, oldest first.
+pub(super) fn conflicts(rule: &Rule, tally: &Tally<'_>) -> Vec<Conflict> {
+    let distinct = matches!(rule.count, Count::Distinct(_));
+    let conflict = |(member, value): &(Member<'_>, &str)| Conflict {
+        stream: member.standing.stream,
+        value: distinct.then(|| Arc::from(*value)),
+    };
+    tally.counted.iter().map(conflict).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::model::{Attributes, Millis, StreamId};
 
 use super::decision::{Conflict, Decision, Effect};
-use super::evaluate::{evaluate, oldest_first};
+use super::evaluate::{conflicts, evaluate, oldest_first, scope};
 use super::expression::Truth;
 use super::judge::{Claim, Judgement, Member, judge, relevant};
-use super::rule::{Count, Policy, Rule};
+use super::rule::{Policy, Rule};
 use super::standing::{Content, Scene, Standing};
 
 /// Everything that a decision rests on, and how it came about. Whoever has it can repeat it.
@@ -117,7 +117,7 @@ pub struct CountExplained {
     pub with_candidate: u32,
     /// The streams that were counted, oldest first.
     pub counted: Vec<Conflict>,
-    /// The smallest limit under which the candidate would have been admitted.
+    /// The smallest limit under which the candidate would have been admitted, had that limit always been in force.
     pub needed_limit: u16,
 }
 
@@ -183,15 +183,14 @@ fn explain_rule<'a>(
         }
         Judgement::Counted(tally) => tally,
     };
-    let distinct = matches!(rule.count, Count::Distinct(_));
     explained.result = match (tally.is_exceeded(), tally.exempt) {
         (true, _) => "exceeded",
         (false, true) => "exempt",
         (false, false) => "kept",
     };
     if tally.is_exceeded() {
-        let claim = rule.when_exceeded.terminates().then(|| Claim::of(rule, &tally, candidate, scene)).flatten();
-        let effect = claim.map_or(Effect::Refuse, |claim| Effect::Terminate(claim.streams()));
+        let effect = Claim::of(rule, &tally, candidate, scene)
+            .map_or(Effect::Refuse, |claim| Effect::Terminate(claim.streams()));
         explained.effect = Some(effect.label());
         if let Effect::Terminate(streams) = effect {
             explained.terminates = streams;
@@ -199,17 +198,10 @@ fn explain_rule<'a>(
     }
     explained.count = Some(CountExplained {
         attribute: rule.count.attribute().into(),
-        scope: tally.scope.iter().map(|(field, value)| (field.name().into(), Arc::from(*value))).collect(),
+        scope: scope(&tally),
         limit: tally.limit,
         with_candidate: tally.with,
-        counted: tally
-            .counted
-            .iter()
-            .map(|(member, value)| Conflict {
-                stream: member.standing.stream,
-                value: distinct.then(|| Arc::from(*value)),
-            })
-            .collect(),
+        counted: conflicts(rule, &tally),
         needed_limit: tally.rank,
     });
     explained

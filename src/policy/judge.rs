@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::model::{Millis, StreamId};
 
-use super::demand::smallest_free;
+use super::demand::smallest_with_room;
 use super::expression::Truth;
 use super::field::{Field, Found, Missing};
 use super::rule::{Count, Limit, Policy, Rule, WhenExceeded};
@@ -24,6 +24,10 @@ impl Member<'_> {
 }
 
 /// What a rule says of a candidate.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for a moment, and a box would cost more than a copy"
+)]
 pub(super) enum Judgement<'a> {
     /// It does not speak of it.
     Unconcerned,
@@ -41,7 +45,7 @@ pub(super) struct Tally<'a> {
     pub(super) scope: SmallVec<[(&'a Field, &'a str); 2]>,
     /// The highest allowed count.
     pub(super) limit: u32,
-    /// The counted streams, in the order of `relevant`, with their values of what is counted.
+    /// The counted streams, oldest first, with their values of what is counted.
     pub(super) counted: SmallVec<[(Member<'a>, &'a str); 8]>,
     /// The candidate's value of what is counted.
     pub(super) own: &'a str,
@@ -51,7 +55,7 @@ pub(super) struct Tally<'a> {
     pub(super) without: u32,
     /// How many there would be with it.
     pub(super) with: u32,
-    /// The smallest limit under which the candidate would be admitted.
+    /// The smallest limit under which the candidate would be admitted, had that limit always been in force.
     pub(super) rank: u16,
 }
 
@@ -116,7 +120,7 @@ fn limit<'a>(rule: &'a Rule, member: Member<'a>, scene: &'a Scene<'a>) -> Result
     }
 }
 
-/// What `rule` says of `candidate`, over the relevant activity of its policy without the candidate.
+/// What `rule` says of `candidate`, over the relevant activity of its policy, oldest first, without the candidate.
 pub(super) fn judge<'a>(
     rule: &'a Rule,
     relevant: &[Member<'a>],
@@ -126,17 +130,24 @@ pub(super) fn judge<'a>(
     let truth = |expression: &'a super::Expression, member: Member<'a>| {
         expression.truth(member.standing, member.carrier, scene, &rule.missing)
     };
+    let exempt = || rule.exempt.as_ref().map_or(Truth::No, |exempt| truth(exempt, candidate));
+    // Who is exempt is not refused for want of an attribute either.
+    let judged = |gap: Gap<'a>| match (gap.judged(&rule.missing), exempt()) {
+        (Judgement::Lacks(_), Truth::Yes) => Judgement::Unconcerned,
+        (Judgement::Lacks(_), Truth::Awaited) => Judgement::Deferred,
+        (judgement, _) => judgement,
+    };
     match rule.target.as_ref().map_or(Truth::Yes, |target| truth(target, candidate)) {
         Truth::Yes => {}
         Truth::No => return Judgement::Unconcerned,
         Truth::Awaited => return Judgement::Deferred,
-        Truth::Lacks(field) => return Gap::Lacks(field).judged(&rule.missing),
+        Truth::Lacks(field) => return judged(Gap::Lacks(field)),
     }
     let mut scope: SmallVec<[(&'a Field, &'a str); 2]> = SmallVec::new();
     for field in &rule.per {
         match value(field, candidate, scene, &rule.missing) {
             Ok(value) => scope.push((field, value)),
-            Err(gap) => return gap.judged(&rule.missing),
+            Err(gap) => return judged(gap),
         }
     }
     let counted_value = |member| match &rule.count {
@@ -145,13 +156,13 @@ pub(super) fn judge<'a>(
     };
     let own = match counted_value(candidate) {
         Ok(own) => own,
-        Err(gap) => return gap.judged(&rule.missing),
+        Err(gap) => return judged(gap),
     };
     let limit = match limit(rule, candidate, scene) {
         Ok(limit) => limit,
-        Err(gap) => return gap.judged(&rule.missing),
+        Err(gap) => return judged(gap),
     };
-    let exempt = match rule.exempt.as_ref().map_or(Truth::No, |exempt| truth(exempt, candidate)) {
+    let exempt = match exempt() {
         Truth::Awaited => return Judgement::Deferred,
         exempt => exempt == Truth::Yes,
     };
@@ -160,7 +171,7 @@ pub(super) fn judge<'a>(
             return None;
         }
         for (field, wanted) in &scope {
-            if value(*field, member, scene, &rule.missing).ok()? != *wanted {
+            if value(field, member, scene, &rule.missing).ok()? != *wanted {
                 return None;
             }
         }
@@ -170,7 +181,7 @@ pub(super) fn judge<'a>(
     let rank_of = |member: &Member<'_>| member.standing.ranks.of(rule.key);
     let (without, with, rank) = match &rule.count {
         Count::Streams => {
-            let rank = smallest_free(counted.iter().map(|(member, _)| rank_of(member)));
+            let rank = smallest_with_room(counted.iter().map(|(member, _)| rank_of(member)));
             (counted.len(), counted.len() + 1, rank)
         }
         Count::Distinct(_) => {
@@ -184,7 +195,8 @@ pub(super) fn judge<'a>(
                 }
             }
             let known = values.iter().find(|(value, _)| *value == own).map(|(_, rank)| *rank);
-            let rank = known.unwrap_or_else(|| smallest_free(values.iter().map(|(_, rank)| *rank)));
+            // Under a smaller limit its value may not play, and yet there may be room for it again.
+            let rank = smallest_with_room(values.iter().map(|(_, rank)| *rank)).min(known.unwrap_or(u16::MAX));
             (values.len(), values.len() + usize::from(known.is_none()), rank)
         }
     };
@@ -214,19 +226,37 @@ pub(super) struct Claim {
     pub(super) sheltered: Vec<Unit>,
 }
 
+/// A unit on its way into a claim.
+struct Group<'a> {
+    value: &'a str,
+    /// What is smaller goes first.
+    place: i64,
+    may_end: bool,
+    unit: Unit,
+}
+
 impl Claim {
-    /// The claim of a rule that lets running streams give way; `None`: not enough may be ended, so that the newest is refused.
+    /// The claim of a rule that is exceeded; `None`: it lets no running stream give way, or not enough of them may be ended, so
+    /// that the newest is refused.
     pub(super) fn of(rule: &Rule, tally: &Tally<'_>, candidate: Member<'_>, scene: &Scene<'_>) -> Option<Self> {
+        if !rule.when_exceeded.terminates() {
+            return None;
+        }
         let need = tally.with.saturating_sub(tally.limit) as usize;
+        // Whoever may turn out to be exempt is sheltered until it is known.
+        let is_exempt = |member: &Member<'_>| {
+            rule.exempt.as_ref().is_some_and(|exempt| {
+                let truth = exempt.truth(member.standing, member.carrier, scene, &rule.missing);
+                matches!(truth, Truth::Yes | Truth::Awaited)
+            })
+        };
         let may_end = |member: &Member<'_>| {
             // The oldest is the oldest of all: a candidate that returns may itself be the one that gives way.
             member.age() < candidate.age()
                 && scene.now.since(member.standing.tenure) >= scene.min_tenure
-                && !rule.exempt.as_ref().is_some_and(|exempt| {
-                    exempt.truth(member.standing, member.carrier, scene, &rule.missing) == Truth::Yes
-                })
+                && !is_exempt(member)
         };
-        let first_to_go = |member: &Member<'_>| match &rule.when_exceeded {
+        let place = |member: &Member<'_>| match &rule.when_exceeded {
             WhenExceeded::DenyNewest | WhenExceeded::TerminateOldest => 0,
             WhenExceeded::TerminateIdlest => i64::try_from(member.standing.seen.0).unwrap_or(i64::MAX),
             WhenExceeded::Prefer(expression) => {
@@ -234,36 +264,46 @@ impl Claim {
                 weight.checked_neg().unwrap_or(i64::MAX)
             }
         };
-        let mut order: SmallVec<[&(Member<'_>, &str); 8]> = tally.counted.iter().collect();
-        order.sort_by_key(|(member, _)| (first_to_go(member), member.age()));
-        let (mut eligible, mut sheltered): (Vec<Unit>, Vec<Unit>) = (Vec::new(), Vec::new());
-        match &rule.count {
-            Count::Streams => {
-                for (member, _) in order {
-                    let side = if may_end(member) { &mut eligible } else { &mut sheltered };
-                    side.push(Unit::from_slice(&[member.standing.stream]));
-                }
+        let distinct = matches!(rule.count, Count::Distinct(_));
+        let mut groups: SmallVec<[Group<'_>; 8]> = SmallVec::new();
+        for (member, value) in &tally.counted {
+            // Ending the streams of the candidate's own value would not make room for it.
+            if distinct && *value == tally.own {
+                continue;
             }
-            Count::Distinct(_) => {
-                let mut seen: SmallVec<[&str; 8]> = SmallVec::new();
-                for (_, value) in &order {
-                    // Ending the streams of the candidate's own value would not make room for it.
-                    if *value == tally.own || seen.contains(value) {
-                        continue;
-                    }
-                    seen.push(value);
-                    let of_value = order.iter().filter(|(_, other)| other == value);
-                    let all_may = of_value.clone().all(|(member, _)| may_end(member));
-                    let unit = of_value.map(|(member, _)| member.standing.stream).collect();
-                    if all_may { eligible.push(unit) } else { sheltered.push(unit) }
-                }
+            let (place, may_end) = (place(member), may_end(member));
+            let known = if distinct { groups.iter_mut().find(|group| group.value == *value) } else { None };
+            if let Some(group) = known {
+                // A value is heard of when one of its streams is; it is preferred when one of them is.
+                let idlest = matches!(rule.when_exceeded, WhenExceeded::TerminateIdlest);
+                group.place = if idlest { group.place.max(place) } else { group.place.min(place) };
+                group.may_end &= may_end;
+                group.unit.push(member.standing.stream);
+            } else {
+                let unit = Unit::from_slice(&[member.standing.stream]);
+                groups.push(Group { value, place, may_end, unit });
             }
         }
-        (eligible.len() >= need).then_some(Self { need, eligible, sheltered })
+        // The counted streams come oldest first, and so do equals.
+        groups.sort_by_key(|group| group.place);
+        let (eligible, sheltered): (Vec<Group<'_>>, Vec<Group<'_>>) =
+            groups.into_iter().partition(|group| group.may_end);
+        let units = |groups: Vec<Group<'_>>| groups.into_iter().map(|group| group.unit).collect();
+        (eligible.len() >= need).then(|| Self { need, eligible: units(eligible), sheltered: units(sheltered) })
     }
 
     /// The streams that end for this rule alone.
     pub(super) fn streams(&self) -> Vec<StreamId> {
         self.eligible.iter().take(self.need).flatten().copied().collect()
+    }
+
+    /// Whether the stream may end for this rule's sake.
+    pub(super) fn may_end(&self, stream: StreamId) -> bool {
+        self.eligible.iter().flatten().any(|known| *known == stream)
+    }
+
+    /// Whether whatever satisfies `other` satisfies this one.
+    pub(super) fn is_part_of(&self, other: &Self) -> bool {
+        self.need <= other.need && self.eligible == other.eligible && self.sheltered == other.sheltered
     }
 }

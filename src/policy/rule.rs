@@ -117,7 +117,8 @@ pub struct Rule {
     pub limit: Limit,
     /// Who gives way.
     pub when_exceeded: WhenExceeded,
-    /// Streams that are counted, and never refused or terminated. An expression of type bool.
+    /// Streams that are counted, and never refused or terminated. An expression of type bool. Where that cannot be
+    /// told for want of an attribute, it is not so.
     pub exempt: Option<Expression>,
     /// How long a running stream plays on before it is hit. `None`: it is hit at once where it gives way to another one, and
     /// not at all where only the limit has shrunk and the rule refuses the newest.

@@ -71,6 +71,10 @@ impl Change {
 
 /// How a start is to be answered.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for a moment, and a box would cost more than a copy"
+)]
 pub enum Plan {
     /// It goes on with a stream that is there.
     Continue(Arc<Stream>),

@@ -160,6 +160,14 @@ impl StreamTable {
         })
     }
 
+    /// The account's streams as of now, for explanations.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub async fn record(&self, account: &Account, now: Millis) -> Result<Record, Unavailable> {
+        self.store.load(account, now).await
+    }
+
     /// Why the stream was terminated, if it was and is remembered. Its player is about to be told, which renews the memory.
     ///
     /// # Errors
@@ -268,13 +276,11 @@ impl StreamTable {
             let Some(known) = record.find(stream).cloned() else { break };
             let set = attributes.and_then(|news| known.learned(news).attributes);
             let Some((decision, change)) = record.plan_judgement(stream, set, &law, now) else { break };
-            match self.commit(account, &record, &change, now).await? {
-                Some(newer) => record = newer,
-                None => {
-                    self.note(account, &known, &decision, false);
-                    return Ok(());
-                }
-            }
+            let Some(newer) = self.commit(account, &record, &change, now).await? else {
+                self.note(account, &known, &decision, false);
+                return Ok(());
+            };
+            record = newer;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use streamgate::config::{parse, schema};
 
 use crate::form::keys;
-use crate::support::PROMISED;
+use crate::support::{PROMISED, read, with_rules};
 
 proptest! {
     #[test]
@@ -25,6 +25,24 @@ proptest! {
             for problem in &report.problems {
                 prop_assert!(problem.line >= 1 && problem.line <= lines + 1 && problem.column >= 1, "{}", report);
                 prop_assert!(!problem.message.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn no_expression_and_no_message_makes_the_reader_panic(text in "\\PC{0,30}|[a-z.()\\[\\]\"'&|=<>!?:{}+*0-9 \\\\-]{0,60}", quote in 0..3) {
+        let written = match quote {
+            0 => serde_json::to_string(&text).unwrap(),
+            1 => format!("'{}'", text.replace('\'', "''")),
+            _ => format!("\"prefer({})\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        };
+        for key in ["target", "exempt", "when_exceeded", "message"] {
+            let text = with_rules("{ a: \"claim:a\" }", &format!("      - {{ name: one, limit: 2, {key}: {written} }}"));
+            if let Err(report) = read(&text) {
+                for problem in &report.problems {
+                    let line = text.lines().nth(problem.line - 1).unwrap_or_default();
+                    prop_assert!((1..=line.chars().count() + 1).contains(&problem.column), "{}\n{}", report, line);
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use streamgate::config::{LogFormat, LogLevel, MintError, TlsFiles, Unidentified, load};
-use streamgate::policy::{Mode, Rule, WhenExceeded};
+use streamgate::policy::{Carrier, Mode, Rule, WhenExceeded};
 use streamgate::streams;
 
 use crate::support::{NOW, PROMISED, application, folder, good, with};
@@ -32,10 +32,12 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     let sources = r#"[[Query("token"), Header("authorization"), Cookie("token")]]"#;
     assert!(shown.contains(sources), "{shown}");
     let [household] = tv.policies.as_slice() else { panic!("{:?}", tv.policies) };
-    assert_eq!((&*household.name, household.rules[0].mode), ("household", Mode::Enforce));
-    assert_eq!(household.carriers.keys().collect::<Vec<_>>(), [&tv.id]);
+    assert_eq!((&*household.name, &*tv.tenant), ("household", "default"));
+    let carrier = Carrier { tenant: "default".into(), from_manifest: Vec::new() };
+    assert_eq!(household.carriers, [(tv.id.clone(), carrier)].into());
     let rule = Rule::streams("two-streams", 2, WhenExceeded::DenyNewest);
-    assert_eq!(household.rules, [rule]);
+    assert_eq!(household.rules, [Rule { key: household.rules[0].key, mode: Mode::Enforce, ..rule }]);
+    assert_eq!(settings.warnings, []);
 
     let route = settings.routes.find(Some("anything.example.com"), "/live/a.m3u8").unwrap();
     assert_eq!((&route.application.id, &*route.origin.name), (&tv.id, "main"));
@@ -88,11 +90,8 @@ fn every_key_that_can_be_set_is_heard() {
     let times = [origin.connect_timeout, origin.read_timeout, origin.write_timeout, origin.idle_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [1, 2, 3, 4]);
     assert_eq!((origin.max_connections, origin.resolve_every.as_secs()), (0, 5));
-    let policy = &application(&settings).policies[0];
-    assert_eq!(
-        (policy.rules[0].mode, policy.rules[0].when_exceeded.clone()),
-        (Mode::Shadow, WhenExceeded::TerminateOldest)
-    );
+    let rule = &application(&settings).policies[0].rules[0];
+    assert_eq!((rule.mode, &rule.when_exceeded), (Mode::Shadow, &WhenExceeded::TerminateOldest));
     assert_eq!(settings.streams.capacity, 5);
     assert!(settings.snapshot.unwrap().ends_with("kept.snapshot"));
     assert!(settings.routes.find(Some("tv.example.com:8443"), "/").is_some());

@@ -60,3 +60,11 @@ pub(crate) fn with(from: &str, to: &str) -> String {
 pub(crate) fn application(settings: &Settings) -> &Application {
     &settings.applications[&ApplicationId("tv".into())]
 }
+
+/// The promised configuration with these attributes in place of none, and these rules in place of its own.
+pub(crate) fn with_rules(attributes: &str, rules: &str) -> String {
+    let device = "device: \"claim:device\"";
+    let rule = "      - { name: two-streams, limit: 2, when_exceeded: deny_newest }";
+    assert!(PROMISED.contains(rule));
+    with(device, &format!("{device}\n      attributes: {attributes}")).replace(rule, rules)
+}

@@ -115,6 +115,7 @@ fn application(
     let compiled = raw.identity.as_ref().map(|raw| identity::identity(context, &at_identity, &application, raw));
     let mut built = Application {
         name: raw.name.as_deref().unwrap_or(id).into(),
+        tenant: raw.tenant.as_str().into(),
         id: application,
         identity: None,
         unidentified,

@@ -22,12 +22,29 @@ pub(super) struct Context<'a> {
     /// What is written and what is read from files.
     pub(super) sections: Sections,
     pub(super) problems: &'a mut Vec<Problem>,
+    /// What is not wrong and yet hardly meant.
+    pub(super) warnings: Vec<Problem>,
 }
 
 impl Context<'_> {
     /// Something is wrong with the value at `at`.
     pub(super) fn say(&mut self, at: &Pointer, message: impl Into<String>) {
         self.problems.push(self.document.problem(at, message));
+    }
+
+    /// Something is wrong with what begins at byte `at` of the text at `pointer`, which is `what`, as in `the expression`.
+    pub(super) fn say_inside(&mut self, pointer: &Pointer, at: usize, what: &str, message: &str) {
+        self.problems.push(self.document.problem_inside(pointer, at, what, message));
+    }
+
+    /// The value at `at` works, but hardly as it was meant.
+    pub(super) fn warn(&mut self, at: &Pointer, message: impl Into<String>) {
+        self.warnings.push(self.document.problem(at, message));
+    }
+
+    /// The mapping at `at` works, but hardly as it was meant.
+    pub(super) fn warn_at_key(&mut self, at: &Pointer, message: impl Into<String>) {
+        self.warnings.push(self.document.problem_at_key(at, message));
     }
 
     /// Something is missing in the mapping at `at`.

@@ -10,6 +10,7 @@ use crate::identity::{
     StreamSource, Take, Value, ValueSource,
 };
 use crate::model::ApplicationId;
+use crate::policy::Field;
 
 use super::context::Context;
 use super::tokens;
@@ -77,7 +78,7 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
     });
     let named = [Some(("idp", &raw.idp)), Some(("subject", &raw.subject)), raw.device.as_ref().map(|d| ("device", d))];
     for (key, source) in named.into_iter().flatten() {
-        if source.items().iter().any(|item| source_of(item).is_of_manifest()) {
+        if source.is_of_manifest() {
             context.say(&at.key(key), "a manifest names nobody: write `claim:NAME`, for example");
         }
     }
@@ -85,6 +86,11 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
         let at = at.key("attributes").key(name);
         if name.len() > ATTRIBUTE_NAME_MAX {
             context.say_at_key(&at, format!("the name is longer than {ATTRIBUTE_NAME_MAX} characters: shorten it"));
+        }
+        if Field::named(name).is_built_in() {
+            let message =
+                format!("rules do not see this: `{name}` is a word of the gateway's own; give it another name");
+            context.warn_at_key(&at, message);
         }
         (name.as_str().into(), value(context, &at, from))
     });
@@ -95,13 +101,6 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
         device,
         stream: stream(context, &at.key("stream"), raw),
         attributes,
-    }
-}
-
-fn source_of(item: &Item<ValueSource>) -> &ValueSource {
-    match item {
-        Item::Text(text) => &text.value,
-        Item::Part(part) => &part.from.value,
     }
 }
 

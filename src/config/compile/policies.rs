@@ -1,63 +1,91 @@
 //! Policies and their rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::model::ApplicationId;
-use crate::policy::{Carrier, Mode, Policy, Rule, WhenExceeded};
+use crate::policy::{Carrier, Mode, Policy, Rule};
 
 use super::context::Context;
+use super::rules::rule;
+use super::sources;
+use super::supply::Supply;
 
 pub(super) fn policies(
     context: &mut Context<'_>,
     raw: &BTreeMap<String, raw::Policy>,
     applications: &BTreeMap<String, raw::Application>,
 ) -> BTreeMap<String, Arc<Policy>> {
-    let compiled = raw.iter().map(|(name, policy)| {
+    let supply = Supply::read(context);
+    let mut keys = HashSet::new();
+    let mut compiled = BTreeMap::new();
+    for (name, policy) in raw {
         let at = Pointer::default().key("policies").key(name);
-        let carriers = applications.iter().filter(|(_, application)| application.policies.contains(name));
-        let compiled = Policy::of(
+        let carrying = applications.iter().filter(|(_, application)| application.policies.contains(name));
+        let mut built = Policy::of(
             name.as_str().into(),
-            rules(context, &at.key("rules"), &policy.rules, mode(policy.mode)),
-            carriers.map(|(id, _)| (ApplicationId(id.as_str().into()), Carrier::default())).collect(),
+            rules(context, &supply, &at.key("rules"), policy),
+            carrying.map(|(id, raw)| (ApplicationId(id.as_str().into()), carrier(raw))).collect(),
         );
-        (name.clone(), Arc::new(compiled))
-    });
-    compiled.collect()
-}
-
-fn rules(context: &mut Context<'_>, at: &Pointer, raw: &[raw::Rule], mode: Mode) -> Vec<Rule> {
-    let mut compiled: Vec<Rule> = Vec::new();
-    for (nth, rule) in raw.iter().enumerate() {
-        let at = at.item(nth);
-        if compiled.iter().any(|other| *other.name == *rule.name) {
-            context.say(&at.key("name"), format!("another rule of this policy is called `{}`: rename one", rule.name));
+        for rule in &mut built.rules {
+            rule.key = key(name, &rule.name, &mut keys);
         }
-        let when_exceeded = when_exceeded(rule.when_exceeded);
-        if rule.limit == 0 && when_exceeded == WhenExceeded::TerminateOldest {
-            context.say(
-                &at.key("limit"),
-                "with a limit of 0 there is no stream to terminate: write 1 or more, or `when_exceeded: deny_newest`",
-            );
+        if built.carriers.is_empty() {
+            context
+                .warn_at_key(&at, "no application carries this policy: name it under `policies` of one, or remove it");
+        } else if supply.is_whole() {
+            sources::check(context, &supply, &at, policy, &built, applications);
         }
-        compiled.push(Rule { mode, ..Rule::streams(&rule.name, rule.limit, when_exceeded) });
+        compiled.insert(name.clone(), Arc::new(built));
     }
     compiled
 }
 
-fn mode(raw: raw::Mode) -> Mode {
-    match raw {
-        raw::Mode::Enforce => Mode::Enforce,
-        raw::Mode::Annotate => Mode::Annotate,
-        raw::Mode::Shadow => Mode::Shadow,
+fn rules(context: &mut Context<'_>, supply: &Supply, at: &Pointer, policy: &raw::Policy) -> Vec<Rule> {
+    let mut compiled: Vec<Rule> = Vec::new();
+    for (nth, raw) in policy.rules.iter().enumerate() {
+        let at = at.item(nth);
+        if compiled.iter().any(|other| *other.name == *raw.name) {
+            context.say(&at.key("name"), format!("another rule of this policy is called `{}`: rename one", raw.name));
+        }
+        compiled.push(rule(context, supply, &at, raw, Mode::from(policy.mode)));
     }
+    compiled
 }
 
-fn when_exceeded(raw: raw::WhenExceeded) -> WhenExceeded {
-    match raw {
-        raw::WhenExceeded::DenyNewest => WhenExceeded::DenyNewest,
-        raw::WhenExceeded::TerminateOldest => WhenExceeded::TerminateOldest,
+fn carrier(raw: &raw::Application) -> Carrier {
+    let attributes = raw.identity.iter().flat_map(|identity| &identity.attributes);
+    let from_manifest = attributes.filter(|(_, value)| value.is_of_manifest()).map(|(name, _)| name.as_str().into());
+    Carrier { tenant: raw.tenant.as_str().into(), from_manifest: from_manifest.collect() }
+}
+
+/// What stands for policy and rule where streams remember them: the head of SHA-256 over both names, so that it is the same
+/// after a reload and on every gateway. 0 stands for none; of two that clash, the later takes the next number that is free.
+fn key(policy: &str, rule: &str, taken: &mut HashSet<u32>) -> u32 {
+    let hash = digest(&SHA256, format!("{policy}\0{rule}").as_bytes());
+    let mut key = hash.as_ref().first_chunk().copied().map_or(0, u32::from_be_bytes);
+    while key == 0 || !taken.insert(key) {
+        key = key.wrapping_add(1);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_has_one_key_for_ever_and_no_two_rules_have_the_same() {
+        let mut taken = HashSet::new();
+        let first = key("household", "two-streams", &mut taken);
+        assert_eq!(first, 0x6e42_239a);
+        assert_eq!(key("household", "two-streams", &mut taken), first + 1);
+        assert_eq!(key("household", "two-streams", &mut HashSet::new()), first);
+        // The border between the names counts.
+        assert_ne!(key("a", "bc", &mut HashSet::new()), key("ab", "c", &mut HashSet::new()));
     }
 }

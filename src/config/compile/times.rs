@@ -30,6 +30,8 @@ pub(super) const REFRESH: Bounds = (Duration::from_secs(10), Duration::from_hour
 pub(super) const LIFETIME: Bounds = (SECOND, Duration::from_hours(24));
 /// How often names are resolved.
 pub(super) const RESOLVE: Bounds = (SECOND, HOUR);
+/// How long a stream that a rule hits may play on.
+pub(super) const GRACE: Bounds = (Duration::ZERO, Duration::from_hours(24));
 const WINDOW: Bounds = (SECOND, MONTH);
 const OPTIONAL_WINDOW: Bounds = (Duration::ZERO, MONTH);
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
+use super::name::NAME;
 
 /// One app or site.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -12,6 +13,10 @@ pub(in crate::config) struct Application {
     /// For people: shown in refusals. Left out: the id.
     #[schemars(length(min = 1, max = 256))]
     pub(in crate::config) name: Option<String>,
+    /// Who owns it. Rules know it as `tenant`.
+    #[serde(default = "tenant")]
+    #[schemars(regex(pattern = NAME))]
+    pub(in crate::config) tenant: String,
     /// Which requests belong to it, and where they go.
     #[schemars(length(min = 1))]
     pub(in crate::config) routes: Vec<Route>,
@@ -32,7 +37,7 @@ pub(in crate::config) struct Application {
     pub(in crate::config) ripping_above: u32,
     /// The policies that it carries, all of which must hold.
     #[serde(default)]
-    #[schemars(extend("uniqueItems" = true))]
+    #[schemars(length(max = 32), extend("uniqueItems" = true))]
     pub(in crate::config) policies: Vec<String>,
 }
 
@@ -83,6 +88,10 @@ pub(in crate::config) enum Ripping {
     Count,
     /// Its media gets 403 until the pace has gone down.
     Refuse,
+}
+
+fn tenant() -> String {
+    "default".to_owned()
 }
 
 fn six() -> u32 {

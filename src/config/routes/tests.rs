@@ -14,6 +14,7 @@ fn route(name: &str) -> Route {
     let application = Application {
         id: ApplicationId(name.into()),
         name: name.into(),
+        tenant: "default".into(),
         identity: None,
         unidentified: Unidentified::Pass,
         sharing: Sharing::Split,

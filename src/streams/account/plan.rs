@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{Change, Law, Leaving, Plan, Record, Refused};
 use crate::model::{Attributes, Device, Millis, StreamId};
-use crate::policy::{Decision, Mode, Scene, Standing, Violation, evaluate, explain};
+use crate::policy::{Decision, Explanation, Mode, Scene, Standing, Violation, evaluate, explain};
 use crate::streams::{Candidate, Cause, SUPERSEDE_GRACE, Stream};
 
 /// So many streams that a device has just left may go on without a slot for that time. More would be a way to watch more
@@ -114,6 +114,35 @@ impl Record {
         };
         end(&decision, &mut change, evicted, now);
         Plan::Admit(decision, change)
+    }
+
+    /// Why a start or a return of this record was planned so; `None` where the policies were not asked.
+    pub fn explain(&self, plan: &Plan, law: &Law<'_>, now: Millis) -> Option<Explanation> {
+        match plan {
+            Plan::Continue(_) | Plan::Terminated(..) => None,
+            Plan::Refuse(refused) => Some(refused.explanation.clone()),
+            Plan::Admit(_, change) => {
+                let stream = change.admit.as_ref()?;
+                let running = self.running(stream.id, &change.supersede);
+                Some(explain(law.policies, &running, &stream.standing(now), &scene(law, now)))
+            }
+        }
+    }
+
+    /// What [`plan_judgement`](Self::plan_judgement) decides, told in full; `None` where the stream does not count.
+    pub fn explain_judgement(
+        &self,
+        id: StreamId,
+        attributes: Option<&Attributes>,
+        law: &Law<'_>,
+        now: Millis,
+    ) -> Option<Explanation> {
+        let stream = self.find(id).filter(|stream| self.counts(stream))?;
+        let mut candidate = stream.standing(stream.since());
+        if let Some(attributes) = attributes {
+            candidate.attributes = attributes.clone();
+        }
+        Some(explain(law.policies, &self.running(id, &[]), &candidate, &scene(law, now)))
     }
 
     /// The streams that count, but for `id` and those that leave.

@@ -24,8 +24,12 @@ const BINARY = process.env.STREAMGATE_BIN ?? path.join(ROOT, 'target/debug/strea
  * @param {object} [options.streams] the `streams` section of the configuration
  * @param {'split' | 'refuse' | 'allow'} [options.sharing] what happens to two clients on one play session
  * @param {string} [options.dash] host:port of a second origin, which gets everything below /dash/
+ * @param {Record<string, {path: string, tenant?: string, policies?: string[]}>} [options.applications] which application
+ *   serves what is below a path; one tenant's `tv` serves all
  */
-export async function startGateway(house, { limit, whenExceeded = 'deny_newest', streams, sharing, dash }) {
+export async function startGateway(house, {
+  limit, whenExceeded = 'deny_newest', streams, sharing, dash, applications = { tv: { path: '/' } },
+}) {
   await access(BINARY).catch(() => {
     throw new Error(`no gateway to test at ${BINARY}: run \`cargo build\`, or name one in STREAMGATE_BIN`);
   });
@@ -37,33 +41,29 @@ export async function startGateway(house, { limit, whenExceeded = 'deny_newest',
   // JSON is YAML.
   const file = path.join(folder, 'streamgate.yaml');
   const origins = { main: { servers: [`127.0.0.1:${origin}`] } };
-  const routes = [{ path: '/', origin: 'main' }];
-  if (dash) {
-    origins.dash = { servers: [dash] };
-    routes.push({ path: '/dash/', origin: 'dash' });
-  }
+  if (dash) origins.dash = { servers: [dash] };
+  const application = ([id, { path: below, tenant, policies = ['household'] }]) => [id, {
+    name: `${id} app`,
+    ...(tenant && { tenant }),
+    routes: [{ path: below, origin: 'main' }, ...(dash ? [{ path: '/dash/', origin: 'dash' }] : [])],
+    identity: {
+      token: { in: ['query:token'], jwt: { keys: [{ alg: 'HS256', secret: { file: 'token.key' } }] } },
+      idp: 'acme',
+      subject: 'claim:sub',
+      device: 'claim:device',
+      stream: 'minted',
+    },
+    unidentified: 'refuse',
+    ...(sharing && { sharing }),
+    policies,
+  }];
   await writeFile(file, JSON.stringify({
     listeners: [{ address: `127.0.0.1:${listener}` }],
     control: { address: `127.0.0.1:${control}` },
     // Watchpoints tell where their players are.
     client_address: { trusted: ['127.0.0.0/8'] },
     origins,
-    applications: {
-      tv: {
-        name: 'TV app',
-        routes,
-        identity: {
-          token: { in: ['query:token'], jwt: { keys: [{ alg: 'HS256', secret: { file: 'token.key' } }] } },
-          idp: 'acme',
-          subject: 'claim:sub',
-          device: 'claim:device',
-          stream: 'minted',
-        },
-        unidentified: 'refuse',
-        ...(sharing && { sharing }),
-        policies: ['household'],
-      },
-    },
+    applications: Object.fromEntries(Object.entries(applications).map(application)),
     policies: {
       household: { mode: 'enforce', rules: [{ name: 'household-limit', limit, when_exceeded: whenExceeded }] },
     },
@@ -111,23 +111,23 @@ class Gateway {
   }
 
   /** A token for one device of one account. */
-  async token(subject, device) {
+  async token(subject, device, application = 'tv') {
     const { stdout } = await promisify(execFile)(BINARY, [
-      'token', '--config', this.#config, '--application', 'tv', '--subject', subject, '--device', device,
+      'token', '--config', this.#config, '--application', application, '--subject', subject, '--device', device,
     ]);
     return stdout.trim();
   }
 
   /** A viewer on one device, at an address, with a log of every request its player makes. */
-  async viewer(subject, device, address) {
+  async viewer(subject, device, address, application = 'tv') {
     const { url, log } = await watchpoint(this.#house, this.url, address);
-    const token = await this.token(subject, device);
+    const token = await this.token(subject, device, application);
     return { device, log, entry: (asset) => `${url}${asset}?token=${token}` };
   }
 
   /** Asks for an asset's entry manifest as a player would that starts on `device`. */
-  async ask(subject, device, asset) {
-    const response = await fetch(`${this.url}${asset}?token=${await this.token(subject, device)}`);
+  async ask(subject, device, asset, application = 'tv') {
+    const response = await fetch(`${this.url}${asset}?token=${await this.token(subject, device, application)}`);
     return { status: response.status, type: response.headers.get('content-type') ?? '', body: await response.text() };
   }
 }

@@ -1,0 +1,60 @@
+//! What happens to streams, noted down.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use streamgate::model::{Account, StreamId};
+use streamgate::streams::{Cause, Event, Observer};
+
+/// What has happened to a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Idle,
+    Superseded,
+    Leaving(Cause),
+    /// There was room again when its grace was over.
+    Stays,
+    Terminated(Cause),
+    Forgotten,
+}
+
+/// By `POLICY/RULE`: how many starts and returns needed which limit.
+pub(super) type Needed = BTreeMap<String, BTreeMap<u16, u32>>;
+
+/// Hears of everything and keeps what a timeline tells.
+#[derive(Default)]
+pub(super) struct Hearing {
+    changes: Mutex<Vec<(StreamId, Change)>>,
+    needed: Mutex<Needed>,
+}
+
+impl Hearing {
+    /// What has happened since this was last asked.
+    pub(super) fn take(&self) -> Vec<(StreamId, Change)> {
+        std::mem::take(&mut self.changes.lock())
+    }
+
+    pub(super) fn needed(&self) -> Needed {
+        self.needed.lock().clone()
+    }
+}
+
+impl Observer for Hearing {
+    fn observe(&self, _: &Account, event: &Event<'_>) {
+        let (stream, change) = match event {
+            Event::Idle(stream) => (stream, Change::Idle),
+            Event::Superseded(stream) => (stream, Change::Superseded),
+            Event::Leaving(stream, cause) => (stream, Change::Leaving((*cause).clone())),
+            Event::Terminated(stream, cause) => (stream, Change::Terminated((*cause).clone())),
+            Event::Forgotten(stream) => (stream, Change::Forgotten),
+            Event::Demanded(demand) => {
+                let rule = format!("{}/{}", demand.policy, demand.rule);
+                *self.needed.lock().entry(rule).or_default().entry(demand.rank).or_default() += 1;
+                return;
+            }
+            // Steps tell themselves what comes of their requests.
+            _ => return,
+        };
+        self.changes.lock().push((stream.id, change));
+    }
+}

@@ -1,0 +1,364 @@
+//! Plays a scenario on the real stream table, with a clock that is moved by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use streamgate::config::{Application, Settings};
+use streamgate::model::{Attributes, Millis, StreamId};
+use streamgate::streams::account::{Law, Record};
+use streamgate::streams::store::{Embedded, Unavailable};
+use streamgate::streams::{Admission, Cadence, Candidate, Cause, Signal, Stream, StreamTable};
+
+use super::form::{Content, Outcome};
+use super::hearing::{Change, Hearing};
+use super::script::{Player, Script, Step, What};
+use super::timeline::{After, Answer, Entry, Lesson, Rules, Timeline, Told};
+
+/// A player that plays asks for media this often.
+const BEAT: Duration = Duration::from_secs(5);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Plays `script`, which begins under `settings`.
+///
+/// # Errors
+/// The store is not available, which the one in this process always is.
+pub(super) async fn replay(script: &Script, settings: Arc<Settings>) -> Result<Timeline, Unavailable> {
+    let hearing = Arc::new(Hearing::default());
+    let store = Embedded::new(settings.streams.clone(), hearing.clone());
+    let table = StreamTable::new(Arc::new(store), hearing.clone());
+    let screens = script.players.iter().map(|player| Screen::of(&player.candidate)).collect();
+    let mut replay =
+        Replay { script, table, hearing, settings, at: Duration::ZERO, screens, entries: Vec::new(), told: 0 };
+    replay.enforce();
+    let mut after = Vec::new();
+    for (nth, step) in script.steps.iter().enumerate() {
+        replay.advance(step.at).await?;
+        let (outcome, rules) = replay.take(nth, step).await?;
+        after.push(replay.look(outcome, rules).await?);
+    }
+    Ok(Timeline { entries: replay.entries, after, needed: replay.hearing.needed() })
+}
+
+/// A player at work.
+struct Screen {
+    candidate: Candidate,
+    stream: Option<Arc<Stream>>,
+    /// When it asks for media next; `None` while it asks for nothing.
+    next: Option<Duration>,
+    /// It plays on for a grace.
+    leaving: bool,
+}
+
+impl Screen {
+    fn of(candidate: &Candidate) -> Self {
+        Self { candidate: candidate.clone(), stream: None, next: None, leaving: false }
+    }
+}
+
+struct Replay<'a> {
+    script: &'a Script,
+    table: StreamTable,
+    hearing: Arc<Hearing>,
+    settings: Arc<Settings>,
+    at: Duration,
+    screens: Vec<Screen>,
+    entries: Vec<Entry>,
+    /// How many of the entries were there when things were looked at last.
+    told: usize,
+}
+
+impl Replay<'_> {
+    fn now(&self) -> Millis {
+        self.script.begins + self.at
+    }
+
+    fn tell(&mut self, step: Option<usize>, told: Told) {
+        self.entries.push(Entry { at: self.at, step, told });
+    }
+
+    /// Notes what has happened to streams since, and lets their players know.
+    fn hear(&mut self, step: Option<usize>) {
+        for (stream, change) in self.hearing.take() {
+            // Two starts right after one another may be one stream.
+            for screen in self.screens.iter_mut().filter(|screen| screen.candidate.stream == stream) {
+                // A player that has moved on, or is refused, asks no more.
+                if matches!(change, Change::Superseded | Change::Terminated(_) | Change::Forgotten) {
+                    screen.next = None;
+                }
+                screen.leaving = matches!(change, Change::Leaving(_));
+            }
+            if let Some(player) = self.screens.iter().position(|screen| screen.candidate.stream == stream) {
+                self.tell(step, Told::Changed(player, change));
+            }
+        }
+    }
+
+    /// Lets time pass until `at`.
+    async fn advance(&mut self, at: Duration) -> Result<(), Unavailable> {
+        while self.at < at {
+            self.at = (self.at + SECOND).min(at);
+            for player in 0..self.screens.len() {
+                if self.screens.get(player).and_then(|screen| screen.next).is_some_and(|next| next <= self.at) {
+                    let answer = self.beat(player).await?;
+                    // What goes well is not worth a word.
+                    if !answer.explanations.is_empty() || answer.outcome == Outcome::Refused {
+                        self.tell(None, Told::Asked(player, answer));
+                    }
+                    self.hear(None);
+                }
+            }
+            self.table.tick(self.now());
+            self.table.take_leave(self.now()).await;
+            self.hear(None);
+            self.stays().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells of streams whose grace is over and for which there is room again.
+    async fn stays(&mut self) -> Result<(), Unavailable> {
+        for player in 0..self.screens.len() {
+            let Some(screen) = self.screens.get(player).filter(|screen| screen.leaving) else { continue };
+            let (account, id) = (screen.candidate.account.clone(), screen.candidate.stream);
+            let record = self.table.record(&account, self.now()).await?;
+            if !leaves(&record, id) {
+                if let Some(screen) = self.screens.get_mut(player) {
+                    screen.leaving = false;
+                }
+                if record.find(id).is_some_and(|stream| stream.is_playing()) {
+                    self.tell(None, Told::Changed(player, Change::Stays));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what a step says. Returns the outcome and the rules that were exceeded.
+    async fn take(&mut self, nth: usize, step: &Step) -> Result<(Option<Outcome>, Rules), Unavailable> {
+        let told = match &step.what {
+            What::Start(player) => Told::Started(*player, self.start(*player).await?),
+            What::Heartbeat(player) => {
+                let answer =
+                    if self.stream(*player).is_some() { self.beat(*player).await? } else { Answer::to_nobody() };
+                Told::Asked(*player, answer)
+            }
+            What::Learn { player, content, attributes } => {
+                let (lesson, answer) = self.learn(*player, *content, attributes.as_ref()).await?;
+                Told::Learned(*player, lesson, answer)
+            }
+            What::Stop(player) => {
+                self.play_on(*player, false);
+                Told::Silent(*player)
+            }
+            What::End(player) => Told::Ended(*player, self.end(*player).await?),
+            What::Reload { file, settings } => {
+                self.settings = settings.clone();
+                self.enforce();
+                Told::Reloaded(file.clone(), self.table.reform(self.now()).await)
+            }
+            What::Check(words) => Told::Checked(words.clone()),
+        };
+        let (outcome, rules) = match &told {
+            Told::Started(_, answer) | Told::Asked(_, answer) | Told::Learned(_, _, answer) => {
+                (Some(answer.outcome), Rules::of(&answer.explanations))
+            }
+            Told::Silent(_) => (Some(Outcome::Silent), Rules::default()),
+            Told::Ended(_, outcome) => (Some(*outcome), Rules::default()),
+            Told::Reloaded(..) | Told::Checked(_) | Told::Changed(..) => (None, Rules::default()),
+        };
+        self.tell(Some(nth), told);
+        self.hear(Some(nth));
+        Ok((outcome, rules))
+    }
+
+    /// Puts the policies and windows of the settings in force.
+    fn enforce(&self) {
+        let policies = self.settings.applications.iter();
+        let in_force = policies.map(|(id, application)| (id.clone(), application.policies.clone())).collect();
+        self.table.configure(self.settings.streams.clone(), in_force);
+    }
+
+    fn stream(&self, player: usize) -> Option<Arc<Stream>> {
+        self.screens.get(player)?.stream.clone()
+    }
+
+    fn play_on(&mut self, player: usize, plays: bool) {
+        let next = self.at + BEAT;
+        if let Some(screen) = self.screens.get_mut(player) {
+            screen.next = plays.then_some(next);
+        }
+    }
+
+    fn application(&self, candidate: &Candidate) -> Option<Arc<Application>> {
+        self.settings.applications.get(&candidate.application).cloned()
+    }
+
+    /// An entry manifest is asked for, and, unless the player idles, media after it.
+    async fn start(&mut self, player: usize) -> Result<Answer, Unavailable> {
+        let nobody = Answer::to_nobody();
+        let now = self.now();
+        let Some(Player { content, idle, .. }) = self.script.players.get(player) else { return Ok(nobody) };
+        let Some(screen) = self.screens.get_mut(player) else { return Ok(nobody) };
+        screen.candidate.started = now;
+        let candidate = screen.candidate.clone();
+        let Some(application) = self.application(&candidate) else { return Ok(nobody) };
+        let (policies, windows) = (&application.policies, &self.settings.streams);
+        let record = self.table.record(&candidate.account, now).await?;
+        let law = Law { policies, settings: windows, idp: &candidate.account.idp };
+        let explained = record.explain(&record.plan_start(&candidate, &law, now), &law, now);
+        let mut answer = Answer { explanations: explained.into_iter().collect(), ..Answer::to_nobody() };
+        match self.table.start(&candidate, policies, windows, now).await? {
+            Admission::Admitted { stream, created } => {
+                answer.outcome = if created { Outcome::Admitted } else { Outcome::Playing };
+                if let Some(screen) = self.screens.get_mut(player) {
+                    // It may go on with the stream of a start just before.
+                    screen.candidate.stream = stream.id;
+                    screen.stream = Some(stream.clone());
+                }
+                if let Some(content) = content {
+                    self.read_manifest(&stream, *content, &candidate);
+                }
+                if !idle {
+                    let more = self.beat(player).await?;
+                    answer.explanations.extend(more.explanations);
+                    if more.outcome != Outcome::Playing {
+                        (answer.outcome, answer.cause) = (more.outcome, more.cause);
+                    }
+                }
+            }
+            Admission::Refused(refusal) => answer.refuse(refusal),
+        }
+        Ok(answer)
+    }
+
+    /// A manifest passes, as the gateway sees it.
+    fn read_manifest(&self, stream: &Stream, content: Content, candidate: &Candidate) {
+        let cadence = Cadence { live: content == Content::Live, ..Cadence::default() };
+        if stream.learn(&cadence, &self.settings.streams) {
+            self.table.reschedule(&candidate.account.key(), self.now());
+        }
+    }
+
+    /// A request for media, with a play session. Whoever gets it plays on.
+    async fn beat(&mut self, player: usize) -> Result<Answer, Unavailable> {
+        let mut answer = Answer::to_nobody();
+        let now = self.now();
+        let Some(screen) = self.screens.get(player) else { return Ok(answer) };
+        let candidate = screen.candidate.clone();
+        let (Some(stream), Some(application)) = (screen.stream.clone(), self.application(&candidate)) else {
+            self.play_on(player, false);
+            return Ok(answer);
+        };
+        let (policies, windows) = (&application.policies, &self.settings.streams);
+        let account = &candidate.account;
+        let law = Law { policies, settings: windows, idp: &account.idp };
+        if stream.is_to_be_judged(Signal::Playback) {
+            let _ = stream.beat(Signal::Playback, now);
+            let record = self.table.record(account, now).await?;
+            answer.explanations.extend(record.explain_judgement(stream.id, None, &law, now));
+            self.table.judge(account, stream.id, None, policies, windows, now).await?;
+        }
+        if stream.beat(Signal::Playback, now) {
+            answer.outcome = Outcome::Playing;
+        } else {
+            let record = self.table.record(account, now).await?;
+            answer.explanations.extend(record.explain(&record.plan_reattach(&candidate, &law, now), &law, now));
+            match self.table.resume(&candidate, policies, windows, now).await? {
+                Admission::Admitted { stream, created } => {
+                    stream.beat(Signal::Playback, now);
+                    answer.outcome = match (created, stream.holds(windows, now)) {
+                        (true, _) => Outcome::Resumed,
+                        (false, true) => Outcome::Playing,
+                        (false, false) => Outcome::Passed,
+                    };
+                    if let Some(screen) = self.screens.get_mut(player) {
+                        screen.stream = Some(stream);
+                    }
+                }
+                Admission::Refused(refusal) => answer.refuse(refusal),
+            }
+        }
+        self.settle_on(player, &mut answer).await?;
+        Ok(answer)
+    }
+
+    /// Something has become known of a stream: by its manifest, or by a newer token.
+    async fn learn(
+        &mut self,
+        player: usize,
+        content: Option<Content>,
+        attributes: Option<&Attributes>,
+    ) -> Result<(Lesson, Answer), Unavailable> {
+        let now = self.now();
+        let mut lesson = Lesson { content, ..Lesson::default() };
+        let mut answer = Answer::to_nobody();
+        let Some(screen) = self.screens.get(player) else { return Ok((lesson, answer)) };
+        let candidate = screen.candidate.clone();
+        let (Some(stream), Some(application)) = (screen.stream.clone(), self.application(&candidate)) else {
+            return Ok((lesson, answer));
+        };
+        if let Some(content) = content {
+            self.read_manifest(&stream, content, &candidate);
+        }
+        if let Some(news) = attributes {
+            let learned = stream.learned(news);
+            (lesson.frozen, lesson.attributes) = (learned.frozen, learned.attributes);
+        }
+        if let Some(known) = &lesson.attributes {
+            let (account, policies, windows) = (&candidate.account, &application.policies, &self.settings.streams);
+            let law = Law { policies, settings: windows, idp: &account.idp };
+            let record = self.table.record(account, now).await?;
+            answer.explanations.extend(record.explain_judgement(stream.id, Some(known), &law, now));
+            self.table.judge(account, stream.id, attributes, policies, windows, now).await?;
+        }
+        let more = self.beat(player).await?;
+        answer.explanations.extend(more.explanations);
+        (answer.outcome, answer.cause) = (more.outcome, more.cause);
+        Ok((lesson, answer))
+    }
+
+    async fn end(&mut self, player: usize) -> Result<Outcome, Unavailable> {
+        let Some(screen) = self.screens.get(player) else { return Ok(Outcome::Gone) };
+        let Candidate { account, stream, .. } = screen.candidate.clone();
+        let was_there = self.table.end(&account, stream, &Cause::Stopped, self.now()).await?;
+        self.play_on(player, false);
+        Ok(if was_there { Outcome::Terminated } else { Outcome::Gone })
+    }
+
+    /// Lets a player go on that got what it asked for, and says whether it is about to leave.
+    async fn settle_on(&mut self, player: usize, answer: &mut Answer) -> Result<(), Unavailable> {
+        let plays = matches!(answer.outcome, Outcome::Playing | Outcome::Resumed);
+        self.play_on(player, plays);
+        let Some(screen) = self.screens.get(player).filter(|_| plays) else { return Ok(()) };
+        let record = self.table.record(&screen.candidate.account, self.now()).await?;
+        if leaves(&record, screen.candidate.stream) {
+            answer.outcome = Outcome::Leaving;
+        }
+        Ok(())
+    }
+
+    /// How things stand now.
+    async fn look(&mut self, outcome: Option<Outcome>, rules: Rules) -> Result<After, Unavailable> {
+        let mut after = After { outcome, rules, ends: Vec::new(), leaving: Vec::new(), running: Vec::new() };
+        let now = self.now();
+        for entry in self.entries.get(self.told..).unwrap_or_default() {
+            if let Told::Changed(player, Change::Terminated(_)) = &entry.told {
+                after.ends.extend(self.script.players.get(*player).map(|player| player.name.clone()));
+            }
+        }
+        self.told = self.entries.len();
+        for (screen, player) in self.screens.iter().zip(&self.script.players) {
+            let Some(stream) = &screen.stream else { continue };
+            let record = self.table.record(&screen.candidate.account, now).await?;
+            if record.find(stream.id).is_some_and(|stream| stream.holds(&self.settings.streams, now)) {
+                let side = if leaves(&record, stream.id) { &mut after.leaving } else { &mut after.running };
+                side.push(player.name.clone());
+            }
+        }
+        Ok(after)
+    }
+}
+
+fn leaves(record: &Record, stream: StreamId) -> bool {
+    record.leaving().iter().any(|leaving| leaving.stream == stream)
+}

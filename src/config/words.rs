@@ -1,0 +1,133 @@
+//! Words of rules that take something in brackets.
+
+use std::str::FromStr;
+
+use crate::identity::ATTRIBUTE_MAX;
+
+/// What a rule counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CountWord {
+    /// `streams`
+    Streams,
+    /// `distinct(ATTRIBUTE)`
+    Distinct(Box<str>),
+}
+
+impl FromStr for CountWord {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match (text, inside(text, "distinct")) {
+            ("streams", _) => Ok(Self::Streams),
+            (_, Some((_, name))) if is_name(name.trim()) => Ok(Self::Distinct(name.trim().into())),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Who gives way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ExceededWord {
+    DenyNewest,
+    TerminateOldest,
+    TerminateIdlest,
+    /// `prefer(EXPRESSION)`
+    Prefer {
+        /// Bytes in front of the expression.
+        at: usize,
+        expression: Box<str>,
+    },
+}
+
+impl ExceededWord {
+    /// Whether streams that play give way.
+    pub(super) fn terminates(&self) -> bool {
+        *self != Self::DenyNewest
+    }
+}
+
+impl FromStr for ExceededWord {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match (text, inside(text, "prefer")) {
+            ("deny_newest", _) => Ok(Self::DenyNewest),
+            ("terminate_oldest", _) => Ok(Self::TerminateOldest),
+            ("terminate_idlest", _) => Ok(Self::TerminateIdlest),
+            (_, Some((at, expression))) if !expression.trim().is_empty() => {
+                Ok(Self::Prefer { at, expression: expression.into() })
+            }
+            _ => Err(()),
+        }
+    }
+}
+
+/// What happens where an attribute is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MissingWord {
+    Refuse,
+    IgnoreRule,
+    /// `treat_as("TEXT")`
+    TreatAs(Box<str>),
+}
+
+impl FromStr for MissingWord {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match (text, inside(text, "treat_as")) {
+            ("refuse", _) => Ok(Self::Refuse),
+            ("ignore_rule", _) => Ok(Self::IgnoreRule),
+            (_, Some((_, quoted))) => unquoted(quoted.trim()).map(|text| Self::TreatAs(text.into())).ok_or(()),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What stands in the brackets of `word(…)`, and how many bytes stand before it.
+fn inside<'a>(text: &'a str, word: &str) -> Option<(usize, &'a str)> {
+    let inside = text.strip_prefix(word)?.strip_prefix('(')?.strip_suffix(')')?;
+    Some((word.len() + 1, inside))
+}
+
+/// Names of attributes, as `identity.attributes` takes them.
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits)
+}
+
+/// A text that an attribute can have, out of its quotation marks.
+fn unquoted(text: &str) -> Option<&str> {
+    let of = |mark: char| text.strip_prefix(mark)?.strip_suffix(mark).filter(|inside| !inside.contains(mark));
+    let fits = |text: &&str| (1..=ATTRIBUTE_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    of('"').or_else(|| of('\'')).filter(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_takes_what_is_in_its_brackets_and_nothing_else() {
+        assert_eq!("distinct( deviceId )".parse(), Ok(CountWord::Distinct("deviceId".into())));
+        assert_eq!("streams".parse(), Ok(CountWord::Streams));
+        for text in ["", "distinct", "distinct()", "distinct(a b)", "distinct(a", "distinct(-)", "Streams"] {
+            assert_eq!(text.parse::<CountWord>(), Err(()), "{text}");
+        }
+        let expected = ExceededWord::Prefer { at: 7, expression: "(duration)".into() };
+        assert_eq!("prefer((duration))".parse(), Ok(expected));
+        for text in ["prefer", "prefer()", "prefer( )", "deny_newest()", "deny-newest"] {
+            assert_eq!(text.parse::<ExceededWord>(), Err(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_treated_as_a_text_that_an_attribute_can_have() {
+        assert_eq!("treat_as(\"Unknown\")".parse(), Ok(MissingWord::TreatAs("Unknown".into())));
+        assert_eq!("treat_as( 'a \"b\"' )".parse(), Ok(MissingWord::TreatAs("a \"b\"".into())));
+        let long = format!("treat_as(\"{}\")", "x".repeat(ATTRIBUTE_MAX + 1));
+        for text in ["treat_as()", "treat_as(Unknown)", "treat_as(\"\")", "treat_as(\"a\"b\")", "treat_as(\")", &long] {
+            assert_eq!(text.parse::<MissingWord>(), Err(()), "{text}");
+        }
+    }
+}
