@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
+use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 use streamgate::policy::{
     Carrier, Content, Count, Expression, Field, Limit, Policy, Ranks, Rule, Scene, Standing, Type, WhenExceeded,
     evaluate, explain,
 };
+use streamgate::streams::store::Embedded;
+use streamgate::streams::{Candidate, Ignore, Settings, StreamTable};
 
 const NOW: Millis = Millis(1_800_000_000_000);
 const SCENE: Scene<'static> =
@@ -180,8 +182,60 @@ fn decisions(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What a start of an account with five streams would be told, through the table, among many accounts that are as busy.
+fn among_others(criterion: &mut Criterion) {
+    let application = ApplicationId("tv".into());
+    let policies = rich(60, &[application.clone(), ApplicationId("web".into()), ApplicationId("phone".into())]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut group = criterion.benchmark_group("policy");
+    for accounts in [1_usize, 10_000, 100_000] {
+        let settings = Settings::default();
+        let table = StreamTable::new(Arc::new(Embedded::new(settings.clone(), Arc::new(Ignore))), Arc::new(Ignore));
+        let candidate = |account: usize, n: usize| Candidate {
+            stream: StreamId(((account as u128) << 64 | n as u128 + 1).to_be_bytes()),
+            account: Account::new("https://login.example.com/", format!("subscriber-{account}")),
+            application: application.clone(),
+            device: Device::Named(format!("device-{n}").into()),
+            asset: "/live/arena-1/index.m3u8".into(),
+            started: NOW + Duration::from_secs(n as u64),
+            // So that no rule waits for the manifest.
+            attributes: known(n)
+                .iter()
+                .chain([("contentType", "live")])
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        };
+        for account in 0..accounts {
+            for n in 0..5 {
+                let who = candidate(account, n);
+                runtime.block_on(table.start(&who, &policies, &settings, NOW)).expect("an embedded table answers");
+            }
+        }
+        // Each time another account, as in life.
+        let mut turn = 0;
+        group.bench_function(
+            BenchmarkId::new("5 streams, 3x3 rules, through the table, accounts", accounts),
+            |bencher| {
+                bencher.iter_batched(
+                    || {
+                        turn = (turn + 7919) % accounts;
+                        candidate(turn, 9)
+                    },
+                    |who| {
+                        let answer = table.consider(&who, &policies, &settings, NOW);
+                        assert!(runtime.block_on(answer).expect("an embedded table answers").is_none());
+                    },
+                    criterion::BatchSize::SmallInput,
+                );
+            },
+        );
+    }
+    group.finish();
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     decisions(&mut criterion);
+    among_others(&mut criterion);
     criterion.final_summary();
 }
