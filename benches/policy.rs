@@ -192,7 +192,7 @@ fn among_others(criterion: &mut Criterion) {
         let settings = Settings::default();
         let table = StreamTable::new(Arc::new(Embedded::new(settings.clone(), Arc::new(Ignore))), Arc::new(Ignore));
         let candidate = |account: usize, n: usize| Candidate {
-            stream: StreamId(((account as u128) << 64 | n as u128 + 1).to_be_bytes()),
+            stream: StreamId((((account as u128) << 64) | (n as u128 + 1)).to_be_bytes()),
             account: Account::new("https://login.example.com/", format!("subscriber-{account}")),
             application: application.clone(),
             device: Device::Named(format!("device-{n}").into()),

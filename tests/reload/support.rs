@@ -21,6 +21,8 @@ pub(super) struct Config {
     /// The claim with the subject.
     pub(super) subject: &'static str,
     pub(super) limit: u32,
+    /// What else the rule says.
+    pub(super) rule: &'static str,
     pub(super) sessions: &'static str,
     pub(super) streams: &'static str,
     pub(super) log: &'static str,
@@ -39,6 +41,7 @@ impl Config {
             token: keys(&["tv.hs256"]),
             subject: "sub",
             limit: 2,
+            rule: "when_exceeded: deny_newest",
             sessions: "{ id: 1, secret: { file: session.key } }",
             streams: "{}",
             log: "{}",
@@ -54,7 +57,7 @@ impl Config {
             "listeners:\n  - address: {address}\n{}{}control: {{ address: {control} }}\norigins:\n{}\
              applications:\n  tv:\n    routes: [{}]\n    identity:\n      token: {{ in: [\"query:token\"], {} }}\n\
              \x20     idp: acme\n      subject: claim:{}\n      device: claim:device\n    policies: [household]\n\
-             policies:\n  household: {{ rules: [{{ name: some, limit: {}, when_exceeded: deny_newest }}] }}\n\
+             policies:\n  household: {{ rules: [{{ name: some, limit: {}, {} }}] }}\n\
              sessions: {{ keys: [{}] }}\nstreams: {}\nlog: {}\nshutdown: {}\n{}",
             self.listener,
             self.more_listeners,
@@ -63,6 +66,7 @@ impl Config {
             self.token,
             self.subject,
             self.limit,
+            self.rule,
             self.sessions,
             self.streams,
             self.log,
