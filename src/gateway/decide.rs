@@ -268,7 +268,8 @@ impl Gateway {
                 && !ctx.reserved
             {
                 // It goes on with a stream that is there, and may bring a token that says more.
-                self.learn(&viewer.account, &stream, &viewer.attributes, application, ctx, now).await;
+                let told = (&viewer.attributes, &*start.asset);
+                self.learn(&viewer.account, &stream, told, application, ctx, now).await;
             }
             return Ok(());
         }
@@ -292,7 +293,9 @@ impl Gateway {
             (stream, "unknown", playing.or_else(|| self.table.find(&viewer.key, stream)))
         };
         if let Some(stream) = &known {
-            self.learn(&viewer.account, stream, &viewer.attributes, application, ctx, now).await;
+            // A segment says nothing of another asset.
+            let told = (&viewer.attributes, &*stream.asset);
+            self.learn(&viewer.account, stream, told, application, ctx, now).await;
         }
         let play = Arc::new(Play::new("", fresh(stream, asset), known));
         self.with_play_session(play, asked, weight, application, ctx, now).await
@@ -303,17 +306,17 @@ impl Gateway {
         &self,
         account: &Account,
         stream: &Arc<Stream>,
-        attributes: &Attributes,
+        (attributes, asset): (&Attributes, &str),
         application: &Arc<Application>,
         ctx: &Context,
         now: Millis,
     ) {
-        let learned = stream.learned(attributes);
+        let learned = stream.learned(attributes, asset);
         for name in learned.frozen {
             self.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
         }
-        if learned.attributes.is_some() {
-            self.judge(account, stream, Some(attributes), application, ctx, now).await;
+        if learned.attributes.is_some() && stream.may_learn(now) {
+            self.judge(account, stream, Some((attributes, asset)), application, ctx, now).await;
         }
     }
 
@@ -322,7 +325,7 @@ impl Gateway {
         &self,
         account: &Account,
         stream: &Arc<Stream>,
-        attributes: Option<&Attributes>,
+        attributes: Option<(&Attributes, &str)>,
         application: &Arc<Application>,
         ctx: &Context,
         now: Millis,

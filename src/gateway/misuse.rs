@@ -61,7 +61,11 @@ impl Gateway {
         // It begins now: the stream that it was split from came first. And it is another device, whatever the token calls
         // it: what the first one starts or asks for must not be taken for this one's.
         let device = Device::Hint(u64::from_be_bytes(other.0.first_chunk().copied().unwrap_or_default()));
-        let session = PlaySession { stream: other, started: now, device, ..play.session.clone() };
+        // Policies that count devices count it, too.
+        let named = [(Arc::from("deviceId"), Arc::from(format!("split:{other}")))];
+        let rest = play.session.attributes.iter().map(|(name, value)| (name.into(), value.into()));
+        let attributes = named.into_iter().chain(rest).collect();
+        let session = PlaySession { stream: other, started: now, device, attributes, ..play.session.clone() };
         Ok(Some(Arc::new(Play::new(&play.sealed, session, known))))
     }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::model::StreamId;
 
 use super::message::Message;
-use super::rule::Mode;
+use super::rule::{Mode, Policy, Rule};
 
 /// What a violated rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +116,20 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether the rule is exceeded, or demands an attribute that is not there.
+    pub fn speaks_of(&self, policy: &Policy, rule: &Rule) -> bool {
+        self.violations.iter().any(|one| one.policy == policy.name && one.rule == rule.name)
+            || self.lacks.iter().any(|one| one.policy == policy.name && one.rule == rule.name)
+    }
+
+    /// Whether the rule is enforced and refuses the candidate.
+    pub fn has_refused(&self, policy: &Policy, rule: &Rule) -> bool {
+        let refuses =
+            |one: &Violation| one.effect == Effect::Refuse && one.policy == policy.name && one.rule == rule.name;
+        let lacks = |one: &Lack| one.mode == Mode::Enforce && one.policy == policy.name && one.rule == rule.name;
+        self.enforced().any(refuses) || self.lacks.iter().any(lacks)
+    }
+
     /// Whether an enforced rule refuses the candidate.
     pub fn refuses(&self) -> bool {
         self.enforced().any(|violation| violation.effect == Effect::Refuse)

@@ -23,6 +23,30 @@ pub fn evaluate(
     candidate: &Standing<'_>,
     scene: &Scene<'_>,
 ) -> Decision {
+    evaluate_but(policies, running, candidate, scene, &|_, _| false)
+}
+
+/// Judges a stream that plays, and of which `after` is known where `before` was. Only what is news has consequences: a rule
+/// that it exceeded before as well, because others are exempt, the hour has changed or the limit has, says nothing.
+pub fn reconsider(
+    policies: &[Arc<Policy>],
+    running: &[Standing<'_>],
+    before: &Standing<'_>,
+    after: &Standing<'_>,
+    scene: &Scene<'_>,
+) -> Decision {
+    let old = evaluate(policies, running, before, scene);
+    evaluate_but(policies, running, after, scene, &|policy, rule| old.speaks_of(policy, rule))
+}
+
+/// As [`evaluate`], but for rules that `is_settled`: they count, and are not held against the candidate.
+pub fn evaluate_but(
+    policies: &[Arc<Policy>],
+    running: &[Standing<'_>],
+    candidate: &Standing<'_>,
+    scene: &Scene<'_>,
+    is_settled: &dyn Fn(&Policy, &Rule) -> bool,
+) -> Decision {
     let running = oldest_first(running);
     let mut decision = Decision::default();
     let mut claims: Vec<(usize, Claim)> = Vec::new();
@@ -38,6 +62,7 @@ pub fn evaluate(
                     decision.deferred = true;
                     continue;
                 }
+                Judgement::Lacks(_) if is_settled(policy, rule) => continue,
                 Judgement::Lacks(field) => {
                     decision.lacks.push(Lack {
                         policy: policy.name.clone(),
@@ -57,7 +82,7 @@ pub fn evaluate(
                     rank: tally.rank,
                 });
             }
-            if !tally.is_exceeded() {
+            if !tally.is_exceeded() || is_settled(policy, rule) {
                 continue;
             }
             let claim = Claim::of(rule, &tally, candidate, scene);

@@ -18,7 +18,7 @@ mod standing;
 
 pub use decision::{Conflict, Decision, Demand, Effect, Lack, Violation};
 pub use demand::Ranks;
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_but, reconsider};
 pub use explain::{CountExplained, Explanation, Facts, PolicyExplained, RuleExplained, TargetExplained, explain};
 pub use expression::{Expression, ExpressionError, Truth};
 pub use field::{Field, Found, Missing, Type};

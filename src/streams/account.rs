@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{Cause, Settings, Stream};
@@ -34,7 +35,7 @@ pub enum Transition {
 }
 
 /// A stream that plays on for a time before it is terminated. It counts no more: what took its place does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Leaving {
     /// Which stream.
     pub stream: StreamId,
@@ -299,6 +300,14 @@ impl Record {
         if self.find(stream.id).is_none() {
             self.version += 1;
             self.streams.push(stream);
+        }
+    }
+
+    /// Puts back which of its streams are about to be terminated.
+    pub fn restore_leaving(&mut self, leaving: Vec<Leaving>) {
+        if !leaving.is_empty() {
+            self.leaving.get_or_insert_default().extend(leaving);
+            self.drop_leaving();
         }
     }
 

@@ -86,6 +86,9 @@ pub struct Stream {
 pub const FROZEN: [&str; 9] =
     ["assetId", "channel", "hba", "hba_status", "idp", "mobileDevice", "mvpd", "package", "platform"];
 
+/// A token changes what is known of a stream at most once in this time.
+const LEARNED_AGAIN: Duration = Duration::from_secs(5);
+
 /// What news of a stream come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Learned {
@@ -98,6 +101,10 @@ pub struct Learned {
 #[derive(Debug, Default)]
 struct Inputs {
     attributes: Attributes,
+    /// When a token last told something new.
+    learned: Millis,
+    /// The content by which it was last judged.
+    content: Content,
     /// Most streams have none.
     ranks: Option<Box<Ranks>>,
 }
@@ -124,7 +131,7 @@ impl Stream {
             phase: AtomicU8::new(RESERVED),
             refreshes_entry: AtomicBool::new(false),
             annotations: ArcSwapOption::const_empty(),
-            inputs: Mutex::new(Inputs { attributes: candidate.attributes.clone(), ranks: None }),
+            inputs: Mutex::new(Inputs { attributes: candidate.attributes.clone(), ..Inputs::default() }),
             pending: AtomicU8::new(0),
             content: AtomicU8::new(0),
             sharing: Sharing::default(),
@@ -137,14 +144,17 @@ impl Stream {
         self.inputs.lock().attributes.clone()
     }
 
-    /// What would be known of it, were `news` known as well.
-    pub fn learned(&self, news: &Attributes) -> Learned {
+    /// What would be known of it, were `news` known as well. With another asset it is another play under the same name, of
+    /// which nothing is frozen yet.
+    pub fn learned(&self, news: &Attributes, asset: &str) -> Learned {
         let known = self.attributes();
         if known.is_same_list(news) {
             return Learned::default();
         }
-        let is_frozen =
-            |name: &str, value: &str| FROZEN.contains(&name) && known.get(name).is_some_and(|stands| stands != value);
+        let is_another = *asset != *self.asset;
+        let is_frozen = |name: &str, value: &str| {
+            !is_another && FROZEN.contains(&name) && known.get(name).is_some_and(|stands| stands != value)
+        };
         let (frozen, accepted): (Vec<_>, Vec<_>) = news.iter().partition(|(name, value)| is_frozen(name, value));
         let is_new = |(name, value): &(&str, &str)| known.get(name) != Some(*value);
         let attributes = accepted.iter().any(is_new).then(|| {
@@ -159,15 +169,20 @@ impl Stream {
         self.inputs.lock().attributes = attributes;
     }
 
+    /// What policies know of its content.
+    pub(super) fn content_for_policies(&self) -> Content {
+        match self.content.load(SeqCst) {
+            LIVE => Content::Live,
+            VOD => Content::Vod,
+            _ if self.playback.load(SeqCst) == 0 || self.came_from_elsewhere() => Content::Awaited,
+            _ => Content::Unknown,
+        }
+    }
+
     /// How policies see it; `tenure` is since when it has held its slot.
     pub(super) fn standing(&self, tenure: Millis) -> Standing<'_> {
         let inputs = self.inputs.lock();
-        let content = match self.content() {
-            Some("live") => Content::Live,
-            Some(_) => Content::Vod,
-            None if self.is_reserved() || self.came_from_elsewhere() => Content::Awaited,
-            None => Content::Unknown,
-        };
+        let content = self.content_for_policies();
         Standing {
             stream: self.id,
             application: &self.application,
@@ -184,9 +199,11 @@ impl Stream {
 
     /// Notes what a decision about it leaves behind: what it exceeded, what it took of each rule, whether it has to be judged
     /// again. Returns what it took for the first time; `starts` is whether it takes its slot by this decision.
-    pub(super) fn note<'a>(&self, decision: &'a Decision, starts: bool) -> SmallVec<[&'a Demand; 4]> {
+    pub(super) fn note<'a>(&self, decision: &'a Decision, content: Content, starts: bool) -> SmallVec<[&'a Demand; 4]> {
         let annotating = decision.violations.iter().filter(|violation| violation.mode == Mode::Annotate);
-        let annotating: Vec<Violation> = annotating.cloned().collect();
+        // A judgement tells of news alone: what the stream has exceeded since its start it exceeds still.
+        let before = if starts { None } else { self.annotations() };
+        let annotating: Vec<Violation> = before.iter().flat_map(|all| all.iter()).chain(annotating).cloned().collect();
         self.annotations.store((!annotating.is_empty()).then(|| Arc::new(annotating)));
         let deferred = if decision.deferred { DEFERRED } else { 0 };
         let pending = deferred | if decision.asks_content { ASKS_CONTENT } else { 0 };
@@ -202,6 +219,7 @@ impl Stream {
         let ranks = decision.demands.iter().map(|demand| (demand.key, demand.rank));
         let ranks: Ranks = if pending == 0 { ranks.collect() } else { Ranks::complete(ranks) };
         inputs.ranks = (!ranks.is_empty()).then(|| Box::new(ranks));
+        inputs.content = content;
         news
     }
 
@@ -217,6 +235,33 @@ impl Stream {
     /// What is known of it by now is about to be judged. Returns whether there was anything new to judge.
     pub(super) fn take_news(&self) -> bool {
         self.pending.fetch_and(!NEWS, SeqCst) & (DEFERRED | NEWS) != 0
+    }
+
+    /// It could not be judged: what is new is still new.
+    pub(super) fn return_news(&self) {
+        self.pending.fetch_or(NEWS, SeqCst);
+    }
+
+    /// From now on it is judged when its manifest says something new.
+    pub(super) fn ask_content(&self) {
+        self.inputs.lock().content = self.content_for_policies();
+        self.pending.fetch_or(ASKS_CONTENT, SeqCst);
+    }
+
+    /// Which content it was last judged by.
+    pub(super) fn judged_content(&self) -> Content {
+        self.inputs.lock().content
+    }
+
+    /// Whether a token may tell something of it again, and that it now has. Two tokens that take turns on one stream, or a
+    /// value that differs with each request, must not have it judged each time.
+    pub fn may_learn(&self, now: Millis) -> bool {
+        let mut inputs = self.inputs.lock();
+        let may = now.since(inputs.learned) >= LEARNED_AGAIN || inputs.learned == Millis(0);
+        if may {
+            inputs.learned = now;
+        }
+        may
     }
 
     /// Whether its entry manifest was asked of another gateway, or before this one was started: what that said is not known
@@ -375,7 +420,13 @@ impl Stream {
     }
 
     /// What a manifest says, or said before the gateway was started anew.
+    ///
+    /// What is live stays so: the advertisements in between are not, nor is anything else that its player may fetch under the
+    /// same play session, nor the playlist of an event that is over.
     pub(super) fn tell_content(&self, live: bool) {
+        if !live && self.content.load(SeqCst) == LIVE {
+            return;
+        }
         let content = if live { LIVE } else { VOD };
         if self.content.swap(content, SeqCst) != content && self.pending.load(SeqCst) & ASKS_CONTENT != 0 {
             self.pending.fetch_or(NEWS, SeqCst);

@@ -12,7 +12,7 @@ use super::account::{Change, Law, Plan, Record, Refused};
 use super::store::{AccountStore, Commit, Kept, Unavailable};
 use super::{Candidate, Cause, Event, Observer, Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
-use crate::policy::{Decision, Policy};
+use crate::policy::{Content, Decision, Policy, Rule};
 
 /// Decisions for different accounts run side by side; those for one account, one after the other.
 const GATES: usize = 1024;
@@ -240,7 +240,7 @@ impl StreamTable {
                 Commit::Conflict(newer) => record = newer,
                 Commit::Done => {
                     let Some(stream) = change.admit else { break };
-                    self.note(account, &stream, &decision, true);
+                    self.note(account, &stream, &decision, stream.content_for_policies(), true);
                     return Ok(Admission::Admitted { stream, created: true });
                 }
             }
@@ -249,7 +249,8 @@ impl StreamTable {
     }
 
     /// Judges a stream that plays again: what a rule had waited for has become known, and, where `attributes` are given,
-    /// these have. An attribute that is there and is not given stays; one that is frozen stays as it is.
+    /// these have, with the asset for which they were told. An attribute that is there and is not given stays; one that is
+    /// frozen stays as it is.
     ///
     /// The answer to the stream's next request is what comes of it: it may have been terminated.
     ///
@@ -259,7 +260,7 @@ impl StreamTable {
         &self,
         account: &Account,
         stream: StreamId,
-        attributes: Option<&Attributes>,
+        attributes: Option<(&Attributes, &str)>,
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
@@ -274,15 +275,26 @@ impl StreamTable {
         }
         for _ in 0..ATTEMPTS {
             let Some(known) = record.find(stream).cloned() else { break };
-            let set = attributes.and_then(|news| known.learned(news).attributes);
-            let Some((decision, change)) = record.plan_judgement(stream, set, &law, now) else { break };
-            let Some(newer) = self.commit(account, &record, &change, now).await? else {
-                self.note(account, &known, &decision, false);
-                return Ok(());
-            };
-            record = newer;
+            let set = attributes.and_then(|(news, asset)| known.learned(news, asset).attributes);
+            let Some((judged, change)) = record.plan_judgement(stream, set, &law, now) else { return Ok(()) };
+            match self.commit(account, &record, &change, now).await {
+                Ok(Some(newer)) => record = newer,
+                Ok(None) => {
+                    if let Some((decision, content)) = judged {
+                        self.note(account, &known, &decision, content, false);
+                    }
+                    return Ok(());
+                }
+                Err(unavailable) => {
+                    known.return_news();
+                    return Err(unavailable);
+                }
+            }
         }
-        Ok(())
+        if let Some(known) = record.find(stream) {
+            known.return_news();
+        }
+        Err(Unavailable)
     }
 
     /// Ends a stream, if it is there. Its player is refused from its next request on.
@@ -348,18 +360,36 @@ impl StreamTable {
         }
     }
 
-    /// Judges the streams of all accounts by the policies in force, after these have changed. Returns how many streams ended
-    /// or will. Takes long where there are many accounts; requests go on meanwhile.
-    pub async fn reform(&self, now: Millis) -> usize {
+    /// Judges the streams of all accounts by the rules that are in force now and were not `before`. Returns how many streams
+    /// ended or will. Takes long where there are many accounts; requests go on meanwhile.
+    pub async fn reform(&self, before: &InForce, now: Millis) -> usize {
         let in_force = self.in_force.load_full();
         let (policies, settings) = &*in_force;
+        if policies == before {
+            return 0;
+        }
+        let earlier = |policy: &Policy| before.values().flatten().find(|earlier| earlier.name == policy.name);
+        let settled: Vec<(&str, &str)> = policies
+            .values()
+            .flatten()
+            .filter_map(|policy| Some((policy, earlier(policy).filter(|earlier| earlier.carriers == policy.carriers)?)))
+            .flat_map(|(policy, earlier)| {
+                let same = policy.rules.iter().filter(|rule| earlier.rules.contains(rule));
+                same.map(|rule| (&*policy.name, &*rule.name))
+            })
+            .collect();
+        let is_settled = |policy: &Policy, rule: &Rule| settled.contains(&(&*policy.name, &*rule.name));
+        let asks_content = policies.values().flatten().any(|policy| policy.asks_content);
         let mut accounts = Vec::new();
         self.store.each(&mut |account, record| {
             let law = |stream: &Stream| {
                 let policies = policies.get(&stream.application)?;
                 Some(Law { policies, settings, idp: &account.idp })
             };
-            if record.plan_reform(&law, now).is_some() {
+            if asks_content {
+                record.streams().iter().for_each(|stream| stream.ask_content());
+            }
+            if record.plan_reform(&law, &is_settled, now).is_some() {
                 accounts.push(account.clone());
             }
         });
@@ -372,7 +402,7 @@ impl StreamTable {
             let _turn = self.gate(&account).lock().await;
             let Ok(mut record) = self.store.load(&account, now).await else { continue };
             for _ in 0..ATTEMPTS {
-                let Some(change) = record.plan_reform(&law, now) else { break };
+                let Some(change) = record.plan_reform(&law, &is_settled, now) else { break };
                 match self.commit(&account, &record, &change, now).await {
                     Ok(Some(newer)) => record = newer,
                     Ok(None) => {
@@ -387,9 +417,9 @@ impl StreamTable {
     }
 
     /// Tells of a decision that is in force, and notes what the stream has to remember of it.
-    fn note(&self, account: &Account, stream: &Stream, decision: &Decision, starts: bool) {
+    fn note(&self, account: &Account, stream: &Stream, decision: &Decision, content: Content, starts: bool) {
         self.report(account, decision);
-        for demand in stream.note(decision, starts) {
+        for demand in stream.note(decision, content, starts) {
             self.observer.observe(account, &Event::Demanded(demand));
         }
     }
@@ -422,9 +452,11 @@ impl StreamTable {
     }
 
     /// Swaps the windows, and the policies for what is decided without a request.
-    pub fn configure(&self, settings: Settings, in_force: InForce) {
-        self.in_force.store(Arc::new((in_force, settings.clone())));
+    /// Returns the policies that were in force before.
+    pub fn configure(&self, settings: Settings, in_force: InForce) -> InForce {
+        let before = self.in_force.swap(Arc::new((in_force, settings.clone())));
         self.store.configure(settings);
+        before.0.clone()
     }
 
     /// Calls `visit` for every account that this gateway knows. For listings; not in the way of requests.

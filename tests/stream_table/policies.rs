@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
 use streamgate::policy::{Carrier, Field, Limit, Missing, Policy, Rule, WhenExceeded};
-use streamgate::streams::{Admission, Cadence, Candidate, Cause, Refusal, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{
+    Admission, Cadence, Candidate, Cause, InForce, Refusal, Settings, Signal, Stream, StreamTable,
+};
 
 use crate::support::{Gauge, account, at, candidate, holders, household, is_admitted, table};
 
@@ -26,11 +28,11 @@ impl House {
         house
     }
 
-    /// From now on these rules are in force.
-    fn adopt(&mut self, rules: Vec<Rule>) {
+    /// From now on these rules are in force. Returns what was before.
+    fn adopt(&mut self, rules: Vec<Rule>) -> InForce {
         self.policies = vec![Arc::new(Policy::new("household", rules, &["tv"]))];
         let in_force = BTreeMap::from([(ApplicationId("tv".into()), self.policies.clone())]);
-        self.table.configure(self.settings.clone(), in_force);
+        self.table.configure(self.settings.clone(), in_force)
     }
 
     async fn ask(&self, who: &Candidate, now: Millis) -> Admission {
@@ -53,6 +55,7 @@ impl House {
 
     async fn judge(&self, stream: &Stream, attributes: Option<&Attributes>, now: Millis) {
         let account = account(0);
+        let attributes = attributes.map(|attributes| (attributes, &*stream.asset));
         let judged = self.table.judge(&account, stream.id, attributes, &self.policies, &self.settings, now);
         judged.await.expect("an embedded table answers");
     }
@@ -190,7 +193,7 @@ async fn an_attribute_that_changes_is_judged_and_one_that_is_frozen_stays() {
         streams.push(stream);
     }
     let second = &streams[1];
-    let learned = second.learned(&attributes(&[("channel", "sports"), ("city", "Rome")]));
+    let learned = second.learned(&attributes(&[("channel", "sports"), ("city", "Rome")]), "/a");
     assert_eq!((learned.attributes, learned.frozen), (None, vec!["channel"]));
     house.judge(second, Some(&attributes(&[("channel", "sports"), ("plan", "basic")])), at(1)).await;
     assert_eq!(second.attributes(), attributes(&[("channel", "news"), ("city", "Rome"), ("plan", "basic")]));
@@ -246,13 +249,16 @@ async fn a_start_that_comes_to_nothing_sends_nobody_away() {
 async fn a_limit_that_shrinks_leaves_running_streams_alone_unless_a_grace_is_given() {
     let mut house = House::new(vec![rule(3, WhenExceeded::DenyNewest)]);
     let streams = [house.play(1, at(0)).await, house.play(2, at(1)).await, house.play(3, at(2)).await];
-    house.adopt(vec![rule(1, WhenExceeded::DenyNewest)]);
-    assert_eq!(house.table.reform(at(10)).await, 0);
+    let before = house.adopt(vec![rule(1, WhenExceeded::DenyNewest)]);
+    assert_eq!(house.table.reform(&before, at(10)).await, 0);
     assert_eq!(house.holders(at(10)).len(), 3, "they were admitted");
     assert!(!is_admitted(&house.ask(&candidate(0, 4, "/a", at(11)), at(11)).await), "the new limit holds for starts");
 
-    house.adopt(vec![Rule { grace: Some(Duration::from_secs(20)), ..rule(2, WhenExceeded::DenyNewest) }]);
-    assert_eq!(house.table.reform(at(12)).await, 1);
+    let graceful = Rule { grace: Some(Duration::from_secs(20)), ..rule(2, WhenExceeded::DenyNewest) };
+    let before = house.adopt(vec![graceful.clone()]);
+    assert_eq!(house.table.reform(&before, at(12)).await, 1);
+    let before = house.adopt(vec![graceful]);
+    assert_eq!(house.table.reform(&before, at(12)).await, 0, "nothing has changed");
     let [first, second, third] = &streams;
     house.pass(12, 31, &[first, second, third]).await;
     assert_eq!(house.holders(at(31)).len(), 3, "the grace is not over");
@@ -264,11 +270,12 @@ async fn a_limit_that_shrinks_leaves_running_streams_alone_unless_a_grace_is_giv
 async fn a_limit_that_shrinks_ends_the_oldest_where_the_latest_win() {
     let mut house = House::new(vec![rule(3, WhenExceeded::TerminateOldest)]);
     let streams = [house.play(1, at(0)).await, house.play(2, at(1)).await, house.play(3, at(2)).await];
-    house.adopt(vec![rule(1, WhenExceeded::TerminateOldest)]);
-    assert_eq!(house.table.reform(at(10)).await, 2);
+    let before = house.adopt(vec![rule(1, WhenExceeded::TerminateOldest)]);
+    assert_eq!(house.table.reform(&before, at(10)).await, 2);
     assert_eq!(house.holders(at(10)), [streams[2].id]);
-    house.adopt(vec![rule(1, WhenExceeded::TerminateOldest)]);
-    assert_eq!(house.table.reform(at(11)).await, 0, "nothing is left to do");
+    let nobody = Rule { per: vec![Field::DeviceId], ..rule(1, WhenExceeded::TerminateOldest) };
+    let before = house.adopt(vec![nobody]);
+    assert_eq!(house.table.reform(&before, at(11)).await, 0, "nothing is left to do");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use streamgate::config::{Application, Settings};
 use streamgate::model::{Attributes, Millis, StreamId};
 use streamgate::streams::account::{Law, Record};
 use streamgate::streams::store::{Embedded, Unavailable};
-use streamgate::streams::{Admission, Cadence, Candidate, Cause, Signal, Stream, StreamTable};
+use streamgate::streams::{Admission, Cadence, Candidate, Cause, InForce, Signal, Stream, StreamTable};
 
 use super::form::{Content, Outcome};
 use super::hearing::{Change, Hearing};
@@ -153,8 +153,8 @@ impl Replay<'_> {
             What::End(player) => Told::Ended(*player, self.end(*player).await?),
             What::Reload { file, settings } => {
                 self.settings = settings.clone();
-                self.enforce();
-                Told::Reloaded(file.clone(), self.table.reform(self.now()).await)
+                let before = self.enforce();
+                Told::Reloaded(file.clone(), self.table.reform(&before, self.now()).await)
             }
             What::Check(words) => Told::Checked(words.clone()),
         };
@@ -171,11 +171,9 @@ impl Replay<'_> {
         Ok((outcome, rules))
     }
 
-    /// Puts the policies and windows of the settings in force.
-    fn enforce(&self) {
-        let policies = self.settings.applications.iter();
-        let in_force = policies.map(|(id, application)| (id.clone(), application.policies.clone())).collect();
-        self.table.configure(self.settings.streams.clone(), in_force);
+    /// Puts the policies and windows of the settings in force. Returns the policies that were before.
+    fn enforce(&self) -> InForce {
+        self.table.configure(self.settings.streams.clone(), self.settings.in_force())
     }
 
     fn stream(&self, player: usize) -> Option<Arc<Stream>> {
@@ -301,7 +299,7 @@ impl Replay<'_> {
             self.read_manifest(&stream, content, &candidate);
         }
         if let Some(news) = attributes {
-            let learned = stream.learned(news);
+            let learned = stream.learned(news, &stream.asset);
             (lesson.frozen, lesson.attributes) = (learned.frozen, learned.attributes);
         }
         if let Some(known) = &lesson.attributes {
@@ -309,7 +307,8 @@ impl Replay<'_> {
             let law = Law { policies, settings: windows, idp: &account.idp };
             let record = self.table.record(account, now).await?;
             answer.explanations.extend(record.explain_judgement(stream.id, Some(known), &law, now));
-            self.table.judge(account, stream.id, attributes, policies, windows, now).await?;
+            let told = attributes.map(|attributes| (attributes, &*stream.asset));
+            self.table.judge(account, stream.id, told, policies, windows, now).await?;
         }
         let more = self.beat(player).await?;
         answer.explanations.extend(more.explanations);

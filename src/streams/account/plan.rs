@@ -6,7 +6,10 @@ use smallvec::SmallVec;
 
 use super::{Change, Law, Leaving, Plan, Record, Refused};
 use crate::model::{Attributes, Device, Millis, StreamId};
-use crate::policy::{Decision, Explanation, Mode, Scene, Standing, Violation, evaluate, explain};
+use crate::policy::{
+    Content, Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but,
+    explain, reconsider,
+};
 use crate::streams::{Candidate, Cause, SUPERSEDE_GRACE, Stream};
 
 /// So many streams that a device has just left may go on without a slot for that time. More would be a way to watch more
@@ -22,6 +25,8 @@ impl Record {
                 && stream.asset == candidate.asset
                 && stream.continues_from_entry(now)
         };
+        // Whoever comes with a token is judged by what that says.
+        let news = |stream: &Stream| stream.learned(&candidate.attributes, &candidate.asset).attributes;
         // Where a token names the play session, another asset under the same name is still the same stream.
         let known = self.find(candidate.stream).or_else(|| self.streams.iter().find(|stream| same_play(stream)));
         if let Some(stream) = known
@@ -29,7 +34,11 @@ impl Record {
         {
             // A refresh by a live player whose pause has lasted too long is not yet a wish to play.
             let polls = stream.is_idle_without_media();
-            return if polls { Plan::Continue(stream.clone()) } else { self.plan_resume(stream, law, now) };
+            return if polls {
+                Plan::Continue(stream.clone())
+            } else {
+                self.plan_return(stream, news(stream), law, now)
+            };
         }
         // A player that refreshes its entry manifest comes back here by itself after its stream was terminated.
         let stays_out =
@@ -46,12 +55,21 @@ impl Record {
             }
         };
         // Somebody who zaps away and back within the window finds the stream that they left.
-        let stream = known.cloned().unwrap_or_else(|| Arc::new(Stream::reserve(candidate, law.settings, now)));
-        self.plan(&stream, supersede, law, now)
+        match known {
+            Some(stream) => self.plan(stream, supersede, news(stream), law, now),
+            None => {
+                let stream = Arc::new(Stream::reserve(candidate, law.settings, now));
+                self.plan(&stream, supersede, None, law, now)
+            }
+        }
     }
 
     /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.
     pub fn plan_resume(&self, stream: &Arc<Stream>, law: &Law<'_>, now: Millis) -> Plan {
+        self.plan_return(stream, None, law, now)
+    }
+
+    fn plan_return(&self, stream: &Arc<Stream>, news: Option<Attributes>, law: &Law<'_>, now: Millis) -> Plan {
         if stream.has_slot() {
             return Plan::Continue(stream.clone());
         }
@@ -68,7 +86,7 @@ impl Record {
             .iter()
             .filter(|other| other.is_reserved() && other.device == stream.device && stream.device.name().is_some());
         let looked_at = looked_at.map(|other| other.id).collect();
-        self.plan(stream, looked_at, law, now)
+        self.plan(stream, looked_at, news, law, now)
     }
 
     /// Whether a request of the stream is one that was under way when its device left it.
@@ -95,24 +113,37 @@ impl Record {
             };
         }
         let stream = Arc::new(Stream::reattach(candidate, law.settings, now));
-        self.plan(&stream, Vec::new(), law, now)
+        self.plan(&stream, Vec::new(), None, law, now)
     }
 
-    fn plan(&self, stream: &Arc<Stream>, supersede: Vec<StreamId>, law: &Law<'_>, now: Millis) -> Plan {
+    /// `news`: what is known of the stream from now on, where that changes.
+    fn plan(
+        &self,
+        stream: &Arc<Stream>,
+        supersede: Vec<StreamId>,
+        news: Option<Attributes>,
+        law: &Law<'_>,
+        now: Millis,
+    ) -> Plan {
         let running = self.running(stream.id, &supersede);
-        let (candidate, scene) = (stream.standing(now), scene(law, now));
+        let (mut candidate, scene) = (stream.standing(now), scene(law, now));
+        if let Some(news) = &news {
+            candidate.attributes = news.clone();
+        }
         let decision = evaluate(law.policies, &running, &candidate, &scene);
         if decision.refuses() {
             let explanation = explain(law.policies, &running, &candidate, &scene);
             return Plan::Refuse(Box::new(Refused { decision, explanation }));
         }
-        let mut change = Change { supersede, admit: Some(stream.clone()), ..Change::default() };
+        let set = news.map(|news| (stream.id, news));
+        let mut change = Change { set, supersede, admit: Some(stream.clone()), ..Change::default() };
         let evicted = |violation: &Violation| Cause::Evicted {
             policy: violation.policy.clone(),
             rule: violation.rule.clone(),
             by: stream.id,
         };
         end(&decision, &mut change, evicted, now);
+        self.bound_leaving(&decision, &mut change);
         Plan::Admit(decision, change)
     }
 
@@ -152,29 +183,33 @@ impl Record {
     }
 
     /// Decides about a stream that plays, as if it started now in its place in the order: something has become known of it
-    /// (`attributes`, where those change), or a rule had waited for its first media. `None`: there is nothing to judge. The
-    /// record must be settled.
+    /// (`attributes`, where those change), or a rule had waited for its first media. `None`: there is nothing to judge; without
+    /// a decision there is only something to note. The record must be settled.
     pub fn plan_judgement(
         &self,
         id: StreamId,
         attributes: Option<Attributes>,
         law: &Law<'_>,
         now: Millis,
-    ) -> Option<(Decision, Change)> {
+    ) -> Option<(Option<(Decision, Content)>, Change)> {
         let stream = self.find(id)?;
         let set = attributes.map(|attributes| (id, attributes));
         if !self.counts(stream) {
-            return set.map(|set| (Decision::default(), Change { set: Some(set), ..Change::default() }));
+            return set.map(|set| (None, Change { set: Some(set), ..Change::default() }));
         }
         let mut candidate = stream.standing(stream.since());
         if let Some((_, attributes)) = &set {
             candidate.attributes = attributes.clone();
         }
         let scene = scene(law, now);
-        let decision = evaluate(law.policies, &self.running(id, &[]), &candidate, &scene);
+        let mut before = stream.standing(stream.since());
+        before.content = stream.judged_content();
+        let decision = reconsider(law.policies, &self.running(id, &[]), &before, &candidate, &scene);
         let mut change = Change { set, ..Change::default() };
         if decision.refuses() {
             let (cause, grace) = refusal(&decision);
+            // A rule that had to wait for the manifest decides about a start, which knows no grace.
+            let grace = grace.filter(|_| before.content == candidate.content);
             dismiss(&mut change, id, cause, grace, now);
         } else {
             let by_policy = |violation: &Violation| Cause::Evicted {
@@ -184,7 +219,7 @@ impl Record {
             };
             end(&decision, &mut change, by_policy, now);
         }
-        Some((decision, change))
+        Some((Some((decision, candidate.content)), change))
     }
 
     /// Decides about a stream whose time to leave has come: it ends, unless there is room for it again.
@@ -201,33 +236,62 @@ impl Record {
         })
     }
 
-    /// Decides about all streams of the account after the policies have changed, as if they started now, one after the other.
-    /// A stream that the rules of today would have refused goes on if all that its rule does is to refuse the newest, unless
-    /// the rule says after which grace it is to end. `law` gives the law for an application; the record must be settled.
-    pub fn plan_reform<'a>(&self, law: &dyn Fn(&Stream) -> Option<Law<'a>>, now: Millis) -> Option<Change> {
+    /// Decides about all streams of the account after policies have changed, as if they started now, one after the other, and
+    /// only as far as rules speak that `is_settled` does not name: those that were in force before. A stream that a rule of
+    /// today would have refused goes on if all that the rule does is to refuse the newest, unless it says after which grace
+    /// the stream is to end. `law` gives the law for a stream's application; the record must be settled.
+    pub fn plan_reform<'a>(
+        &self,
+        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        is_settled: &dyn Fn(&Policy, &Rule) -> bool,
+        now: Millis,
+    ) -> Option<Change> {
         let mut streams: Vec<&Arc<Stream>> = self.streams.iter().filter(|stream| self.counts(stream)).collect();
         streams.sort_by_key(|stream| (stream.started, stream.id));
         let mut change = Change::default();
         let mut staying: Vec<&Arc<Stream>> = Vec::new();
-        for stream in streams {
+        'streams: for stream in streams {
             let Some(law) = law(stream) else { continue };
             let running: SmallVec<[Standing<'_>; 8]> =
                 staying.iter().map(|other| other.standing(other.since())).collect();
-            let decision = evaluate(law.policies, &running, &stream.standing(stream.since()), &scene(&law, now));
-            if decision.refuses() {
-                let patient = decision.enforced().find(|violation| violation.grace.is_some());
-                if let Some(violation) = patient {
-                    dismiss(&mut change, stream.id, refused(violation), violation.grace, now);
-                    continue;
+            let (candidate, scene) = (stream.standing(stream.since()), scene(&law, now));
+            // Rules that would refuse it, and let it go on.
+            let mut lenient: Vec<Decision> = Vec::new();
+            loop {
+                let settled = |policy: &Policy, rule: &Rule| {
+                    is_settled(policy, rule) || lenient.iter().any(|decision| decision.has_refused(policy, rule))
+                };
+                let decision = evaluate_but(law.policies, &running, &candidate, &scene, &settled);
+                if !decision.refuses() {
+                    let gone: Vec<StreamId> = decision.terminations().map(|(id, _)| id).collect();
+                    end(&decision, &mut change, refused, now);
+                    staying.retain(|other| !gone.contains(&other.id));
+                    break;
                 }
-            } else {
-                let gone: Vec<StreamId> = decision.terminations().map(|(id, _)| id).collect();
-                end(&decision, &mut change, refused, now);
-                staying.retain(|other| !gone.contains(&other.id));
+                let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
+                if let Some(violation) = refusing.into_iter().find(|violation| violation.grace.is_some()) {
+                    dismiss(&mut change, stream.id, refused(violation), violation.grace, now);
+                    continue 'streams;
+                }
+                lenient.push(decision);
             }
             staying.push(stream);
         }
         (!change.terminate.is_empty() || !change.leave.is_empty()).then_some(change)
+    }
+
+    /// A rule with a grace lets streams play beside those that took their place. So that its limit is not passed by for good by
+    /// starting again and again, at most as many leave at the same time as may play; then those that have left the longest
+    /// end at once.
+    fn bound_leaving(&self, decision: &Decision, change: &mut Change) {
+        for violation in decision.enforced() {
+            let of_rule = |cause: &Cause| matches!(cause, Cause::Evicted { policy, rule, .. } if *policy == violation.policy && *rule == violation.rule);
+            let fresh = change.leave.iter().filter(|leaving| of_rule(&leaving.cause)).count();
+            let mut old: Vec<&Leaving> = self.leaving().iter().filter(|leaving| of_rule(&leaving.cause)).collect();
+            old.sort_by_key(|leaving| leaving.due);
+            let too_many = (fresh + old.len()).saturating_sub(violation.threshold as usize);
+            change.terminate.extend(old.iter().take(too_many).map(|leaving| (leaving.stream, leaving.cause.clone())));
+        }
     }
 }
 
@@ -241,7 +305,7 @@ fn refused(violation: &Violation) -> Cause {
 
 /// Why a running stream has to end, and after which grace.
 fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration>) {
-    let refusing = decision.enforced().find(|violation| violation.effect == crate::policy::Effect::Refuse);
+    let refusing = decision.enforced().find(|violation| violation.effect == Effect::Refuse);
     if let Some(violation) = refusing {
         return (refused(violation), violation.grace);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
-use crate::streams::account::{Record, Tombstone};
+use crate::streams::account::{Leaving, Record, Tombstone};
 use crate::streams::{Candidate, Cause, Settings, Stream};
 
 /// One account.
@@ -17,6 +17,9 @@ pub struct Kept {
     pub streams: Vec<KeptStream>,
     /// Its terminated streams that are remembered.
     pub tombstones: Vec<KeptTombstone>,
+    /// Its streams that are about to be terminated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<Leaving>,
 }
 
 /// One stream. Its cadence is learned again from the next manifest.
@@ -56,7 +59,12 @@ impl Kept {
             until: tombstone.until,
             told: tombstone.told,
         });
-        Self { account: account.clone(), streams: streams.collect(), tombstones: tombstones.collect() }
+        Self {
+            account: account.clone(),
+            streams: streams.collect(),
+            tombstones: tombstones.collect(),
+            leaving: record.leaving().to_vec(),
+        }
     }
 
     /// Lays everything back into a record.
@@ -64,6 +72,7 @@ impl Kept {
         for kept in self.streams {
             record.restore(Arc::new(kept.revive(&self.account, settings, now)));
         }
+        record.restore_leaving(self.leaving);
         for kept in self.tombstones {
             let stream = Arc::new(kept.stream.revive(&self.account, settings, now));
             record.restore_tombstone(Tombstone { stream, cause: kept.cause, until: kept.until, told: kept.told });
@@ -103,6 +112,7 @@ impl KeptStream {
         if let Some(live) = self.live {
             stream.tell_content(live);
         }
+        stream.ask_content();
         stream
     }
 }
