@@ -14,7 +14,7 @@ use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, Readiness};
-use streamgate::gateway::{self, Background, Gateway};
+use streamgate::gateway::{self, Background, Explained, Gateway};
 use streamgate::model::{Clock, Entropy};
 use streamgate::streams::StreamTable;
 use streamgate::streams::store::Embedded;
@@ -78,6 +78,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         metrics: metrics.clone(),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
+        explained: Explained::default(),
         requests: AtomicU64::new(u64::from_be_bytes(SystemEntropy.bytes()[..8].try_into().unwrap_or_default())),
     };
     let background = Background {

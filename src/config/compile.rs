@@ -162,5 +162,5 @@ fn log(raw: &raw::Log) -> Log {
         raw::LogFormat::Json => LogFormat::Json,
         raw::LogFormat::Text => LogFormat::Text,
     };
-    Log { level, format, access: raw.access }
+    Log { level, format, access: raw.access, explanations: raw.explanations }
 }

@@ -126,11 +126,13 @@ pub(super) struct Log {
     pub(super) format: LogFormat,
     /// One line for each request.
     pub(super) access: bool,
+    /// On what a refusal by policy rests: what was known of the streams that played, and what each rule made of it.
+    pub(super) explanations: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: Level::Info, format: LogFormat::Json, access: true }
+        Self { level: Level::Info, format: LogFormat::Json, access: true, explanations: true }
     }
 }
 

@@ -137,6 +137,8 @@ pub struct Log {
     pub format: LogFormat,
     /// One line for each request.
     pub access: bool,
+    /// Whether refusals by policy are explained.
+    pub explanations: bool,
 }
 
 /// The least important that is logged.

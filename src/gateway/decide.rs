@@ -12,7 +12,7 @@ use super::respond::Problem;
 use crate::config::{Application, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
 use crate::media::{self, Kind};
-use crate::model::{Account, Attributes, Device, Millis, StreamId};
+use crate::model::{Account, Device, Millis, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
 use crate::telemetry::Outcome;
 use crate::trust::Trust;
@@ -247,7 +247,7 @@ impl Gateway {
                 // played later, so it carries a play session that competes when media is asked for.
                 let answer = self.table.consider(&start, &application.policies, &settings.streams, now).await;
                 if let Ok(Some(refusal)) = answer {
-                    Self::record(&refusal, ctx);
+                    self.record(&refusal, &viewer.key, ctx);
                     return Err(Problem::refused(&refusal));
                 }
                 ctx.play = Some(Arc::new(Play::new(&seal(&session), session, None)));
@@ -301,42 +301,6 @@ impl Gateway {
         self.with_play_session(play, asked, weight, application, ctx, now).await
     }
 
-    /// Takes over what a token says of a stream that is there, and judges it again if that is news.
-    async fn learn(
-        &self,
-        account: &Account,
-        stream: &Arc<Stream>,
-        (attributes, asset): (&Attributes, &str),
-        application: &Arc<Application>,
-        ctx: &Context,
-        now: Millis,
-    ) {
-        let learned = stream.learned(attributes, asset);
-        for name in learned.frozen {
-            self.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
-        }
-        if learned.attributes.is_some() && stream.may_learn(now) {
-            self.judge(account, stream, Some((attributes, asset)), application, ctx, now).await;
-        }
-    }
-
-    /// Judges a stream that plays. What comes of it, its next look at the table says: this request's, if it still has one.
-    async fn judge(
-        &self,
-        account: &Account,
-        stream: &Arc<Stream>,
-        attributes: Option<(&Attributes, &str)>,
-        application: &Arc<Application>,
-        ctx: &Context,
-        now: Millis,
-    ) {
-        let windows = &ctx.settings.streams;
-        let judged = self.table.judge(account, stream.id, attributes, &application.policies, windows, now);
-        if judged.await.is_err() {
-            tracing::warn!(stream = %stream.id, "a stream could not be judged; it is at its next request");
-        }
-    }
-
     /// The stream that something names. Names that viewers can choose at will are not let fill the table: beyond a number of
     /// streams in one account, new names count as none.
     fn named(&self, viewer: &Viewer, application: &Application) -> Option<StreamId> {
@@ -376,9 +340,10 @@ impl Gateway {
             }
             Ok(Admission::Refused(refusal)) => {
                 self.count_split(ctx, true, "refused");
-                Self::record(&refusal, ctx);
                 // For the log: whose request it was.
-                ctx.play = Some(Arc::new(play(None)));
+                let play = play(None);
+                self.record(&refusal, &play.session.key, ctx);
+                ctx.play = Some(Arc::new(play));
                 Err(Problem::refused(&refusal))
             }
             // Nobody could decide. A viewer is not refused for our own trouble; the table counts it.
@@ -387,15 +352,6 @@ impl Gateway {
                 ctx.play = Some(Arc::new(play(None)));
                 Ok(())
             }
-        }
-    }
-
-    /// Writes down on what a refusal rests, under the id that the viewer is told.
-    fn record(refusal: &Refusal, ctx: &Context) {
-        if let Refusal::Policy { refused, .. } = refusal
-            && let Ok(explanation) = serde_json::to_string(&refused.explanation)
-        {
-            tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
         }
     }
 

@@ -5,6 +5,7 @@ mod asked;
 mod context;
 mod decide;
 mod guards;
+mod judge;
 mod manifest;
 mod misuse;
 mod outbound;
@@ -28,6 +29,7 @@ use crate::streams::StreamTable;
 use crate::telemetry::Metrics;
 
 pub use context::Context;
+pub use judge::Explained;
 pub use server::{Background, Endpoint, service};
 pub use snapshot::Snapshot;
 pub use tls::{Certificate, CertificateError};
@@ -45,6 +47,8 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Whose refusals were explained a moment ago.
+    pub explained: Explained,
     /// Names requests in logs and refusals; starts at a random number so that names differ between runs.
     pub requests: AtomicU64,
 }

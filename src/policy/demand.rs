@@ -7,7 +7,8 @@
 //!
 //! It is exact for rules that count streams, as long as what really is refused or ended is refused or ended under the other
 //! limits too: in shadow mode always, else for limits up to the one in force. (Whoever is refused is taken not to come again.
-//! Where streams give way to a start, it says how often that would be.) Streams without a rank play under every limit: those
+//! Where streams give way to starts, one that has ended takes its rank with it: what it says of such a rule is what refusing
+//! the newest instead would have done.) Streams without a rank play under every limit: those
 //! that are exempt, and those that were there before the rule.
 //!
 //! For rules that count different values it is exact for limit 1, and above that but for one case: once in a while there is

@@ -61,7 +61,7 @@ fn every_key_that_can_be_set_is_heard() {
     let settings = good(&format!(
         "{}limits: {{ connections: 7, header_bytes: 16KiB, header_timeout: 9s, keep_alive: 8s, \
          requests_per_connection: 6, manifest_bytes: 1MiB, write_timeout: 5s }}\n\
-         shutdown: {{ grace: 1s }}\nthreads: 3\nlog: {{ level: debug, format: text, access: false }}\n",
+         shutdown: {{ grace: 1s }}\nthreads: 3\nlog: {{ level: debug, format: text, access: false, explanations: false }}\n",
         PROMISED
             .replace(
                 "address: 127.0.0.1:8080",
@@ -103,8 +103,8 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!(times.map(|time| time.as_secs()), [9, 8, 5, 1]);
     assert_eq!(settings.threads, 3);
     assert_eq!(
-        (settings.log.level, settings.log.format, settings.log.access),
-        (LogLevel::Debug, LogFormat::Text, false)
+        (settings.log.level, settings.log.format, settings.log.access, settings.log.explanations),
+        (LogLevel::Debug, LogFormat::Text, false, false)
     );
 }
 

@@ -93,6 +93,29 @@ async fn a_second_client_has_to_find_a_slot_of_its_own() {
 }
 
 #[tokio::test]
+async fn each_client_is_a_device_of_its_own_where_devices_are_counted() {
+    let origin = Origin::usual().await;
+    let devices = "{ name: two-devices, limit: 2, count: distinct(deviceId) }";
+    let (gateway, prefix) = shared(&origin, "", devices).await;
+    let third = Viewer { address: "198.51.100.7", agent: "Tablet/5" };
+    let deadline = std::time::Instant::now() + super::support::PATIENCE;
+    for nth in 0.. {
+        assert!(std::time::Instant::now() < deadline, "three devices play under a limit of two:\n{}", gateway.log());
+        let mut answers = Vec::new();
+        for viewer in [HOME, FRIEND, third] {
+            answers.push(get(&gateway, viewer, &format!("{prefix}/news/{nth}.ts")).await);
+        }
+        assert_eq!(answers[0].status, 200, "who came first is never hit: {}", answers[0].text());
+        if let Some(refused) = answers.iter().find(|answer| answer.status != 200) {
+            assert_eq!(refused.problem()["violations"][0]["rule"], "two-devices");
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await; // as players pause between segments
+    }
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 2);
+}
+
+#[tokio::test]
 async fn a_second_client_is_refused_where_sharing_is_refused() {
     let origin = Origin::usual().await;
     let (gateway, prefix) = shared(&origin, "    sharing: refuse\n", TWO).await;

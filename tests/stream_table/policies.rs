@@ -314,3 +314,117 @@ async fn a_policy_of_another_application_is_no_concern() {
     }
     assert_eq!(house.holders(at(0)).len(), 5);
 }
+
+#[tokio::test]
+async fn what_becomes_known_of_a_stream_is_not_held_against_it_for_other_reasons() {
+    let mut house = House::new(vec![rule(3, WhenExceeded::DenyNewest)]);
+    let streams = [house.play(1, at(0)).await, house.play(2, at(1)).await, house.play(3, at(2)).await];
+    let before = house.adopt(vec![rule(1, WhenExceeded::DenyNewest)]);
+    house.table.reform(&before, at(10)).await;
+    for stream in &streams {
+        house.judge(stream, Some(&attributes(&[("city", "Oslo")])), at(11)).await;
+        assert!(stream.beat(Signal::Playback, at(11)), "it was one too many before, and was let go on");
+    }
+}
+
+#[tokio::test]
+async fn a_grace_is_not_for_starts_that_a_rule_had_to_wait_for() {
+    let graceful = Rule { grace: Some(Duration::from_mins(1)), ..by_content() };
+    let house = House::new(vec![graceful]);
+    for device in [1, 2] {
+        let stream = house.play(device, at(0)).await;
+        stream.learn(&live(), &house.settings);
+        house.judge(&stream, None, at(1)).await;
+        assert_eq!(stream.beat(Signal::Playback, at(1)), device == 1, "device {device}");
+    }
+}
+
+#[tokio::test]
+async fn live_stays_live_whatever_else_its_player_fetches() {
+    let house = House::new(vec![by_content()]);
+    let channel = house.play(1, at(0)).await;
+    for cadence in [live(), vod()] {
+        channel.learn(&cadence, &house.settings);
+    }
+    assert_eq!(channel.content(), Some("live"));
+    // The other way round it is told: what began with an advertisement is live after all.
+    let late = house.play(2, at(1)).await;
+    for cadence in [vod(), live()] {
+        late.learn(&cadence, &house.settings);
+        assert!(late.is_to_be_judged(Signal::Playback));
+        house.judge(&late, None, at(2)).await;
+    }
+    assert!(!late.beat(Signal::Playback, at(2)), "the second live stream");
+}
+
+#[tokio::test]
+async fn a_manifest_is_waited_for_until_media_has_been_asked_for() {
+    let house = House::new(vec![Rule { missing: Missing::Refuse, ..by_content() }]);
+    house.start(&candidate(0, 1, "/a", at(0)), at(0)).await;
+    house.pass(1, 60, &[]).await;
+    assert!(house.holders(at(60)).is_empty(), "a pre-roll that takes long");
+    assert!(is_admitted(&house.return_of(1, at(61)).await), "its media playlist will tell");
+}
+
+#[tokio::test]
+async fn whoever_returns_with_another_token_is_judged_by_that() {
+    let limit = Limit::Attribute { field: Field::named("maxStreams"), otherwise: Some(1) };
+    let house = House::new(vec![Rule { limit, ..rule(0, WhenExceeded::DenyNewest) }]);
+    let named = |streams: &str, now| {
+        let mut who = candidate(0, 1, "/a", now);
+        who.attributes = attributes(&[("maxStreams", streams), ("channel", "news")]);
+        who
+    };
+    house.start(&named("1", at(0)), at(0)).await;
+    house.pass(1, 60, &[]).await;
+    house.play(2, at(61)).await;
+    assert!(!is_admitted(&house.ask(&named("1", at(62)), at(62)).await));
+    assert!(is_admitted(&house.ask(&named("4", at(63)), at(63)).await), "the plan has changed");
+}
+
+#[tokio::test]
+async fn a_rule_that_lets_the_newest_go_on_does_not_hide_one_that_ends_the_oldest() {
+    let named = |name: &str, limit, when| Rule { name: name.into(), ..rule(limit, when) };
+    let mut house =
+        House::new(vec![named("deny", 2, WhenExceeded::DenyNewest), named("latest", 2, WhenExceeded::TerminateOldest)]);
+    let [first, second] = [house.play(1, at(0)).await, house.play(2, at(1)).await];
+    let patient = Rule { grace: Some(Duration::from_secs(20)), ..named("latest", 1, WhenExceeded::TerminateOldest) };
+    let before = house.adopt(vec![named("deny", 1, WhenExceeded::DenyNewest), patient]);
+    assert_eq!(house.table.reform(&before, at(10)).await, 1);
+    house.pass(10, 31, &[&second]).await;
+    assert!(!first.beat(Signal::Playback, at(31)), "the oldest, in the name of the rule that ends the oldest");
+    assert!(second.beat(Signal::Playback, at(31)));
+}
+
+#[tokio::test]
+async fn not_more_streams_leave_at_the_same_time_than_may_play() {
+    let graceful = Rule { grace: Some(Duration::from_mins(10)), ..rule(1, WhenExceeded::TerminateOldest) };
+    let house = House::new(vec![graceful]);
+    let mut streams = Vec::new();
+    for device in 0..5 {
+        streams.push(house.play(device, at(device as u64)).await);
+    }
+    let playing: Vec<bool> = streams.iter().map(|stream| stream.beat(Signal::Playback, at(5))).collect();
+    assert_eq!(playing, [false, false, false, true, true]);
+}
+
+#[tokio::test]
+async fn who_leaves_is_remembered_over_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams");
+    let graceful = Rule { grace: Some(Duration::from_mins(1)), ..rule(1, WhenExceeded::TerminateOldest) };
+    let house = House::new(vec![graceful.clone()]);
+    let old = house.play(1, at(0)).await;
+    let new = house.play(2, at(10)).await;
+    assert_eq!(house.table.save(&file, &house.settings, at(11)).expect("it is written"), 1);
+
+    let house = House::new(vec![graceful]);
+    house.table.restore(&file, at(12)).expect("it is read");
+    let account = account(0);
+    let [old, new] = [&old, &new].map(|kept| house.table.find(&account.key(), kept.id).expect("it is restored"));
+    house.pass(12, 69, &[&old, &new]).await;
+    assert!(old.beat(Signal::Playback, at(69)));
+    house.pass(70, 71, &[&new]).await;
+    assert!(!old.beat(Signal::Playback, at(71)));
+    assert_eq!(house.holders(at(71)), [new.id]);
+}

@@ -55,13 +55,11 @@ impl Record {
             }
         };
         // Somebody who zaps away and back within the window finds the stream that they left.
-        match known {
-            Some(stream) => self.plan(stream, supersede, news(stream), law, now),
-            None => {
-                let stream = Arc::new(Stream::reserve(candidate, law.settings, now));
-                self.plan(&stream, supersede, None, law, now)
-            }
+        if let Some(stream) = known {
+            return self.plan(stream, supersede, news(stream), law, now);
         }
+        let stream = Arc::new(Stream::reserve(candidate, law.settings, now));
+        self.plan(&stream, supersede, None, law, now)
     }
 
     /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.

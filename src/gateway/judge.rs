@@ -1,0 +1,80 @@
+//! What becomes known of a stream that plays, and the record of what is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::Gateway;
+use super::context::Context;
+use crate::config::Application;
+use crate::model::{Account, AccountKey, Attributes, Millis};
+use crate::streams::{Refusal, Stream};
+
+/// A player that is refused asks again and again: so much time is between two explanations for one account.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Accounts whose last explanation is remembered.
+const ACCOUNTS: u64 = 10_000;
+
+/// The accounts whose refusals were explained a moment ago.
+pub struct Explained(Cache<AccountKey, ()>);
+
+impl Default for Explained {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(ACCOUNTS).time_to_live(AGAIN).build())
+    }
+}
+
+impl Gateway {
+    /// Takes over what a token says of a stream that is there, and judges it again if that is news.
+    pub(super) async fn learn(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        (attributes, asset): (&Attributes, &str),
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) {
+        let learned = stream.learned(attributes, asset);
+        for name in learned.frozen {
+            self.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
+        }
+        if learned.attributes.is_some() && stream.may_learn(now) {
+            self.judge(account, stream, Some((attributes, asset)), application, ctx, now).await;
+        }
+    }
+
+    /// Judges a stream that plays. What comes of it, its next look at the table says: this request's, if it still has one.
+    pub(super) async fn judge(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        attributes: Option<(&Attributes, &str)>,
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) {
+        let windows = &ctx.settings.streams;
+        let judged = self.table.judge(account, stream.id, attributes, &application.policies, windows, now);
+        if judged.await.is_err() {
+            tracing::warn!(stream = %stream.id, "a stream could not be judged; it is at its next request");
+        }
+    }
+
+    /// Writes down on what a refusal rests, under the id that the viewer is told.
+    pub(super) fn record(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
+        let Refusal::Policy { refused, .. } = refusal else { return };
+        if !ctx.settings.log.explanations || !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        let Explained(explained) = &self.explained;
+        if explained.contains_key(account) {
+            return;
+        }
+        explained.insert(*account, ());
+        if let Ok(explanation) = serde_json::to_string(&refused.explanation) {
+            tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
+        }
+    }
+}
