@@ -10,6 +10,7 @@ use crate::model::StreamId;
 
 use super::message::Message;
 use super::rule::{Mode, Policy, Rule};
+use super::standing::Content;
 
 /// What a violated rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,8 @@ pub struct Decision {
     pub lacks: Vec<Lack>,
     /// What the candidate takes of each rule that speaks of it.
     pub demands: SmallVec<[Demand; 4]>,
+    /// What of the candidate's content was known.
+    pub content: Content,
     /// Whether a rule waits for what the manifest will say, so that the stream has to be judged again when it has.
     pub deferred: bool,
     /// Whether a rule asks for what only the manifest may tell, so that the stream has to be judged again when that is news.

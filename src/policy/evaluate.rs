@@ -48,7 +48,7 @@ pub fn evaluate_but(
     is_settled: &dyn Fn(&Policy, &Rule) -> bool,
 ) -> Decision {
     let running = oldest_first(running);
-    let mut decision = Decision::default();
+    let mut decision = Decision { content: candidate.content, ..Decision::default() };
     let mut claims: Vec<(usize, Claim)> = Vec::new();
     for policy in policies {
         let Some(carrier) = policy.carriers.get(candidate.application) else { continue };

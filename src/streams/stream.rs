@@ -170,7 +170,7 @@ impl Stream {
     }
 
     /// What policies know of its content.
-    pub(super) fn content_for_policies(&self) -> Content {
+    fn content_for_policies(&self) -> Content {
         match self.content.load(SeqCst) {
             LIVE => Content::Live,
             VOD => Content::Vod,
@@ -199,7 +199,7 @@ impl Stream {
 
     /// Notes what a decision about it leaves behind: what it exceeded, what it took of each rule, whether it has to be judged
     /// again. Returns what it took for the first time; `starts` is whether it takes its slot by this decision.
-    pub(super) fn note<'a>(&self, decision: &'a Decision, content: Content, starts: bool) -> SmallVec<[&'a Demand; 4]> {
+    pub(super) fn note<'a>(&self, decision: &'a Decision, starts: bool) -> SmallVec<[&'a Demand; 4]> {
         let annotating = decision.violations.iter().filter(|violation| violation.mode == Mode::Annotate);
         // A judgement tells of news alone: what the stream has exceeded since its start it exceeds still.
         let before = if starts { None } else { self.annotations() };
@@ -219,7 +219,7 @@ impl Stream {
         let ranks = decision.demands.iter().map(|demand| (demand.key, demand.rank));
         let ranks: Ranks = if pending == 0 { ranks.collect() } else { Ranks::complete(ranks) };
         inputs.ranks = (!ranks.is_empty()).then(|| Box::new(ranks));
-        inputs.content = content;
+        inputs.content = decision.content;
         news
     }
 
@@ -244,8 +244,10 @@ impl Stream {
 
     /// From now on it is judged when its manifest says something new.
     pub(super) fn ask_content(&self) {
-        self.inputs.lock().content = self.content_for_policies();
-        self.pending.fetch_or(ASKS_CONTENT, SeqCst);
+        let mut inputs = self.inputs.lock();
+        if self.pending.fetch_or(ASKS_CONTENT, SeqCst) & ASKS_CONTENT == 0 {
+            inputs.content = self.content_for_policies();
+        }
     }
 
     /// Which content it was last judged by.

@@ -12,7 +12,7 @@ use super::account::{Change, Law, Plan, Record, Refused};
 use super::store::{AccountStore, Commit, Kept, Unavailable};
 use super::{Candidate, Cause, Event, Observer, Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
-use crate::policy::{Content, Decision, Policy, Rule};
+use crate::policy::{Decision, Policy, Rule};
 
 /// Decisions for different accounts run side by side; those for one account, one after the other.
 const GATES: usize = 1024;
@@ -240,7 +240,7 @@ impl StreamTable {
                 Commit::Conflict(newer) => record = newer,
                 Commit::Done => {
                     let Some(stream) = change.admit else { break };
-                    self.note(account, &stream, &decision, stream.content_for_policies(), true);
+                    self.note(account, &stream, &decision, true);
                     return Ok(Admission::Admitted { stream, created: true });
                 }
             }
@@ -280,8 +280,8 @@ impl StreamTable {
             match self.commit(account, &record, &change, now).await {
                 Ok(Some(newer)) => record = newer,
                 Ok(None) => {
-                    if let Some((decision, content)) = judged {
-                        self.note(account, &known, &decision, content, false);
+                    if let Some(decision) = judged {
+                        self.note(account, &known, &decision, false);
                     }
                     return Ok(());
                 }
@@ -417,9 +417,9 @@ impl StreamTable {
     }
 
     /// Tells of a decision that is in force, and notes what the stream has to remember of it.
-    fn note(&self, account: &Account, stream: &Stream, decision: &Decision, content: Content, starts: bool) {
+    fn note(&self, account: &Account, stream: &Stream, decision: &Decision, starts: bool) {
         self.report(account, decision);
-        for demand in stream.note(decision, content, starts) {
+        for demand in stream.note(decision, starts) {
             self.observer.observe(account, &Event::Demanded(demand));
         }
     }

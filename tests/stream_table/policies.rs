@@ -363,7 +363,25 @@ async fn a_manifest_is_waited_for_until_media_has_been_asked_for() {
     house.start(&candidate(0, 1, "/a", at(0)), at(0)).await;
     house.pass(1, 60, &[]).await;
     assert!(house.holders(at(60)).is_empty(), "a pre-roll that takes long");
-    assert!(is_admitted(&house.return_of(1, at(61)).await), "its media playlist will tell");
+    let Admission::Admitted { stream, .. } = house.return_of(1, at(61)).await else {
+        panic!("its media playlist will tell");
+    };
+    stream.learn(&live(), &house.settings);
+    house.judge(&stream, None, at(62)).await;
+    assert!(stream.beat(Signal::Playback, at(62)));
+}
+
+#[tokio::test]
+async fn whoever_returns_without_a_manifest_has_waited_long_enough() {
+    let house = House::new(vec![Rule { missing: Missing::Refuse, ..by_content() }]);
+    house.start(&candidate(0, 1, "/a", at(0)), at(0)).await;
+    house.pass(1, 60, &[]).await;
+    let Admission::Admitted { stream, .. } = house.return_of(1, at(61)).await else {
+        panic!("nothing is known against it");
+    };
+    assert!(stream.beat(Signal::Playback, at(62)) && stream.is_to_be_judged(Signal::Playback));
+    house.judge(&stream, None, at(62)).await;
+    assert!(!stream.beat(Signal::Playback, at(62)), "media, and no word of what it is");
 }
 
 #[tokio::test]

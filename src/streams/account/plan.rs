@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use super::{Change, Law, Leaving, Plan, Record, Refused};
 use crate::model::{Attributes, Device, Millis, StreamId};
 use crate::policy::{
-    Content, Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but,
-    explain, reconsider,
+    Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but, explain,
+    reconsider,
 };
 use crate::streams::{Candidate, Cause, SUPERSEDE_GRACE, Stream};
 
@@ -189,7 +189,7 @@ impl Record {
         attributes: Option<Attributes>,
         law: &Law<'_>,
         now: Millis,
-    ) -> Option<(Option<(Decision, Content)>, Change)> {
+    ) -> Option<(Option<Decision>, Change)> {
         let stream = self.find(id)?;
         let set = attributes.map(|attributes| (id, attributes));
         if !self.counts(stream) {
@@ -217,7 +217,7 @@ impl Record {
             };
             end(&decision, &mut change, by_policy, now);
         }
-        Some((Some((decision, candidate.content)), change))
+        Some((Some(decision), change))
     }
 
     /// Decides about a stream whose time to leave has come: it ends, unless there is room for it again.
