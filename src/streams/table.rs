@@ -349,8 +349,9 @@ impl StreamTable {
             let Ok(mut record) = self.store.load(&account, now).await else { continue };
             for _ in 0..ATTEMPTS {
                 let Some(known) = record.find(stream) else { break };
-                let policies = policies.get(&known.application).map_or(&[][..], Vec::as_slice);
-                let law = Law { policies, settings, idp: &account.idp };
+                // Where nothing is left that would send it away, it stays.
+                let nothing = Law { policies: &[], settings, idp: &account.idp };
+                let law = law_in_force(policies, settings, &account, known).unwrap_or(nothing);
                 let Some(change) = record.plan_leave(stream, &law, now) else { break };
                 match self.commit(&account, &record, &change, now).await {
                     Ok(Some(newer)) => record = newer,
@@ -382,10 +383,7 @@ impl StreamTable {
         let asks_content = policies.values().flatten().any(|policy| policy.asks_content);
         let mut accounts = Vec::new();
         self.store.each(&mut |account, record| {
-            let law = |stream: &Stream| {
-                let policies = policies.get(&stream.application)?;
-                Some(Law { policies, settings, idp: &account.idp })
-            };
+            let law = |stream: &Stream| law_in_force(policies, settings, account, stream);
             if asks_content {
                 record.streams().iter().for_each(|stream| stream.ask_content());
             }
@@ -395,10 +393,7 @@ impl StreamTable {
         });
         let mut ended = 0;
         for account in accounts {
-            let law = |stream: &Stream| {
-                let policies = policies.get(&stream.application)?;
-                Some(Law { policies, settings, idp: &account.idp })
-            };
+            let law = |stream: &Stream| law_in_force(policies, settings, &account, stream);
             let _turn = self.gate(&account).lock().await;
             let Ok(mut record) = self.store.load(&account, now).await else { continue };
             for _ in 0..ATTEMPTS {
@@ -518,6 +513,16 @@ impl StreamTable {
         let AccountKey(key) = account.key();
         &self.gates[usize::from(u16::from_be_bytes([key[0], key[1]])) % GATES]
     }
+}
+
+/// What a stream is judged by without a request; `None` where its application is gone.
+fn law_in_force<'a>(
+    policies: &'a InForce,
+    settings: &'a Settings,
+    account: &'a Account,
+    stream: &Stream,
+) -> Option<Law<'a>> {
+    Some(Law { policies: policies.get(&stream.application)?, settings, idp: &account.idp })
 }
 
 /// The streams that the violated rules speak of, oldest first.
