@@ -170,7 +170,7 @@ impl Gateway {
         {
             // First media comes before the judgement: from then on the manifest is not waited for any more.
             let _ = stream.beat(signal, now);
-            self.judge(&play.session.account, stream, None, application, ctx, now).await;
+            self.judge(&play.session.account, stream, None, application, ctx, now).await?;
         }
         match (weight, stream) {
             (Weight::Never, _) => Ok(()),
@@ -269,7 +269,7 @@ impl Gateway {
             {
                 // It goes on with a stream that is there, and may bring a token that says more.
                 let told = (&viewer.attributes, &*start.asset);
-                self.learn(&viewer.account, &stream, told, application, ctx, now).await;
+                self.learn(&viewer.account, &stream, told, application, ctx, now).await?;
             }
             return Ok(());
         }
@@ -292,12 +292,14 @@ impl Gateway {
             let stream = playing.as_ref().map_or_else(|| unminted(viewer, application), |stream| stream.id);
             (stream, "unknown", playing.or_else(|| self.table.find(&viewer.key, stream)))
         };
-        if let Some(stream) = &known {
+        let play = Arc::new(Play::new("", fresh(stream, asset), known));
+        // For the log.
+        ctx.play = Some(play.clone());
+        if let Some(stream) = &play.stream {
             // A segment says nothing of another asset.
             let told = (&viewer.attributes, &*stream.asset);
-            self.learn(&viewer.account, stream, told, application, ctx, now).await;
+            self.learn(&viewer.account, stream, told, application, ctx, now).await?;
         }
-        let play = Arc::new(Play::new("", fresh(stream, asset), known));
         self.with_play_session(play, asked, weight, application, ctx, now).await
     }
 

@@ -7,6 +7,7 @@ use moka::sync::Cache;
 
 use super::Gateway;
 use super::context::Context;
+use super::respond::Problem;
 use crate::config::Application;
 use crate::model::{Account, AccountKey, Attributes, Millis};
 use crate::streams::{Refusal, Stream};
@@ -35,17 +36,18 @@ impl Gateway {
         application: &Arc<Application>,
         ctx: &Context,
         now: Millis,
-    ) {
+    ) -> Result<(), Box<Problem>> {
         let learned = stream.learned(attributes, asset);
         for name in learned.frozen {
             self.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
         }
         if learned.attributes.is_some() && stream.may_learn(now) {
-            self.judge(account, stream, Some((attributes, asset)), application, ctx, now).await;
+            return self.judge(account, stream, Some((attributes, asset)), application, ctx, now).await;
         }
+        Ok(())
     }
 
-    /// Judges a stream that plays. What comes of it, its next look at the table says: this request's, if it still has one.
+    /// Judges a stream that plays. One that ends by that is told why, in full; later requests learn that it has ended.
     pub(super) async fn judge(
         &self,
         account: &Account,
@@ -54,11 +56,19 @@ impl Gateway {
         application: &Arc<Application>,
         ctx: &Context,
         now: Millis,
-    ) {
+    ) -> Result<(), Box<Problem>> {
         let windows = &ctx.settings.streams;
         let judged = self.table.judge(account, stream.id, attributes, &application.policies, windows, now);
-        if judged.await.is_err() {
-            tracing::warn!(stream = %stream.id, "a stream could not be judged; it is at its next request");
+        match judged.await {
+            Ok(None) => Ok(()),
+            Ok(Some(refusal)) => {
+                self.record(&refusal, &account.key(), ctx);
+                Err(Problem::refused(&refusal))
+            }
+            Err(_) => {
+                tracing::warn!(stream = %stream.id, "a stream could not be judged; it is at its next request");
+                Ok(())
+            }
         }
     }
 

@@ -96,6 +96,17 @@ pub struct Refused {
     pub explanation: Explanation,
 }
 
+/// What is to be done about a stream that plays.
+#[derive(Debug)]
+pub struct Judgement {
+    /// What the policies decided; `None` where there is only something to note.
+    pub decision: Option<Decision>,
+    /// On what, and why, where they end the stream.
+    pub explanation: Option<Explanation>,
+    /// What is to be committed.
+    pub change: Change,
+}
+
 /// What starts and returns are judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct Law<'a> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use super::account::{Change, Law, Plan, Record, Refused};
+use super::account::{Change, Judgement, Law, Plan, Record, Refused};
 use super::store::{AccountStore, Commit, Kept, Unavailable};
 use super::{Candidate, Cause, Event, Observer, Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
@@ -252,7 +252,7 @@ impl StreamTable {
     /// these have, with the asset for which they were told. An attribute that is there and is not given stays; one that is
     /// frozen stays as it is.
     ///
-    /// The answer to the stream's next request is what comes of it: it may have been terminated.
+    /// Returns why the stream has ended, if it has. It may also have to end later, for the grace of a rule.
     ///
     /// # Errors
     /// The store is not available; nothing was decided.
@@ -264,26 +264,31 @@ impl StreamTable {
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<Option<Refusal>, Unavailable> {
         let law = Law { policies, settings, idp: &account.idp };
         let _turn = self.gate(account).lock().await;
         let mut record = self.store.load(account, now).await?;
         let has_news = record.find(stream).is_some_and(|stream| stream.take_news());
         if !has_news && attributes.is_none() {
             // Another request of the stream has come first.
-            return Ok(());
+            return Ok(None);
         }
         for _ in 0..ATTEMPTS {
             let Some(known) = record.find(stream).cloned() else { break };
             let set = attributes.and_then(|(news, asset)| known.learned(news, asset).attributes);
-            let Some((judged, change)) = record.plan_judgement(stream, set, &law, now) else { return Ok(()) };
+            let Some(judgement) = record.plan_judgement(stream, set, &law, now) else { return Ok(None) };
+            let Judgement { decision, explanation, change } = judgement;
             match self.commit(account, &record, &change, now).await {
                 Ok(Some(newer)) => record = newer,
                 Ok(None) => {
-                    if let Some(decision) = judged {
-                        self.note(account, &known, &decision, false);
-                    }
-                    return Ok(());
+                    let Some(decision) = decision else { return Ok(None) };
+                    self.note(account, &known, &decision, false);
+                    let explanation =
+                        explanation.filter(|_| change.terminate.iter().any(|(ended, _)| *ended == stream));
+                    return Ok(explanation.map(|explanation| {
+                        let holders = holders(&record, &decision);
+                        Refusal::Policy { refused: Box::new(Refused { decision, explanation }), holders }
+                    }));
                 }
                 Err(unavailable) => {
                     known.return_news();

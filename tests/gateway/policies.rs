@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Answer, Gateway, Origin, SECRET, Setup, now, sign};
+use super::support::{Answer, Gateway, Origin, SECRET, Setup, now, sign, until};
 
 /// Claims of alice's token that policies look at.
 const IDENTITY: &str = "      token:\n        in: [\"query:token\"]\n        jwt:\n          keys:\n            \
@@ -127,7 +127,14 @@ async fn a_live_channel_is_one_once_its_playlist_has_come() {
     for prefix in [&first, &second] {
         assert_eq!(gateway.get(&format!("{prefix}/news/720p.m3u8")).await.status, 200);
     }
-    assert_eq!(gateway.get(&format!("{second}/news/1.ts")).await.status, 403, "two live streams are too many");
+    let refused = gateway.get(&format!("{second}/news/1.ts")).await;
+    assert_eq!((refused.status, refused.problem_type().as_str()), (403, "stream-limit"), "two are too many");
+    assert_eq!(refused.problem()["streams"][0]["device"], "tv");
+    let refusal = refused.problem()["refusal"].as_str().unwrap().to_owned();
+    until("the log says why", async || {
+        gateway.log().lines().any(|line| line.contains("explanation") && line.contains(&refusal))
+    })
+    .await;
     assert_eq!(gateway.get(&format!("{first}/news/1.ts")).await.status, 200, "one is not");
     let told = gateway.get(&format!("{second}/news/2.ts")).await;
     assert_eq!(told.problem_type(), "stream-terminated");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Change, Law, Leaving, Plan, Record, Refused};
+use super::{Change, Judgement, Law, Leaving, Plan, Record, Refused};
 use crate::model::{Attributes, Device, Millis, StreamId};
 use crate::policy::{
     Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but, explain,
@@ -181,19 +181,20 @@ impl Record {
     }
 
     /// Decides about a stream that plays, as if it started now in its place in the order: something has become known of it
-    /// (`attributes`, where those change), or a rule had waited for its first media. `None`: there is nothing to judge; without
-    /// a decision there is only something to note. The record must be settled.
+    /// (`attributes`, where those change), or a rule had waited for its first media. `None`: there is nothing to judge. The record must be
+    /// settled.
     pub fn plan_judgement(
         &self,
         id: StreamId,
         attributes: Option<Attributes>,
         law: &Law<'_>,
         now: Millis,
-    ) -> Option<(Option<Decision>, Change)> {
+    ) -> Option<Judgement> {
         let stream = self.find(id)?;
         let set = attributes.map(|attributes| (id, attributes));
         if !self.counts(stream) {
-            return set.map(|set| (None, Change { set: Some(set), ..Change::default() }));
+            let change = Change { set: Some(set?), ..Change::default() };
+            return Some(Judgement { decision: None, explanation: None, change });
         }
         let mut candidate = stream.standing(stream.since());
         if let Some((_, attributes)) = &set {
@@ -202,7 +203,8 @@ impl Record {
         let scene = scene(law, now);
         let mut before = stream.standing(stream.since());
         before.content = stream.judged_content();
-        let decision = reconsider(law.policies, &self.running(id, &[]), &before, &candidate, &scene);
+        let running = self.running(id, &[]);
+        let decision = reconsider(law.policies, &running, &before, &candidate, &scene);
         let mut change = Change { set, ..Change::default() };
         if decision.refuses() {
             let (cause, grace) = refusal(&decision);
@@ -217,7 +219,9 @@ impl Record {
             };
             end(&decision, &mut change, by_policy, now);
         }
-        Some((Some(decision), change))
+        let refuses = decision.refuses();
+        let explanation = refuses.then(|| explain(law.policies, &running, &candidate, &scene));
+        Some(Judgement { decision: Some(decision), explanation, change })
     }
 
     /// Decides about a stream whose time to leave has come: it ends, unless there is room for it again.
