@@ -220,7 +220,8 @@ fn tokens(c: &mut Criterion) {
             attributes: Vec::new(),
         };
         let token = Token { sources: vec![source.parse().unwrap()], format, forward: false, replaced_by: None };
-        let identity = Identity::new(ApplicationId("tv".into()), Settings { tokens: vec![token], mapping });
+        let identity =
+            Identity::new(ApplicationId("tv".into()), Settings { tokens: vec![token], mapping, declared: None });
         group.bench_function("cached", |b| b.iter(|| identity.identify(black_box(&request), NOW).unwrap().unwrap()));
         group.finish();
     }

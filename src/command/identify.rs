@@ -46,7 +46,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
         alpn: "http/1.1",
     };
     let now = SystemClock::new().now();
-    let mut shown = json!({ "application": application.id, "origin": route.origin.name, "path": path });
+    let mut shown = json!({ "application": application.id, "origin": route.origin.as_ref().map(|origin| &origin.name), "path": path });
     if let Some(sealed) = sealed {
         let session = settings.keys.open(sealed, now).map_err(|error| format!("{error} ({})", error.label()))?;
         show(&mut shown, play_session(&session));

@@ -103,8 +103,19 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         free(*address)?;
     }
     let control_listener = bind(settings.control.address)?;
-    let control =
-        ControlPort { control: Control { metrics, readiness, refresh }, listener: Mutex::new(Some(control_listener)) };
+    let control = Control {
+        table: table.clone(),
+        settings: Arc::new({
+            let current = current.clone();
+            move || current.load().settings.clone()
+        }),
+        clock: clock.clone(),
+        entropy: Arc::new(SystemEntropy),
+        metrics,
+        readiness,
+        refresh,
+    };
+    let control = ControlPort { control, listener: Mutex::new(Some(control_listener)) };
 
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&settings));
     server.bootstrap();

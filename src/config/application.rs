@@ -10,6 +10,24 @@ use crate::policy::Policy;
 
 use super::mint::{MintError, Signing};
 
+/// Where the streams of an application come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// From what viewers ask for.
+    Traffic,
+    /// From the session API.
+    Api,
+    /// From both.
+    Both,
+}
+
+impl Activity {
+    /// Whether the application may declare streams.
+    pub fn declares(self) -> bool {
+        self != Self::Traffic
+    }
+}
+
 /// What happens to media requests without a token or play session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unidentified {
@@ -47,6 +65,10 @@ pub struct Application {
     pub name: Arc<str>,
     /// Who owns it.
     pub tenant: Arc<str>,
+    /// Where its streams come from.
+    pub activity: Activity,
+    /// The identity providers that it may speak for; `None`: any.
+    pub idps: Option<Vec<Box<str>>>,
     /// How viewers are recognised; `None` for not at all.
     pub identity: Option<Identity>,
     /// What happens to requests of nobody.
@@ -66,6 +88,11 @@ pub struct Application {
 }
 
 impl Application {
+    /// Whether it may speak for the accounts of that identity provider through the session API.
+    pub fn speaks_for(&self, idp: &str) -> bool {
+        self.idps.as_ref().is_none_or(|idps| idps.iter().any(|known| **known == *idp))
+    }
+
     /// A token that this application accepts, for trials. `id` becomes the token's `jti`, and the stream's name where
     /// tokens name the stream. Where the identity provider is a claim, the application's id stands in for it.
     ///
@@ -89,6 +116,7 @@ impl fmt::Debug for Application {
             .field("id", &self.id)
             .field("name", &self.name)
             .field("tenant", &self.tenant)
+            .field("activity", &(self.activity, &self.idps))
             .field("identity", &self.identity)
             .field("unidentified", &self.unidentified)
             .field("sharing", &self.sharing)

@@ -18,12 +18,12 @@ impl Settings {
                 kept.push(key.to_owned());
             }
         };
-        keep(self.control != running.control, "control.address");
+        keep(self.control.address != running.control.address, "control.address");
         keep(self.threads != running.threads, "threads");
         keep(self.log.format != running.log.format, "log.format");
         keep(self.streams.capacity != running.streams.capacity, "streams.capacity");
         keep(self.shutdown_grace != running.shutdown_grace, "shutdown.grace");
-        self.control = running.control;
+        self.control.address = running.control.address;
         self.threads = running.threads;
         self.log.format = running.log.format;
         self.streams.capacity = running.streams.capacity;

@@ -2,6 +2,7 @@
 
 mod applications;
 mod context;
+mod control;
 mod identity;
 mod keys;
 mod network;
@@ -24,7 +25,7 @@ use super::raw;
 use super::report::Problem;
 use super::secret::read_file;
 use super::sections::Sections;
-use super::settings::{Control, Log, LogFormat, LogLevel, Settings};
+use super::settings::{Log, LogFormat, LogLevel, Settings};
 
 use context::Context;
 
@@ -49,13 +50,17 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
     };
     let root = Pointer::default();
 
+    network::present(&mut context, &raw);
     let listeners = network::listeners(&mut context, &raw.listeners, &raw.control);
     let hops = network::hops(&raw.listeners, raw.client_address.as_ref(), &mut context);
     let origins = network::origins(&mut context, &raw.origins);
     let policies = policies::policies(&mut context, &raw.policies, &raw.applications);
-    let applications = applications::applications(&mut context, &raw.applications, &origins, &policies);
-    let keys = raw.sessions.as_ref().and_then(|sessions| key_ring(&mut context, sessions));
-    let streams = times::streams(&mut context, &raw.streams);
+    let keys = raw.sessions.as_ref().and_then(|sessions| key_ring(&mut context, sessions)).map(Arc::new);
+    let applications = applications::applications(&mut context, &raw.applications, &origins, &policies, keys.as_ref());
+    let streams = times::streams(&mut context, &raw.streams, &raw.session_api);
+    let control = control::control(&mut context, &raw.control);
+    let session_api = control::session_api(&mut context, &raw.session_api);
+    let webhooks = control::webhooks(&mut context, &raw.webhooks);
     let fetch_ca = raw.fetch.ca.as_ref();
     let fetch_ca = fetch_ca.map(|ca| network::pem(&mut context, &root.key("fetch").key("ca"), ca, "CERTIFICATE-----"));
     if let Some(blocks) = &raw.blocks {
@@ -74,7 +79,9 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         behind_tls: listeners.iter().any(|listener| listener.behind_tls),
         listeners,
         path_tokens,
-        control: Control { address: raw.control.address.value },
+        control,
+        session_api,
+        webhooks,
         origins,
         applications: applications.by_id,
         routes: applications.routes,
@@ -84,7 +91,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         fetch_ca,
         blocks: raw.blocks.as_ref().map(|blocks| base.join(&blocks.file)),
         hops,
-        keys: Arc::new(keys?),
+        keys: keys?,
         streams,
         snapshot,
         limits,

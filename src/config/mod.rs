@@ -29,7 +29,7 @@ mod words;
 
 use std::path::Path;
 
-pub use application::{Application, Ripping, Sharing, Unidentified};
+pub use application::{Activity, Application, Ripping, Sharing, Unidentified};
 pub use mint::{MintError, Signing};
 pub use origin::Origin;
 pub use report::{Problem, Report};
@@ -39,7 +39,10 @@ pub use secret::Secret;
 pub use sections::Sections;
 pub use sentence::unknown_name;
 pub use server::{ParseServerError, Server};
-pub use settings::{Control, Limits, Listener, Log, LogFormat, LogLevel, Settings, TlsFiles};
+pub use settings::{
+    Control, ControlToken, Limits, Listener, Log, LogFormat, LogLevel, Role, SessionApi, Settings, TlsFiles, Webhook,
+    WebhookEvent,
+};
 
 /// The largest configuration that is read, in bytes.
 const LARGEST: u64 = 4 << 20;

@@ -4,6 +4,7 @@
 //! must be readable) is judged in `compile`.
 
 mod applications;
+mod control;
 mod identity;
 mod material;
 mod name;
@@ -20,11 +21,12 @@ use serde::{Deserialize, Serialize};
 
 use super::grammar::{Written, seconds};
 
-pub(super) use applications::{Application, Ripping, Route, Sharing, Unidentified};
+pub(super) use applications::{Activity, Application, Ripping, Route, Sharing, Unidentified};
+pub(super) use control::{Control, Role, SessionApi, Webhook, WebhookEvent};
 pub(super) use identity::Identity;
 pub(super) use material::Material;
 pub(super) use name::NAME;
-pub(super) use network::{ClientAddress, Control, Limits, Listener, Origin, Tls};
+pub(super) use network::{ClientAddress, Limits, Listener, Origin, Tls};
 pub(super) use policies::{LimitsByValue, Message, Mode, Policy, Rule};
 pub(super) use streams::{Sessions, Streams};
 pub(super) use tokens::{
@@ -38,20 +40,21 @@ use name::named;
 // The missing sections are told by the schema; here they default, so that one that is missing hides nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "Streamgate", extend("required" = ["listeners", "origins", "applications", "sessions"]))]
+#[schemars(title = "Streamgate", extend("required" = ["applications", "sessions"]))]
 pub(super) struct Config {
-    /// Where viewers connect.
+    /// Where viewers connect. Needed where a route leads to an origin.
     #[serde(default)]
-    #[schemars(length(min = 1), extend("default" = null))]
+    #[schemars(extend("default" = null))]
     pub(super) listeners: Vec<Listener>,
     /// Whose word counts for the viewer's address. Left out: that of the connection.
     pub(super) client_address: Option<ClientAddress>,
-    /// The control port: health and metrics.
+    /// The control port: health, metrics, the operator's API, the session API, and decisions for other proxies.
     #[serde(default)]
+    #[schemars(extend("default" = null))]
     pub(super) control: Control,
-    /// What stands behind: video origins or caches, by name.
+    /// What stands behind: video origins or caches, by name. Needed where a route leads to one.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = named(), "minProperties" = 1, "default" = null))]
+    #[schemars(extend("propertyNames" = named(), "default" = null))]
     pub(super) origins: BTreeMap<String, Origin>,
     /// The operator's apps and sites, by id.
     #[serde(default)]
@@ -66,7 +69,14 @@ pub(super) struct Config {
     /// How long things last in a stream's life.
     #[serde(default)]
     pub(super) streams: Streams,
-    /// How key sets and callbacks are asked.
+    /// The session API, through which applications declare streams.
+    #[serde(default)]
+    pub(super) session_api: SessionApi,
+    /// Who is told what happens to streams.
+    #[serde(default)]
+    #[schemars(length(max = 16), extend("default" = null))]
+    pub(super) webhooks: Vec<Webhook>,
+    /// How key sets, callbacks and webhooks are asked.
     #[serde(default)]
     pub(super) fetch: Fetch,
     /// Accounts, devices, tokens and play sessions that are blocked for a time.

@@ -13,8 +13,8 @@ use crate::identity::percent_decoded;
 pub struct Route {
     /// Whose they are.
     pub application: Arc<Application>,
-    /// Where they go.
-    pub origin: Arc<Origin>,
+    /// Where they go; `None`: nowhere, only other proxies ask about them.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// Every route.

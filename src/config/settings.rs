@@ -14,17 +14,22 @@ use super::application::Application;
 use super::origin::Origin;
 use super::report::Problem;
 use super::routes::Routes;
+use super::secret::Secret;
 use super::sections::Sections;
 
 /// Everything that the gateway is told.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where viewers connect; never empty.
+    /// Where viewers connect; not empty where a route leads to an origin.
     pub listeners: Vec<Listener>,
     /// Whether any listener is behind TLS.
     pub behind_tls: bool,
     /// The control port.
     pub control: Control,
+    /// The session API.
+    pub session_api: SessionApi,
+    /// Who is told what happens to streams.
+    pub webhooks: Vec<Webhook>,
     /// Origins by name.
     pub origins: BTreeMap<Arc<str>, Arc<Origin>>,
     /// Applications by id.
@@ -103,10 +108,79 @@ pub struct TlsFiles {
 }
 
 /// The control port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Who may use the operator's API; empty: everybody who reaches it.
+    pub tokens: Vec<ControlToken>,
+    /// It may be reached from elsewhere without a token.
+    pub open: bool,
+}
+
+/// One bearer token of the operator's API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlToken {
+    /// Whose it is.
+    pub name: Arc<str>,
+    /// What it is good for.
+    pub role: Role,
+    /// The token.
+    pub secret: Secret,
+}
+
+/// What a token of the operator's API is good for; each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Looking.
+    Read,
+    /// Doing.
+    Operate,
+}
+
+/// The session API. How long its sessions last stands in [`Settings::streams`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionApi {
+    /// Calls in one window.
+    pub calls: u32,
+    /// How long a window is; it begins with its first call.
+    pub window: Duration,
+    /// The web origins (RFC 6454) of pages that may call it; `*` stands for all.
+    pub origins: Vec<Box<str>>,
+}
+
+/// Somebody who is told what happens to streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where batches are posted to.
+    pub url: Box<str>,
+    /// What is told; never empty.
+    pub events: Vec<WebhookEvent>,
+    /// Signs each batch.
+    pub secret: Option<Secret>,
+    /// Events of one batch at most.
+    pub batch: usize,
+    /// How long an event waits for others.
+    pub wait: Duration,
+    /// How long the receiver may take.
+    pub timeout: Duration,
+    /// How long a batch is tried again.
+    pub retry_for: Duration,
+    /// Events that wait at most.
+    pub queue: usize,
+}
+
+/// What can be told of streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WebhookEvent {
+    /// A stream took a slot.
+    Started,
+    /// A start or a return was refused.
+    Refused,
+    /// A stream was terminated.
+    Terminated,
+    /// A stream fell silent.
+    Ended,
 }
 
 /// What one viewer or one peer may demand of the gateway.

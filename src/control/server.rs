@@ -12,6 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use crate::config::Settings;
+use crate::model::{Clock, Entropy};
+use crate::streams::StreamTable;
 use crate::telemetry::Metrics;
 
 /// Whether requests should be sent here. Ready means: every origin has an address, and nobody asked for a drain.
@@ -48,6 +51,14 @@ impl Readiness {
 /// The control port.
 #[derive(Clone)]
 pub struct Control {
+    /// The streams of all accounts.
+    pub table: Arc<StreamTable>,
+    /// What is in force now.
+    pub settings: Arc<dyn Fn() -> Arc<Settings> + Send + Sync>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What `/readyz` says.

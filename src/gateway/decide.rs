@@ -34,7 +34,7 @@ impl Gateway {
         let settings = ctx.settings.clone();
         let route = settings.routes.find(host(request), asked.path).ok_or_else(Problem::no_route)?;
         let application = route.application.clone();
-        ctx.origin = Some(route.origin.clone());
+        ctx.origin = Some(route.origin.clone().ok_or_else(Problem::no_route)?);
         ctx.application = Some(application.clone());
         ctx.kind = media::classify(asked.path, request.uri.query());
 

@@ -145,7 +145,7 @@ impl Problem {
                     }
                     Cause::Refused { .. } => "This stream is more than the account may watch at once by now.".into(),
                     Cause::Stopped => "This stream was stopped.".into(),
-                    Cause::Killed { reason } => format!("This stream was ended: {reason}"),
+                    Cause::Killed { reason, .. } => format!("This stream was ended: {reason}"),
                 };
                 let title = "Stream ended";
                 let mut problem = Self::new(StatusCode::FORBIDDEN, "stream-terminated", title, detail);

@@ -8,13 +8,16 @@ use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::model::{AccountKey, Millis};
+use crate::model::{AccountKey, ApplicationId, Millis, StreamId};
 
 use super::error::{KeyError, OpenError};
 use super::session::{NONCE, PlaySession};
 
 /// Characters of the longest sealed play session that is looked at. [`KeyRing::seal`] stays below it.
 pub const SEALED_MAX: usize = 5120;
+
+/// Bytes of an issued id in front of its mark.
+const MARKED: usize = 12;
 
 /// Bytes of the shortest secret.
 const SECRET_MIN: usize = 32;
@@ -34,6 +37,10 @@ pub struct KeyRing {
 struct Key {
     id: u8,
     aead: LessSafeKey,
+    /// Marks the ids that were issued to applications.
+    issued: hmac::Key,
+    /// Makes the codes by which streams are named to be killed.
+    codes: hmac::Key,
 }
 
 impl KeyRing {
@@ -51,12 +58,16 @@ impl KeyRing {
             let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"streamgate").extract(&secret);
             let aead: UnboundKey =
                 secret.expand(&[b"play session"], &AES_256_GCM_SIV).map_err(|_| KeyError::EmptyRing)?.into();
-            let key = Key { id, aead: LessSafeKey::new(aead) };
+            let hmac_key = |purpose: &str| -> Result<hmac::Key, KeyError> {
+                let purpose = [purpose.as_bytes()];
+                Ok(secret.expand(&purpose, hmac::HMAC_SHA256).map_err(|_| KeyError::EmptyRing)?.into())
+            };
+            let (issued, codes) = (hmac_key("session id")?, hmac_key("termination code")?);
+            let key = Key { id, aead: LessSafeKey::new(aead), issued, codes };
             match &mut ring {
                 None => {
-                    let labels =
-                        secret.expand(&[b"account label"], hmac::HMAC_SHA256).map_err(|_| KeyError::EmptyRing)?;
-                    ring = Some(Self { first: key, others: Vec::new(), labels: labels.into(), max_age });
+                    let labels = hmac_key("account label")?;
+                    ring = Some(Self { first: key, others: Vec::new(), labels, max_age });
                 }
                 Some(ring) if ring.key(id).is_some() => return Err(KeyError::DuplicateId(id)),
                 Some(ring) => ring.others.push(key),
@@ -134,8 +145,64 @@ impl KeyRing {
         format!("{:016x}", u64::from_be_bytes(head))
     }
 
+    /// A fresh name for a stream that `application` declares for an account: when it starts, a random number, and a mark by
+    /// which it is known again without being kept anywhere.
+    pub fn issue(
+        &self,
+        application: &ApplicationId,
+        account: &AccountKey,
+        started: Millis,
+        random: [u8; 16],
+    ) -> StreamId {
+        let mut id = [0; 16];
+        let random = random.iter().take(4);
+        id.iter_mut().zip(started.0.to_be_bytes().iter().chain(random)).for_each(|(to, from)| *to = *from);
+        let mark = self.first.mark(application, account, &id);
+        id.iter_mut().skip(MARKED).zip(mark).for_each(|(to, from)| *to = from);
+        StreamId(id)
+    }
+
+    /// Whether `id` was [issued](Self::issue) to that application for that account, with a key of this ring.
+    pub fn has_issued(&self, application: &ApplicationId, account: &AccountKey, id: StreamId) -> bool {
+        let mark = id.0.last_chunk().copied().unwrap_or_default();
+        self.all().any(|key| key.mark(application, account, &id.0) == mark)
+    }
+
+    /// The code by which another viewer of the account may have the stream killed: 16 hexadecimal digits.
+    pub fn termination_code(&self, account: &AccountKey, stream: StreamId) -> String {
+        self.first.code(account, stream)
+    }
+
+    /// Whether that is the stream's code, by any key of this ring.
+    pub fn is_termination_code(&self, account: &AccountKey, stream: StreamId, code: &str) -> bool {
+        self.all().any(|key| {
+            let known = key.code(account, stream);
+            aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), code.as_bytes()).is_ok()
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
     fn key(&self, id: u8) -> Option<&Key> {
-        std::iter::once(&self.first).chain(&self.others).find(|key| key.id == id)
+        self.all().find(|key| key.id == id)
+    }
+}
+
+impl Key {
+    /// What marks an id as issued. An attacker who hits one of 2^32 is told that a stream is over which never was.
+    fn mark(&self, application: &ApplicationId, account: &AccountKey, id: &[u8; 16]) -> [u8; 4] {
+        let mut text = Vec::with_capacity(64);
+        text.extend_from_slice(id.get(..MARKED).unwrap_or_default());
+        text.extend_from_slice(&account.0);
+        text.extend_from_slice(application.as_str().as_bytes());
+        hmac::sign(&self.issued, &text).as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
+    fn code(&self, account: &AccountKey, stream: StreamId) -> String {
+        let tag = hmac::sign(&self.codes, &[account.0, stream.0].concat());
+        format!("{:016x}", u64::from_be_bytes(tag.as_ref().first_chunk().copied().unwrap_or_default()))
     }
 }
 

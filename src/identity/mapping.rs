@@ -7,6 +7,7 @@ use crate::model::{Account, AccountKey, ApplicationId, Attributes, StreamId};
 use super::bounds::{ACCOUNT_MAX, ATTRIBUTE_MAX, DEVICE_MAX, bounded, fingerprint};
 use super::claims::Claims;
 use super::error::TokenError;
+use super::keyring::KeyRing;
 use super::request::RequestFacts;
 use super::value::Value;
 
@@ -93,11 +94,12 @@ impl Mapping {
     }
 
     /// The stream that is named, if one is. Bound to the application and the account: one account cannot name another's
-    /// stream.
+    /// stream. `declared` issues the ids of streams that the application declares, where it does.
     pub(super) fn stream(
         &self,
         application: &ApplicationId,
         account: AccountKey,
+        declared: Option<&KeyRing>,
         claims: &Claims,
         request: &RequestFacts<'_>,
     ) -> Result<Option<StreamId>, TokenError> {
@@ -107,6 +109,12 @@ impl Mapping {
         let printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if value.len() > SESSION_MAX || !printable {
             return Err(TokenError::BadSession);
+        }
+        // The id that the session API has issued names the stream that was declared under it.
+        if let (Some(keys), Ok(id)) = (declared, value.parse())
+            && keys.has_issued(application, &account, id)
+        {
+            return Ok(Some(id));
         }
         Ok(Some(StreamId(fingerprint(&[b"stream", application.as_str().as_bytes(), &account.0, value.as_bytes()]))))
     }

@@ -16,6 +16,7 @@ use super::claims::Claims;
 use super::client::network;
 use super::error::TokenError;
 use super::format::{Format, TOKEN_MAX};
+use super::keyring::KeyRing;
 use super::mapping::{Mapping, TokenId};
 use super::place::Source;
 use super::question::Question;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub tokens: Vec<Token>,
     /// What their claims mean.
     pub mapping: Mapping,
+    /// Issues the ids of streams that the application declares through the session API, where it does.
+    pub declared: Option<Arc<KeyRing>>,
 }
 
 /// What a request proved.
@@ -121,6 +124,7 @@ pub struct Identity {
     application: ApplicationId,
     kinds: Vec<Kind>,
     mapping: Mapping,
+    declared: Option<Arc<KeyRing>>,
 }
 
 /// A kind of token, and what was found out about those that came.
@@ -141,7 +145,7 @@ impl Identity {
     /// The viewers of `application`.
     pub fn new(application: ApplicationId, settings: Settings) -> Self {
         let kinds = settings.tokens.into_iter().map(|token| Kind { token, verified: TokenCache::new() }).collect();
-        Self { application, kinds, mapping: settings.mapping }
+        Self { application, kinds, mapping: settings.mapping, declared: settings.declared }
     }
 
     /// What the claims mean.
@@ -240,7 +244,7 @@ impl Identity {
     fn viewer(&self, claims: &Claims, request: &RequestFacts<'_>) -> Result<Viewer, TokenError> {
         let account = self.mapping.account(claims, request)?;
         let key = account.key();
-        let session = self.mapping.stream(&self.application, key, claims, request)?;
+        let session = self.mapping.stream(&self.application, key, self.declared.as_deref(), claims, request)?;
         let device = self.mapping.device(claims, request).map_or_else(|| hint(request), Device::Named);
         let attributes = self.mapping.attributes(claims, request);
         let token = TokenId::of(&self.application, claims);

@@ -12,6 +12,10 @@ use crate::policy::{Decision, Explanation, Policy};
 /// So many streams without a slot are kept at most; the one that has been without for longest goes first.
 const MOST_WITHOUT_SLOT: usize = 32;
 
+/// So many terminated streams are remembered at most; the one whose memory would end first goes first. Who starts and ends
+/// streams by the hundred must not fill the table.
+const MOST_TOMBSTONES: usize = 256;
+
 /// The memory of a terminated stream.
 #[derive(Clone, Debug)]
 pub struct Tombstone {
@@ -45,7 +49,7 @@ pub struct Leaving {
     pub due: Millis,
 }
 
-/// A set of changes to commit in one piece. The order of application is: set, end, leave, stay, supersede, add.
+/// A set of changes to commit in one piece. The order of application is: set, end, leave, stay, supersede, bury, add.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     /// What is known of a stream from now on.
@@ -58,6 +62,8 @@ pub struct Change {
     pub stay: Vec<StreamId>,
     /// Streams that the same device leaves.
     pub supersede: Vec<StreamId>,
+    /// A stream that was refused and is remembered, because its application goes on asking for it.
+    pub bury: Option<(Arc<Stream>, Cause)>,
     /// A stream that takes a slot: a new one, or one in the record that resumes.
     pub admit: Option<Arc<Stream>>,
 }
@@ -65,8 +71,11 @@ pub struct Change {
 impl Change {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        let Self { set, terminate, leave, stay, supersede, admit } = self;
-        set.is_none() && admit.is_none() && [terminate.len(), leave.len(), stay.len(), supersede.len()] == [0; 4]
+        let Self { set, terminate, leave, stay, supersede, bury, admit } = self;
+        set.is_none()
+            && bury.is_none()
+            && admit.is_none()
+            && [terminate.len(), leave.len(), stay.len(), supersede.len()] == [0; 4]
     }
 }
 
@@ -132,7 +141,10 @@ pub struct Record {
     leaving: Option<Box<Vec<Leaving>>>,
 }
 
+mod declared;
 mod plan;
+
+pub use declared::Kill;
 
 impl Record {
     /// The streams in the record, in the order in which they came.
@@ -260,6 +272,11 @@ impl Record {
                 stream.supersede(now);
             }
         }
+        if let Some((stream, cause)) = &change.bury {
+            stream.end(now);
+            let until = now + settings.tombstone;
+            self.bury(Tombstone { stream: stream.clone(), cause: cause.clone(), until, told: true });
+        }
         if let Some(stream) = &change.admit {
             if self.find(stream.id).is_some() {
                 stream.resume(now);
@@ -330,7 +347,13 @@ impl Record {
     }
 
     fn bury(&mut self, tombstone: Tombstone) {
-        self.tombstones.get_or_insert_default().push(tombstone);
+        let tombstones = self.tombstones.get_or_insert_default();
+        tombstones.push(tombstone);
+        if tombstones.len() > MOST_TOMBSTONES
+            && let Some((at, _)) = tombstones.iter().enumerate().min_by_key(|(_, tombstone)| tombstone.until)
+        {
+            tombstones.remove(at);
+        }
     }
 }
 

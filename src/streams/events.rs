@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Stream;
-use crate::model::{Account, ApplicationId, StreamId};
+use crate::model::{Account, ApplicationId, Attributes, Millis, StreamId};
 use crate::policy::{Demand, Lack, Violation};
 
 /// Why a stream was terminated.
@@ -34,7 +34,23 @@ pub enum Cause {
     Killed {
         /// What the viewer is told.
         reason: Arc<str>,
+        /// The stream whose viewer wanted the slot; `None`: an operator did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<Terminator>>,
     },
+}
+
+/// The stream for whose sake another one was killed, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminator {
+    /// Which stream.
+    pub stream: StreamId,
+    /// The application that started it.
+    pub application: ApplicationId,
+    /// When.
+    pub started: Millis,
+    /// What was known of it.
+    pub attributes: Attributes,
 }
 
 impl Cause {

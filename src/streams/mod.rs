@@ -18,13 +18,14 @@ mod stream;
 mod table;
 mod wheel;
 
+pub use account::Kill;
 pub use cadence::{Cadence, SUPERSEDE_GRACE};
 pub use candidate::{Candidate, Signal, State};
 pub use client::{Client, media_hash};
-pub use events::{Cause, Event, Ignore, Observer};
+pub use events::{Cause, Event, Ignore, Observer, Terminator};
 pub use known::{FROZEN, Learned};
 pub use pace::ALLOWANCE;
 pub use settings::Settings;
 pub use sharing::{STEADY, Sharer};
 pub use stream::Stream;
-pub use table::{Admission, InForce, Refusal, Restored, StreamTable};
+pub use table::{Admission, Ended, InForce, Refusal, Restored, StreamTable};

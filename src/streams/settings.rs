@@ -21,6 +21,10 @@ pub struct Settings {
     pub min_tenure: Duration,
     /// How long two clients must use one stream at the same time before that is sharing. Casting overlaps for up to a minute.
     pub sharing_overlap: Duration,
+    /// How often a declared stream has to be heard of through the session API.
+    pub interval: Duration,
+    /// How long one that is late keeps its slot.
+    pub grace: Duration,
     /// How many accounts are kept at most.
     pub capacity: u64,
 }
@@ -36,6 +40,8 @@ impl Default for Settings {
             tombstone: Duration::from_mins(3),
             min_tenure: Duration::from_secs(30),
             sharing_overlap: Duration::from_mins(1),
+            interval: Duration::from_mins(1),
+            grace: Duration::from_secs(30),
             capacity: 1_000_000,
         }
     }

@@ -49,6 +49,8 @@ pub struct Stream {
     playback: AtomicU64,
     /// When the entry manifest was last asked for.
     entry: AtomicU64,
+    /// When it was last heard of through the session API; zero where it never was.
+    declared: AtomicU64,
     /// Requests that are being answered.
     open: AtomicU32,
     idle_ms: AtomicU32,
@@ -88,6 +90,7 @@ impl Stream {
             presence: AtomicU64::new(0),
             playback: AtomicU64::new(0),
             entry: AtomicU64::new(now.0),
+            declared: AtomicU64::new(0),
             open: AtomicU32::new(0),
             idle_ms: AtomicU32::new(millis(unknown.idle(settings))),
             paused_after_ms: AtomicU32::new(0),
@@ -114,6 +117,15 @@ impl Stream {
         stream
     }
 
+    /// A stream that an application declares: it plays and holds its slot from now on, and no manifest is waited for.
+    pub fn declare(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
+        let stream = Self::reserve(candidate, settings, now);
+        stream.entry.store(0, SeqCst);
+        stream.declared.store(now.0, SeqCst);
+        stream.phase.store(PLAYING, SeqCst);
+        stream
+    }
+
     /// A stream that a snapshot has kept: in phase since `since`, last heard of at `seen`; it holds its slot if it is given
     /// a time from which to count its silence.
     pub fn restored(
@@ -129,6 +141,11 @@ impl Stream {
             stream.phase.store(IDLE, SeqCst);
         }
         stream
+    }
+
+    /// A stream that a snapshot has kept was declared, and its application last heard of then.
+    pub(super) fn was_declared(&self, at: Millis) {
+        self.declared.store(at.0, SeqCst);
     }
 
     /// A heartbeat. Returns whether the stream holds its slot; if not, it has to compete before the request may pass.
@@ -150,6 +167,22 @@ impl Stream {
             }
             _ => false,
         }
+    }
+
+    /// Its application says that it plays. Returns whether it holds its slot; if not, it has to compete or is over.
+    pub fn beat_declared(&self, now: Millis) -> bool {
+        self.declared.store(now.0, SeqCst);
+        self.phase.load(SeqCst) <= PLAYING
+    }
+
+    /// Whether an application has declared it through the session API.
+    pub fn is_declared(&self) -> bool {
+        self.declared.load(SeqCst) != 0
+    }
+
+    /// When its application last said that it plays; `None` where it never did.
+    pub fn declared(&self) -> Option<Millis> {
+        Some(Millis(self.declared.load(SeqCst))).filter(|declared| declared.0 != 0)
     }
 
     /// A request of the stream begins to be answered; as long as it is open the stream is not silent.
@@ -241,7 +274,7 @@ impl Stream {
     /// The last sign of life of any kind.
     pub fn last_seen(&self) -> Millis {
         let heard = self.presence.load(SeqCst).max(self.playback.load(SeqCst));
-        Millis(heard.max(self.entry.load(SeqCst)))
+        Millis(heard.max(self.entry.load(SeqCst)).max(self.declared.load(SeqCst)))
     }
 
     /// Since when the stream has been in its phase; for a stream that holds a slot: since when it has held it.
@@ -276,8 +309,17 @@ impl Stream {
         (phase <= PLAYING).then(|| self.silent_from(phase, settings, now))
     }
 
-    /// When a stream in `phase` counts as silent, going by the clocks as they stand.
+    /// When a stream in `phase` counts as silent, going by the clocks as they stand. Either sign of life keeps it: requests
+    /// of its player, and the word of its application.
     fn silent_from(&self, phase: u8, settings: &Settings, now: Millis) -> Millis {
+        let by_traffic = self.without_requests_from(phase, settings, now);
+        match self.declared() {
+            None => by_traffic,
+            Some(declared) => by_traffic.max(declared + settings.interval + settings.grace),
+        }
+    }
+
+    fn without_requests_from(&self, phase: u8, settings: &Settings, now: Millis) -> Millis {
         let idle = Duration::from_millis(u64::from(self.idle_ms.load(SeqCst)));
         if self.open.load(SeqCst) > 0 {
             return now + idle;
@@ -360,7 +402,10 @@ impl Stream {
     /// The stream has competed again and won.
     pub(super) fn resume(&self, now: Millis) {
         self.since.store(now.0, SeqCst);
-        self.playback.store(now.0, SeqCst);
+        // Where its application has just said that it plays, nothing is known of media.
+        if self.declared.load(SeqCst) != now.0 {
+            self.playback.store(now.0, SeqCst);
+        }
         self.phase.store(PLAYING, SeqCst);
     }
 

@@ -14,6 +14,8 @@ use super::{Candidate, Cause, Event, Observer, Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 use crate::policy::{Decision, Policy, Rule};
 
+mod declared;
+
 /// Decisions for different accounts run side by side; those for one account, one after the other.
 const GATES: usize = 1024;
 /// A store that other gateways write to may move on between a look and a commit. This often it is looked at again.
@@ -45,6 +47,17 @@ pub enum Refusal {
     },
     /// A stream that was terminated.
     Terminated(Cause),
+}
+
+/// A stream that has ended and is remembered.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The stream as it was.
+    pub stream: Arc<Stream>,
+    /// Why it ended.
+    pub cause: Cause,
+    /// Whether its player or its application has been told before.
+    pub was_told: bool,
 }
 
 /// The policies that are in force, by application.
@@ -110,7 +123,7 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let law = Law { policies, settings, idp: &candidate.account.idp };
         let plan = |record: &Record| record.plan_start(candidate, &law, now);
-        let admission = self.decide(candidate, plan, now).await?;
+        let admission = self.decide(&candidate.account, &candidate.application, plan, now).await?;
         if let Admission::Admitted { stream, created: false } = &admission
             && stream.refreshes_entry()
         {
@@ -134,7 +147,8 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Admission, Unavailable> {
         let law = Law { policies, settings, idp: &candidate.account.idp };
-        self.decide(candidate, |record| record.plan_reattach(candidate, &law, now), now).await
+        let plan = |record: &Record| record.plan_reattach(candidate, &law, now);
+        self.decide(&candidate.account, &candidate.application, plan, now).await
     }
 
     /// What a start would be told, without starting.
@@ -190,30 +204,31 @@ impl StreamTable {
     /// however busy the machine is: letting it pass undecided would break the limit just when it matters.
     async fn decide(
         &self,
-        candidate: &Candidate,
+        account: &Account,
+        application: &ApplicationId,
         plan: impl Fn(&Record) -> Plan,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
         let decided = match self.store.patience() {
-            None => self.attempt(candidate, plan, now).await,
+            None => self.attempt(account, application, plan, now).await,
             Some(patience) => {
-                let attempt = tokio::time::timeout(patience, self.attempt(candidate, plan, now));
+                let attempt = tokio::time::timeout(patience, self.attempt(account, application, plan, now));
                 attempt.await.unwrap_or(Err(Unavailable))
             }
         };
         if decided.is_err() {
-            self.observer.observe(&candidate.account, &Event::Unavailable);
+            self.observer.observe(account, &Event::Unavailable);
         }
         decided
     }
 
     async fn attempt(
         &self,
-        candidate: &Candidate,
+        account: &Account,
+        application: &ApplicationId,
         plan: impl Fn(&Record) -> Plan,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
-        let account = &candidate.account;
         let _turn = self.gate(account).lock().await;
         let mut record = self.store.load(account, now).await?;
         for _ in 0..ATTEMPTS {
@@ -230,7 +245,7 @@ impl StreamTable {
                     for demand in &refused.decision.demands {
                         self.observer.observe(account, &Event::Demanded(demand));
                     }
-                    self.observer.observe(account, &Event::Refused(&candidate.application));
+                    self.observer.observe(account, &Event::Refused(application));
                     let holders = holders(&record, &refused.decision);
                     return Ok(Admission::Refused(Refusal::Policy { refused, holders }));
                 }

@@ -40,7 +40,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert_eq!(settings.warnings, []);
 
     let route = settings.routes.find(Some("anything.example.com"), "/live/a.m3u8").unwrap();
-    assert_eq!((&route.application.id, &*route.origin.name), (&tv.id, "main"));
+    assert_eq!((&route.application.id, &*route.origin.as_ref().unwrap().name), (&tv.id, "main"));
 
     assert_eq!(settings.streams, streams::Settings::default());
     assert_eq!(settings.streams.paused_holds_slot, 2 * MINUTE);
@@ -157,7 +157,7 @@ fn a_route_is_found_by_host_and_longest_path_across_applications() {
     );
     let found = |host, path| {
         let route = settings.routes.find(host, path).unwrap();
-        (route.application.id.as_str(), &*route.origin.name)
+        (route.application.id.as_str(), &*route.origin.as_ref().unwrap().name)
     };
     assert_eq!(found(None, "/vod/a.mp4"), ("tv", "main"));
     assert_eq!(found(None, "/live/a.mp4"), ("tv", "live"));

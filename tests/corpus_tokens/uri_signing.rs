@@ -198,7 +198,7 @@ fn identity(name: &str, format: Arc<dyn Format>) -> Identity {
         stream: StreamSource::minted(),
         attributes: Vec::new(),
     };
-    Identity::new(ApplicationId("tv".into()), identity::Settings { tokens: vec![token], mapping })
+    Identity::new(ApplicationId("tv".into()), identity::Settings { tokens: vec![token], mapping, declared: None })
 }
 
 fn everywhere(name: &str) -> Vec<String> {

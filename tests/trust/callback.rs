@@ -69,6 +69,7 @@ async fn a_viewer_is_who_the_service_says_and_it_is_asked_once() {
                 stream: StreamSource::minted(),
                 attributes: Vec::new(),
             },
+            declared: None,
         },
     );
     let headers = HeaderMap::new();

@@ -134,7 +134,7 @@ pub fn identity(which: usize, tokens: impl FnOnce() -> Vec<Token>, mapping: impl
     KNOWN.with_borrow_mut(|known| {
         known.retain(|_, (_, uses)| *uses < USES_MAX);
         let (identity, uses) = known.entry(which).or_insert_with(|| {
-            let settings = Settings { tokens: tokens(), mapping: mapping() };
+            let settings = Settings { tokens: tokens(), mapping: mapping(), declared: None };
             (Rc::new(Identity::new(ApplicationId("tv".into()), settings)), 0)
         });
         *uses += 1;

@@ -106,7 +106,7 @@ impl Page<'_> {
             Cause::Evicted { policy, rule, by } => format!("{policy}/{rule}, for {}", self.name(*by)),
             Cause::Refused { policy, rule } => format!("{policy}/{rule} does not admit it any more"),
             Cause::Stopped => "it was stopped".to_owned(),
-            Cause::Killed { reason } => format!("it was killed ({reason})"),
+            Cause::Killed { reason, .. } => format!("it was killed ({reason})"),
         }
     }
 

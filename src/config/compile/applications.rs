@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::application::{Application, Ripping, Sharing, Unidentified};
+use crate::config::application::{Activity, Application, Ripping, Sharing, Unidentified};
 use crate::config::mint::MintError;
 use crate::config::origin::Origin;
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::routes::{self, Route, Routes};
 use crate::config::sentence;
-use crate::identity::{CallbackSource, KeyFiles, KeySource, path};
+use crate::identity::{CallbackSource, KeyFiles, KeyRing, KeySource, path};
 use crate::model::ApplicationId;
 use crate::policy::Policy;
 
@@ -33,12 +33,13 @@ pub(super) fn applications(
     raw: &BTreeMap<String, raw::Application>,
     origins: &BTreeMap<Arc<str>, Arc<Origin>>,
     policies: &BTreeMap<String, Arc<Policy>>,
+    keys: Option<&Arc<KeyRing>>,
 ) -> Applications {
     let mut all = Applications::default();
     let mut taken = BTreeMap::new();
     for (id, application) in raw {
         let at = Pointer::default().key("applications").key(id);
-        let built = Arc::new(self::application(context, &at, id, application, policies, &mut all));
+        let built = Arc::new(self::application(context, &at, id, application, policies, keys, &mut all));
         for (nth, route) in application.routes.iter().enumerate() {
             let at = at.key("routes").item(nth);
             check_route(context, &at, route);
@@ -47,8 +48,11 @@ pub(super) fn applications(
                 let message = format!("a route of `{holder}` has the same host and path: change or remove one");
                 context.say(&at.key("path"), message);
             }
-            if let Some(origin) = origins.get(route.origin.as_str()) {
-                all.routes.add(key, Route { application: Arc::clone(&built), origin: Arc::clone(origin) });
+            let origin = route.origin.as_ref().map(|name| origins.get(name.as_str()));
+            // One that is not known has been told.
+            if origin != Some(None) {
+                let origin = origin.flatten().map(Arc::clone);
+                all.routes.add(key, Route { application: Arc::clone(&built), origin });
             }
         }
         all.by_id.insert(built.id.clone(), built);
@@ -57,8 +61,10 @@ pub(super) fn applications(
 }
 
 fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
-    if context.origins.binary_search(&route.origin).is_err() {
-        let message = sentence::unknown_name("origin", &route.origin, &context.origins);
+    if let Some(origin) = &route.origin
+        && context.origins.binary_search(origin).is_err()
+    {
+        let message = sentence::unknown_name("origin", origin, &context.origins);
         context.say(&at.key("origin"), message);
     }
     let at_path = at.key("path");
@@ -85,6 +91,7 @@ fn application(
     id: &str,
     raw: &raw::Application,
     policies: &BTreeMap<String, Arc<Policy>>,
+    keys: Option<&Arc<KeyRing>>,
     all: &mut Applications,
 ) -> Application {
     for (nth, name) in raw.policies.iter().enumerate() {
@@ -97,26 +104,48 @@ fn application(
         raw::Unidentified::Refuse => Unidentified::Refuse,
         raw::Unidentified::Pass => Unidentified::Pass,
     };
+    let activity = match raw.activity {
+        raw::Activity::Traffic => Activity::Traffic,
+        raw::Activity::Api => Activity::Api,
+        raw::Activity::Both => Activity::Both,
+    };
+    let has_traffic = activity != Activity::Api;
+    if raw.routes.is_empty() && has_traffic && !context.has(&at.key("routes")) {
+        context.say_at_key(at, "`routes` is missing: write `routes:` with a list, or `activity: api` where streams come from the session API alone");
+    } else if !raw.routes.is_empty() && !has_traffic {
+        context.say(
+            &at.key("routes"),
+            "with `activity: api` no stream comes from traffic: remove `routes`, or write `activity: both`",
+        );
+    }
+    if raw.idps.is_some() && activity == Activity::Traffic {
+        context.warn(&at.key("idps"), "without `activity: api` or `both` this application cannot use the session API, for which alone this counts");
+    }
     let application = ApplicationId(id.into());
     let at_identity = at.key("identity");
-    if raw.identity.is_none() && !context.has(&at_identity) {
+    if has_traffic && raw.identity.is_none() && !context.has(&at_identity) {
         if unidentified == Unidentified::Refuse {
             context.say_at_key(
                 at,
                 "without `identity` every media request is refused: write `identity:`, or `unidentified: pass`",
             );
-        } else if !raw.policies.is_empty() {
+        } else if !raw.policies.is_empty() && activity == Activity::Traffic {
             context.say(
                 &at.key("policies"),
                 "without `identity` no stream has an account, so that no policy applies: write `identity:`, or remove them",
             );
         }
     }
-    let compiled = raw.identity.as_ref().map(|raw| identity::identity(context, &at_identity, &application, raw));
+    // What it declares under an id is found again by that id.
+    let declared = keys.filter(|_| activity == Activity::Both).cloned();
+    let compiled = raw.identity.as_ref();
+    let compiled = compiled.map(|raw| identity::identity(context, &at_identity, &application, raw, declared));
     let mut built = Application {
         name: raw.name.as_deref().unwrap_or(id).into(),
         tenant: raw.tenant.as_str().into(),
         id: application,
+        activity,
+        idps: raw.idps.as_ref().map(|idps| idps.iter().map(|idp| idp.as_str().into()).collect()),
         identity: None,
         unidentified,
         sharing: match raw.sharing {

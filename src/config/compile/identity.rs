@@ -1,12 +1,14 @@
 //! How an application recognises its viewers.
 
+use std::sync::Arc;
+
 use crate::config::grammar::StreamWord;
 use crate::config::mint::{MintError, Signing};
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::value::{Item, Part, ValueFrom};
 use crate::identity::{
-    ACCOUNT_MAX, ATTRIBUTE_NAME_MAX, CallbackSource, Choice, Identity, KeyFiles, KeySource, Mapping, Settings,
+    ACCOUNT_MAX, ATTRIBUTE_NAME_MAX, CallbackSource, Choice, Identity, KeyFiles, KeyRing, KeySource, Mapping, Settings,
     StreamSource, Take, Value, ValueSource,
 };
 use crate::model::ApplicationId;
@@ -31,6 +33,7 @@ pub(super) fn identity(
     at: &Pointer,
     application: &ApplicationId,
     raw: &raw::Identity,
+    declared: Option<Arc<KeyRing>>,
 ) -> Compiled {
     let mapping = mapping(context, at, raw);
     let mut tokens = tokens::Tokens::new(application, &mapping);
@@ -51,7 +54,7 @@ pub(super) fn identity(
     let of_manifest = mapping.attributes.iter().filter(|(_, value)| value.is_of_manifest());
     let of_manifest = of_manifest.map(|(name, _)| name.clone()).collect();
     let tokens::Tokens { kinds: tokens, signing, sources, files, callbacks, .. } = tokens;
-    let settings = Settings { tokens, mapping };
+    let settings = Settings { tokens, mapping, declared };
     Compiled { identity: Identity::new(application.clone(), settings), signing, sources, files, callbacks, of_manifest }
 }
 

@@ -21,6 +21,33 @@ use super::times::{self, TIMEOUT, bounded};
 /// The longest PEM file of a certificate chain, in bytes.
 const PEM_MAX: u64 = 1 << 20;
 
+/// Listeners and origins are there where a route needs them.
+pub(super) fn present(context: &mut Context<'_>, raw: &raw::Config) {
+    let root = Pointer::default();
+    let mut routes = raw.applications.values().flat_map(|application| &application.routes);
+    if !routes.any(|route| route.origin.is_some()) {
+        return;
+    }
+    // What was written and is broken has been told.
+    let listens = !raw.listeners.is_empty() || context.has(&root.key("listeners").item(0));
+    let leads_somewhere = !raw.origins.is_empty() || !context.origins.is_empty();
+    for (name, is_there, inside) in [
+        ("listeners", listens, "a list (`[…]`, or lines with `-`), each item with `address: IP:PORT`"),
+        ("origins", leads_somewhere, "an entry `NAME: { servers: [HOST:PORT] }` for each"),
+    ] {
+        let at = root.key(name);
+        if is_there {
+            continue;
+        }
+        if context.has(&at) {
+            context.say(&at, format!("nothing stands here, and a route leads to an origin: write {inside}"));
+        } else {
+            let message = format!("`{name}` is missing, and a route leads to an origin: write `{name}:` with {inside}");
+            context.say_at_key(&root, message);
+        }
+    }
+}
+
 pub(super) fn listeners(context: &mut Context<'_>, raw: &[raw::Listener], control: &raw::Control) -> Vec<Listener> {
     let root = Pointer::default();
     let at = |nth: usize| root.key("listeners").item(nth);

@@ -59,7 +59,7 @@ pub(super) fn check(
     for need in &needs {
         let without = policy.carriers.keys().map(ApplicationId::as_str);
         let without: Vec<&str> = without.filter(|carrier| !supply.has(carrier, &need.field)).collect();
-        let nobody = without.len() == policy.carriers.len();
+        let nobody = without.len() == policy.carriers.len() && !without.iter().any(|carrier| supply.declares(carrier));
         let told = || format!("no application that carries this policy supplies `{}`", need.field);
         let remedy = remedy(&need.field);
         match need.without {

@@ -18,6 +18,9 @@ pub(super) struct Supply {
     by_application: BTreeMap<String, BTreeSet<String>>,
     /// All of those.
     names: BTreeSet<String>,
+    /// Applications that declare streams through the session API, with whatever attributes they like; whether that is all
+    /// that they do.
+    declaring: BTreeMap<String, bool>,
     /// Whether nothing that is broken can hide a name.
     names_whole: bool,
     /// Whether nothing of any application is broken.
@@ -39,13 +42,26 @@ impl Supply {
         for keys in context.document.keys(&[&identity[..], &[Some("device")]].concat()) {
             note(&keys, "deviceId");
         }
+        let applications = context.document.value.get("applications").and_then(serde_json::Value::as_object);
+        let activity = |(id, application): (&String, &serde_json::Value)| {
+            let activity = application.get("activity")?.as_str()?;
+            matches!(activity, "api" | "both").then(|| (id.clone(), activity == "api"))
+        };
+        let declaring: BTreeMap<String, bool> = applications.into_iter().flatten().filter_map(activity).collect();
         let names = by_application.values().flatten().cloned().collect();
         let broken = context.problems.iter().map(|problem| &*problem.path).filter(|at| at.starts_with("applications"));
         let broken: Vec<&str> = broken.collect();
         // A key that is misspelt may hold the very name that a rule asks for.
         let names_whole = broken.iter().all(|at| at.contains(".routes"));
         let some = !context.document.names("applications").is_empty();
-        Self { by_application, names, names_whole: some && names_whole, applications_whole: some && broken.is_empty() }
+        let names_whole = names_whole && declaring.is_empty();
+        Self {
+            by_application,
+            names,
+            declaring,
+            names_whole: some && names_whole,
+            applications_whole: some && broken.is_empty(),
+        }
     }
 
     /// Whether all applications are as they were written.
@@ -53,11 +69,17 @@ impl Supply {
         self.applications_whole
     }
 
-    /// Whether the streams of `application` have the attribute, or may have it.
+    /// Whether some of the streams of `application` are declared, and may bring any attribute.
+    pub(super) fn declares(&self, application: &str) -> bool {
+        self.declaring.contains_key(application)
+    }
+
+    /// Whether all streams of `application` have the attribute, or may have it.
     pub(super) fn has(&self, application: &str, field: &Field) -> bool {
         let supplies = || self.by_application.get(application).is_some_and(|names| names.contains(field.name()));
         // The manifest tells the type of the content.
-        field.is_built_in() || *field == Field::ContentType || supplies()
+        let declared = self.declaring.get(application) == Some(&true);
+        field.is_built_in() || *field == Field::ContentType || declared || supplies()
     }
 
     /// What is wrong with a name in a rule, if anything; `others` are good as well. Nothing is said while a broken application

@@ -32,8 +32,11 @@ pub(super) const LIFETIME: Bounds = (SECOND, Duration::from_hours(24));
 pub(super) const RESOLVE: Bounds = (SECOND, HOUR);
 /// How long a stream that a rule hits may play on.
 pub(super) const GRACE: Bounds = (Duration::ZERO, Duration::from_hours(24));
-const WINDOW: Bounds = (SECOND, MONTH);
-const OPTIONAL_WINDOW: Bounds = (Duration::ZERO, MONTH);
+/// How long something may be, that is at least a second.
+pub(super) const WINDOW: Bounds = (SECOND, MONTH);
+const INTERVAL: Bounds = (SECOND, HOUR);
+/// Something of that kind that may also be nothing.
+pub(super) const OPTIONAL_WINDOW: Bounds = (Duration::ZERO, MONTH);
 
 /// The largest header: what one connection can make us keep.
 const HEADER: (u64, u64) = (4 << 10, 1 << 20);
@@ -65,9 +68,10 @@ fn size(context: &mut Context<'_>, at: &Pointer, written: &Written<Bytes>, (leas
     usize::try_from(written.value.0).unwrap_or(usize::MAX)
 }
 
-pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams) -> streams::Settings {
+pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams, api: &raw::SessionApi) -> streams::Settings {
     let at = Pointer::default().key("streams");
     let idle = at.key("idle");
+    let declared = Pointer::default().key("session_api");
     let mut time = |at: &Pointer, key, written, bounds| bounded(context, &at.key(key), written, bounds);
     let settings = streams::Settings {
         reserve: time(&at, "reserve", &raw.reserve, WINDOW),
@@ -78,6 +82,8 @@ pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams) -> streams:
         tombstone: time(&at, "tombstone", &raw.tombstone, WINDOW),
         min_tenure: time(&at, "min_tenure", &raw.min_tenure, OPTIONAL_WINDOW),
         sharing_overlap: time(&at, "sharing_overlap", &raw.sharing_overlap, WINDOW),
+        interval: time(&declared, "interval", &api.interval, INTERVAL),
+        grace: time(&declared, "grace", &api.grace, UP_TO_AN_HOUR),
         capacity: raw.capacity,
     };
     if settings.idle_min > settings.idle_max {

@@ -17,8 +17,15 @@ pub(in crate::config) struct Application {
     #[serde(default = "tenant")]
     #[schemars(regex(pattern = NAME))]
     pub(in crate::config) tenant: String,
-    /// Which requests belong to it, and where they go.
-    #[schemars(length(min = 1))]
+    /// Where its streams come from.
+    #[serde(default)]
+    pub(in crate::config) activity: Activity,
+    /// The identity providers that it may speak for through the session API. Left out: any.
+    #[schemars(length(min = 1, max = 1024), extend("uniqueItems" = true), inner(length(min = 1, max = 256)))]
+    pub(in crate::config) idps: Option<Vec<String>>,
+    /// Which requests belong to it, and where they go. Needed where streams come from traffic.
+    #[serde(default)]
+    #[schemars(extend("default" = null))]
     pub(in crate::config) routes: Vec<Route>,
     /// How viewers are recognised. Left out: not at all, with `unidentified: pass`.
     pub(in crate::config) identity: Option<Identity>,
@@ -41,6 +48,19 @@ pub(in crate::config) struct Application {
     pub(in crate::config) policies: Vec<String>,
 }
 
+/// Where the streams of an application come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Activity {
+    /// From what viewers ask for.
+    #[default]
+    Traffic,
+    /// From the session API.
+    Api,
+    /// From both; what both tell of is one stream.
+    Both,
+}
+
 /// One rule of routing. A route with a host comes before those without; then the longest path wins.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,8 +68,9 @@ pub(in crate::config) struct Route {
     /// The path itself and everything below it. `/live` holds `/live` and `/live/a`, not `/liver`.
     #[schemars(regex(pattern = "^/"))]
     pub(in crate::config) path: String,
-    /// The name of an origin.
-    pub(in crate::config) origin: String,
+    /// The name of an origin. Left out: only other proxies ask for what is below it (`/authz`), and requests to this one
+    /// get 404.
+    pub(in crate::config) origin: Option<String>,
     /// Only requests with this `Host`, whatever the port and the case. Left out: any.
     #[schemars(length(min = 1, max = 255))]
     pub(in crate::config) host: Option<String>,

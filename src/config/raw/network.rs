@@ -56,20 +56,6 @@ pub(in crate::config) struct Tls {
     pub(in crate::config) key: PathBuf,
 }
 
-/// The control port.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct Control {
-    /// IP:PORT. Keep it where only the operator reaches it.
-    pub(in crate::config) address: Written<SocketAddr>,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Self { address: Written::preset("127.0.0.1:9090", SocketAddr::from(([127, 0, 0, 1], 9090))) }
-    }
-}
-
 /// One origin: servers that hold the same content.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

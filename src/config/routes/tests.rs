@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::application::{Ripping, Sharing, Unidentified};
+use crate::config::application::{Activity, Ripping, Sharing, Unidentified};
 use crate::config::mint::MintError;
 use crate::model::ApplicationId;
 
@@ -15,6 +15,8 @@ fn route(name: &str) -> Route {
         id: ApplicationId(name.into()),
         name: name.into(),
         tenant: "default".into(),
+        activity: Activity::Traffic,
+        idps: None,
         identity: None,
         unidentified: Unidentified::Pass,
         sharing: Sharing::Split,
@@ -37,7 +39,7 @@ fn route(name: &str) -> Route {
         max_connections: 0,
         resolve_every: Duration::ZERO,
     };
-    Route { application: Arc::new(application), origin: Arc::new(origin) }
+    Route { application: Arc::new(application), origin: Some(Arc::new(origin)) }
 }
 
 /// Written as `HOST/PATH` or `/PATH`.

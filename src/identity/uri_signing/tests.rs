@@ -380,7 +380,7 @@ fn application(sources: &[&str]) -> Identity {
         stream: StreamSource::minted(),
         attributes: Vec::new(),
     };
-    Identity::new(ApplicationId("tv".into()), identity::Settings { tokens: vec![token], mapping })
+    Identity::new(ApplicationId("tv".into()), identity::Settings { tokens: vec![token], mapping, declared: None })
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Setup {
             forward: false,
             replaced_by: None,
         };
-        let settings = Settings { tokens: vec![token], mapping: mapping(idp, subject, device, stream) };
+        let settings = Settings { tokens: vec![token], mapping: mapping(idp, subject, device, stream), declared: None };
         Self { identity: Identity::new(ApplicationId(application.into()), settings), format }
     }
 

@@ -29,6 +29,7 @@ impl Record {
         let news = |stream: &Stream| stream.learned(&candidate.attributes, &candidate.asset).attributes;
         // Where a token names the play session, another asset under the same name is still the same stream.
         let known = self.find(candidate.stream).or_else(|| self.streams.iter().find(|stream| same_play(stream)));
+        let known = known.or_else(|| self.declared_play(candidate));
         if let Some(stream) = known
             && (stream.has_slot() || stream.refreshes_entry())
         {
@@ -50,7 +51,9 @@ impl Record {
             // A hint is not enough to end a stream: two televisions behind one router share it.
             Device::Hint(_) => Vec::new(),
             named @ Device::Named(_) => {
-                let same_device = self.streams.iter().filter(|s| s.device == *named && s.has_slot());
+                // What an application has declared, it ends itself.
+                let same_device =
+                    self.streams.iter().filter(|s| s.device == *named && s.has_slot() && !s.is_declared());
                 same_device.map(|stream| stream.id).collect()
             }
         };
@@ -175,7 +178,7 @@ impl Record {
     }
 
     /// The streams that count, but for `id` and those that leave.
-    fn running(&self, id: StreamId, without: &[StreamId]) -> SmallVec<[Standing<'_>; 8]> {
+    pub(super) fn running(&self, id: StreamId, without: &[StreamId]) -> SmallVec<[Standing<'_>; 8]> {
         let others = self.streams.iter().filter(|other| other.id != id && !without.contains(&other.id));
         others.filter(|other| self.counts(other)).map(|other| other.standing(other.since())).collect()
     }
@@ -285,7 +288,7 @@ impl Record {
     /// A rule with a grace lets streams play beside those that took their place. So that its limit is not passed by for good by
     /// starting again and again, at most as many leave at the same time as may play; then those that have left the longest
     /// end at once.
-    fn bound_leaving(&self, decision: &Decision, change: &mut Change) {
+    pub(super) fn bound_leaving(&self, decision: &Decision, change: &mut Change) {
         for violation in decision.enforced() {
             let of_rule = |cause: &Cause| matches!(cause, Cause::Evicted { policy, rule, .. } if *policy == violation.policy && *rule == violation.rule);
             let fresh = change.leave.iter().filter(|leaving| of_rule(&leaving.cause)).count();
@@ -297,7 +300,7 @@ impl Record {
     }
 }
 
-fn scene<'a>(law: &Law<'a>, now: Millis) -> Scene<'a> {
+pub(super) fn scene<'a>(law: &Law<'a>, now: Millis) -> Scene<'a> {
     Scene { idp: law.idp, now, min_tenure: law.settings.min_tenure }
 }
 
@@ -306,7 +309,7 @@ fn refused(violation: &Violation) -> Cause {
 }
 
 /// Why a running stream has to end, and after which grace.
-fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration>) {
+pub(super) fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration>) {
     let refusing = decision.enforced().find(|violation| violation.effect == Effect::Refuse);
     if let Some(violation) = refusing {
         return (refused(violation), violation.grace);
@@ -317,7 +320,7 @@ fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration>) {
 }
 
 /// Adds what the decision ends to a change.
-fn end(decision: &Decision, change: &mut Change, cause: impl Fn(&Violation) -> Cause, now: Millis) {
+pub(super) fn end(decision: &Decision, change: &mut Change, cause: impl Fn(&Violation) -> Cause, now: Millis) {
     for (stream, violation) in decision.terminations() {
         dismiss(change, stream, cause(violation), violation.grace, now);
     }

@@ -35,6 +35,9 @@ pub struct KeptStream {
     /// Whether its manifest said that it is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live: Option<bool>,
+    /// Whether an application has declared it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    declared: bool,
     since: Millis,
     seen: Millis,
     holds: bool,
@@ -90,6 +93,7 @@ impl KeptStream {
             started: stream.started,
             attributes: stream.attributes(),
             live: stream.content().map(|content| content == "live"),
+            declared: stream.is_declared(),
             since: stream.since(),
             seen: stream.last_seen(),
             holds: stream.holds(settings, now),
@@ -109,6 +113,9 @@ impl KeptStream {
         // The time that the gateway was away is not held against the viewer: a stream that held its slot at the end has
         // until the end of its idle window from now.
         let stream = Stream::restored(&candidate, settings, self.since, self.seen, self.holds.then_some(now));
+        if self.declared {
+            stream.was_declared(if self.holds { now } else { self.seen });
+        }
         if let Some(live) = self.live {
             stream.tell_content(live);
         }

@@ -42,6 +42,8 @@ impl Stream {
         match self.content.load(SeqCst) {
             LIVE => Content::Live,
             VOD => Content::Vod,
+            // No manifest of it need ever pass here.
+            _ if self.is_declared() => Content::Unknown,
             _ if self.playback.load(SeqCst) == 0 || self.came_from_elsewhere() => Content::Awaited,
             _ => Content::Unknown,
         }

@@ -1,0 +1,101 @@
+//! What is to be done about streams that an application declares.
+
+use std::sync::Arc;
+
+use super::plan::{end, refusal, scene};
+use super::{Change, Law, Plan, Record, Refused};
+use crate::model::{Attributes, Device, Millis, StreamId};
+use crate::policy::{Decision, Violation, evaluate, explain};
+use crate::streams::{Candidate, Cause, Stream, Terminator};
+
+/// What a viewer is told whose stream was killed from another device.
+const KILLED: &str = "Playback was stopped from another device";
+
+/// A stream that is to be killed so that another may start, and the code by which it was named.
+pub type Kill = (StreamId, Arc<str>);
+
+impl Record {
+    /// Decides a start that an application declares. The streams in `kills` count as gone; they are killed only if it is
+    /// admitted, and then even if there was room. The record must be settled.
+    pub fn plan_declare(&self, candidate: &Candidate, kills: &[Kill], law: &Law<'_>, now: Millis) -> Plan {
+        let is_there = |id: StreamId| self.find(id).is_some_and(|stream| stream.has_slot());
+        let (gone, codes): (Vec<StreamId>, Vec<&str>) =
+            kills.iter().filter(|(id, _)| is_there(*id)).map(|(id, code)| (*id, &**code)).unzip();
+        let mut candidate = candidate.clone();
+        if !gone.is_empty() {
+            let superseded = [(Arc::from("superseded"), Arc::from(codes.join(",")))];
+            let rest = candidate.attributes.iter().map(|(name, value)| (name.into(), value.into()));
+            candidate.attributes = superseded.into_iter().chain(rest).collect();
+        }
+        let stream = Arc::new(Stream::declare(&candidate, law.settings, now));
+        let (standing, scene) = (stream.standing(now), scene(law, now));
+        let running = self.running(stream.id, &gone);
+        let decision = evaluate(law.policies, &running, &standing, &scene);
+        if decision.refuses() {
+            // Nobody is killed, so that the account is told of as it stands.
+            let running = self.running(stream.id, &[]);
+            let whole = evaluate(law.policies, &running, &standing, &scene);
+            let explanation = explain(law.policies, &running, &standing, &scene);
+            let decision = if whole.refuses() { whole } else { decision };
+            return Plan::Refuse(Box::new(Refused { decision, explanation }));
+        }
+        let by = Terminator {
+            stream: stream.id,
+            application: candidate.application,
+            started: candidate.started,
+            attributes: candidate.attributes,
+        };
+        let killed = Cause::Killed { reason: KILLED.into(), by: Some(Box::new(by)) };
+        let mut change = Change { admit: Some(stream.clone()), ..Change::default() };
+        change.terminate.extend(gone.into_iter().map(|id| (id, killed.clone())));
+        let evicted = |violation: &Violation| Cause::Evicted {
+            policy: violation.policy.clone(),
+            rule: violation.rule.clone(),
+            by: stream.id,
+        };
+        end(&decision, &mut change, evicted, now);
+        self.bound_leaving(&decision, &mut change);
+        Plan::Admit(decision, change)
+    }
+
+    /// What is remembered of a start that was refused, for an application that goes on asking for it.
+    pub fn bury_refused(candidate: &Candidate, decision: &Decision, law: &Law<'_>, now: Millis) -> Change {
+        let stream = Arc::new(Stream::declare(candidate, law.settings, now));
+        let (cause, _) = refusal(decision);
+        Change { bury: Some((stream, cause)), ..Change::default() }
+    }
+
+    /// The declared stream that a viewer plays who starts by traffic: same application, same device, same asset or channel.
+    pub(super) fn declared_play(&self, candidate: &Candidate) -> Option<&Arc<Stream>> {
+        let device = candidate.device.name()?;
+        self.streams.iter().find(|stream| {
+            let attributes = stream.attributes();
+            stream.is_declared()
+                && stream.has_slot()
+                && stream.application == candidate.application
+                && attributes.get("deviceId") == Some(device)
+                && is_same_asset(&attributes, &candidate.attributes)
+        })
+    }
+
+    /// The stream that plays by traffic already and that an application now declares.
+    pub fn undeclared_play(&self, candidate: &Candidate) -> Option<&Arc<Stream>> {
+        let device = candidate.attributes.get("deviceId")?;
+        self.streams.iter().find(|stream| {
+            !stream.is_declared()
+                && stream.has_slot()
+                && stream.application == candidate.application
+                && stream.device == Device::Named(device.into())
+                && is_same_asset(&stream.attributes(), &candidate.attributes)
+        })
+    }
+}
+
+/// Whether both name the same asset; where neither names one, the same channel.
+fn is_same_asset(one: &Attributes, other: &Attributes) -> bool {
+    let both = |name| (one.get(name), other.get(name));
+    match both("assetId") {
+        (None, None) => matches!(both("channel"), (Some(one), Some(other)) if one == other),
+        (one, other) => one.is_some() && one == other,
+    }
+}

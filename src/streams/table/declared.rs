@@ -1,0 +1,141 @@
+//! Streams that an application declares through the session API.
+
+use std::sync::Arc;
+
+use super::{ATTEMPTS, Admission, Ended, Refusal, StreamTable};
+use crate::model::{Account, Attributes, Millis, StreamId};
+use crate::policy::Policy;
+use crate::streams::account::{Change, Kill, Law, Plan, Record};
+use crate::streams::store::{Commit, Unavailable};
+use crate::streams::{Candidate, Settings, Stream};
+
+impl StreamTable {
+    /// A start that an application declares. Each is a stream of its own, but for one whose device plays the same asset here
+    /// already: that goes on under its own name.
+    ///
+    /// Where it is admitted, `kills` end in the same commit; where it is not, nothing ends. With `remember`, a start that is
+    /// refused is remembered as a stream that has ended, so that its application may go on asking for it.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn declare(
+        &self,
+        candidate: &Candidate,
+        kills: &[Kill],
+        remember: bool,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Admission, Unavailable> {
+        let account = &candidate.account;
+        let law = Law { policies, settings, idp: &account.idp };
+        if kills.is_empty()
+            && let Some(stream) = self.record(account, now).await?.undeclared_play(candidate).cloned()
+            && stream.beat_declared(now)
+        {
+            let refusal = self.heartbeat(account, &stream, &candidate.attributes, policies, settings, now).await?;
+            return Ok(match refusal {
+                Some(refusal) => Admission::Refused(refusal),
+                None => Admission::Admitted { stream, created: false },
+            });
+        }
+        let plan = |record: &Record| record.plan_declare(candidate, kills, &law, now);
+        let admission = self.decide(account, &candidate.application, plan, now).await?;
+        if let (Admission::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
+            let change = Record::bury_refused(candidate, &refused.decision, &law, now);
+            self.change(account, |_| Some(change.clone()), now).await?;
+        }
+        Ok(admission)
+    }
+
+    /// An application says that a stream which holds its slot plays on, and perhaps more of it. What is frozen stays.
+    ///
+    /// Returns why the stream has ended by that, if it has; its application counts as told.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn heartbeat(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        news: &Attributes,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Option<Refusal>, Unavailable> {
+        let asset = stream.asset.clone();
+        if stream.learned(news, &asset).attributes.is_none() {
+            return Ok(None);
+        }
+        let refusal = self.judge(account, stream.id, Some((news, &asset)), policies, settings, now).await?;
+        if refusal.is_some() {
+            self.store.told(account, stream.id, now).await?;
+        }
+        Ok(refusal)
+    }
+
+    /// A declared stream that has fallen silent is heard of again and competes. `None`: it is not in the record.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn revive(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Option<Admission>, Unavailable> {
+        let law = Law { policies, settings, idp: &account.idp };
+        if self.record(account, now).await?.find(stream.id).is_none() {
+            return Ok(None);
+        }
+        stream.beat_declared(now);
+        let plan = |record: &Record| match record.find(stream.id) {
+            Some(stream) => record.plan_resume(stream, &law, now),
+            // It has ended meanwhile. Its caller looks again.
+            None => Plan::Continue(stream.clone()),
+        };
+        Ok(Some(self.decide(account, &stream.application, plan, now).await?))
+    }
+
+    /// Whether a stream of the record keeps all policies now: one that plays does, one that has fallen silent does if it
+    /// would be admitted again.
+    pub fn keeps_policies(record: &Record, stream: &Arc<Stream>, law: &Law<'_>, now: Millis) -> bool {
+        let leaves = record.leaving().iter().any(|leaving| leaving.stream == stream.id);
+        let plan = || record.plan_resume(stream, law, now);
+        !leaves && matches!(plan(), Plan::Continue(_) | Plan::Admit(..))
+    }
+
+    /// Why a stream has ended, if it has and is remembered. Whoever asks is about to be told, which renews the memory.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub async fn ended(&self, account: &Account, stream: StreamId, now: Millis) -> Result<Option<Ended>, Unavailable> {
+        let _turn = self.gate(account).lock().await;
+        let record = self.store.load(account, now).await?;
+        let Some(tombstone) = record.terminated(stream) else { return Ok(None) };
+        self.store.told(account, stream, now).await?;
+        let (stream, cause) = (tombstone.stream.clone(), tombstone.cause.clone());
+        Ok(Some(Ended { stream, cause, was_told: tombstone.told }))
+    }
+
+    /// Commits what `plan` makes of the record; `None`: nothing.
+    async fn change(
+        &self,
+        account: &Account,
+        plan: impl Fn(&Record) -> Option<Change>,
+        now: Millis,
+    ) -> Result<(), Unavailable> {
+        let _turn = self.gate(account).lock().await;
+        let mut record = self.store.load(account, now).await?;
+        for _ in 0..ATTEMPTS {
+            let Some(change) = plan(&record) else { return Ok(()) };
+            match self.store.commit(account, record.version, &change, now).await? {
+                Commit::Conflict(newer) => record = newer,
+                Commit::Done => return Ok(()),
+            }
+        }
+        Err(Unavailable)
+    }
+}
