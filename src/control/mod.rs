@@ -1,5 +1,8 @@
 //! The control port: health, readiness and metrics. It answers operators, never viewers.
 
+mod operator;
 mod server;
+mod session;
+mod state;
 
-pub use server::{Control, Readiness};
+pub use state::{Control, Readiness};

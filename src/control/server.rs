@@ -1,71 +1,16 @@
 //! The HTTP server of the control port.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::config::Settings;
-use crate::model::{Clock, Entropy};
-use crate::streams::StreamTable;
-use crate::telemetry::Metrics;
-
-/// Whether requests should be sent here. Ready means: every origin has an address, and nobody asked for a drain.
-pub struct Readiness {
-    draining: AtomicBool,
-    ready: Box<dyn Fn() -> bool + Send + Sync>,
-}
-
-impl Readiness {
-    /// Ready whenever `ready` says so, until it drains.
-    pub fn new(ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { draining: AtomicBool::new(false), ready: Box::new(ready) }
-    }
-
-    /// From now on `/readyz` tells load balancers to look elsewhere; requests are still served.
-    pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
-    }
-
-    fn state(&self) -> (StatusCode, &'static str) {
-        if self.draining.load(Relaxed) {
-            (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-        } else if (self.ready)() {
-            (StatusCode::OK, "ready\n")
-        } else {
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "an origin has no address yet; see the log for the name that does not resolve\n",
-            )
-        }
-    }
-}
-
-/// The control port.
-#[derive(Clone)]
-pub struct Control {
-    /// The streams of all accounts.
-    pub table: Arc<StreamTable>,
-    /// What is in force now.
-    pub settings: Arc<dyn Fn() -> Arc<Settings> + Send + Sync>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Arc<dyn Entropy>,
-    /// What `/metrics` shows.
-    pub metrics: Arc<Metrics>,
-    /// What `/readyz` says.
-    pub readiness: Arc<Readiness>,
-    /// Brings gauges up to date before they are shown.
-    pub refresh: Arc<dyn Fn() + Send + Sync>,
-}
+use super::{Control, operator, session};
 
 impl Control {
     /// Answers on `listener` until `stop` resolves.
@@ -73,7 +18,9 @@ impl Control {
     /// # Errors
     /// The listener fails.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let router = Router::new()
+        let (documented, _document) =
+            OpenApiRouter::new().merge(session::routes()).merge(operator::routes()).split_for_parts();
+        let router = documented
             .route("/healthz", get(|| async { plain(StatusCode::OK, "ok\n".to_owned()) }))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))

@@ -46,6 +46,8 @@ fn windows() -> Settings {
         tombstone: half(39),
         min_tenure: Duration::from_secs(10),
         sharing_overlap: half(30),
+        interval: half(20),
+        grace: half(7),
         capacity: 1000,
     }
 }
