@@ -1,7 +1,8 @@
 //! Streamgate stands in front of video origins and holds each account to its number of concurrent streams.
 //!
 //! A request is asked four questions, one room each: [`media`] (what is asked for?), [`identity`] (who asks?), [`streams`]
-//! (is it playing?) and [`policy`] (may it?). [`gateway`] asks them for proxied traffic; [`control`] answers operators.
+//! (is it playing?) and [`policy`] (may it?). [`questions`] asks them: of traffic that passes the [`gateway`], and of requests
+//! that other proxies tell [`control`] of, which also answers operators.
 //! [`config`] compiles what an operator wrote into one immutable snapshot, [`trust`] fetches the keys and verdicts that
 //! identity rests on, [`telemetry`] listens. [`model`] holds the words
 //! that all of them share, and [`demo`] is an origin to try things with.
@@ -16,6 +17,7 @@ pub mod identity;
 pub mod media;
 pub mod model;
 pub mod policy;
+pub mod questions;
 pub mod streams;
 pub mod telemetry;
 pub mod trust;

@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors from the ground up; rooms on one floor never import each other, unless the floor says otherwise.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["model"],
     &["media", "identity", "policy"],
     &["streams"],
     &["config", "trust"],
     &["telemetry"],
+    &["questions"],
     &["gateway", "control", "demo"],
     &["command", "main"],
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use streamgate::config::Settings;
 use streamgate::gateway::{Certificate, Endpoint, Snapshot, Upstreams};
 use streamgate::model::Clock;
+use streamgate::questions;
 use streamgate::telemetry::Metrics;
 use streamgate::trust::{Pace, Trust, TrustSettings};
 
@@ -48,5 +49,5 @@ pub(super) fn snapshot(
         None => Upstreams::new(&settings),
     };
     let revision = before.map_or(1, |before| before.revision + 1);
-    Ok(Snapshot::new(revision, Arc::new(settings), upstreams, trust))
+    Ok(Snapshot::new(questions::Snapshot::new(revision, Arc::new(settings), trust), upstreams))
 }

@@ -14,8 +14,9 @@ use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, Readiness};
-use streamgate::gateway::{self, Background, Explained, Gateway};
+use streamgate::gateway::{self, Background, Gateway};
 use streamgate::model::{Clock, Entropy};
+use streamgate::questions::{Explained, Questions};
 use streamgate::streams::StreamTable;
 use streamgate::streams::store::Embedded;
 use streamgate::telemetry::{self, Format, Metrics};
@@ -72,15 +73,15 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
             metrics.log_lines_dropped.set(i64::try_from(dropped()).unwrap_or(i64::MAX));
         }
     });
-    let gateway = Gateway {
-        current: current.clone(),
+    let questions = Arc::new(Questions {
         table: table.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         explained: Explained::default(),
         requests: AtomicU64::new(u64::from_be_bytes(SystemEntropy.bytes()[..8].try_into().unwrap_or_default())),
-    };
+    });
+    let gateway = Gateway { current: current.clone(), questions };
     let background = Background {
         table: table.clone(),
         current: current.clone(),

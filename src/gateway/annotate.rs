@@ -1,20 +1,10 @@
 //! What a policy in mode `annotate` adds to a request and its response.
 
-use http::HeaderValue;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
-use crate::policy::Violation;
-
-/// Fields of ours that only we may send to an origin: what a viewer sends under these names is dropped.
-const OURS: &str = "streamgate-";
-/// CTA-5006 §3: each hop appends one member to this list.
-const CMSD_DYNAMIC: &str = "cmsd-dynamic";
-
-fn annotated(ctx: &Context) -> Option<&Violation> {
-    ctx.annotations.as_ref()?.first()
-}
+use crate::questions::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
 
 /// Removes what a viewer wrote under our names.
 pub(super) fn strip_forged(request: &mut RequestHeader) {
@@ -28,29 +18,18 @@ pub(super) fn strip_forged(request: &mut RequestHeader) {
     }
 }
 
-/// Tells the origin which rule is exceeded.
+/// Tells the origin which rule is exceeded, and by whom.
 ///
 /// # Errors
 /// A field could not be written, which well-formed names do not lead to.
 pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::Result<()> {
-    let Some(violation) = annotated(ctx) else { return Ok(()) };
-    request.insert_header("streamgate-state", "over")?;
-    request.insert_header("streamgate-rule", field(&format!("{}/{}", violation.policy, violation.rule)))?;
-    request.insert_header("streamgate-streams", violation.reached)?;
-    request.insert_header("streamgate-limit", violation.threshold)?;
-    if let Some(application) = &ctx.application {
-        request.insert_header("streamgate-application", field(application.id.as_str()))?;
+    let Some(rule) = rule(ctx) else { return Ok(()) };
+    for (name, value) in rule.into_iter().chain(whose(ctx)) {
+        request.insert_header(name, value)?;
     }
-    if let Some(play) = &ctx.play {
-        request.insert_header("streamgate-stream", play.session.stream.to_string())?;
-        request.insert_header("streamgate-account", play.account_label(&ctx.settings.keys).to_owned())?;
-        let content = play.stream.as_ref().and_then(|stream| stream.content());
-        let told = ctx.application.iter().flat_map(|application| &application.of_manifest);
-        let told = told.filter_map(|name| Some((&**name, content?)));
-        let known = play.stream.as_ref().map_or_else(|| play.session.attributes.clone(), |stream| stream.attributes());
-        for (name, value) in known.iter().chain(told) {
-            request.insert_header(format!("streamgate-attribute-{}", name.to_ascii_lowercase()), field(value))?;
-        }
+    for (name, value) in attributes(ctx) {
+        // A map of fields has a bound, and an attribute is no reason to fail a request.
+        let _ = request.insert_header(name, value);
     }
     Ok(())
 }
@@ -60,11 +39,7 @@ pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::
 /// # Errors
 /// The field could not be written.
 pub(super) fn to_viewer(response: &mut ResponseHeader, ctx: &Context) -> pingora::Result<()> {
-    let Some(violation) = annotated(ctx) else { return Ok(()) };
-    let member = format!(
-        "\"streamgate\";com.streamgate-streams={};com.streamgate-limit={};com.streamgate-state=over",
-        violation.reached, violation.threshold,
-    );
+    let Some(member) = cmsd(ctx) else { return Ok(()) };
     let earlier = response.headers.get_all(CMSD_DYNAMIC).iter().filter_map(|value| value.to_str().ok());
     let list: Vec<&str> = earlier.chain([member.as_str()]).collect();
     let list = list.join(", ");
@@ -74,10 +49,4 @@ pub(super) fn to_viewer(response: &mut ResponseHeader, ctx: &Context) -> pingora
         response.append_header(ACCESS_CONTROL_EXPOSE_HEADERS, "CMSD-Dynamic")?;
     }
     Ok(())
-}
-
-/// A name from the configuration may hold what a field may not.
-fn field(text: &str) -> HeaderValue {
-    let clean: String = text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '_' }).collect();
-    HeaderValue::from_str(&clean).unwrap_or_else(|_| HeaderValue::from_static("unprintable"))
 }

@@ -1,194 +1,49 @@
-//! What one request carries through the hooks. Everything that must be given back is given back by `Drop`, because the
-//! framework skips its last hook when another one panics.
+//! What one request carries through the hooks.
 
-use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use super::asked::From;
 use super::manifest::Body;
-use super::respond::Problem;
 use super::snapshot::Snapshot;
-use super::upstream::{Server, Use};
-use crate::config::{Application, Origin, Settings};
-use crate::identity::{Bare, KeyRing, PlaySession, Renewed};
-use crate::media::Kind;
-use crate::model::{Clock, Millis};
-use crate::policy::Violation;
-use crate::streams::{Signal, Stream};
-use crate::telemetry::Outcome;
+use super::upstream::{Server, Upstreams, Use};
+use crate::questions::{self, Problem};
 
-/// A play session whose seal has been checked, and its stream. It stays with the connection, so that the next request
-/// with the same prefix needs neither to open it nor to look the stream up.
-pub(super) struct Play {
-    /// The string that was sealed, as it stands in the path.
-    pub(super) sealed: Box<str>,
-    pub(super) session: PlaySession,
-    /// `None` where the stream is not in the table, as for requests that never count.
-    pub(super) stream: Option<Arc<Stream>>,
-    /// What the log calls the account; made once, when a line is first written.
-    label: OnceLock<String>,
-}
-
-impl Play {
-    pub(super) fn new(sealed: &str, session: PlaySession, stream: Option<Arc<Stream>>) -> Self {
-        Self { sealed: sealed.into(), session, stream, label: OnceLock::new() }
-    }
-
-    pub(super) fn account_label(&self, keys: &KeyRing) -> &str {
-        self.label.get_or_init(|| keys.account_label(&self.session.key))
-    }
-}
-
-/// A request of a stream that is being answered. As long as media is being sent the stream is not silent; a playlist that
-/// is being waited for is a sign of life when it was asked for and again when it has come, no more: a low-latency player
-/// that is paused always waits for one.
-pub(super) struct Watch {
-    stream: Arc<Stream>,
-    signal: Signal,
-    /// The origin answered with an error: the end of this request is no sign of life.
-    spoilt: bool,
-    clock: Arc<dyn Clock>,
-}
-
-impl Watch {
-    pub(super) fn new(stream: Arc<Stream>, signal: Signal, clock: &Arc<dyn Clock>) -> Self {
-        if signal == Signal::Playback {
-            stream.opened();
-        }
-        Self { stream, signal, spoilt: false, clock: clock.clone() }
-    }
-
-    /// Whether what is being sent should stop, because its stream has given way.
-    pub(super) fn is_over(&self) -> bool {
-        self.signal == Signal::Playback && !self.stream.is_playing() && self.stream.is_over(self.clock.now())
-    }
-
-    pub(super) fn spoil(&mut self) {
-        self.spoilt = true;
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        match (self.signal, self.spoilt) {
-            (Signal::Playback, true) => self.stream.abandoned(),
-            (Signal::Playback, false) => self.stream.closed(Signal::Playback, self.clock.now()),
-            (Signal::Presence, true) => {}
-            (Signal::Presence, false) => {
-                // Whether it still holds its slot is the next request's question.
-                let _ = self.stream.beat(Signal::Presence, self.clock.now());
-            }
-        }
-    }
-}
-
-/// One request.
+/// One request: what is known of it, and what becomes of it at the origin.
 pub struct Context {
-    pub(super) request: u64,
-    /// What was in force when the request began.
-    pub(super) snapshot: Arc<Snapshot>,
-    /// Its configuration.
-    pub(super) settings: Arc<Settings>,
-    /// When its header had been read.
-    pub(super) started: Millis,
-    pub(super) kind: Kind,
-    pub(super) outcome: Outcome,
-    /// One word for the log, where there is more to say than the outcome.
-    pub(super) reason: &'static str,
-    pub(super) application: Option<Arc<Application>>,
-    pub(super) origin: Option<Arc<Origin>>,
-    /// Who sent the request.
-    pub(super) from: From,
-    /// Bytes of the path in front of the path at the origin: the play session's prefix.
-    pub(super) prefix_length: usize,
-    /// The path at the origin, where it carried a token.
-    pub(super) bare: Option<Arc<Bare>>,
-    /// A fresh token for the viewer.
-    pub(super) renewed: Option<Renewed>,
-    pub(super) play: Option<Arc<Play>>,
-    /// The play that the path carries, where another client of it has been given a stream of its own: that is `play` then.
-    pub(super) root: Option<Arc<Play>>,
-    /// The request asks for an entry manifest, to start a stream.
-    pub(super) starts: bool,
-    /// This request took the slot: if the origin fails it is given back.
-    pub(super) reserved: bool,
-    /// Rules of policies that annotate, which the stream exceeds.
-    pub(super) annotations: Option<Arc<Vec<Violation>>>,
-    pub(super) watch: Option<Watch>,
+    known: questions::Context,
+    pub(super) upstreams: Arc<Upstreams>,
     pub(super) server: Option<Use>,
     pub(super) tried: Option<Arc<Server>>,
     pub(super) body: Body,
     /// A refusal that was decided only when the origin had answered.
     pub(super) late: Option<Box<Problem>>,
-    /// The box in which the connection keeps its play; it goes from request to request.
-    carried: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
-/// What the connection keeps between requests.
-pub(super) type Carried = Arc<Play>;
-
 impl Context {
-    pub(super) fn new(request: u64, snapshot: Arc<Snapshot>) -> Self {
+    pub(super) fn new(request: u64, snapshot: &Snapshot) -> Self {
+        let mut known = questions::Context::new(request, snapshot.answers.clone());
+        known.needs_origin = true;
         Self {
-            request,
-            settings: snapshot.settings.clone(),
-            snapshot,
-            started: Millis(0),
-            kind: Kind::Other,
-            outcome: Outcome::Passed,
-            reason: "",
-            application: None,
-            origin: None,
-            from: From::default(),
-            prefix_length: 0,
-            bare: None,
-            renewed: None,
-            root: None,
-            play: None,
-            starts: false,
-            reserved: false,
-            annotations: None,
-            watch: None,
+            known,
+            upstreams: snapshot.upstreams.clone(),
             server: None,
             tried: None,
             body: Body::Untouched,
             late: None,
-            carried: Mutex::new(None),
         }
     }
+}
 
-    /// The path at the origin: without play session and token.
-    pub(super) fn path_of<'a>(&'a self, uri: &'a http::Uri) -> &'a str {
-        match &self.bare {
-            Some(bare) => &bare.path,
-            None => uri.path().get(self.prefix_length..).unwrap_or("/"),
-        }
+impl Deref for Context {
+    type Target = questions::Context;
+
+    fn deref(&self) -> &questions::Context {
+        &self.known
     }
+}
 
-    /// Takes over what the previous request of this connection left.
-    pub(super) fn receive(&self, carried: Box<dyn Any + Send + Sync>) {
-        *self.carried.lock() = Some(carried);
-    }
-
-    /// The play of the previous request, if this one's prefix is the same.
-    pub(super) fn carried(&self, sealed: &str) -> Option<Arc<Play>> {
-        let carried = self.carried.lock();
-        let play = carried.as_ref()?.downcast_ref::<Carried>()?;
-        // A path may say `/~s//`: nothing is nobody's play session.
-        (!sealed.is_empty() && *play.sealed == *sealed).then(|| play.clone())
-    }
-
-    /// What the next request of this connection gets. The box is reused as long as the play stays the same.
-    pub(super) fn leave(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        let old = self.carried.lock().take();
-        let play = self.root.as_ref().or(self.play.as_ref());
-        // Without a play session nothing proves that the next request is the same viewer's.
-        let Some(play) = play.filter(|play| play.stream.is_some() && !play.sealed.is_empty()) else { return old };
-        match old {
-            Some(kept) if kept.downcast_ref::<Carried>().is_some_and(|old| Arc::ptr_eq(old, play)) => Some(kept),
-            _ => Some(Box::new(play.clone())),
-        }
+impl DerefMut for Context {
+    fn deref_mut(&mut self) -> &mut questions::Context {
+        &mut self.known
     }
 }

@@ -6,10 +6,10 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderValue, LOCATION, 
 use http::{Method, Uri};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::asked::host;
 use super::context::Context;
 use crate::identity::{Identity, path};
 use crate::media::Kind;
+use crate::questions::host;
 
 /// Whether the path says nothing and the request proves an identity: it may turn out to ask for a manifest.
 pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {

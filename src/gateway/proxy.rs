@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,16 +16,15 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::asked::{Asked, From, bare, host};
-use super::context::{Context, Play, Watch};
+use super::context::Context;
 use super::manifest::{Body, Place, cadence};
 use super::outbound::{
     bare_query, give_token_back, identity, is_nameless, origin_uri, strip_referer, strip_token_headers,
 };
-use super::respond::Problem;
-use super::{Gateway, annotate, guards};
+use super::{Gateway, annotate, guards, sender};
 use crate::identity::Renewed;
 use crate::media::{self, Kind};
+use crate::questions::{Asked, Play, Problem, Questions, Watch, bare, host};
 use crate::telemetry::{Access, ManifestResult, Outcome};
 
 /// Fields that describe bytes which a rewritten manifest no longer has.
@@ -37,7 +35,7 @@ impl ProxyHttp for Gateway {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(self.requests.fetch_add(1, Relaxed), self.current.load_full())
+        Context::new(self.next_request(), &self.current.load())
     }
 
     fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
@@ -61,7 +59,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        ctx.from = From::of(session, &ctx.settings);
+        ctx.from = sender::from(session, &ctx.settings);
         let bare = bare(&ctx.settings, session.req_header());
         ctx.bare.clone_from(&bare);
         let verdict = self.decide(&Asked::new(session.req_header(), bare.as_deref(), ctx.from), ctx).await;
@@ -81,9 +79,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-        let origin = ctx.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
         ctx.server = None;
-        match ctx.snapshot.upstreams.pick(&origin.name, ctx.tried.as_deref(), ctx.started) {
+        let origin = ctx.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
+        match ctx.upstreams.pick(&origin.name, ctx.tried.as_deref(), ctx.started) {
             Ok(server) => {
                 let peer = server.peer();
                 ctx.server = Some(server);
@@ -222,7 +220,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         if ctx.outcome == Outcome::Passed {
-            ctx.outcome = Self::passed(ctx);
+            ctx.outcome = Questions::passed(ctx);
         }
         annotate::to_viewer(response, ctx)?;
         if let Some(Renewed { name, value }) = ctx.renewed.take() {
@@ -300,7 +298,7 @@ impl ProxyHttp for Gateway {
                     tracing::debug!(%error, "the viewer left before the answer");
                 }
             } else if ctx.reason != "cut_off" {
-                Self::note(ctx, &problem);
+                Questions::note(ctx, &problem);
             }
         }
         FailToProxy { error_code, can_reuse_downstream: false }
@@ -331,7 +329,7 @@ impl Gateway {
     /// Answers in the origin's place and keeps the connection: refused players come back, and each new connection would
     /// cost more than the refusal.
     async fn refuse(&self, session: &mut Session, problem: &Problem, ctx: &mut Context) -> pingora::Result<()> {
-        Self::note(ctx, problem);
+        Questions::note(ctx, problem);
         let (fields, body) = problem.render(ctx.request, &session.req_header().headers);
         let mut response = ResponseHeader::build(problem.status(), Some(fields.len()))?;
         for (name, value) in fields {

@@ -1,32 +1,30 @@
-//! What requests are answered with.
+//! What requests are answered with, and where they go.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use super::Upstreams;
-use crate::config::Settings;
-use crate::identity::Blocks;
-use crate::trust::Trust;
+use crate::questions;
 
 /// One configuration and all that was made of it. A request keeps the one that it began with; a reload swaps it whole.
 pub struct Snapshot {
-    /// Counts the configurations that were in force since the start, from 1.
-    pub revision: u64,
-    /// The configuration.
-    pub settings: Arc<Settings>,
+    /// What answers rest on.
+    pub answers: Arc<questions::Snapshot>,
     /// The servers of its origins.
     pub upstreams: Arc<Upstreams>,
-    /// Keys and verdicts from outside.
-    pub trust: Arc<Trust>,
-    /// Who is blocked.
-    pub blocks: Arc<ArcSwap<Blocks>>,
 }
 
 impl Snapshot {
-    /// The configuration of that revision, and what was made of it.
-    pub fn new(revision: u64, settings: Arc<Settings>, upstreams: Upstreams, trust: Arc<Trust>) -> Self {
-        let blocks = trust.blocks();
-        Self { revision, settings, upstreams: Arc::new(upstreams), trust, blocks }
+    /// What answers rest on, and where requests go.
+    pub fn new(answers: questions::Snapshot, upstreams: Upstreams) -> Self {
+        Self { answers: Arc::new(answers), upstreams: Arc::new(upstreams) }
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = questions::Snapshot;
+
+    fn deref(&self) -> &questions::Snapshot {
+        &self.answers
     }
 }

@@ -21,7 +21,7 @@ use super::over::Over;
 
 /// A request that is not passed on, and why.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     /// The last part of the problem's type.
     kind: &'static str,
@@ -33,9 +33,9 @@ pub(super) struct Problem {
     /// The rules that refuse.
     over: Over,
     header: Option<(HeaderName, &'static str)>,
-    pub(super) outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// One word for log and metrics.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 impl Problem {
@@ -60,7 +60,7 @@ impl Problem {
     }
 
     /// Nothing proves who asks.
-    pub(super) fn unidentified() -> Box<Self> {
+    pub(crate) fn unidentified() -> Box<Self> {
         let detail = "This address needs a token. Ask the service that gave you the link for a new one.";
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "no-identity", "No token", detail);
         problem.header = Some((WWW_AUTHENTICATE, "Bearer"));
@@ -68,28 +68,28 @@ impl Problem {
     }
 
     /// A token that proves nothing. The viewer is not told why; the log is.
-    pub(super) fn token(error: TokenError) -> Box<Self> {
+    pub(crate) fn token(error: TokenError) -> Box<Self> {
         let detail = "The token was not accepted. Ask the service that gave you the link for a new one.";
         Self::new(StatusCode::FORBIDDEN, "token-not-accepted", "Token not accepted", detail)
             .outcome(Outcome::Invalid, error.label())
     }
 
     /// A play session that does not open.
-    pub(super) fn play_session(error: OpenError) -> Box<Self> {
+    pub(crate) fn play_session(error: OpenError) -> Box<Self> {
         let detail = "The play session was not accepted. Start the stream again.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, error.label())
     }
 
     /// A play session of another application.
-    pub(super) fn foreign_play_session() -> Box<Self> {
+    pub(crate) fn foreign_play_session() -> Box<Self> {
         let detail = "The play session belongs to another application. Start the stream again.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, "other_application")
     }
 
     /// Blocked for a time, by the operator.
-    pub(super) fn blocked(block: &Block) -> Box<Self> {
+    pub(crate) fn blocked(block: &Block) -> Box<Self> {
         let detail = if block.reason.is_empty() { "Access is blocked." } else { &block.reason };
         let mut problem = Self::new(StatusCode::FORBIDDEN, "blocked", "Blocked", detail);
         if let Some(until) = block.until {
@@ -99,7 +99,7 @@ impl Problem {
     }
 
     /// A manifest outside of what the token was good for.
-    pub(super) fn out_of_scope() -> Box<Self> {
+    pub(crate) fn out_of_scope() -> Box<Self> {
         let detail =
             "The play session was started with a token that is not good for this address. Start from a link to it.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
@@ -107,7 +107,7 @@ impl Problem {
     }
 
     /// A second client on one stream, at the same time.
-    pub(super) fn shared() -> Box<Self> {
+    pub(crate) fn shared() -> Box<Self> {
         let detail = "This address is being watched from another place at the same time. Start the stream again from the \
                       service that gave you the link.";
         Self::new(StatusCode::FORBIDDEN, "stream-shared", "Stream in use elsewhere", detail)
@@ -115,7 +115,7 @@ impl Problem {
     }
 
     /// Media is asked for much faster than it plays.
-    pub(super) fn too_fast() -> Box<Self> {
+    pub(crate) fn too_fast() -> Box<Self> {
         let detail = "This stream is being fetched much faster than it plays. Wait a moment.";
         let mut problem = Self::new(StatusCode::FORBIDDEN, "too-fast", "Too fast", detail);
         problem.header = Some((RETRY_AFTER, "30"));
@@ -123,7 +123,7 @@ impl Problem {
     }
 
     /// A start that the policies refuse, or a stream that was terminated.
-    pub(super) fn refused(refusal: &Refusal) -> Box<Self> {
+    pub(crate) fn refused(refusal: &Refusal) -> Box<Self> {
         match refusal {
             Refusal::Policy { refused, holders } => {
                 let over = Over::of(&refused.decision);
@@ -159,23 +159,23 @@ impl Problem {
     }
 
     /// No application serves this address.
-    pub(super) fn no_route() -> Box<Self> {
+    pub(crate) fn no_route() -> Box<Self> {
         Self::new(StatusCode::NOT_FOUND, "no-route", "Not found", "No application is configured for this address.")
     }
 
     /// An HTTP/1.1 request without `Host` (RFC 9112 §3.2).
-    pub(super) fn no_host() -> Box<Self> {
+    pub(crate) fn no_host() -> Box<Self> {
         Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request names no host.")
     }
 
     /// A path that could mean another one at the origin than it means here.
-    pub(super) fn ambiguous_path() -> Box<Self> {
+    pub(crate) fn ambiguous_path() -> Box<Self> {
         let detail = "The path has dot segments or a NUL. Resolve them before asking.";
         Self::new(StatusCode::BAD_REQUEST, "ambiguous-path", "Bad request", detail)
     }
 
     /// A method that media is not asked for with.
-    pub(super) fn method() -> Box<Self> {
+    pub(crate) fn method() -> Box<Self> {
         let detail = "Media is asked for with GET or HEAD.";
         let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail);
         problem.header = Some((ALLOW, "GET, HEAD, OPTIONS"));
@@ -183,36 +183,36 @@ impl Problem {
     }
 
     /// The framework does not accept the request.
-    pub(super) fn malformed() -> Box<Self> {
+    pub(crate) fn malformed() -> Box<Self> {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "Bad request", "The request is not well-formed HTTP.")
     }
 
     /// A header larger than `limits.header_bytes`.
-    pub(super) fn header_too_large() -> Box<Self> {
+    pub(crate) fn header_too_large() -> Box<Self> {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         Self::new(status, "header-too-large", "Header too large", "The request's header is larger than allowed here.")
     }
 
     /// The answer to a preflight for media (Fetch standard, CORS-preflight fetch). It allows the asking; whether a page may
     /// read what it gets, the answer to the request itself says.
-    pub(super) fn preflight() -> Box<Self> {
+    pub(crate) fn preflight() -> Box<Self> {
         Self::new(StatusCode::NO_CONTENT, "preflight", "", "").outcome(Outcome::Passed, "preflight")
     }
 
     /// The origin did not answer.
-    pub(super) fn origin(status: StatusCode, reason: &'static str) -> Box<Self> {
+    pub(crate) fn origin(status: StatusCode, reason: &'static str) -> Box<Self> {
         let detail = "The video origin did not answer. Try again in a moment.";
         let mut problem = Self::new(status, "origin-unavailable", "Origin unavailable", detail);
         problem.header = Some((RETRY_AFTER, "2"));
         problem.outcome(Outcome::OriginFailed, reason)
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The answer: header fields and body. `refusal` names this very answer in logs.
-    pub(super) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<(HeaderName, HeaderValue)>, Bytes) {
+    pub(crate) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<(HeaderName, HeaderValue)>, Bytes) {
         if self.status == StatusCode::NO_CONTENT {
             return (allow(request), Bytes::new());
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Gateway;
+use super::Questions;
 use super::asked::{Asked, Weight};
 use super::context::{Context, Play};
 use super::respond::Problem;
@@ -12,7 +12,7 @@ use crate::media::Kind;
 use crate::model::{AccountKey, Device, Millis, StreamId};
 use crate::streams::{Sharer, Signal, Stream};
 
-impl Gateway {
+impl Questions {
     /// Refuses what is blocked.
     pub(super) fn not_blocked(
         account: &AccountKey,
@@ -103,7 +103,7 @@ impl Gateway {
 
     /// A segment is on its way: it adds to the stream's pace. One that the origin did not have adds nothing, however often a
     /// player asks for it again.
-    pub(super) fn pulled(&self, ctx: &Context) {
+    pub(crate) fn pulled(&self, ctx: &Context) {
         let stream = ctx.play.as_ref().and_then(|play| play.stream.as_ref());
         let (Some(stream), Some(application), Kind::Segment) = (stream, &ctx.application, ctx.kind) else { return };
         if ctx.watch.is_some()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::Gateway;
+use super::Questions;
 use super::asked::{Asked, Weight, host, is_ambiguous, is_speculative, well_formed};
 use super::context::{Context, Play, Watch};
 use super::respond::Problem;
@@ -20,9 +20,9 @@ use crate::trust::Trust;
 /// Streams of one account under names that its viewers can choose.
 const MOST_NAMED: usize = 32;
 
-impl Gateway {
+impl Questions {
     /// Answers the four questions for a request, before anything is sent to the origin.
-    pub(super) async fn decide(&self, asked: &Asked<'_>, ctx: &mut Context) -> Result<(), Box<Problem>> {
+    pub(crate) async fn decide(&self, asked: &Asked<'_>, ctx: &mut Context) -> Result<(), Box<Problem>> {
         let now = ctx.started;
         let request = asked.request;
         // First of all, because the log shows the path from here on.
@@ -31,10 +31,12 @@ impl Gateway {
         if is_ambiguous(asked.path) {
             return Err(Problem::ambiguous_path());
         }
-        let settings = ctx.settings.clone();
-        let route = settings.routes.find(host(request), asked.path).ok_or_else(Problem::no_route)?;
-        let application = route.application.clone();
-        ctx.origin = Some(route.origin.clone().ok_or_else(Problem::no_route)?);
+        let route = ctx.settings.routes.find(host(request), asked.path).ok_or_else(Problem::no_route)?;
+        let (application, origin) = (route.application.clone(), route.origin.clone());
+        if ctx.needs_origin && origin.is_none() {
+            return Err(Problem::no_route());
+        }
+        ctx.origin = origin;
         ctx.application = Some(application.clone());
         ctx.kind = media::classify(asked.path, request.uri.query());
 
@@ -358,7 +360,7 @@ impl Gateway {
     }
 
     /// A path that said nothing answers with media: decides as if that had been known, now that the origin has answered.
-    pub(super) async fn decide_late(
+    pub(crate) async fn decide_late(
         &self,
         asked: &Asked<'_>,
         kind: Kind,
@@ -382,7 +384,7 @@ impl Gateway {
     }
 
     /// Gives the slot of a start back that the origin did not honour.
-    pub(super) async fn roll_back(&self, ctx: &mut Context) {
+    pub(crate) async fn roll_back(&self, ctx: &mut Context) {
         if let Some(watch) = &mut ctx.watch {
             watch.spoil();
         }
@@ -400,13 +402,13 @@ impl Gateway {
     }
 
     /// What the log calls this outcome of a refusal.
-    pub(super) fn note(ctx: &mut Context, problem: &Problem) {
+    pub(crate) fn note(ctx: &mut Context, problem: &Problem) {
         ctx.outcome = problem.outcome;
         ctx.reason = problem.reason;
     }
 
     /// The outcome of a request that passes.
-    pub(super) fn passed(ctx: &Context) -> Outcome {
+    pub(crate) fn passed(ctx: &Context) -> Outcome {
         if ctx.annotations.is_none() { Outcome::Passed } else { Outcome::Annotated }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::Gateway;
+use super::Questions;
 use super::context::Context;
 use super::respond::Problem;
 use crate::config::Application;
@@ -26,7 +26,7 @@ impl Default for Explained {
     }
 }
 
-impl Gateway {
+impl Questions {
     /// Takes over what a token says of a stream that is there, and judges it again if that is news.
     pub(super) async fn learn(
         &self,

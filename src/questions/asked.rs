@@ -4,9 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{HOST, RANGE};
-use http::{HeaderValue, Method, Version};
-use pingora::http::RequestHeader;
-use pingora::proxy::Session;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::respond::Problem;
 use crate::config::Settings;
@@ -17,7 +16,7 @@ use crate::streams::{Client, Signal, media_hash};
 
 /// How a request stands to the count of streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
+pub(crate) enum Weight {
     /// It is a heartbeat, and may start a stream.
     Counts(Signal),
     /// It has to belong to a stream that has not been terminated, and is no sign of life.
@@ -27,7 +26,7 @@ pub(super) enum Weight {
 }
 
 impl Weight {
-    pub(super) fn of(kind: Kind, request: &RequestHeader) -> Self {
+    pub(crate) fn of(kind: Kind, request: &Parts) -> Self {
         // A POST that is answered with media has been given media.
         let counts = request.method != Method::HEAD;
         match kind.signal() {
@@ -41,53 +40,37 @@ impl Weight {
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct From {
+pub(crate) struct From {
     /// The viewer's address: that of the connection, or what a trusted hop says of it.
-    pub(super) client: Option<IpAddr>,
+    pub(crate) client: Option<IpAddr>,
     /// Whether the viewer speaks TLS, with us or with a trusted hop.
-    pub(super) secure: bool,
+    pub(crate) secure: bool,
 }
 
-impl From {
-    pub(super) fn of(session: &Session, settings: &Settings) -> Self {
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
-            || settings.behind_tls && is_behind_tls(session, settings);
-        let hops = settings.hops.as_ref();
-        let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
-            return Self { client: peer, secure };
-        };
-        let headers = &session.req_header().headers;
-        // A list, where there are several hops: the first is what the viewer speaks.
-        let first = |proto: &HeaderValue| {
-            let first = proto.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
-            first.trim_ascii().eq_ignore_ascii_case(b"https")
-        };
-        let proto = headers.get("x-forwarded-proto").map(first);
-        Self { client: hops.client(peer, headers), secure: proto.unwrap_or(secure) }
-    }
-}
-
-/// Whether viewers speak TLS with what stands in front of this listener.
-fn is_behind_tls(session: &Session, settings: &Settings) -> bool {
-    let local = session.server_addr().and_then(|address| address.as_inet()).copied();
-    settings.listeners.iter().any(|listener| listener.behind_tls && local.is_some_and(|local| listener.takes(local)))
+/// Whether the machine in front says that the viewer speaks TLS; `None` where it says nothing.
+pub(crate) fn is_forwarded_tls(headers: &HeaderMap) -> Option<bool> {
+    // A list, where there are several hops: the first is what the viewer speaks.
+    let first = |proto: &HeaderValue| {
+        let first = proto.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
+        first.trim_ascii().eq_ignore_ascii_case(b"https")
+    };
+    headers.get("x-forwarded-proto").map(first)
 }
 
 /// What a request says of itself, taken apart once.
-pub(super) struct Asked<'a> {
-    pub(super) request: &'a RequestHeader,
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a Parts,
     /// The path at the origin.
-    pub(super) path: &'a str,
-    pub(super) sealed: Option<&'a str>,
+    pub(crate) path: &'a str,
+    pub(crate) sealed: Option<&'a str>,
     /// Bytes of the play session's prefix.
-    pub(super) prefix_length: usize,
+    pub(crate) prefix_length: usize,
     bare: Option<&'a Bare>,
     from: From,
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn new(request: &'a RequestHeader, bare: Option<&'a Bare>, from: From) -> Self {
+    pub(crate) fn new(request: &'a Parts, bare: Option<&'a Bare>, from: From) -> Self {
         let whole = request.uri.path();
         let (sealed, rest) = path::split(whole).map_or((None, whole), |(sealed, rest)| (Some(sealed), rest));
         // A path of the prefix alone is given a slash that it has not.
@@ -95,7 +78,7 @@ impl<'a> Asked<'a> {
         Self { request, path: bare.map_or(rest, |bare| &bare.path), sealed, prefix_length, bare, from }
     }
 
-    pub(super) fn facts(&self) -> RequestFacts<'a> {
+    pub(crate) fn facts(&self) -> RequestFacts<'a> {
         let query = self.request.uri.query();
         RequestFacts {
             method: &self.request.method,
@@ -112,21 +95,21 @@ impl<'a> Asked<'a> {
     }
 
     /// The client as far as it can be told from others: its network and its user agent.
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(network(self.from.client), user_agent(&self.request.headers))
     }
 
     /// What stands for the media that is asked for.
     ///
     /// Not its query, in which players report of themselves and clients can write what they like.
-    pub(super) fn media(&self) -> u32 {
+    pub(crate) fn media(&self) -> u32 {
         let range = self.request.headers.get(RANGE).map_or(&[][..], HeaderValue::as_bytes);
         media_hash(&[self.path.as_bytes(), range])
     }
 }
 
 /// The path without a token that it carries, where the request's application takes tokens from paths.
-pub(super) fn bare(settings: &Settings, request: &RequestHeader) -> Option<Arc<Bare>> {
+pub(crate) fn bare(settings: &Settings, request: &Parts) -> Option<Arc<Bare>> {
     settings.path_tokens.iter().find_map(|application| {
         let whole = request.uri.path();
         let (fresh, path) = path::split(whole).map_or((true, whole), |(_, rest)| (false, rest));
@@ -137,13 +120,13 @@ pub(super) fn bare(settings: &Settings, request: &RequestHeader) -> Option<Arc<B
 }
 
 /// The host that a request names, without judging it.
-pub(super) fn host(request: &RequestHeader) -> Option<&str> {
+pub(crate) fn host(request: &Parts) -> Option<&str> {
     let field = request.headers.get(HOST).and_then(|host| host.to_str().ok());
     field.or_else(|| request.uri.authority().map(http::uri::Authority::as_str)).filter(|host| !host.is_empty())
 }
 
 /// Whether a browser asks ahead of its viewer (Fetch standard, `Sec-Purpose`).
-pub(super) fn is_speculative(request: &RequestHeader) -> bool {
+pub(crate) fn is_speculative(request: &Parts) -> bool {
     ["sec-purpose", "purpose"].iter().any(|name| {
         let purpose = request.headers.get(*name).map(http::HeaderValue::as_bytes);
         purpose.is_some_and(|value| value.starts_with(b"prefetch"))
@@ -151,7 +134,7 @@ pub(super) fn is_speculative(request: &RequestHeader) -> bool {
 }
 
 /// Checks what the framework lets pass: no host, a header of any size up to 1 MiB.
-pub(super) fn well_formed(request: &RequestHeader, most: usize) -> Result<(), Box<Problem>> {
+pub(crate) fn well_formed(request: &Parts, most: usize) -> Result<(), Box<Problem>> {
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields + request.uri.path().len() + request.uri.query().map_or(0, str::len) > most {
         return Err(Problem::header_too_large());
@@ -165,7 +148,7 @@ pub(super) fn well_formed(request: &RequestHeader, most: usize) -> Result<(), Bo
 /// Whether a path has `.` or `..` segments, written plainly, percent-encoded or with parameters, a backslash, or a NUL.
 /// Origins resolve the ones, may take the other for a slash, and may stop at the last; what is served would be another thing
 /// than what was decided about.
-pub(super) fn is_ambiguous(path: &str) -> bool {
+pub(crate) fn is_ambiguous(path: &str) -> bool {
     let bytes = path.as_bytes();
     let suspicious = memchr::memchr2_iter(b'%', b'\\', bytes).any(|at| {
         let escape = bytes.get(at + 1..at + 3).unwrap_or_default();

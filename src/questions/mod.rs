@@ -1,0 +1,52 @@
+//! The four questions, asked of one request: what is asked for, who asks, is it playing, may it?
+//!
+//! Whoever answers requests asks them here: the gateway for traffic that passes it, the control port for proxies that are
+//! not ours. What is HTTP here are the words of a request and of a refusal; servers and their frameworks stay outside.
+
+mod annotate;
+mod asked;
+mod context;
+mod decide;
+mod judge;
+mod misuse;
+mod over;
+mod respond;
+mod snapshot;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::model::{Clock, Entropy};
+use crate::streams::StreamTable;
+use crate::telemetry::Metrics;
+
+pub(crate) use annotate::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
+pub(crate) use asked::{Asked, From, bare, host, is_forwarded_tls};
+pub use context::Context;
+pub(crate) use context::{Play, Watch};
+pub use judge::Explained;
+pub(crate) use respond::Problem;
+pub use snapshot::Snapshot;
+
+/// What is needed to answer, shared by all requests, whichever way they come.
+pub struct Questions {
+    /// The streams of all accounts.
+    pub table: Arc<StreamTable>,
+    /// Where counts go.
+    pub metrics: Arc<Metrics>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Whose refusals were explained a moment ago.
+    pub explained: Explained,
+    /// Names requests in logs and refusals; starts at a random number so that names differ between runs.
+    pub requests: AtomicU64,
+}
+
+impl Questions {
+    /// The name of the next request.
+    pub(crate) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Relaxed)
+    }
+}

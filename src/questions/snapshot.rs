@@ -1,0 +1,29 @@
+//! What requests are answered with.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::config::Settings;
+use crate::identity::Blocks;
+use crate::trust::Trust;
+
+/// One configuration and what answers rest on. A request keeps the one that it began with; a reload swaps it whole.
+pub struct Snapshot {
+    /// Counts the configurations that were in force since the start, from 1.
+    pub revision: u64,
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// Keys and verdicts from outside.
+    pub trust: Arc<Trust>,
+    /// Who is blocked.
+    pub blocks: Arc<ArcSwap<Blocks>>,
+}
+
+impl Snapshot {
+    /// The configuration of that revision, and what was made of it.
+    pub fn new(revision: u64, settings: Arc<Settings>, trust: Arc<Trust>) -> Self {
+        let blocks = trust.blocks();
+        Self { revision, settings, trust, blocks }
+    }
+}
