@@ -279,7 +279,11 @@ fn allow(request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
 
 /// A stream that holds a slot, as far as the account's other viewers may know it.
 fn holder(stream: &Stream) -> Value {
-    json!({ "device": stream.device.to_string(), "asset": stream.asset, "since": rfc3339(stream.started) })
+    let attributes = stream.attributes();
+    // What an application has declared is on a device of its naming.
+    let declared = || ["deviceName", "deviceId"].into_iter().find_map(|name| attributes.get(name));
+    let device = stream.device.name().or_else(|| declared().filter(|_| stream.is_declared())).unwrap_or("Unknown");
+    json!({ "device": device, "asset": stream.asset, "since": rfc3339(stream.started) })
 }
 
 fn rfc3339(time: Millis) -> String {
