@@ -172,6 +172,8 @@ impl Stream {
     /// Its application says that it plays. Returns whether it holds its slot; if not, it has to compete or is over.
     pub fn beat_declared(&self, now: Millis) -> bool {
         self.declared.store(now.0, SeqCst);
+        // An application's word is worth as much as media: no origin's error takes the start back.
+        let _ = self.phase.compare_exchange(RESERVED, PLAYING, SeqCst, SeqCst);
         self.phase.load(SeqCst) <= PLAYING
     }
 
@@ -388,8 +390,8 @@ impl Stream {
         }
         self.phase.store(IDLE, SeqCst);
         // A heartbeat that came between the look and the store read the old phase; its time is visible here, and media
-        // among it would have moved RESERVED on.
-        let reserved = before == RESERVED && self.playback.load(SeqCst) == 0;
+        // or an application's word among it would have moved RESERVED on.
+        let reserved = before == RESERVED && self.playback.load(SeqCst) == 0 && !self.is_declared();
         let phase = if reserved { RESERVED } else { PLAYING };
         if now < self.silent_from(phase, settings, now) {
             self.phase.store(phase, SeqCst);
