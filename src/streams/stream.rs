@@ -352,9 +352,10 @@ impl Stream {
         self.phase.load(SeqCst) <= PLAYING
     }
 
-    /// Whether a live player has asked for no media since its slot was freed.
+    /// Whether a live player has asked for no media since its slot was freed, nor its application for the slot.
     pub(super) fn is_idle_without_media(&self) -> bool {
-        self.phase.load(SeqCst) == IDLE && self.is_live() && self.playback.load(SeqCst) < self.since.load(SeqCst)
+        let wanted = self.playback.load(SeqCst).max(self.declared.load(SeqCst));
+        self.phase.load(SeqCst) == IDLE && self.is_live() && wanted < self.since.load(SeqCst)
     }
 
     /// Whether the stream holds a slot now.
@@ -373,7 +374,8 @@ impl Stream {
                 let paused = paused_after != 0
                     && silent > Duration::from_millis(u64::from(paused_after))
                     && self.presence.load(SeqCst) > self.playback.load(SeqCst)
-                    && self.open.load(SeqCst) == 0;
+                    && self.open.load(SeqCst) == 0
+                    && !self.is_declared();
                 if paused { State::Paused } else { State::Playing }
             }
             IDLE => State::Idle,
