@@ -241,7 +241,7 @@ impl Stream {
         let terms = Terms {
             stream: self.id,
             playback: Millis(self.playback.load(SeqCst)),
-            seen: self.last_seen(),
+            seen: self.last_request(),
             idle: Duration::from_millis(u64::from(self.idle_ms.load(SeqCst))),
             overlap: settings.sharing_overlap,
             forget: settings.forget,
@@ -275,8 +275,13 @@ impl Stream {
 
     /// The last sign of life of any kind.
     pub fn last_seen(&self) -> Millis {
+        self.last_request().max(Millis(self.declared.load(SeqCst)))
+    }
+
+    /// When its player last asked for anything. What its application says comes from no network of the player's.
+    fn last_request(&self) -> Millis {
         let heard = self.presence.load(SeqCst).max(self.playback.load(SeqCst));
-        Millis(heard.max(self.entry.load(SeqCst)).max(self.declared.load(SeqCst)))
+        Millis(heard.max(self.entry.load(SeqCst)))
     }
 
     /// Since when the stream has been in its phase; for a stream that holds a slot: since when it has held it.
