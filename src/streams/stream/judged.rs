@@ -28,9 +28,10 @@ impl Stream {
     }
 
     /// What would be known of it, were `news` known as well. With another asset it is another play under the same name, of
-    /// which nothing is frozen yet.
+    /// which nothing is frozen yet; but what an application has declared is named by the application, and not by the path of
+    /// its manifest.
     pub fn learned(&self, news: &Attributes, asset: &str) -> Learned {
-        Learned::of(&self.attributes(), news, *asset != *self.asset)
+        Learned::of(&self.attributes(), news, *asset != *self.asset && !self.is_declared())
     }
 
     pub(in crate::streams) fn set_attributes(&self, attributes: Attributes) {
