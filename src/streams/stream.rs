@@ -177,6 +177,12 @@ impl Stream {
         self.phase.load(SeqCst) <= PLAYING
     }
 
+    /// Whether it plays on that device. Of a declared stream the application says on which, among what else is known of it.
+    pub(super) fn is_on(&self, device: &Device) -> bool {
+        self.device == *device
+            || self.is_declared() && device.name().is_some_and(|name| self.attributes().get("deviceId") == Some(name))
+    }
+
     /// Whether an application has declared it through the session API.
     pub fn is_declared(&self) -> bool {
         self.declared.load(SeqCst) != 0

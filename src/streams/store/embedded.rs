@@ -183,7 +183,7 @@ impl AccountStore for Embedded {
     ) -> Option<Arc<Stream>> {
         let cell = self.cells.get(account)?;
         let inner = cell.inner.lock();
-        let of_device = |s: &&Arc<Stream>| s.has_slot() && s.device == *device && s.application == *application;
+        let of_device = |s: &&Arc<Stream>| s.has_slot() && s.is_on(device) && s.application == *application;
         inner.record.streams().iter().filter(of_device).max_by_key(|stream| stream.since()).cloned()
     }
 
