@@ -143,9 +143,13 @@ impl Stream {
         stream
     }
 
-    /// A stream that a snapshot has kept was declared, and its application last heard of then.
-    pub(super) fn was_declared(&self, at: Millis) {
+    /// A stream that a snapshot has kept was declared, and its application last heard of then; with `alone`, nothing else was
+    /// heard of it, and no window of a player's keeps its slot.
+    pub(super) fn was_declared(&self, at: Millis, alone: bool) {
         self.declared.store(at.0, SeqCst);
+        if alone {
+            self.playback.store(0, SeqCst);
+        }
     }
 
     /// A heartbeat. Returns whether the stream holds its slot; if not, it has to compete before the request may pass.

@@ -38,6 +38,9 @@ pub struct KeptStream {
     /// Whether an application has declared it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     declared: bool,
+    /// Whether none of its media has been asked for here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    untouched: bool,
     since: Millis,
     seen: Millis,
     holds: bool,
@@ -94,6 +97,7 @@ impl KeptStream {
             attributes: stream.attributes(),
             live: stream.content().map(|content| content == "live"),
             declared: stream.is_declared(),
+            untouched: stream.is_declared() && !stream.was_followed(),
             since: stream.since(),
             seen: stream.last_seen(),
             holds: stream.holds(settings, now),
@@ -114,7 +118,7 @@ impl KeptStream {
         // until the end of its idle window from now.
         let stream = Stream::restored(&candidate, settings, self.since, self.seen, self.holds.then_some(now));
         if self.declared {
-            stream.was_declared(if self.holds { now } else { self.seen });
+            stream.was_declared(if self.holds { now } else { self.seen }, self.untouched);
         }
         if let Some(live) = self.live {
             stream.tell_content(live);
