@@ -12,8 +12,9 @@ use crate::policy::{Decision, Explanation, Policy};
 /// So many streams without a slot are kept at most; the one that has been without for longest goes first.
 const MOST_WITHOUT_SLOT: usize = 32;
 
-/// So many terminated streams are remembered at most; the one whose memory would end first goes first. Who starts and ends
-/// streams by the hundred must not fill the table.
+/// So many terminated streams are remembered at most; the one whose memory would end first goes first, and those that
+/// applications declared before those whose players could come back. Who starts and ends streams by the hundred must neither
+/// fill the table nor have it forget who was killed.
 const MOST_TOMBSTONES: usize = 256;
 
 /// The memory of a terminated stream.
@@ -350,7 +351,10 @@ impl Record {
         let tombstones = self.tombstones.get_or_insert_default();
         tombstones.push(tombstone);
         if tombstones.len() > MOST_TOMBSTONES
-            && let Some((at, _)) = tombstones.iter().enumerate().min_by_key(|(_, tombstone)| tombstone.until)
+            && let Some((at, _)) = tombstones.iter().enumerate().min_by_key(|(_, tombstone)| {
+                let returns = tombstone.stream.was_followed() || !tombstone.stream.is_declared();
+                (returns, tombstone.until)
+            })
         {
             tombstones.remove(at);
         }

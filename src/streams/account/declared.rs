@@ -60,7 +60,9 @@ impl Record {
 
     /// What is remembered of a start that was refused, for an application that goes on asking for it.
     pub fn bury_refused(candidate: &Candidate, decision: &Decision, law: &Law<'_>, now: Millis) -> Change {
-        let stream = Arc::new(Stream::declare(candidate, law.settings, now));
+        // Nobody asks what was known of it, and there may be many.
+        let candidate = Candidate { attributes: Attributes::default(), ..candidate.clone() };
+        let stream = Arc::new(Stream::declare(&candidate, law.settings, now));
         let (cause, _) = refusal(decision);
         Change { bury: Some((stream, cause)), ..Change::default() }
     }
