@@ -18,15 +18,8 @@ impl Record {
     /// Decides a start that an application declares. The streams in `kills` count as gone; they are killed only if it is
     /// admitted, and then even if there was room. The record must be settled.
     pub fn plan_declare(&self, candidate: &Candidate, kills: &[Kill], law: &Law<'_>, now: Millis) -> Plan {
-        let is_there = |id: StreamId| self.find(id).is_some_and(|stream| stream.has_slot());
-        let (gone, codes): (Vec<StreamId>, Vec<&str>) =
-            kills.iter().filter(|(id, _)| is_there(*id)).map(|(id, code)| (*id, &**code)).unzip();
-        let mut candidate = candidate.clone();
-        if !gone.is_empty() {
-            let superseded = [(Arc::from("superseded"), Arc::from(codes.join(",")))];
-            let rest = candidate.attributes.iter().map(|(name, value)| (name.into(), value.into()));
-            candidate.attributes = superseded.into_iter().chain(rest).collect();
-        }
+        let (gone, attributes) = self.take_place(kills, &candidate.attributes);
+        let candidate = Candidate { attributes, ..candidate.clone() };
         let stream = Arc::new(Stream::declare(&candidate, law.settings, now));
         let (standing, scene) = (stream.standing(now), scene(law, now));
         let running = self.running(stream.id, &gone);
@@ -39,13 +32,7 @@ impl Record {
             let decision = if whole.refuses() { whole } else { decision };
             return Plan::Refuse(Box::new(Refused { decision, explanation }));
         }
-        let by = Terminator {
-            stream: stream.id,
-            application: candidate.application,
-            started: candidate.started,
-            attributes: candidate.attributes,
-        };
-        let killed = Cause::Killed { reason: KILLED.into(), by: Some(Box::new(by)) };
+        let killed = killed_by(&stream);
         let mut change = Change { admit: Some(stream.clone()), ..Change::default() };
         change.terminate.extend(gone.into_iter().map(|id| (id, killed.clone())));
         let evicted = |violation: &Violation| Cause::Evicted {
@@ -56,6 +43,23 @@ impl Record {
         end(&decision, &mut change, evicted, now);
         self.bound_leaving(&decision, &mut change);
         Plan::Admit(decision, change)
+    }
+
+    /// The streams that are killed for the sake of another, each once, and what is known of that one then.
+    fn take_place(&self, kills: &[Kill], known: &Attributes) -> (Vec<StreamId>, Attributes) {
+        let (mut gone, mut codes): (Vec<StreamId>, Vec<&str>) = Default::default();
+        for (id, code) in kills {
+            if !gone.contains(id) && self.find(*id).is_some_and(|stream| stream.has_slot()) {
+                gone.push(*id);
+                codes.push(code);
+            }
+        }
+        if gone.is_empty() {
+            return (gone, known.clone());
+        }
+        let superseded = [(Arc::from("superseded"), Arc::from(codes.join(",")))];
+        let rest = known.iter().map(|(name, value)| (name.into(), value.into()));
+        (gone, superseded.into_iter().chain(rest).collect())
     }
 
     /// What is remembered of a start that was refused, for an application that goes on asking for it.
@@ -91,6 +95,17 @@ impl Record {
                 && is_same_asset(&stream.attributes(), &candidate.attributes)
         })
     }
+}
+
+/// Why streams end whose slots that one wanted.
+fn killed_by(stream: &Stream) -> Cause {
+    let by = Terminator {
+        stream: stream.id,
+        application: stream.application.clone(),
+        started: stream.started,
+        attributes: stream.attributes(),
+    };
+    Cause::Killed { reason: KILLED.into(), by: Some(Box::new(by)) }
 }
 
 /// Whether both name the same asset; where neither names one, the same channel.

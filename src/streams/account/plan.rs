@@ -292,7 +292,9 @@ impl Record {
         for violation in decision.enforced() {
             let of_rule = |cause: &Cause| matches!(cause, Cause::Evicted { policy, rule, .. } if *policy == violation.policy && *rule == violation.rule);
             let fresh = change.leave.iter().filter(|leaving| of_rule(&leaving.cause)).count();
-            let mut old: Vec<&Leaving> = self.leaving().iter().filter(|leaving| of_rule(&leaving.cause)).collect();
+            let ends = |leaving: &Leaving| change.terminate.iter().any(|(id, _)| *id == leaving.stream);
+            let stays = |leaving: &&Leaving| of_rule(&leaving.cause) && !ends(leaving);
+            let mut old: Vec<&Leaving> = self.leaving().iter().filter(stays).collect();
             old.sort_by_key(|leaving| leaving.due);
             let too_many = (fresh + old.len()).saturating_sub(violation.threshold as usize);
             change.terminate.extend(old.iter().take(too_many).map(|leaving| (leaving.stream, leaving.cause.clone())));
