@@ -145,7 +145,7 @@ pub struct Record {
 mod declared;
 mod plan;
 
-pub use declared::Kill;
+pub use declared::{Kill, killed_by};
 
 impl Record {
     /// The streams in the record, in the order in which they came.

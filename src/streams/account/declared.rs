@@ -46,7 +46,7 @@ impl Record {
     }
 
     /// The streams that are killed for the sake of another, each once, and what is known of that one then.
-    fn take_place(&self, kills: &[Kill], known: &Attributes) -> (Vec<StreamId>, Attributes) {
+    pub fn take_place(&self, kills: &[Kill], known: &Attributes) -> (Vec<StreamId>, Attributes) {
         let (mut gone, mut codes): (Vec<StreamId>, Vec<&str>) = Default::default();
         for (id, code) in kills {
             if !gone.contains(id) && self.find(*id).is_some_and(|stream| stream.has_slot()) {
@@ -73,22 +73,22 @@ impl Record {
 
     /// The declared stream that a viewer plays who starts by traffic: same application, same device, same asset or channel.
     pub(super) fn declared_play(&self, candidate: &Candidate) -> Option<&Arc<Stream>> {
-        let device = candidate.device.name()?;
+        candidate.device.name()?;
         self.streams.iter().find(|stream| {
-            let attributes = stream.attributes();
             stream.is_declared()
                 && stream.has_slot()
                 && stream.application == candidate.application
-                && attributes.get("deviceId") == Some(device)
-                && is_same_asset(&attributes, &candidate.attributes)
+                && stream.is_on(&candidate.device)
+                && is_same_asset(&stream.attributes(), &candidate.attributes)
         })
     }
 
-    /// The stream that plays by traffic already and that an application now declares.
-    pub fn undeclared_play(&self, candidate: &Candidate) -> Option<&Arc<Stream>> {
+    /// The stream that plays by traffic already and that an application now declares, unless it is to be killed by that.
+    pub fn undeclared_play(&self, candidate: &Candidate, kills: &[Kill]) -> Option<&Arc<Stream>> {
         let device = candidate.attributes.get("deviceId")?;
         self.streams.iter().find(|stream| {
             !stream.is_declared()
+                && kills.iter().all(|(id, _)| *id != stream.id)
                 && stream.has_slot()
                 && stream.application == candidate.application
                 && stream.device == Device::Named(device.into())
@@ -98,7 +98,7 @@ impl Record {
 }
 
 /// Why streams end whose slots that one wanted.
-fn killed_by(stream: &Stream) -> Cause {
+pub fn killed_by(stream: &Stream) -> Cause {
     let by = Terminator {
         stream: stream.id,
         application: stream.application.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ATTEMPTS, Admission, Ended, Refusal, StreamTable};
 use crate::model::{Account, Attributes, Millis, StreamId};
 use crate::policy::Policy;
-use crate::streams::account::{Change, Kill, Law, Plan, Record};
+use crate::streams::account::{Change, Kill, Law, Plan, Record, killed_by};
 use crate::streams::store::{Commit, Unavailable};
 use crate::streams::{Candidate, Settings, Stream};
 
@@ -29,23 +29,50 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let account = &candidate.account;
         let law = Law { policies, settings, idp: &account.idp };
-        if kills.is_empty()
-            && let Some(stream) = self.record(account, now).await?.undeclared_play(candidate).cloned()
-            && stream.beat_declared(now)
-        {
-            let refusal = self.heartbeat(account, &stream, &candidate.attributes, policies, settings, now).await?;
-            return Ok(match refusal {
-                Some(refusal) => Admission::Refused(refusal),
-                None => Admission::Admitted { stream, created: false },
-            });
-        }
-        let plan = |record: &Record| record.plan_declare(candidate, kills, &law, now);
-        let admission = self.decide(account, &candidate.application, plan, now).await?;
+        let admission = match self.join(candidate, kills, policies, settings, now).await? {
+            Some(admission) => admission,
+            None => {
+                let plan = |record: &Record| record.plan_declare(candidate, kills, &law, now);
+                self.decide(account, &candidate.application, plan, now).await?
+            }
+        };
         if let (Admission::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
             let change = Record::bury_refused(candidate, &refused.decision, &law, now);
             self.change(account, |_| Some(change.clone()), now).await?;
         }
         Ok(admission)
+    }
+
+    /// Declares a stream that plays by traffic already: it has its slot. What its application tells of it may end it; then
+    /// nobody is killed. `None`: there is none.
+    async fn join(
+        &self,
+        candidate: &Candidate,
+        kills: &[Kill],
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Option<Admission>, Unavailable> {
+        let account = &candidate.account;
+        let (stream, news) = {
+            // Two starts at once must not both take it for theirs.
+            let _turn = self.gate(account).lock().await;
+            let record = self.store.load(account, now).await?;
+            let Some(stream) = record.undeclared_play(candidate, kills).filter(|stream| stream.beat_declared(now)) else {
+                return Ok(None);
+            };
+            (stream.clone(), record.take_place(kills, &candidate.attributes).1)
+        };
+        if let Some(refusal) = self.heartbeat(account, &stream, &news, policies, settings, now).await? {
+            return Ok(Some(Admission::Refused(refusal)));
+        }
+        let kill = |record: &Record| {
+            let (gone, _) = record.take_place(kills, &news);
+            let terminate: Vec<_> = gone.into_iter().map(|id| (id, killed_by(&stream))).collect();
+            (!terminate.is_empty()).then(|| Change { terminate, ..Change::default() })
+        };
+        self.change(account, kill, now).await?;
+        Ok(Some(Admission::Admitted { stream, created: false }))
     }
 
     /// An application says that a stream which holds its slot plays on, and perhaps more of it. What is frozen stays.
