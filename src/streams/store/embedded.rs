@@ -210,7 +210,10 @@ impl AccountStore for Embedded {
             if record.version != expected {
                 return Commit::Conflict(record.clone());
             }
-            let ending = change.terminate.iter().map(|(id, cause)| (record.find(*id).cloned(), cause));
+            let ending = change.terminate.iter().filter_map(|(id, cause)| {
+                let stream = record.find(*id)?;
+                Some((stream.clone(), stream.has_slot(), cause))
+            });
             let ending: Vec<_> = ending.collect();
             let leaving: Vec<_> = change.supersede.iter().filter_map(|id| record.find(*id).cloned()).collect();
             let resumes = change.admit.as_ref().is_some_and(|stream| record.find(stream.id).is_some());
@@ -220,8 +223,10 @@ impl AccountStore for Embedded {
             for (stream, cause) in &told {
                 self.observer.observe(account, &Event::Leaving(stream, cause));
             }
-            for (stream, cause) in ending.iter().filter_map(|(stream, cause)| Some((stream.as_ref()?, cause))) {
-                self.observer.observe(account, &Event::Terminated(stream, cause));
+            for (stream, held, cause) in &ending {
+                // Who counts slots has been told already that a silent stream holds none.
+                let event = if *held { Event::Terminated(stream, cause) } else { Event::Forgotten(stream) };
+                self.observer.observe(account, &event);
             }
             for stream in &leaving {
                 self.observer.observe(account, &Event::Superseded(stream));
