@@ -234,9 +234,13 @@ impl Record {
         streams.chain(tombstones).chain(leaving).min()
     }
 
-    /// Whether the stream that another one gave way to may still come to nothing.
+    /// Whether the stream that another one gave way to may still come to nothing. Applications are told at once: they ask so
+    /// rarely that what is undecided then would be told as nothing at all.
     fn is_provisional(&self, tombstone: &Tombstone) -> bool {
         let Cause::Evicted { by, .. } = &tombstone.cause else { return false };
+        if tombstone.stream.is_declared() {
+            return false;
+        }
         !tombstone.told && self.find(*by).is_some_and(|stream| stream.is_reserved() && !stream.was_followed())
     }
 
