@@ -289,7 +289,8 @@ impl StreamTable {
             return Ok(None);
         }
         for _ in 0..ATTEMPTS {
-            let Some(known) = record.find(stream).cloned() else { break };
+            // It has ended meanwhile.
+            let Some(known) = record.find(stream).cloned() else { return Ok(None) };
             let set = attributes.and_then(|(news, asset)| known.learned(news, asset).attributes);
             let Some(judgement) = record.plan_judgement(stream, set, &law, now) else { return Ok(None) };
             let Judgement { decision, explanation, change } = judgement;

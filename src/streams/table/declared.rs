@@ -114,9 +114,8 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Option<Admission>, Unavailable> {
         let law = Law { policies, settings, idp: &account.idp };
-        if self.record(account, now).await?.find(stream.id).is_none() {
-            return Ok(None);
-        }
+        let record = self.record(account, now).await?;
+        let Some(stream) = record.find(stream.id) else { return Ok(None) };
         stream.beat_declared(now);
         let plan = |record: &Record| match record.find(stream.id) {
             Some(stream) => record.plan_resume(stream, &law, now),
