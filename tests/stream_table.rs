@@ -4,6 +4,8 @@
 
 #[path = "stream_table/capacity.rs"]
 mod capacity;
+#[path = "stream_table/declared.rs"]
+mod declared;
 #[path = "stream_table/model.rs"]
 mod model;
 #[path = "stream_table/policies.rs"]

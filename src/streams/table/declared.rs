@@ -58,7 +58,8 @@ impl StreamTable {
             // Two starts at once must not both take it for theirs.
             let _turn = self.gate(account).lock().await;
             let record = self.store.load(account, now).await?;
-            let Some(stream) = record.undeclared_play(candidate, kills).filter(|stream| stream.beat_declared(now)) else {
+            let Some(stream) = record.undeclared_play(candidate, kills).filter(|stream| stream.beat_declared(now))
+            else {
                 return Ok(None);
             };
             (stream.clone(), record.take_place(kills, &candidate.attributes).1)
