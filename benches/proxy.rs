@@ -12,6 +12,7 @@ mod load;
 mod others;
 #[path = "proxy/passthrough.rs"]
 mod passthrough;
+#[allow(dead_code, reason = "the benchmark of the control port uses the rest")]
 #[path = "proxy/process.rs"]
 mod process;
 

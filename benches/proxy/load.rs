@@ -44,11 +44,16 @@ pub(crate) fn origin(address: SocketAddr) {
 
 /// Asks for `path` so many times over so many kept connections, and checks that each answer is 200 and of the right length.
 pub(crate) fn run(address: SocketAddr, path: &str, bytes: usize, requests: usize, connections: usize) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n\r\n");
+    ask(address, &request, bytes, requests, connections);
+}
+
+/// The same with a request that is written out.
+pub(crate) fn ask(address: SocketAddr, request: &str, bytes: usize, requests: usize, connections: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let left = Arc::new(AtomicUsize::new(requests));
-        let request: Arc<str> =
-            format!("GET {path} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n\r\n").into();
+        let request: Arc<str> = request.into();
         let clients: Vec<_> =
             (0..connections).map(|_| tokio::spawn(client(address, request.clone(), bytes, left.clone()))).collect();
         for client in clients {

@@ -45,6 +45,23 @@ impl Proxy {
 
     /// Streamgate with an admitted play session.
     pub(crate) fn streamgate(folder: &Path, origin: SocketAddr, access: bool) -> Self {
+        let (mut proxy, _, token) = Self::begin(folder, origin, access);
+        let entry = entry(proxy.address, &format!("/film/index.m3u8?token={token}"));
+        let start = entry.find("/~s/").unwrap_or_else(|| panic!("no play session: {entry}"));
+        let length = entry[start + 4..].find('/').unwrap();
+        entry[start..start + 4 + length].clone_into(&mut proxy.prefix);
+        proxy
+    }
+
+    /// Streamgate's control port, and a token of a viewer.
+    pub(crate) fn control(name: &'static str, folder: &Path, access: bool) -> (Self, String) {
+        let (mut proxy, address, token) = Self::begin(folder, free_address(), access);
+        (proxy.name, proxy.address) = (name, address);
+        (proxy, token)
+    }
+
+    /// Streamgate, the address of its control port, and a token of a viewer.
+    fn begin(folder: &Path, origin: SocketAddr, access: bool) -> (Self, SocketAddr, String) {
         let (address, control) = (free_address(), free_address());
         let file = folder.join(format!("streamgate-{access}.yaml"));
         fs::write(folder.join("secret"), "a secret of the benchmark, long enough for all").unwrap();
@@ -52,7 +69,7 @@ impl Proxy {
             "listeners: [{{ address: \"{address}\" }}]\ncontrol: {{ address: \"{control}\" }}\n\
              origins: {{ main: {{ servers: [\"{origin}\"] }} }}\n\
              applications:\n  tv:\n    name: TV\n    routes: [{{ path: /, origin: main }}]\n    identity:\n      token:\n        \
-             in: [\"query:token\"]\n        jwt: {{ keys: [{{ alg: HS256, secret: {{ file: secret }} }}] }}\n      idp: acme\n      \
+             in: [\"query:token\", \"header:authorization\"]\n        jwt: {{ keys: [{{ alg: HS256, secret: {{ file: secret }} }}] }}\n      idp: acme\n      \
              subject: claim:sub\n      device: claim:device\n    policies: [household]\n\
              policies: {{ household: {{ mode: enforce, rules: [{{ name: two, limit: 2, when_exceeded: deny_newest }}] }} }}\n\
              sessions: {{ keys: [{{ id: 1, secret: {{ file: secret }} }}] }}\nthreads: 1\nlog: {{ access: {access} }}\n"
@@ -60,7 +77,7 @@ impl Proxy {
         fs::write(&file, text).unwrap();
         let program = env!("CARGO_BIN_EXE_streamgate");
         let name = if access { "streamgate, access log" } else { "streamgate" };
-        let mut proxy = Self::start(name, address, Command::new(program).arg("run").arg("--config").arg(&file));
+        let proxy = Self::start(name, address, Command::new(program).arg("run").arg("--config").arg(&file));
         let minted = Command::new(program)
             .arg("token")
             .arg("--config")
@@ -69,11 +86,7 @@ impl Proxy {
             .output()
             .unwrap();
         let token = String::from_utf8(minted.stdout).unwrap();
-        let entry = entry(address, &format!("/film/index.m3u8?token={}", token.trim()));
-        let start = entry.find("/~s/").unwrap_or_else(|| panic!("no play session: {entry}"));
-        let length = entry[start + 4..].find('/').unwrap();
-        entry[start..start + 4 + length].clone_into(&mut proxy.prefix);
-        proxy
+        (proxy, control, token.trim().to_owned())
     }
 
     pub(crate) fn path(&self, path: &str) -> String {

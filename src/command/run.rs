@@ -81,7 +81,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         explained: Explained::default(),
         requests: AtomicU64::new(u64::from_be_bytes(SystemEntropy.bytes()[..8].try_into().unwrap_or_default())),
     });
-    let gateway = Gateway { current: current.clone(), questions };
+    let gateway = Gateway { current: current.clone(), questions: questions.clone() };
     let background = Background {
         table: table.clone(),
         current: current.clone(),
@@ -105,14 +105,15 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     }
     let control_listener = bind(settings.control.address)?;
     let control = Control {
-        table: table.clone(),
+        questions,
         settings: Arc::new({
             let current = current.clone();
             move || current.load().settings.clone()
         }),
-        clock: clock.clone(),
-        entropy: Arc::new(SystemEntropy),
-        metrics,
+        current: Arc::new({
+            let current = current.clone();
+            move || current.load().answers.clone()
+        }),
         readiness,
         refresh,
     };

@@ -1,5 +1,6 @@
-//! The control port: health, readiness and metrics. It answers operators, never viewers.
+//! The control port: health, readiness, metrics, and decisions for other proxies. It answers operators, never viewers.
 
+mod authz;
 mod operator;
 mod server;
 mod session;

@@ -10,7 +10,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Control, operator, session};
+use super::{Control, authz, operator, session};
 
 impl Control {
     /// Answers on `listener` until `stop` resolves.
@@ -18,6 +18,7 @@ impl Control {
     /// # Errors
     /// The listener fails.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let authz = authz::routes(self.questions.clone(), self.current.clone());
         let (documented, _document) =
             OpenApiRouter::new().merge(session::routes()).merge(operator::routes()).split_for_parts();
         let router = documented
@@ -25,10 +26,11 @@ impl Control {
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .fallback(|| async {
-                let pages = "Streamgate's control port has /metrics, /healthz and /readyz.\n";
+                let pages = "Streamgate's control port has /metrics, /healthz, /readyz and /authz.\n";
                 plain(StatusCode::NOT_FOUND, pages.to_owned())
             })
-            .with_state(self);
+            .with_state(self)
+            .merge(authz);
         axum::serve(listener, router).with_graceful_shutdown(stop).await
     }
 }

@@ -1,14 +1,13 @@
 //! What the control port works with.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use axum::http::StatusCode;
 
 use crate::config::Settings;
-use crate::model::{Clock, Entropy};
-use crate::streams::StreamTable;
-use crate::telemetry::Metrics;
+use crate::questions::{Current, Questions};
 
 /// Whether requests should be sent here. Ready means: every origin has an address, and nobody asked for a drain.
 pub struct Readiness {
@@ -44,18 +43,22 @@ impl Readiness {
 /// The control port.
 #[derive(Clone)]
 pub struct Control {
-    /// The streams of all accounts.
-    pub table: Arc<StreamTable>,
+    /// What it has in common with the gateway.
+    pub questions: Arc<Questions>,
     /// What is in force now.
+    pub current: Current,
+    /// Its configuration.
     pub settings: Arc<dyn Fn() -> Arc<Settings> + Send + Sync>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Arc<dyn Entropy>,
-    /// What `/metrics` shows.
-    pub metrics: Arc<Metrics>,
     /// What `/readyz` says.
     pub readiness: Arc<Readiness>,
     /// Brings gauges up to date before they are shown.
     pub refresh: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Deref for Control {
+    type Target = Questions;
+
+    fn deref(&self) -> &Questions {
+        &self.questions
+    }
 }

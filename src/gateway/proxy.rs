@@ -407,7 +407,7 @@ impl Gateway {
             client: ctx.from.client,
             method: request.method.as_str(),
             host: host(request).unwrap_or_default(),
-            path: &logged_path(request, ctx),
+            path: &ctx.logged_path(&request.uri),
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
             bytes,
             millis: u64::try_from(self.clock.now().since(ctx.started).as_millis()).unwrap_or(u64::MAX),
@@ -418,17 +418,10 @@ impl Gateway {
             account: account.unwrap_or_default(),
             stream: ctx.play.as_ref().map(|play| play.session.stream),
             server,
+            door: None,
         }
         .log();
     }
-}
-
-/// The path for the log. Where no application was found, nobody has taken the tokens out of it that any would know.
-fn logged_path<'a>(request: &'a RequestHeader, ctx: &'a Context) -> Cow<'a, str> {
-    let path = ctx.path_of(&request.uri);
-    let mut knowing = ctx.settings.path_tokens.iter().filter(|_| ctx.application.is_none());
-    let bare = knowing.find_map(|application| application.identity.as_ref()?.take_from_path(path, true));
-    bare.map_or(Cow::Borrowed(path), |bare| Cow::Owned(bare.path))
 }
 
 fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {

@@ -49,36 +49,37 @@ impl TrustedHops {
     /// damaged), or after 32 of them, the last good hop is the answer.
     pub fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer?.to_canonical();
-        if !self.trusts(peer) {
-            return Some(peer);
-        }
-        Some(match &self.from {
-            Forwarding::XForwardedFor => self.walk(peer, entries(headers, &X_FORWARDED_FOR), address),
-            Forwarding::Forwarded => self.walk(peer, entries(headers, &FORWARDED), forwarded_for),
+        if self.trusts(peer) { self.client_behind(headers).or(Some(peer)) } else { Some(peer) }
+    }
+
+    /// The viewer's address, of a request that a trusted machine tells of; `None` where it does not say it.
+    pub fn client_behind(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        match &self.from {
+            Forwarding::XForwardedFor => self.walk(entries(headers, &X_FORWARDED_FOR), address),
+            Forwarding::Forwarded => self.walk(entries(headers, &FORWARDED), forwarded_for),
             Forwarding::Header(name) => {
                 // A second line is not of the machine that sets the header, and which one is cannot be told.
                 let mut lines = headers.get_all(name).iter();
                 let one = lines.next().filter(|_| lines.next().is_none());
-                one.and_then(|line| text(line.as_bytes())).and_then(address).unwrap_or(peer)
+                one.and_then(|line| text(line.as_bytes())).and_then(address)
             }
-        })
+        }
     }
 
     fn walk<'a>(
         &self,
-        peer: IpAddr,
         entries: impl Iterator<Item = Option<&'a str>>,
         read: impl Fn(&str) -> Option<IpAddr>,
-    ) -> IpAddr {
-        let mut last = peer;
+    ) -> Option<IpAddr> {
+        let mut last = None;
         for entry in entries.take(HOPS_MAX) {
             let Some(entry) = entry else { return last };
             if entry.is_empty() {
                 continue; // RFC 9110 §5.6.1.2
             }
             match read(entry) {
-                Some(address) if self.trusts(address) => last = address,
-                Some(address) => return address,
+                Some(address) if self.trusts(address) => last = Some(address),
+                Some(address) => return Some(address),
                 None => return last,
             }
         }

@@ -9,20 +9,24 @@ use crate::policy::Violation;
 /// Fields of ours that only we may send: what a viewer sends under these names is dropped.
 pub(crate) const OURS: &str = "streamgate-";
 
-pub(crate) const STATE: HeaderName = HeaderName::from_static("streamgate-state");
+const STATE: HeaderName = HeaderName::from_static("streamgate-state");
 const RULE: HeaderName = HeaderName::from_static("streamgate-rule");
 const STREAMS: HeaderName = HeaderName::from_static("streamgate-streams");
 const LIMIT: HeaderName = HeaderName::from_static("streamgate-limit");
 const APPLICATION: HeaderName = HeaderName::from_static("streamgate-application");
 const STREAM: HeaderName = HeaderName::from_static("streamgate-stream");
 const ACCOUNT: HeaderName = HeaderName::from_static("streamgate-account");
+const REFUSAL: HeaderName = HeaderName::from_static("streamgate-refusal");
+const REASON: HeaderName = HeaderName::from_static("streamgate-reason");
+const DETAIL: HeaderName = HeaderName::from_static("streamgate-detail");
 /// CTA-5006 §3: each hop appends one member to this list.
 pub(crate) const CMSD_DYNAMIC: HeaderName = HeaderName::from_static("cmsd-dynamic");
 
 /// Bytes of the fields of attributes, all together: many servers take 8 KiB of header, the viewer's own fields included.
 const ATTRIBUTES_MAX: usize = 4096;
 
-type Field = (HeaderName, HeaderValue);
+/// A header field.
+pub(super) type Field = (HeaderName, HeaderValue);
 
 fn annotated(ctx: &Context) -> Option<&Violation> {
     ctx.annotations.as_ref()?.first()
@@ -75,6 +79,19 @@ pub(crate) fn cmsd(ctx: &Context) -> Option<String> {
     Some(format!(
         "\"streamgate\";com.streamgate-streams={reached};com.streamgate-limit={threshold};com.streamgate-state=over"
     ))
+}
+
+/// What a refusal is, in short: its id, the last word of its problem's type, and its text.
+pub(super) fn brief(refusal: u64, reason: &'static str, detail: &str) -> [Field; 3] {
+    [(REFUSAL, field(&format!("{refusal:016x}"))), (REASON, HeaderValue::from_static(reason)), (DETAIL, field(detail))]
+}
+
+/// What is said of a request that passes, to a proxy that asked about it.
+pub(super) fn passed(ctx: &Context) -> impl Iterator<Item = Field> {
+    let rule = rule(ctx);
+    let ok = rule.is_none().then(|| (STATE, HeaderValue::from_static("ok")));
+    let cmsd = cmsd(ctx).map(|member| (CMSD_DYNAMIC, field(&member)));
+    ok.into_iter().chain(rule.into_iter().flatten()).chain(whose(ctx)).chain(cmsd)
 }
 
 /// A text as the value of a field; what a field may not hold is replaced.

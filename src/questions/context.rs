@@ -2,6 +2,7 @@
 //! last hook when another one panics.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -81,8 +82,18 @@ impl Drop for Watch {
     }
 }
 
+/// The way in which a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Through the gateway, which passes its answer on, and sees the manifests.
+    Proxied,
+    /// A proxy that answers it itself asks about it.
+    Asked,
+}
+
 /// One request.
 pub struct Context {
+    pub(crate) door: Door,
     pub(crate) request: u64,
     /// What was in force when the request began.
     pub(crate) snapshot: Arc<Snapshot>,
@@ -126,6 +137,7 @@ pub(crate) type Carried = Arc<Play>;
 impl Context {
     pub(crate) fn new(request: u64, snapshot: Arc<Snapshot>) -> Self {
         Self {
+            door: Door::Proxied,
             request,
             settings: snapshot.settings.clone(),
             snapshot,
@@ -156,6 +168,14 @@ impl Context {
             Some(bare) => &bare.path,
             None => uri.path().get(self.prefix_length..).unwrap_or("/"),
         }
+    }
+
+    /// The path for the log. Where no application was found, nobody has taken the tokens out of it that any would know.
+    pub(crate) fn logged_path<'a>(&'a self, uri: &'a http::Uri) -> Cow<'a, str> {
+        let path = self.path_of(uri);
+        let mut knowing = self.settings.path_tokens.iter().filter(|_| self.application.is_none());
+        let bare = knowing.find_map(|application| application.identity.as_ref()?.take_from_path(path, true));
+        bare.map_or(Cow::Borrowed(path), |bare| Cow::Owned(bare.path))
     }
 
     /// Takes over what the previous request of this connection left.

@@ -7,7 +7,8 @@ use http::Method;
 
 use super::Questions;
 use super::asked::{Asked, Weight, host, is_ambiguous, is_speculative, well_formed};
-use super::context::{Context, Play, Watch};
+use super::belongs::Belongs;
+use super::context::{Context, Door, Play, Watch};
 use super::respond::Problem;
 use crate::config::{Application, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
@@ -212,10 +213,18 @@ impl Questions {
         if weight == Weight::Never {
             return Ok(());
         }
-        let entry = matches!(ctx.kind, Kind::Playlist | Kind::Mpd);
+        let mut entry = matches!(ctx.kind, Kind::Playlist | Kind::Mpd);
         let settings = ctx.settings.clone();
         let mint = application.identity.as_ref().is_none_or(|identity| identity.mapping().stream.mint);
-        let named = self.named(viewer, application);
+        let mut named = self.named(viewer, application);
+        let mut belongs = None;
+        if named.is_none() && ctx.door == Door::Asked && (entry || weight != Weight::Checked) {
+            match self.belongs(viewer, asked.path, ctx.kind, application, now).await {
+                Belongs::To(stream, known) => (entry, belongs) = (false, Some((stream, known))),
+                Belongs::Again(stream) => named = Some(stream),
+                Belongs::Nothing => {}
+            }
+        }
         let fresh = |stream: StreamId, asset: &str| PlaySession {
             stream,
             account: viewer.account.clone(),
@@ -242,7 +251,8 @@ impl Questions {
             }
             // A token that names the stream reaches every request: nothing has to be minted. But where the viewer's own fields
             // name it and the token came in the query, which players send once, the name needs a play session to carry it.
-            let carried = named.is_some() && !(viewer.by_query && Self::is_chosen(application) && mint);
+            let carried = ctx.door == Door::Asked
+                || named.is_some() && !(viewer.by_query && Self::is_chosen(application) && mint);
             let seal = |session: &PlaySession| if carried { String::new() } else { settings.keys.seal(session) };
             if weight == Weight::Checked || is_speculative(asked.request) {
                 // A HEAD or a prefetch learns what a start would be told, and takes nothing. What was prefetched may be
@@ -285,7 +295,9 @@ impl Questions {
         let playing = || self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
         let known = named.and_then(|named| self.table.find(&viewer.key, named));
         // A name that viewers choose counts from the entry on. Elsewhere a new one is no reason to leave what the device plays.
-        let (stream, asset, known) = if let Some(stream) = named
+        let (stream, asset, known) = if let Some((stream, known)) = belongs {
+            (stream, "unknown", known)
+        } else if let Some(stream) = named
             && (known.is_some() || !Self::is_chosen(application) || playing().is_none())
         {
             (stream, asked.path, known)

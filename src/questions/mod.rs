@@ -5,6 +5,8 @@
 
 mod annotate;
 mod asked;
+mod authz;
+mod belongs;
 mod context;
 mod decide;
 mod judge;
@@ -12,6 +14,7 @@ mod misuse;
 mod over;
 mod respond;
 mod snapshot;
+mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -27,6 +30,10 @@ pub(crate) use context::{Play, Watch};
 pub use judge::Explained;
 pub(crate) use respond::Problem;
 pub use snapshot::Snapshot;
+pub(crate) use told::PATH as AUTHZ;
+
+/// Gives what is in force.
+pub type Current = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
 
 /// What is needed to answer, shared by all requests, whichever way they come.
 pub struct Questions {

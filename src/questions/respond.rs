@@ -17,7 +17,13 @@ use crate::model::Millis;
 use crate::streams::{Cause, Refusal, Stream};
 use crate::telemetry::Outcome;
 
+use super::annotate::{Field, brief};
 use super::over::Over;
+
+/// Bytes of a page's origin: scheme, host and port. A longer one is none, and would make an answer as large as a viewer likes.
+const ORIGIN_MAX: usize = 300;
+/// Characters of a refusal's text in a header field.
+const DETAIL_MAX: usize = 500;
 
 /// A request that is not passed on, and why.
 #[derive(Debug)]
@@ -168,6 +174,20 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request names no host.")
     }
 
+    /// A proxy asks about nothing.
+    pub(crate) fn authz_no_request() -> Box<Self> {
+        let detail = "Nothing says which request this is about. The proxy has to send the viewer's URI in X-Original-URI, \
+                      X-Original-URL or X-Forwarded-Uri, or as the path behind /authz.";
+        Self::new(StatusCode::FORBIDDEN, "authz-no-request", "No request", detail)
+    }
+
+    /// What a proxy tells of a request contradicts itself, or what the viewer wrote under the same names.
+    pub(crate) fn authz_conflict(who: &str) -> Box<Self> {
+        let detail =
+            format!("Two headers contradict each other in {who}. The proxy has to set one and remove the others.");
+        Self::new(StatusCode::FORBIDDEN, "authz-conflict", "Contradiction", detail)
+    }
+
     /// A path that could mean another one at the origin than it means here.
     pub(crate) fn ambiguous_path() -> Box<Self> {
         let detail = "The path has dot segments or a NUL. Resolve them before asking.";
@@ -207,15 +227,44 @@ impl Problem {
         problem.outcome(Outcome::OriginFailed, reason)
     }
 
+    /// Whether it is no refusal, but the answer to a preflight.
+    pub(crate) fn is_preflight(&self) -> bool {
+        self.status == StatusCode::NO_CONTENT
+    }
+
+    /// The same for a proxy that asks. It knows two ways to refuse: without an identity, and for any other reason.
+    pub(crate) fn for_proxy(mut self: Box<Self>) -> Box<Self> {
+        if self.status != StatusCode::UNAUTHORIZED {
+            self.status = StatusCode::FORBIDDEN;
+        }
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The answer: header fields and body. `refusal` names this very answer in logs.
-    pub(crate) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<(HeaderName, HeaderValue)>, Bytes) {
-        if self.status == StatusCode::NO_CONTENT {
+    pub(crate) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Bytes) {
+        if self.is_preflight() {
             return (allow(request), Bytes::new());
         }
+        let (mut fields, document) = self.describe(refusal, request);
+        let body = Bytes::from(Value::Object(document).to_string());
+        fields.push((CONTENT_LENGTH, HeaderValue::from(body.len())));
+        (fields, body)
+    }
+
+    /// The same, with the most important of it in header fields too: most proxies drop the body.
+    pub(crate) fn render_for_proxy(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Bytes) {
+        let (mut fields, document) = self.describe(refusal, request);
+        let detail = document.get("detail").and_then(Value::as_str).unwrap_or_default();
+        let end = detail.char_indices().nth(DETAIL_MAX).map_or(detail.len(), |(at, _)| at);
+        fields.extend(brief(refusal, self.kind, detail.get(..end).unwrap_or_default()));
+        (fields, Bytes::from(Value::Object(document).to_string()))
+    }
+
+    fn describe(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Map<String, Value>) {
         let from_page = request.get(ORIGIN);
         // A page of another site can make a browser send the viewer's cookie, and may then not read who watches what.
         let foreign_page = from_page.is_some() && request.contains_key(COOKIE);
@@ -231,11 +280,9 @@ impl Problem {
         if let Some(streams) = self.personal.as_ref().filter(|_| !foreign_page) {
             document.insert("streams".into(), streams.clone());
         }
-        let body = Bytes::from(Value::Object(document).to_string());
         let mut fields = vec![
             (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (CONTENT_LENGTH, HeaderValue::from(body.len())),
         ];
         if let Some(language) = language.and_then(|language| HeaderValue::from_str(&language).ok()) {
             fields.push((CONTENT_LANGUAGE, language));
@@ -246,7 +293,7 @@ impl Problem {
             (false, true) => fields.push((VARY, HeaderValue::from_static("Accept-Language"))),
             (false, false) => {}
         }
-        if let Some(origin) = from_page {
+        if let Some(origin) = from_page.filter(|origin| origin.len() <= ORIGIN_MAX) {
             // Without these a page script sees no status at all, and players take the refusal for a broken network.
             fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
             fields.push((ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("CMSD-Dynamic, Retry-After")));
@@ -257,12 +304,12 @@ impl Problem {
         if let Some((name, value)) = &self.header {
             fields.push((name.clone(), HeaderValue::from_static(value)));
         }
-        (fields, body)
+        (fields, document)
     }
 }
 
 /// What a preflight is answered.
-fn allow(request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+fn allow(request: &HeaderMap) -> Vec<Field> {
     let mut fields = vec![(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"))];
     if let Some(page) = request.get(ORIGIN) {
         fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, page.clone()));

@@ -320,6 +320,13 @@ impl Stream {
         self.refreshes_entry.load(SeqCst)
     }
 
+    /// Notes that its player came back to the entry manifest, where no manifest could say that it would.
+    pub fn returned_to_entry(&self) {
+        if !self.refreshes_entry() {
+            self.refreshes_entry.store(true, SeqCst);
+        }
+    }
+
     /// Until when the stream holds its slot if nothing more is heard of it. `None`: it holds none.
     pub fn slot_until(&self, settings: &Settings, now: Millis) -> Option<Millis> {
         let phase = self.phase.load(SeqCst);

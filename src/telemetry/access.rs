@@ -9,7 +9,8 @@ use crate::model::StreamId;
 
 /// One request, as it is logged.
 ///
-/// `path` is the path at the origin: neither play session nor query, which may hold tokens. `account` is a keyed hash.
+/// `path` is the path at the origin: neither play session nor query, which may hold tokens. `account` is a keyed hash. `door` is said
+/// where a request did not come through the gateway.
 #[allow(missing_docs)] // the names are the log's
 pub struct Access<'a> {
     pub request: u64,
@@ -27,6 +28,7 @@ pub struct Access<'a> {
     pub account: &'a str,
     pub stream: Option<StreamId>,
     pub server: Option<&'a dyn fmt::Display>,
+    pub door: Option<&'static str>,
 }
 
 impl Access<'_> {
@@ -49,6 +51,7 @@ impl Access<'_> {
             account = (!self.account.is_empty()).then_some(self.account),
             stream = self.stream.map(tracing::field::display),
             server = self.server.map(tracing::field::display),
+            door = self.door,
         );
     }
 }

@@ -124,6 +124,8 @@ pub struct Metrics {
     pub decision: Histogram,
     /// By outcome, in the order of [`Outcome::ALL`].
     answered: Vec<Histogram>,
+    /// Likewise.
+    authz: Vec<IntCounter>,
 }
 
 impl Metrics {
@@ -145,6 +147,8 @@ impl Metrics {
         let waits = [5e-4, 2e-3, 1e-2, 5e-2, 0.2, 1.0, 5.0, 20.0];
         let help = "Time from the request's header to the response's, in seconds, by outcome.";
         let answered = of.histograms("response_header_seconds", help, &["outcome"], &waits)?;
+        let help = "Requests that other proxies asked about, by how they ended; requests_total has them too.";
+        let authz = of.counters("authz_total", help, &["outcome"])?;
         let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
         let help = "Time to decide a start or a return, in seconds.";
         let decision = of.histograms("decision_seconds", help, &[], &instants)?.with_label_values(&[] as &[&str]);
@@ -200,6 +204,7 @@ impl Metrics {
             connections: of.gauge("connections", "Open connections of viewers.")?,
             accounts: of.gauge("accounts", "Accounts in the stream table.")?,
             answered: Outcome::ALL.iter().map(|outcome| answered.with_label_values(&[outcome.label()])).collect(),
+            authz: Outcome::ALL.iter().map(|outcome| authz.with_label_values(&[outcome.label()])).collect(),
             events,
             violations,
             needed_limit,
@@ -231,6 +236,14 @@ impl Metrics {
         if let (Some(row), Some(column)) = (row, column)
             && let Some(counter) = self.requests.get(row).and_then(|row| row.get(column))
         {
+            counter.inc();
+        }
+    }
+
+    /// Counts a request that another proxy asked about.
+    pub fn authz(&self, outcome: Outcome) {
+        let at = Outcome::ALL.iter().position(|known| *known == outcome);
+        if let Some(counter) = at.and_then(|at| self.authz.get(at)) {
             counter.inc();
         }
     }

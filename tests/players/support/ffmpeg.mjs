@@ -41,12 +41,16 @@ class Watching {
   }
 }
 
-/** Plays `url` in real time, for at most `seconds` of media if given, under the name of another player if given. */
-export function watch(house, url, { seconds, agent } = {}) {
+/**
+ * Plays `url` in real time, for at most `seconds` of media if given, under the name of another player if given, with these
+ * header fields on every request if given.
+ */
+export function watch(house, url, { seconds, agent, headers = {} } = {}) {
+  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
   const limit = seconds ? ['-t', String(seconds)] : [];
   return new Watching(house.start('ffmpeg', [
     '-hide_banner', '-v', 'error', '-nostdin', '-nostats', '-stats_period', '0.2', '-progress', 'pipe:1',
-    ...(agent ? ['-user_agent', agent] : []), '-re', '-i', url, ...limit, '-f', 'null', '-',
+    ...(agent ? ['-user_agent', agent] : []), ...(fields ? ['-headers', fields] : []), '-re', '-i', url, ...limit, '-f', 'null', '-',
   ]));
 }
 

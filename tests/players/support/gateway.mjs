@@ -24,11 +24,12 @@ const BINARY = process.env.STREAMGATE_BIN ?? path.join(ROOT, 'target/debug/strea
  * @param {object} [options.streams] the `streams` section of the configuration
  * @param {'split' | 'refuse' | 'allow'} [options.sharing] what happens to two clients on one play session
  * @param {string} [options.dash] host:port of a second origin, which gets everything below /dash/
+ * @param {string[]} [options.tokens] where tokens are
  * @param {Record<string, {path: string, tenant?: string, policies?: string[]}>} [options.applications] which application
  *   serves what is below a path; one tenant's `tv` serves all
  */
 export async function startGateway(house, {
-  limit, whenExceeded = 'deny_newest', streams, sharing, dash, applications = { tv: { path: '/' } },
+  limit, whenExceeded = 'deny_newest', streams, sharing, dash, tokens = ['query:token'], applications = { tv: { path: '/' } },
 }) {
   await access(BINARY).catch(() => {
     throw new Error(`no gateway to test at ${BINARY}: run \`cargo build\`, or name one in STREAMGATE_BIN`);
@@ -47,7 +48,7 @@ export async function startGateway(house, {
     ...(tenant && { tenant }),
     routes: [{ path: below, origin: 'main' }, ...(dash ? [{ path: '/dash/', origin: 'dash' }] : [])],
     identity: {
-      token: { in: ['query:token'], jwt: { keys: [{ alg: 'HS256', secret: { file: 'token.key' } }] } },
+      token: { in: tokens, jwt: { keys: [{ alg: 'HS256', secret: { file: 'token.key' } }] } },
       idp: 'acme',
       subject: 'claim:sub',
       device: 'claim:device',
@@ -75,7 +76,8 @@ export async function startGateway(house, {
   const process_ = house.start(BINARY, ['run', '--config', file]);
   await up(demoOrigin, `http://127.0.0.1:${origin}/vod/master.m3u8`);
   await up(process_, `http://127.0.0.1:${control}/readyz`);
-  return new Gateway(house, file, `http://127.0.0.1:${listener}`, `http://127.0.0.1:${control}`);
+  const [url, controlUrl, originUrl] = [listener, control, origin].map((port) => `http://127.0.0.1:${port}`);
+  return new Gateway(house, file, url, controlUrl, originUrl, process_);
 }
 
 /** Waits until `url` answers 200, or says at once what the program said when it ended. */
@@ -90,11 +92,14 @@ class Gateway {
   #house;
   #config;
 
-  constructor(house, config, url, control) {
+  constructor(house, config, url, control, origin, running) {
     this.#house = house;
     this.#config = config;
     this.url = url;
     this.control = control;
+    this.origin = origin;
+    /** The program, for tests that take it away. */
+    this.running = running;
   }
 
   /** The sum of a metric over its series whose labels contain `labels`. */

@@ -1,0 +1,86 @@
+# Varnish delivers and caches, Streamgate decides. Streamgate's control port is 9090, the origin is 8000.
+# Plain VCL, for Varnish 6 and 7. Each request goes round twice: to Streamgate first, and then on its way. See docs/authz.md.
+
+vcl 4.1;
+
+backend origin {
+    .host = "127.0.0.1";
+    .port = "8000";
+}
+
+backend streamgate {
+    .host = "127.0.0.1";
+    .port = "9090";
+    .connect_timeout = 0.25s;
+    # Longer than Streamgate ever waits for a key or for the verdict of a service of yours: with less, a viewer whose token
+    # takes that long would pass as if Streamgate were away.
+    .first_byte_timeout = 15s;
+    .between_bytes_timeout = 15s;
+}
+
+sub vcl_recv {
+    if (req.restarts == 0) {
+        # Only media is asked for here, with methods that have no body.
+        if (req.method != "GET" && req.method != "HEAD" && req.method != "OPTIONS") {
+            return (synth(405));
+        }
+        # What a viewer writes under these names is not ours.
+        unset req.http.X-Original-URL;
+        unset req.http.X-Forwarded-Uri;
+        unset req.http.X-Forwarded-Method;
+        unset req.http.X-Forwarded-Host;
+        unset req.http.Forwarded;
+        unset req.http.Streamgate-State;
+        unset req.http.Streamgate-CMSD;
+        unset req.http.Streamgate-Cookie;
+        set req.http.X-Original-URI = req.url;
+        set req.http.X-Original-Method = req.method;
+        set req.http.X-Original-Host = req.http.Host;
+        set req.http.X-Forwarded-Proto = "http"; # or what stands in front of Varnish and speaks TLS says
+        set req.http.X-Forwarded-For = client.ip;
+        set req.url = "/authz";
+        set req.method = "GET";
+        set req.backend_hint = streamgate;
+        return (pass);
+    }
+    if (req.http.X-Original-URI) {
+        set req.url = req.http.X-Original-URI;
+        set req.method = req.http.X-Original-Method;
+        set req.backend_hint = origin;
+        unset req.http.X-Original-URI;
+        unset req.http.X-Original-Method;
+        unset req.http.X-Original-Host;
+        # The token was for us, and what it opens is the same for all.
+        unset req.http.Authorization;
+        unset req.http.Cookie;
+    }
+}
+
+sub vcl_backend_error {
+    if (bereq.http.X-Original-URI) {
+        # Streamgate never says 503: it could not be reached.
+        set beresp.http.Streamgate-Away = "yes";
+        return (deliver);
+    }
+}
+
+sub vcl_deliver {
+    if (req.http.X-Original-URI) {
+        # CHOICE: Streamgate is away. Here everybody passes until it is back, because those who watch are more than those who
+        # would be refused. Without the second half of this condition everybody gets 503.
+        if (resp.status == 200 || resp.http.Streamgate-Away) {
+            # What is said of a viewer who passes: the state for a policy that annotates, and a renewed token.
+            set req.http.Streamgate-State = resp.http.Streamgate-State;
+            set req.http.Streamgate-CMSD = resp.http.CMSD-Dynamic;
+            set req.http.Streamgate-Cookie = resp.http.Set-Cookie;
+            return (restart);
+        }
+        return (deliver);
+    }
+    if (req.http.Streamgate-CMSD) {
+        set resp.http.CMSD-Dynamic = req.http.Streamgate-CMSD;
+    }
+    if (req.http.Streamgate-Cookie) {
+        set resp.http.Set-Cookie = req.http.Streamgate-Cookie;
+    }
+}

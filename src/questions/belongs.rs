@@ -1,0 +1,86 @@
+//! Which stream a request belongs to, where nothing but its path and its device tell.
+//!
+//! A proxy that asks shows us no manifests, and so none carries a play session: each request comes with the token alone, a
+//! refresh of a playlist like a start. What an entry manifest leads to nearly always lies in its folder or below: requests
+//! there belong to the device's stream of it, and any other manifest is a start.
+
+use std::sync::Arc;
+
+use super::Questions;
+use crate::config::Application;
+use crate::identity::Viewer;
+use crate::media::Kind;
+use crate::model::{Millis, StreamId};
+use crate::streams::Stream;
+
+/// What a request of a device belongs to.
+pub(super) enum Belongs {
+    /// A stream that is there, or was until it was terminated.
+    To(StreamId, Option<Arc<Stream>>),
+    /// A stream that its device starts again.
+    Again(StreamId),
+    /// Nothing that is known.
+    Nothing,
+}
+
+impl Questions {
+    /// Which stream of its device a request for `path` belongs to. For a segment and what the device plays, this is one
+    /// look-up.
+    pub(super) async fn belongs(
+        &self,
+        viewer: &Viewer,
+        path: &str,
+        kind: Kind,
+        application: &Application,
+        now: Millis,
+    ) -> Belongs {
+        let is_entry = matches!(kind, Kind::Playlist | Kind::Mpd);
+        let is_again = |stream: &Stream| is_entry && *stream.asset == *path;
+        let playing = self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
+        if let Some(stream) = playing.filter(|stream| !is_entry || leads_to(&stream.asset, path)) {
+            // Before media some players ask twice; afterwards it is a refresh.
+            if is_again(&stream) && stream.is_playing() {
+                stream.returned_to_entry();
+            }
+            return Belongs::To(stream.id, Some(stream));
+        }
+        let Ok(record) = self.table.record(&viewer.account, now).await else { return Belongs::Nothing };
+        let is_own = |stream: &Stream| {
+            stream.device == viewer.device && stream.application == application.id && leads_to(&stream.asset, path)
+        };
+        let known = record.streams().iter().filter(|stream| is_own(stream)).max_by_key(|stream| stream.since());
+        if let Some(stream) = known {
+            let id = stream.id;
+            return if is_again(stream) { Belongs::Again(id) } else { Belongs::To(id, Some(stream.clone())) };
+        }
+        let ended = record.tombstones().iter().rev().map(|tombstone| &tombstone.stream).find(|stream| is_own(stream));
+        match ended {
+            // Its player goes on by itself. Whoever asks for a multivariant playlist again has pressed the button.
+            Some(stream) if !is_again(stream) || kind == Kind::Mpd || stream.refreshes_entry() => {
+                Belongs::To(stream.id, None)
+            }
+            _ => Belongs::Nothing,
+        }
+    }
+}
+
+/// Whether an entry manifest may lead to a path: it lies in the manifest's folder or below.
+fn leads_to(entry: &str, path: &str) -> bool {
+    entry.rfind('/').and_then(|at| entry.get(..=at)).is_some_and(|folder| path.starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leads_to;
+
+    #[test]
+    fn what_lies_in_the_folder_of_an_entry_manifest_or_below_may_be_its() {
+        for path in ["/live/news/720p.m3u8", "/live/news/audio/1.m3u8", "/live/news/master.m3u8"] {
+            assert!(leads_to("/live/news/master.m3u8", path), "{path}");
+        }
+        for path in ["/live/sports/master.m3u8", "/live/news", "/live/newsroom/a.m3u8"] {
+            assert!(!leads_to("/live/news/master.m3u8", path), "{path}");
+        }
+        assert!(!leads_to("unknown", "/live/a.m3u8"));
+    }
+}
