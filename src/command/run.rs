@@ -114,6 +114,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
             let current = current.clone();
             move || current.load().answers.clone()
         }),
+        throttle: Arc::default(),
         readiness,
         refresh,
     };

@@ -6,4 +6,5 @@ mod server;
 mod session;
 mod state;
 
+pub use session::Throttle;
 pub use state::{Control, Readiness};

@@ -1,6 +1,7 @@
 //! The HTTP server of the control port.
 
 use std::io;
+use std::net::SocketAddr;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -31,7 +32,8 @@ impl Control {
             })
             .with_state(self)
             .merge(authz);
-        axum::serve(listener, router).with_graceful_shutdown(stop).await
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(stop).await
     }
 }
 

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use axum::http::StatusCode;
 
 use crate::config::Settings;
+use crate::identity::Blocks;
 use crate::questions::{Current, Questions};
+
+use super::session::Throttle;
 
 /// Whether requests should be sent here. Ready means: every origin has an address, and nobody asked for a drain.
 pub struct Readiness {
@@ -49,6 +52,8 @@ pub struct Control {
     pub current: Current,
     /// Its configuration.
     pub settings: Arc<dyn Fn() -> Arc<Settings> + Send + Sync>,
+    /// How often the session API was called.
+    pub throttle: Arc<Throttle>,
     /// What `/readyz` says.
     pub readiness: Arc<Readiness>,
     /// Brings gauges up to date before they are shown.
@@ -60,5 +65,12 @@ impl Deref for Control {
 
     fn deref(&self) -> &Questions {
         &self.questions
+    }
+}
+
+impl Control {
+    /// Who is shut out.
+    pub(super) fn blocks(&self) -> Arc<Blocks> {
+        (self.current)().blocks.load_full()
     }
 }

@@ -1,5 +1,6 @@
 //! Names of streams and of what starts them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -70,6 +71,13 @@ pub struct ApplicationId(pub Arc<str>);
 impl ApplicationId {
     /// The name as it stands in the configuration.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// So that tables are asked by the bare name.
+impl Borrow<str> for ApplicationId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -15,6 +15,7 @@ mod language;
 mod message;
 mod rule;
 mod standing;
+mod told;
 
 pub use decision::{Conflict, Decision, Demand, Effect, Lack, Violation};
 pub use demand::Ranks;

@@ -1,6 +1,5 @@
 //! What a viewer is told of the rules that refuse a start.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -37,7 +36,7 @@ impl Over {
     /// In plain words, for whoever has no text of the operator's.
     pub(super) fn detail(&self) -> String {
         match self.violations.first() {
-            Some(first) => plainly(first),
+            Some(first) => first.plainly(),
             None => format!(
                 "A stream may not start here unless it says its {}. Ask the service that gave you the link.",
                 self.lacking.join(", ")
@@ -68,7 +67,7 @@ impl Over {
             }
             if let Some(message) = &violation.message {
                 varies |= !message.is_one_language();
-                let (chosen, text) = message.render(accept_language, &|name| place(violation, name));
+                let (chosen, text) = message.render(accept_language, &|name| violation.place(name));
                 rule["message"] = text.as_str().into();
                 if nth == 0 {
                     language = chosen.map(str::to_owned);
@@ -85,42 +84,5 @@ impl Over {
             document.insert("violations".into(), rules.into());
         }
         (language, varies)
-    }
-}
-
-/// What stands in a message for a name.
-fn place<'a>(violation: &'a Violation, name: &str) -> Option<Cow<'a, str>> {
-    match name {
-        "limit" => Some(violation.threshold.to_string().into()),
-        "count" => Some(violation.counted.to_string().into()),
-        "policy" => Some(Cow::Borrowed(&violation.policy)),
-        "rule" => Some(Cow::Borrowed(&violation.rule)),
-        name => {
-            let value = violation.values.iter().find(|(known, _)| **known == *name);
-            value.map(|(_, value)| Cow::Borrowed(&**value))
-        }
-    }
-}
-
-/// What a rule without a text of its own says.
-fn plainly(violation: &Violation) -> String {
-    let Violation { threshold, counted, attribute, scope, .. } = violation;
-    let by = scope.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
-    let by = if by.is_empty() { String::new() } else { format!(" of {by}") };
-    match &**attribute {
-        "streamId" => format!(
-            "This account may watch {threshold} stream{}{by} at once, and {counted} {} playing. Stop one to start another.",
-            if *threshold == 1 { "" } else { "s" },
-            if *counted == 1 { "is" } else { "are" },
-        ),
-        attribute => {
-            let what = if attribute == "deviceId" { "device" } else { attribute };
-            format!(
-                "This account may watch streams{by} with {threshold} different {what}{} at once, and {counted} {} in use. \
-                 Stop one to start another.",
-                if *threshold == 1 { "" } else { "s" },
-                if *counted == 1 { "is" } else { "are" },
-            )
-        }
     }
 }

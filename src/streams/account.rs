@@ -173,6 +173,13 @@ impl Record {
         stream.has_slot() && !self.leaving().iter().any(|leaving| leaving.stream == stream.id)
     }
 
+    /// How many streams hold a slot once `change` is in force.
+    pub fn level_after(&self, change: &Change) -> usize {
+        let ends = |id| change.supersede.contains(&id) || change.terminate.iter().any(|(ended, _)| *ended == id);
+        let stays = self.streams.iter().filter(|stream| stream.has_slot() && !ends(stream.id)).count();
+        stays + usize::from(change.admit.is_some())
+    }
+
     /// The stream of that name.
     pub fn find(&self, id: StreamId) -> Option<&Arc<Stream>> {
         self.streams.iter().find(|stream| stream.id == id)

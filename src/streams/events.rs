@@ -80,6 +80,15 @@ pub enum Event<'a> {
     Lacked(&'a Lack),
     /// What an admission, or a refused one, would have needed of a rule.
     Demanded(&'a Demand),
+    /// A start or a return was decided on.
+    Attempted {
+        /// Whose.
+        application: &'a ApplicationId,
+        /// How many streams of the account hold a slot with it; where it was refused: would hold one.
+        level: usize,
+        /// Whether it was admitted.
+        admitted: bool,
+    },
     /// It plays on for the grace of a rule before it is terminated.
     Leaving(&'a Arc<Stream>, &'a Cause),
     /// Silence freed the slot.

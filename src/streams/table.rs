@@ -246,15 +246,19 @@ impl StreamTable {
                         self.observer.observe(account, &Event::Demanded(demand));
                     }
                     self.observer.observe(account, &Event::Refused(application));
+                    let level = record.level_after(&Change::default()) + 1;
+                    self.observer.observe(account, &Event::Attempted { application, level, admitted: false });
                     let holders = holders(&record, &refused.decision);
                     return Ok(Admission::Refused(Refusal::Policy { refused, holders }));
                 }
                 Plan::Admit(decision, change) => (decision, change),
             };
+            let level = record.level_after(&change);
             match self.store.commit(account, record.version, &change, now).await? {
                 Commit::Conflict(newer) => record = newer,
                 Commit::Done => {
                     let Some(stream) = change.admit else { break };
+                    self.observer.observe(account, &Event::Attempted { application, level, admitted: true });
                     self.note(account, &stream, &decision, true);
                     return Ok(Admission::Admitted { stream, created: true });
                 }

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
+use super::family::Family;
+use super::usage::Usage;
 use crate::media::Kind;
 
 /// How a request ended, as one word.
@@ -122,6 +122,7 @@ pub struct Metrics {
     pub config_reloads: IntCounterVec,
     pub config_applied: IntGauge,
     pub decision: Histogram,
+    pub(super) usage: Usage,
     /// By outcome, in the order of [`Outcome::ALL`].
     answered: Vec<Histogram>,
     /// Likewise.
@@ -225,6 +226,7 @@ impl Metrics {
             config_reloads,
             config_applied,
             decision,
+            usage: Usage::new(&of)?,
             registry,
         })
     }
@@ -264,46 +266,6 @@ impl Metrics {
         }
         String::from_utf8(out).unwrap_or_default()
     }
-}
-
-/// Makes metrics under our name and registers them.
-struct Family<'a>(&'a Registry);
-
-impl Family<'_> {
-    fn add<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        self.add(IntCounterVec::new(Opts::new(full(name), help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.add(IntCounter::new(full(name), help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.add(IntGaugeVec::new(Opts::new(full(name), help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.add(IntGauge::new(full(name), help)?)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        self.add(HistogramVec::new(HistogramOpts::new(full(name), help).buckets(buckets.to_vec()), labels)?)
-    }
-}
-
-fn full(name: &str) -> String {
-    format!("streamgate_{name}")
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn observe(&self, _: &Account, event: &Event<'_>) {
+        self.usage.observe(event);
         match event {
             Event::Admitted(stream) => self.event(&stream.application, "admitted", 1),
             Event::Resumed(stream) => self.event(&stream.application, "resumed", 1),
@@ -46,6 +47,7 @@ impl Observer for Metrics {
                 let labels = [&*violation.policy, &*violation.rule, violation.mode.label(), effect];
                 self.violations.with_label_values(&labels).inc();
             }
+            Event::Attempted { .. } => {}
             Event::Unavailable => self.events.with_label_values(&["", "undecided"]).inc(),
         }
     }

@@ -272,6 +272,19 @@ async fn what_is_frozen_stays_as_it_was_declared() {
 }
 
 #[tokio::test]
+async fn each_attempt_is_told_with_the_number_of_streams_that_it_comes_to() {
+    let house = House::of(2);
+    let first = house.declare(1, at(0)).await;
+    house.play(&candidate(0, 1, "/live", at(1)), at(1)).await;
+    assert!(!house.is_declared(2, at(2)).await);
+    // In place of another.
+    house.declared(&declaration(3, &[], at(3)), &[(first.id, Arc::from("code"))], false, at(3)).await;
+    // The same device starts something else.
+    house.play(&candidate(0, 1, "/other", at(4)), at(4)).await;
+    assert_eq!(house.gauge.attempts(), [(1, true), (2, true), (3, false), (2, true), (2, true)]);
+}
+
+#[tokio::test]
 async fn a_change_of_policies_speaks_of_declared_streams_as_well() {
     let mut house = House::of(3);
     let first = house.declare(1, at(0)).await;

@@ -9,16 +9,12 @@ use streamgate::streams::{Cadence, Candidate, Settings, Signal};
 
 use crate::support::limit;
 
-const SUPERSEDE_GRACE: Duration = Duration::from_secs(10);
-const NEVER: Millis = Millis(0);
+#[path = "model/play.rs"]
+mod play;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Reserved,
-    Playing,
-    Idle,
-    Superseded,
-}
+use play::{Grave, NEVER, Phase, Play};
+
+const SUPERSEDE_GRACE: Duration = Duration::from_secs(10);
 
 /// The model's answer to a start or a return.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,96 +23,8 @@ pub(crate) enum Answer {
     Admitted(StreamId, bool),
     /// The policies refuse it; these hold the slots.
     Refused(Vec<StreamId>),
-    /// It was terminated and stays out.
-    Terminated,
-}
-
-#[derive(Clone, Debug)]
-struct Play {
-    who: Candidate,
-    phase: Phase,
-    since: Millis,
-    presence: Millis,
-    playback: Millis,
-    entry: Millis,
-    open: u32,
-    cadence: Cadence,
-    entry_window: Duration,
-    refreshes_entry: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Grave {
-    play: Play,
-    by: StreamId,
-    until: Millis,
-    told: bool,
-}
-
-impl Play {
-    fn new(who: &Candidate, now: Millis) -> Self {
-        let cadence = Cadence::default();
-        Self {
-            who: who.clone(),
-            phase: Phase::Reserved,
-            since: now,
-            presence: NEVER,
-            playback: NEVER,
-            entry: now,
-            open: 0,
-            cadence,
-            entry_window: cadence.entry_window(),
-            refreshes_entry: false,
-        }
-    }
-
-    fn returning(who: &Candidate, since: Millis, heard: Millis) -> Self {
-        Self { phase: Phase::Playing, since, playback: heard, entry: NEVER, ..Self::new(who, heard) }
-    }
-
-    fn has_slot(&self) -> bool {
-        matches!(self.phase, Phase::Reserved | Phase::Playing)
-    }
-
-    fn last_seen(&self) -> Millis {
-        self.presence.max(self.playback).max(self.entry)
-    }
-
-    fn is_silent(&self, settings: &Settings, now: Millis) -> bool {
-        if self.open > 0 {
-            return false;
-        }
-        if self.phase == Phase::Reserved {
-            return now >= self.since + settings.reserve;
-        }
-        let idle = self.cadence.idle(settings);
-        let polls = now < self.presence + idle
-            && self.cadence.paused_after().is_none_or(|d| now < self.playback + d + settings.paused_holds_slot);
-        !polls && now >= self.playback + idle
-    }
-
-    /// Live, without a slot, and no media asked for since it lost it.
-    fn only_polls(&self) -> bool {
-        self.phase == Phase::Idle && self.cadence.live && self.playback < self.since
-    }
-
-    fn entered(&mut self, now: Millis) {
-        self.entry = now;
-    }
-
-    fn is_same_play(&self, who: &Candidate, now: Millis) -> bool {
-        self.who.application == who.application
-            && self.who.device == who.device
-            && self.who.asset == who.asset
-            && now.since(self.entry) < self.entry_window
-    }
-
-    fn hear(&mut self, signal: Signal, now: Millis) {
-        match signal {
-            Signal::Presence => self.presence = now,
-            Signal::Playback => self.playback = now,
-        }
-    }
+    /// It was terminated in this way and stays out.
+    Terminated(&'static str),
 }
 
 /// One account.
@@ -165,6 +73,25 @@ impl Model {
         self.settle(now);
         let by_name = self.plays.iter().position(|play| play.who.stream == who.stream);
         let known = by_name.or_else(|| self.plays.iter().position(|play| play.is_same_play(who, now)));
+        let known = known.or_else(|| {
+            let declared = |play: &Play| {
+                play.is_declared()
+                    && play.has_slot()
+                    && play.who.application == who.application
+                    && who.device.name().is_some_and(|name| play.knows("deviceId") == Some(name))
+                    && play.is_of_asset(&who.attributes)
+            };
+            // One that was joined before it was declared is on its device by name.
+            let named = |play: &Play| {
+                play.is_declared()
+                    && play.has_slot()
+                    && play.who.application == who.application
+                    && who.device.name().is_some()
+                    && play.who.device == who.device
+                    && play.is_of_asset(&who.attributes)
+            };
+            self.plays.iter().position(|play| declared(play) || named(play))
+        });
         if let Some(at) = known
             && (self.plays[at].has_slot() || self.plays[at].refreshes_entry)
         {
@@ -174,6 +101,7 @@ impl Model {
             if answer == Answer::Admitted(id, false) && self.plays[at].refreshes_entry {
                 self.plays[at].entered(now);
             }
+            self.learn_of(&answer, who);
             return answer;
         }
         let stays_out =
@@ -185,11 +113,28 @@ impl Model {
             .plays
             .iter()
             .filter(|play| play.has_slot() && play.who.device == who.device && who.device.name().is_some())
+            .filter(|play| !play.is_declared())
             .map(|play| play.who.stream)
             .collect();
         match known {
-            Some(at) => self.compete(&self.plays[at].clone(), &left, policies, now),
-            None => self.compete(&Play::new(who, now), &left, policies, now),
+            Some(at) => {
+                let answer = self.compete(&self.plays[at].clone(), &left, &[], policies, now);
+                self.learn_of(&answer, who);
+                answer
+            }
+            None => self.compete(&Play::new(who, now), &left, &[], policies, now),
+        }
+    }
+
+    /// A stream that takes its slot again by a start is known by what that says. The asset of one that was declared is frozen.
+    fn learn_of(&mut self, answer: &Answer, who: &Candidate) {
+        let Answer::Admitted(id, true) = answer else { return };
+        if let Some(play) = self.plays.iter_mut().find(|play| play.who.stream == *id)
+            && !play.is_declared()
+        {
+            let known = play.who.attributes.clone();
+            let both = who.attributes.iter().chain(known.iter());
+            play.who.attributes = both.map(|(name, value)| (name.into(), value.into())).collect();
         }
     }
 
@@ -201,12 +146,81 @@ impl Model {
         if let Some(at) = self.graves.iter().position(|grave| grave.play.who.stream == who.stream) {
             let grave = &self.graves[at];
             let unsure = |by: &Play| by.phase == Phase::Reserved && by.presence == NEVER && by.playback == NEVER;
-            if !grave.told && self.plays.iter().any(|play| play.who.stream == grave.by && unsure(play)) {
+            let by = |play: &Play| grave.by == Some(play.who.stream);
+            if !grave.told && !grave.play.is_declared() && self.plays.iter().any(|play| by(play) && unsure(play)) {
                 return Answer::Admitted(who.stream, false);
             }
             return self.refuse_terminated(at, now);
         }
-        self.compete(&Play::returning(who, who.started, now), &[], policies, now)
+        self.compete(&Play::returning(who, who.started, now), &[], &[], policies, now)
+    }
+
+    /// A start that an application declares, in place of `kills`.
+    pub(crate) fn declare(
+        &mut self,
+        who: &Candidate,
+        kills: &[StreamId],
+        policies: &[Arc<Policy>],
+        now: Millis,
+    ) -> Answer {
+        self.settle(now);
+        let mut gone: Vec<StreamId> = kills.to_vec();
+        gone.retain(|id| self.plays.iter().any(|play| play.who.stream == *id && play.has_slot()));
+        let plays_here = |play: &Play| {
+            !play.is_declared()
+                && !kills.contains(&play.who.stream)
+                && play.has_slot()
+                && play.who.application == who.application
+                && play.who.device.name().is_some_and(|name| who.attributes.get("deviceId") == Some(name))
+                && play.is_of_asset(&who.attributes)
+        };
+        if let Some(at) = self.plays.iter().position(plays_here) {
+            let play = &mut self.plays[at];
+            play.declare(now);
+            let known = play.who.attributes.clone();
+            let both = who.attributes.iter().chain(known.iter());
+            play.who.attributes = both.map(|(name, value)| (name.into(), value.into())).collect();
+            let id = play.who.stream;
+            gone.iter().for_each(|killed| self.bury(*killed, "killed", None, now));
+            return Answer::Admitted(id, false);
+        }
+        self.compete(&Play::declaring(who, now), &[], &gone, policies, now)
+    }
+
+    /// What is known of a stream was declared, if it is there.
+    pub(crate) fn is_declared(&self, id: StreamId) -> bool {
+        self.plays.iter().any(|play| play.who.stream == id && play.is_declared())
+    }
+
+    /// Its application says that it plays: whether it holds its slot. `None`: it is not there.
+    pub(crate) fn beat_declared(&mut self, id: StreamId, now: Millis) -> Option<bool> {
+        let play = self.plays.iter_mut().find(|play| play.who.stream == id)?;
+        play.declare(now);
+        Some(play.has_slot())
+    }
+
+    /// Its application says so although it has lost its slot.
+    pub(crate) fn revive(&mut self, id: StreamId, policies: &[Arc<Policy>], now: Millis) -> Option<Answer> {
+        self.settle(now);
+        let at = self.plays.iter().position(|play| play.who.stream == id)?;
+        self.plays[at].declare(now);
+        Some(self.go_on(at, policies, now))
+    }
+
+    /// Whether there was anything to stop.
+    pub(crate) fn stop(&mut self, id: StreamId, now: Millis) -> bool {
+        self.settle(now);
+        let is_there = self.plays.iter().any(|play| play.who.stream == id);
+        self.bury(id, "stopped", None, now);
+        is_there
+    }
+
+    fn bury(&mut self, id: StreamId, cause: &'static str, by: Option<StreamId>, now: Millis) {
+        let until = now + self.settings.tombstone;
+        if let Some(at) = self.plays.iter().position(|play| play.who.stream == id) {
+            let play = self.plays.remove(at);
+            self.graves.push(Grave { play, cause, by, until, told: false });
+        }
     }
 
     fn refuse_terminated(&mut self, at: usize, now: Millis) -> Answer {
@@ -216,7 +230,7 @@ impl Model {
         if grave.play.refreshes_entry {
             grave.play.entry = now;
         }
-        Answer::Terminated
+        Answer::Terminated(grave.cause)
     }
 
     fn go_on(&mut self, at: usize, policies: &[Arc<Policy>], now: Millis) -> Answer {
@@ -238,13 +252,20 @@ impl Model {
             })
             .map(|p| p.who.stream)
             .collect();
-        self.compete(&play, &looked_at, policies, now)
+        self.compete(&play, &looked_at, &[], policies, now)
     }
 
-    fn compete(&mut self, play: &Play, left: &[StreamId], policies: &[Arc<Policy>], now: Millis) -> Answer {
+    /// What the policies make of `play`, as if those in `without` were not there: who is in the way, and who would end.
+    fn judge(
+        &self,
+        play: &Play,
+        without: &[StreamId],
+        policies: &[Arc<Policy>],
+        now: Millis,
+    ) -> Result<Vec<StreamId>, Vec<StreamId>> {
         let id = play.who.stream;
-        let mut rivals: Vec<&Play> =
-            self.plays.iter().filter(|p| p.has_slot() && p.who.stream != id && !left.contains(&p.who.stream)).collect();
+        let counts = |p: &&Play| p.has_slot() && p.who.stream != id && !without.contains(&p.who.stream);
+        let mut rivals: Vec<&Play> = self.plays.iter().filter(counts).collect();
         rivals.sort_by_key(|rival| (rival.who.started, rival.who.stream));
         let mut in_the_way: Vec<StreamId> = Vec::new();
         let mut ending: Vec<StreamId> = Vec::new();
@@ -272,15 +293,32 @@ impl Model {
         if refused {
             in_the_way.sort_unstable();
             in_the_way.dedup();
-            return Answer::Refused(in_the_way);
+            return Err(in_the_way);
         }
-        let until = now + self.settings.tombstone;
-        for victim in ending {
-            if let Some(at) = self.plays.iter().position(|p| p.who.stream == victim) {
-                let play = self.plays.remove(at);
-                self.graves.push(Grave { play, by: id, until, told: false });
+        Ok(ending)
+    }
+
+    /// `left` give way without a trace; `gone` are killed if it is admitted.
+    fn compete(
+        &mut self,
+        play: &Play,
+        left: &[StreamId],
+        gone: &[StreamId],
+        policies: &[Arc<Policy>],
+        now: Millis,
+    ) -> Answer {
+        let id = play.who.stream;
+        let without: Vec<StreamId> = left.iter().chain(gone).copied().collect();
+        let ending = match self.judge(play, &without, policies, now) {
+            Ok(ending) => ending,
+            // Nobody is killed, and the account is told of as it stands.
+            Err(in_the_way) => {
+                let whole = self.judge(play, left, policies, now);
+                return Answer::Refused(whole.err().unwrap_or(in_the_way));
             }
-        }
+        };
+        gone.iter().for_each(|killed| self.bury(*killed, "killed", None, now));
+        ending.iter().for_each(|victim| self.bury(*victim, "evicted", Some(id), now));
         for old in self.plays.iter_mut().filter(|p| left.contains(&p.who.stream)) {
             old.phase = Phase::Superseded;
             old.since = now;
@@ -289,7 +327,9 @@ impl Model {
             Some(known) => {
                 known.phase = Phase::Playing;
                 known.since = now;
-                known.playback = now;
+                if known.declared != now {
+                    known.playback = now;
+                }
             }
             None => self.plays.push(play.clone()),
         }
@@ -334,7 +374,7 @@ impl Model {
         if let Some(at) = self.plays.iter().position(|play| play.who.stream == id && untouched(play)) {
             self.plays.remove(at);
             let (lifted, kept) =
-                std::mem::take(&mut self.graves).into_iter().partition(|grave| !grave.told && grave.by == id);
+                std::mem::take(&mut self.graves).into_iter().partition(|grave| !grave.told && grave.by == Some(id));
             self.graves = kept;
             self.plays.extend(Vec::into_iter(lifted).map(|grave| Play {
                 phase: Phase::Idle,
@@ -355,7 +395,11 @@ impl Model {
             let holds = play.has_slot() && !play.is_silent(settings, now);
             let heard = if holds { now } else { play.last_seen() };
             let phase = if holds { Phase::Playing } else { Phase::Idle };
-            Play { phase, ..Play::returning(&play.who, play.since, heard) }
+            let declared = if play.is_declared() { heard } else { NEVER };
+            let returning = Play::returning(&play.who, play.since, heard);
+            let untouched = play.is_declared() && play.playback == NEVER && play.presence == NEVER;
+            let playback = if untouched { NEVER } else { returning.playback };
+            Play { phase, declared, playback, ..returning }
         };
         self.plays = self.plays.iter().map(revive).collect();
         self.graves = self.graves.iter().map(|grave| Grave { play: revive(&grave.play), ..grave.clone() }).collect();

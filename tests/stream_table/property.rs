@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
+use streamgate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Policy, WhenExceeded};
-use streamgate::streams::{Admission, Cadence, Candidate, Refusal, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{Admission, Cadence, Candidate, Cause, Kill, Refusal, Settings, Signal, Stream, StreamTable};
 
 use crate::model::{Answer, Model, device, subject};
 use crate::support::{DAY, Gauge, holders, limit, policy, table};
@@ -20,6 +20,12 @@ enum Step {
     Start { account: u8, application: u8, device: u8, asset: u8, named: Option<u8> },
     /// A play session that this gateway may never have seen arrives.
     Stranger { account: u8, application: u8, device: u8, asset: u8, age: u64 },
+    /// An application declares a start, perhaps in place of what others play.
+    Declare { account: u8, application: u8, device: u8, asset: u8, kills: Vec<usize> },
+    /// An application says that one of its streams plays.
+    Alive { player: usize },
+    /// A stream is stopped.
+    Stop { player: usize },
     /// A request of one of the players.
     Beat { player: usize, signal: Signal },
     /// A body of media that takes its time begins, or ends.
@@ -47,7 +53,7 @@ fn windows() -> Settings {
         min_tenure: Duration::from_secs(10),
         sharing_overlap: half(30),
         interval: half(20),
-        grace: half(7),
+        grace: Duration::from_secs(7),
         capacity: 1000,
     }
 }
@@ -74,6 +80,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (who(), 0..200_u64).prop_map(|((account, application, device, asset), age)| {
             Step::Stranger { account, application, device, asset, age }
         }),
+        5 => (who(), prop::collection::vec(any::<usize>(), 0..3)).prop_map(|((account, application, device, asset), kills)| {
+            Step::Declare { account, application, device, asset, kills }
+        }),
+        4 => any::<usize>().prop_map(|player| Step::Alive { player }),
+        1 => any::<usize>().prop_map(|player| Step::Stop { player }),
         10 => (any::<usize>(), signal).prop_map(|(player, signal)| Step::Beat { player, signal }),
         2 => any::<usize>().prop_map(|player| Step::Body { player }),
         3 => (any::<usize>(), cadence()).prop_map(|(player, cadence)| Step::Learn { player, cadence }),
@@ -91,6 +102,10 @@ fn policies() -> impl Strategy<Value = [Vec<Arc<Policy>>; 2]> {
         let own = second.then(|| policy("own", 1, WhenExceeded::DenyNewest, &["web"]));
         [vec![shared.clone()], std::iter::once(shared).chain(own).collect()]
     })
+}
+
+fn named(pairs: &[(&str, &str)]) -> Attributes {
+    pairs.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect()
 }
 
 struct Player {
@@ -131,8 +146,17 @@ impl World {
             device: device(on),
             asset: format!("/asset-{asset}").into(),
             started: self.now - Duration::from_secs(age),
-            attributes: Attributes::default(),
+            attributes: named(&[("assetId", &format!("asset-{asset}"))]),
         }
+    }
+
+    /// The name of the declared stream has nothing to do with its device.
+    fn mint_declared(&mut self, account: u8, application: u8, on: u8, asset: u8) -> Candidate {
+        let who = self.mint(account, application, on, asset, 0);
+        let known =
+            named(&[("assetId", &format!("asset-{asset}")), ("deviceId", device(on).name().unwrap_or_default())]);
+        let device = Device::Hint(1_000_000 + u64::from(on));
+        Candidate { device, asset: format!("asset-{asset}").into(), attributes: known, ..who }
     }
 
     fn play(&mut self, step: &Step) -> Result<(), TestCaseError> {
@@ -156,6 +180,35 @@ impl World {
                 let session = self.mint(account, application, device, asset, age);
                 self.players.push(Player { account, application, session, body: None });
                 self.resume(self.players.len() - 1)?;
+            }
+            Step::Declare { account, application, device, asset, ref kills } => {
+                let who = self.mint_declared(account, application, device, asset);
+                let kills: Vec<StreamId> = kills
+                    .iter()
+                    .filter_map(|player| self.pick(*player))
+                    .map(|at| self.players[at].session.stream)
+                    .collect();
+                let codes: Vec<Kill> = kills.iter().map(|id| (*id, "code".into())).collect();
+                let policies = &self.policies[usize::from(application)];
+                let given = self.table.declare(&who, &codes, false, policies, &self.settings, self.now);
+                let given = self.runtime.block_on(given);
+                let expected = self.models[usize::from(account)].declare(&who, &kills, policies, self.now);
+                if self.check(given, &expected, account, application)? == Answer::Admitted(who.stream, true) {
+                    self.players.push(Player { account, application, session: who, body: None });
+                }
+            }
+            Step::Alive { player } => {
+                if let Some(player) = self.pick(player) {
+                    self.alive(player)?;
+                }
+            }
+            Step::Stop { player } => {
+                if let Some(player) = self.pick(player) {
+                    let Player { account, session, .. } = &self.players[player];
+                    let done = self.table.end(&session.account, session.stream, &Cause::Stopped, self.now);
+                    let done = self.runtime.block_on(done).expect("an embedded table answers");
+                    prop_assert_eq!(done, self.models[usize::from(*account)].stop(session.stream, self.now));
+                }
             }
             Step::Beat { player, signal } => {
                 if let Some(player) = self.pick(player) {
@@ -215,6 +268,30 @@ impl World {
         }
     }
 
+    /// A heartbeat of an application, as the session API treats it: for streams that were declared.
+    fn alive(&mut self, player: usize) -> Result<(), TestCaseError> {
+        let Player { account, application, session, .. } = &self.players[player];
+        let (account, application) = (*account, *application);
+        let model = &mut self.models[usize::from(account)];
+        let known = self.table.find(&session.account.key(), session.stream).filter(|stream| stream.is_declared());
+        prop_assert_eq!(known.is_some(), model.is_declared(session.stream), "{} is declared", session.stream);
+        let Some(stream) = known else { return Ok(()) };
+        let holds = stream.beat_declared(self.now);
+        prop_assert_eq!(Some(holds), model.beat_declared(session.stream, self.now), "the word for {}", session.stream);
+        if holds {
+            return Ok(());
+        }
+        let policies = &self.policies[usize::from(application)];
+        let given = self.table.revive(&session.account, &stream, policies, &self.settings, self.now);
+        let given = self.runtime.block_on(given).expect("an embedded table answers");
+        let expected = model.revive(session.stream, policies, self.now);
+        prop_assert_eq!(given.is_some(), expected.is_some());
+        if let (Some(given), Some(expected)) = (given, expected) {
+            self.check(Ok::<_, ()>(given), &expected, account, application)?;
+        }
+        Ok(())
+    }
+
     fn body(&mut self, player: usize) -> Result<(), TestCaseError> {
         let account = usize::from(self.players[player].account);
         let id = self.players[player].session.stream;
@@ -252,10 +329,7 @@ impl World {
         let Ok(given) = given else { return Err(TestCaseError::fail("an embedded table answers")) };
         let given = match given {
             Admission::Admitted { stream, created, .. } => Answer::Admitted(stream.id, created),
-            Admission::Refused(Refusal::Terminated(cause)) => {
-                prop_assert_eq!(cause.label(), "evicted");
-                Answer::Terminated
-            }
+            Admission::Refused(Refusal::Terminated(cause)) => Answer::Terminated(cause.label()),
             Admission::Refused(Refusal::Policy { holders, .. }) => {
                 let mut in_the_way: Vec<StreamId> = holders.iter().map(|stream| stream.id).collect();
                 in_the_way.sort_unstable();

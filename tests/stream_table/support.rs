@@ -67,6 +67,7 @@ pub(crate) struct Gauge {
     evacuated: AtomicUsize,
     heard: Mutex<Vec<&'static str>>,
     demanded: Mutex<Vec<(String, u16)>>,
+    attempts: Mutex<Vec<(usize, bool)>>,
 }
 
 impl Gauge {
@@ -83,6 +84,11 @@ impl Gauge {
     /// What admissions have needed of each rule, in order.
     pub(crate) fn demanded(&self) -> Vec<(String, u16)> {
         self.demanded.lock().clone()
+    }
+
+    /// How many streams would have held a slot after each attempt, and whether it was admitted.
+    pub(crate) fn attempts(&self) -> Vec<(usize, bool)> {
+        self.attempts.lock().clone()
     }
 
     /// How many holders were evacuated.
@@ -112,6 +118,10 @@ impl Observer for Gauge {
             Event::Lacked(_) => ("lacked", 0),
             Event::Demanded(demand) => {
                 self.demanded.lock().push((demand.rule.to_string(), demand.rank));
+                return;
+            }
+            Event::Attempted { level, admitted, .. } => {
+                self.attempts.lock().push((*level, *admitted));
                 return;
             }
             Event::Leaving(..) => ("leaving", 0),

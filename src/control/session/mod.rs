@@ -1,10 +1,24 @@
 //! The session API: applications declare streams, and are told what the policies make of them.
+//!
+//! What both published versions share stands here: whose streams a path speaks of ([`account`]), what an application says of
+//! them ([`metadata`]) and has to say ([`required`]), and what it is shown ([`view`]).
+
+mod account;
+mod malformed;
+mod metadata;
+mod required;
+mod throttle;
+mod v1;
+mod v2;
+mod view;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Control;
 
+pub use throttle::Throttle;
+
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Control> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(v1::routes()).merge(v2::routes())
 }

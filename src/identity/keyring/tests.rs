@@ -56,6 +56,50 @@ fn any_session() -> impl Strategy<Value = PlaySession> {
     })
 }
 
+fn issue(ring: &KeyRing, application: &str, account: &AccountKey, random: u8) -> StreamId {
+    ring.issue(&ApplicationId(application.into()), account, NOW, [random; 16])
+}
+
+#[test]
+fn an_issued_id_begins_with_its_time_and_is_known_again_for_its_application_and_account_alone() {
+    let (ring, tv, web) = (ring(&[1]), ApplicationId("tv".into()), ApplicationId("web".into()));
+    let (alice, bob) = (Account::new("acme", "alice").key(), Account::new("acme", "bob").key());
+    let id = issue(&ring, "tv", &alice, 7);
+    assert_eq!(id.0.first_chunk(), Some(&NOW.0.to_be_bytes()));
+    assert_ne!(id, issue(&ring, "tv", &alice, 8));
+    assert!(ring.has_issued(&tv, &alice, id));
+    assert!(!ring.has_issued(&web, &alice, id) && !ring.has_issued(&tv, &bob, id));
+    for at in 0..16 {
+        let mut changed = id;
+        changed.0[at] ^= 1;
+        assert!(!ring.has_issued(&tv, &alice, changed), "byte {at}");
+    }
+}
+
+#[test]
+fn ids_and_codes_of_a_key_that_no_longer_comes_first_are_still_good() {
+    let (old, rotated, gone) = (ring(&[1]), ring(&[2, 1]), ring(&[2]));
+    let (tv, alice) = (ApplicationId("tv".into()), Account::new("acme", "alice").key());
+    let id = issue(&old, "tv", &alice, 7);
+    let code = old.termination_code(&alice, id);
+    assert!(rotated.has_issued(&tv, &alice, id) && !gone.has_issued(&tv, &alice, id));
+    assert_ne!(rotated.termination_code(&alice, id), code);
+    assert!(rotated.is_termination_code(&alice, id, &code) && !gone.is_termination_code(&alice, id, &code));
+}
+
+#[test]
+fn a_termination_code_is_good_for_one_stream_of_one_account() {
+    let (ring, alice, bob) = (ring(&[1]), Account::new("acme", "alice").key(), Account::new("acme", "bob").key());
+    let (one, other) = (issue(&ring, "tv", &alice, 1), issue(&ring, "tv", &alice, 2));
+    let code = ring.termination_code(&alice, one);
+    assert!(code.len() == 16 && code.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{code}");
+    assert!(ring.is_termination_code(&alice, one, &code));
+    assert!(!ring.is_termination_code(&alice, other, &code) && !ring.is_termination_code(&bob, one, &code));
+    for wrong in ["", "0", &code[..15], &format!("{code}0"), &code.to_uppercase().replace(char::is_numeric, "x")] {
+        assert!(!ring.is_termination_code(&alice, one, wrong), "{wrong}");
+    }
+}
+
 #[test]
 fn a_play_session_seals_to_a_short_url_safe_string() {
     let sealed = ring(&[1]).seal(&session());

@@ -246,6 +246,30 @@ fn a_claim_names_the_stream_within_its_application_and_account() {
 }
 
 #[test]
+fn an_id_that_was_issued_to_the_application_names_the_stream_that_was_declared_under_it() {
+    let ring = Arc::new(KeyRing::new(vec![(1, vec![1; 32])], Duration::from_hours(12)).unwrap());
+    let account = crate::model::Account::new("acme", "alice").key();
+    let issued = ring.issue(&ApplicationId("tv".into()), &account, NOW, [7; 16]);
+    let session = |application: &str, subject: &str, sid: &str, declares: bool| {
+        let setup = Setup::of(application, "acme", "claim:sub", None, "claim:sid");
+        let declared = declares.then(|| ring.clone());
+        let identity = Identity { declared, ..setup.identity };
+        let setup = Setup { identity, ..setup };
+        setup.viewer(&json!({ "sub": subject, "sid": sid })).unwrap().session.unwrap()
+    };
+    let text = issued.to_string();
+    assert_eq!(session("tv", "alice", &text, true), issued);
+    assert_eq!(session("tv", "alice", &text.to_uppercase(), true), issued);
+    // Whoever else brings it names a stream of his own, and an application that declares none knows no such names.
+    for (application, subject, declares) in [("tv", "bob", true), ("web", "alice", true), ("tv", "alice", false)] {
+        let named = session(application, subject, &text, declares);
+        assert_ne!(named, issued);
+        assert_eq!(named, session(application, subject, &text, false), "as any other text");
+    }
+    assert_ne!(session("tv", "alice", "01234567-89ab-cdef-0123-456789abcdef", true), issued);
+}
+
+#[test]
 fn a_claim_for_the_stream_is_1_to_128_printable_ascii_characters() {
     let setup = Setup::new(None, "claim:sid");
     for sid in [json!("x".repeat(129)), json!("caf\u{e9}"), json!("a\nb")] {

@@ -1,0 +1,96 @@
+//! Whose streams a path speaks of.
+
+use std::sync::Arc;
+
+use crate::config::{Application, Settings};
+use crate::identity::percent_decoded;
+use crate::model::Account;
+
+use super::malformed::Malformed;
+
+/// Bytes of a value in a path.
+const VALUE_MAX: usize = 256;
+
+/// The application of that id, if it may declare streams. One that may not does not exist for the session API.
+pub(super) fn application<'s>(settings: &'s Settings, id: &str) -> Option<&'s Arc<Application>> {
+    settings.applications.get(id).filter(|application| application.activity.declares())
+}
+
+/// One segment of a path as it came, counted from 1; empty where the path is shorter.
+///
+/// A path is taken apart before anything in it is decoded, so that `%2F` stays part of a value.
+pub(super) fn segment(path: &str, nth: usize) -> &str {
+    path.split('/').nth(nth).unwrap_or_default()
+}
+
+/// The account that two segments of a path name.
+///
+/// # Errors
+/// See [`value`].
+pub(super) fn account(idp: &str, subject: &str) -> Result<Account, Malformed> {
+    Ok(Account { idp: value(idp)?, subject: value(subject)? })
+}
+
+/// The value of a segment: decoded once, with a `+` for itself. Dots are dots: no segment leads anywhere.
+///
+/// # Errors
+/// It is not 1 to 256 bytes of UTF-8 without control characters.
+pub(super) fn value(segment: &str) -> Result<Arc<str>, Malformed> {
+    // What is longer than this cannot become short enough.
+    if segment.len() > 3 * VALUE_MAX {
+        return Err(Malformed("a value in the path is longer than 256 bytes"));
+    }
+    let bytes = percent_decoded(segment.as_bytes());
+    let text = std::str::from_utf8(&bytes).map_err(|_| Malformed("a value in the path is not UTF-8"))?;
+    if text.is_empty() || text.len() > VALUE_MAX {
+        return Err(Malformed("a value in the path has to have 1 to 256 bytes"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Malformed("a value in the path has a control character"));
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(segment: &str) -> Option<String> {
+        value(segment).ok().map(|value| value.to_string())
+    }
+
+    #[test]
+    fn a_value_is_decoded_once_and_stays_whole() {
+        for (segment, text) in [
+            ("H-2041", "H-2041"),
+            ("a%2Fb", "a/b"),
+            ("a%252Fb", "a%2Fb"),
+            ("a+b", "a+b"),
+            ("a%2Bb", "a+b"),
+            ("a%20b", "a b"),
+            ("..", ".."),
+            ("%2e%2E", ".."),
+            ("%2e%2e%2fadmin", "../admin"),
+            ("h%C3%A9", "hé"),
+            ("100%", "100%"),
+        ] {
+            assert_eq!(read(segment).as_deref(), Some(text), "{segment}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_of_anybody_is_malformed() {
+        let long = "x".repeat(257);
+        let escaped = "%78".repeat(257);
+        for segment in ["", "%00", "a%0D%0Ab", "%7F", "%C2%85", "%ff", "%C3", &long, &escaped, &"y".repeat(10_000)] {
+            assert_eq!(read(segment), None, "{segment}");
+        }
+        assert_eq!(read(&"%78".repeat(256)), Some("x".repeat(256)));
+    }
+
+    #[test]
+    fn a_path_is_taken_apart_before_it_is_decoded() {
+        let path = "/v2/sessions/i%2F1/a%2Fb/";
+        assert_eq!([3, 4, 5, 6].map(|nth| segment(path, nth)), ["i%2F1", "a%2Fb", "", ""]);
+    }
+}

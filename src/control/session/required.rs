@@ -1,0 +1,93 @@
+//! What an application has to say of its streams.
+
+use std::collections::BTreeSet;
+
+use crate::config::Application;
+use crate::model::Attributes;
+use crate::policy::{Count, Expression, Field, Missing, Mode, Rule};
+
+use super::metadata::SERVER_OWNED;
+
+/// The attributes that the application's rules look at, of whatever mode, and that it can say: their targets, what they count
+/// and what they count by.
+pub(super) fn required(application: &Application) -> BTreeSet<&str> {
+    rules(application).flat_map(asked).collect()
+}
+
+/// Whether a start lacks an attribute that an enforced rule looks at, be the rule's target met or not. Where a rule's `missing`
+/// says what happens without, the operator has thought of that.
+pub(super) fn lacks(application: &Application, attributes: &Attributes) -> bool {
+    let demands =
+        |rule: &&Rule| rule.mode == Mode::Enforce && matches!(rule.missing, Missing::Unknown | Missing::Refuse);
+    rules(application).filter(demands).flat_map(asked).any(|name| attributes.get(name).is_none())
+}
+
+fn rules(application: &Application) -> impl Iterator<Item = &Rule> {
+    application.policies.iter().flat_map(|policy| &policy.rules)
+}
+
+fn asked(rule: &Rule) -> impl Iterator<Item = &str> {
+    let counted = match &rule.count {
+        Count::Streams => None,
+        Count::Distinct(field) => Some(field),
+    };
+    let fields = rule.target.iter().flat_map(Expression::fields).chain(counted).chain(&rule.per);
+    let names = fields.filter(|field| !field.is_built_in()).map(Field::name);
+    names.filter(|name| !SERVER_OWNED.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn application(rules: &str) -> std::sync::Arc<Application> {
+        let text = format!(
+            "applications:\n  tv: {{ activity: api, policies: [p] }}\npolicies:\n  p:\n    rules:\n{rules}\n\
+             sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\n"
+        );
+        let settings = crate::config::parse(&text, std::path::Path::new("conf/demo/keys"))
+            .unwrap_or_else(|report| panic!("{report}"));
+        settings.applications["tv"].clone()
+    }
+
+    fn names(application: &Application) -> Vec<&str> {
+        required(application).into_iter().collect()
+    }
+
+    fn has(pairs: &[(&str, &str)]) -> Attributes {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn it_is_what_targets_counts_and_scopes_name_and_an_application_can_say() {
+        let tv = application(
+            "      - { name: a, limit: 1, per: [channel, tenant, asset] }\n\
+             \x20     - { name: b, count: distinct(deviceId), limit: 1, target: 'contentType == \"live\" && application == \"tv\"' }\n\
+             \x20     - { name: c, limit: 1, exempt: 'deviceType == \"tv\"', target: 'mvpd == \"x\"' }\n\
+             \x20     - { name: d, limits: { premium: 3, default: 1 } }",
+        );
+        assert_eq!(names(&tv), ["channel", "contentType", "deviceId"]);
+        assert!(lacks(&tv, &has(&[("channel", "a"), ("contentType", "vod")])), "although no target is met");
+        assert!(lacks(&tv, &has(&[("channel", ""), ("contentType", "vod"), ("deviceId", "d")])), "empty is not there");
+        assert!(!lacks(&tv, &has(&[("channel", "a"), ("contentType", "vod"), ("deviceId", "d")])));
+        let none = application("      - { name: a, limit: 1 }");
+        assert!(names(&none).is_empty() && !lacks(&none, &Attributes::default()));
+    }
+
+    #[test]
+    fn a_rule_that_is_not_enforced_or_says_what_happens_without_is_listed_and_refuses_nobody() {
+        for (rest, refuses) in [
+            ("", true),
+            ("missing: refuse", true),
+            ("missing: ignore_rule", false),
+            ("missing: 'treat_as(\"a\")'", false),
+            ("mode: shadow", false),
+            ("mode: annotate, missing: refuse", false),
+        ] {
+            let comma = if rest.is_empty() { "" } else { ", " };
+            let tv = application(&format!("      - {{ name: a, limit: 1, per: [channel]{comma}{rest} }}"));
+            assert_eq!(names(&tv), ["channel"], "{rest}");
+            assert_eq!(lacks(&tv, &Attributes::default()), refuses, "{rest}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! How much of an account plays, be it started by whichever application.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::call::{Call, Query};
+use super::link::{Link, Links};
+use super::problem::Problem;
+use crate::control::Control;
+use crate::control::session::view::{UNKNOWN, metadata};
+use crate::streams::Stream;
+use crate::streams::account::Record;
+
+/// The name under which streams are counted.
+const STREAM_COUNT: &str = "streamCount";
+
+/// What an account plays.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::ActivityReport)]
+pub(super) struct Report {
+    #[serde(rename = "_links")]
+    links: Links,
+    /// One number, or one for each combination of values that occurs.
+    #[serde(rename = "activeStreams")]
+    active_streams: Vec<Count>,
+}
+
+/// How many streams have these values.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::Count)]
+pub(super) struct Count {
+    /// The values of the dimensions.
+    #[serde(flatten)]
+    #[schema(additional_properties = true)]
+    group: BTreeMap<String, String>,
+    /// How many.
+    #[serde(rename = "streamCount")]
+    streams: usize,
+}
+
+/// The running streams of the account, in groups by these dimensions, in the order of their values. Without a dimension they are
+/// one group, even if it is empty.
+pub(super) fn count(call: &Call, record: &Record, dimensions: &[String]) -> Vec<Count> {
+    let mut groups: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    if dimensions.is_empty() {
+        groups.insert(Vec::new(), 0);
+    }
+    for stream in call.view().running(record) {
+        let known = if dimensions.is_empty() { BTreeMap::new() } else { metadata(stream) };
+        let values = dimensions.iter().map(|name| value(call, stream, &known, name)).collect();
+        *groups.entry(values).or_default() += 1;
+    }
+    let named = |values: Vec<String>| dimensions.iter().cloned().zip(values).collect();
+    groups.into_iter().map(|(values, streams)| Count { group: named(values), streams }).collect()
+}
+
+fn value(call: &Call, stream: &Stream, known: &BTreeMap<String, String>, name: &str) -> String {
+    match name {
+        "application" | "applicationId" => stream.application.as_str().to_owned(),
+        "applicationName" => call.view().name_of(&stream.application).to_string(),
+        "mvpd" | "idp" => call.account.idp.to_string(),
+        "accountId" => call.account.subject.to_string(),
+        "streamId" => stream.id.to_string(),
+        "streamStart" => stream.started.0.to_string(),
+        other => known.get(other).cloned().unwrap_or_else(|| UNKNOWN.to_owned()),
+    }
+}
+
+/// Counts the account's streams that run, of whichever application.
+#[utoipa::path(
+    get,
+    path = "/{application}/{mvpd}/accounts/{account}/activity",
+    operation_id = "v1_activity",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+        ("metrics" = String, Query, description = "What to count: `activeStreams`"),
+        ("dimensions" = Option<String>, Query, description = "Names of attributes to group by, with commas between them"),
+    ),
+    responses(
+        (status = 200, description = "The numbers", body = Report),
+        (status = 400, description = "A name, the metric or a dimension is malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application does not speak for this provider", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such application", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn show(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
+    let (head, _) = request.into_parts();
+    let call = Call::of(&control, &head)?;
+    let mut query = Query::read(&head).await?;
+    if !query.names("metrics")?.iter().eq(["activeStreams"]) {
+        return Err(Problem::bad("metrics has to be activeStreams"));
+    }
+    let dimensions: Vec<String> = query.names("dimensions")?.into_iter().collect();
+    if dimensions.iter().any(|name| name == STREAM_COUNT) {
+        return Err(Problem::bad("streamCount is what is counted, and no dimension"));
+    }
+    let record = control.table.record(&call.account, call.now).await?;
+    let active_streams = count(&call, &record, &dimensions);
+    Ok(Json(Report { links: Links { this: Link::to(call.address()) }, active_streams }).into_response())
+}
+
+/// Tells browsers what they may ask.
+#[utoipa::path(
+    options,
+    path = "/{application}/{mvpd}/accounts/{account}/activity",
+    operation_id = "v1_activity_preflight",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+    ),
+    responses((status = 204, description = "The headers say it"))
+)]
+pub(super) async fn preflight() -> StatusCode {
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,164 @@
+//! One stream: its heartbeats, and whether it keeps the policies.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::call::Call;
+use super::link::Link;
+use super::problem::Problem;
+use crate::control::Control;
+use crate::control::session::metadata::Metadata;
+use crate::model::{Millis, StreamId};
+use crate::streams::account::Law;
+use crate::streams::{Cause, StreamTable};
+
+/// A stream.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::Stream)]
+pub(super) struct StreamResource {
+    #[serde(rename = "_links")]
+    links: StreamLinks,
+    /// Its id.
+    #[serde(rename = "streamId")]
+    id: String,
+    /// When it started, in milliseconds since 1970.
+    #[serde(rename = "streamStart")]
+    started: u64,
+    /// Whether the policies admit it.
+    #[serde(rename = "policyCompliant")]
+    compliant: bool,
+}
+
+/// Where a stream and its heartbeats go.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::StreamLinks)]
+struct StreamLinks {
+    #[serde(rename = "self")]
+    this: Link,
+    heartbeat: Link,
+}
+
+impl StreamResource {
+    pub(super) fn new(call: &Call, id: StreamId, started: Millis, compliant: bool) -> Self {
+        let address = call.address_of(id);
+        let heartbeat = Link::heartbeat(&address);
+        let links = StreamLinks { this: Link::to(address), heartbeat };
+        Self { links, id: id.to_string(), started: started.0, compliant }
+    }
+}
+
+/// Says that a stream plays on, or that it was stopped.
+///
+/// A stream that has been silent for too long competes for its slot anew. One that was refused, evicted, killed or stopped
+/// stays so.
+#[utoipa::path(
+    post,
+    path = "/{application}/{mvpd}/accounts/{account}/streams/{stream}",
+    operation_id = "v1_heartbeat",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+        ("stream" = String, Path, description = "The stream's id"),
+        ("event" = Option<String>, Query, description = "`alive` (what is meant where there is none) or `stop`"),
+    ),
+    responses(
+        (status = 202, description = "It is noted"),
+        (status = 400, description = "A name, the event or the body is malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application does not speak for this provider, or an operator has blocked the stream", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such application, or no such stream", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn heartbeat(State(control): State<Control>, request: Request) -> Result<StatusCode, Problem> {
+    let (head, body) = request.into_parts();
+    let call = Call::of(&control, &head)?;
+    let event = Metadata::read(&head, body).await?.remove("event");
+    let Call { settings, application, account, now, .. } = &call;
+    let stops = match event.as_deref() {
+        None | Some("alive") => false,
+        Some("stop") => true,
+        Some(_) => return Err(Problem::bad("an event is alive or stop")),
+    };
+    let id = call.stream.ok_or_else(Problem::no_stream)?;
+    let Some(stream) = control.table.find(&account.key(), id).filter(|stream| call.owns(stream)) else {
+        ended(&control, &call, id).await?;
+        return Ok(StatusCode::ACCEPTED);
+    };
+    if !stops && call.is_blocked(&control, &stream.attributes(), id) {
+        return Err(Problem::blocked());
+    }
+    if stops {
+        control.table.end(account, id, &Cause::Stopped, *now).await?;
+    } else if !(stream.holds(&settings.streams, *now) && stream.beat_declared(*now)) {
+        control.table.revive(account, &stream, &application.policies, &settings.streams, *now).await?;
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Tells whether a stream keeps the policies now.
+#[utoipa::path(
+    get,
+    path = "/{application}/{mvpd}/accounts/{account}/streams/{stream}",
+    operation_id = "v1_stream",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+        ("stream" = String, Path, description = "The stream's id"),
+    ),
+    responses(
+        (status = 200, description = "The stream", body = StreamResource),
+        (status = 400, description = "A name is malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application does not speak for this provider", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such application, or no such stream", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn show(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
+    let (head, _) = request.into_parts();
+    let call = Call::of(&control, &head)?;
+    let Call { settings, application, account, now, .. } = &call;
+    let id = call.stream.ok_or_else(Problem::no_stream)?;
+    let record = control.table.record(account, *now).await?;
+    let resource = match record.find(id).filter(|stream| call.owns(stream)) {
+        Some(stream) => {
+            let law = Law { policies: &application.policies, settings: &settings.streams, idp: &account.idp };
+            let compliant = StreamTable::keeps_policies(&record, stream, &law, *now);
+            StreamResource::new(&call, id, stream.started, compliant)
+        }
+        None => StreamResource::new(&call, id, ended(&control, &call, id).await?, false),
+    };
+    Ok(Json(resource).into_response())
+}
+
+/// When a stream started that has ended and is remembered. Asking renews the memory.
+async fn ended(control: &Control, call: &Call, id: StreamId) -> Result<Millis, Problem> {
+    let ended = control.table.ended(&call.account, id, call.now).await?;
+    let ended = ended.filter(|ended| call.owns(&ended.stream)).ok_or_else(Problem::no_stream)?;
+    Ok(ended.stream.started)
+}
+
+/// Tells browsers what they may ask.
+#[utoipa::path(
+    options,
+    path = "/{application}/{mvpd}/accounts/{account}/streams/{stream}",
+    operation_id = "v1_stream_preflight",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+        ("stream" = String, Path, description = "The stream's id"),
+    ),
+    responses((status = 204, description = "The headers say it"))
+)]
+pub(super) async fn preflight() -> StatusCode {
+    StatusCode::NO_CONTENT
+}

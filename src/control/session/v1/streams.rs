@@ -1,0 +1,209 @@
+//! The streams of an account: starting one, and listing those that run.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::activity::{Count, count};
+use super::call::{Call, Query};
+use super::link::{Link, Links};
+use super::problem::Problem;
+use super::stream::StreamResource;
+use crate::control::Control;
+use crate::control::session::metadata::Metadata;
+use crate::control::session::view::{UNKNOWN, metadata};
+use crate::model::{Attributes, Device};
+use crate::streams::{Admission, Candidate, Stream};
+
+/// Streams of one account that an application may declare here where no policy says less. v1 knows no throttling.
+const MOST_STREAMS: usize = 1000;
+
+/// A stream that has just been declared.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::StartedStream)]
+pub(super) struct StartedStream {
+    #[serde(flatten)]
+    stream: StreamResource,
+    /// What the account plays now.
+    activity: Activity,
+}
+
+/// What an account plays.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::Activity)]
+struct Activity {
+    /// One number: its streams that run.
+    #[serde(rename = "activeStreams")]
+    active_streams: Vec<Count>,
+}
+
+/// The streams of an account that run and that the application may see.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::StreamList)]
+pub(super) struct StreamList {
+    #[serde(rename = "_links")]
+    links: Links,
+    /// Oldest first.
+    streams: Vec<ListedStream>,
+}
+
+/// One of them: `application`, `mvpd`, `accountId`, `streamId`, `streamStart` (milliseconds since 1970), `initiator` where it was
+/// sent, and the fields that were asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::ListedStream)]
+struct ListedStream {
+    /// The application that started it.
+    application: String,
+    /// The account's identity provider.
+    mvpd: String,
+    /// The account.
+    #[serde(rename = "accountId")]
+    account_id: String,
+    /// The stream.
+    #[serde(rename = "streamId")]
+    stream_id: String,
+    /// When it started, in milliseconds since 1970.
+    #[serde(rename = "streamStart")]
+    stream_start: u64,
+    /// Who started it, where the application said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initiator: Option<String>,
+    /// What was asked for.
+    #[serde(flatten)]
+    #[schema(additional_properties = true)]
+    fields: BTreeMap<String, String>,
+}
+
+/// Declares a stream.
+///
+/// One that the policies do not admit is answered with `policyCompliant: false`; it takes no slot, and a retry is another
+/// stream.
+#[utoipa::path(
+    post,
+    path = "/{application}/{mvpd}/accounts/{account}/streams",
+    operation_id = "v1_start",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+    ),
+    request_body(
+        description = "What is known of the stream, besides what stands in the query",
+        content((BTreeMap<String, String> = "application/x-www-form-urlencoded"), (BTreeMap<String, String> = "application/json"))
+    ),
+    responses(
+        (status = 201, description = "It is declared", body = StartedStream, headers(("Location" = String, description = "Its address"))),
+        (status = 400, description = "A name or the metadata are malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application does not speak for this provider, or the account or device is blocked", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such application", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The account has too many streams", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn start(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let call = Call::of(&control, &head)?;
+    let attributes: Attributes = Metadata::read(&head, body).await?.into();
+    let Call { settings, application, account, now, .. } = &call;
+    let id = settings.keys.issue(&application.id, &account.key(), *now, control.entropy.bytes());
+    if call.is_blocked(&control, &attributes, id) {
+        return Err(Problem::blocked());
+    }
+    let asset = attributes.get("assetId").or_else(|| attributes.get("channel")).unwrap_or_default();
+    let candidate = Candidate {
+        stream: id,
+        account: account.clone(),
+        application: application.id.clone(),
+        // What has no name ends nothing else: each declaration is a stream of its own.
+        device: Device::Hint(u64::from_be_bytes(id.0.last_chunk().copied().unwrap_or_default())),
+        asset: asset.into(),
+        started: *now,
+        attributes,
+    };
+    if control.table.streams_of(&account.key()) >= MOST_STREAMS {
+        return Err(Problem::too_many());
+    }
+    let declared = control.table.declare(&candidate, &[], true, &application.policies, &settings.streams, *now);
+    let (id, started, compliant) = match declared.await? {
+        Admission::Admitted { stream, .. } => (stream.id, stream.started, true),
+        Admission::Refused(_) => (id, *now, false),
+    };
+    let record = control.table.record(account, *now).await?;
+    let active_streams = count(&call, &record, &[]);
+    let stream = StreamResource::new(&call, id, started, compliant);
+    let location = HeaderValue::try_from(call.address_of(id)).map_err(|_| Problem::bad("the path is malformed"))?;
+    let started = StartedStream { stream, activity: Activity { active_streams } };
+    let headers = [(LOCATION, location), (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"))];
+    Ok((StatusCode::CREATED, headers, Json(started)).into_response())
+}
+
+/// Lists the streams of an account that run and that the application may see.
+#[utoipa::path(
+    get,
+    path = "/{application}/{mvpd}/accounts/{account}/streams",
+    operation_id = "v1_list",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+        ("fields" = Option<String>, Query, description = "Names of further attributes to show, with commas between them"),
+    ),
+    responses(
+        (status = 200, description = "The streams", body = StreamList),
+        (status = 400, description = "A name or the query is malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application does not speak for this provider", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such application", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
+    let (head, _) = request.into_parts();
+    let call = Call::of(&control, &head)?;
+    let names = Query::read(&head).await?.names("fields")?;
+    let record = control.table.record(&call.account, call.now).await?;
+    let view = call.view();
+    let listed = |stream: &Stream| {
+        let mut known = metadata(stream);
+        let initiator = known.get("initiator").cloned();
+        let standard = ["application", "mvpd", "accountId", "streamId", "streamStart", "initiator"];
+        let further = names.iter().filter(|name| !standard.contains(&name.as_str()));
+        let fields = further.map(|name| (name.clone(), known.remove(name).unwrap_or_else(|| UNKNOWN.to_owned())));
+        ListedStream {
+            application: stream.application.to_string(),
+            mvpd: call.account.idp.to_string(),
+            account_id: call.account.subject.to_string(),
+            stream_id: stream.id.to_string(),
+            stream_start: stream.started.0,
+            initiator,
+            fields: fields.collect(),
+        }
+    };
+    let running = view.running(&record).into_iter().filter(|stream| view.sees(&call.application, &stream.application));
+    let streams = running.map(|stream| listed(stream)).collect();
+    Ok(Json(StreamList { links: Links { this: Link::to(call.address()) }, streams }).into_response())
+}
+
+/// Tells browsers what they may ask.
+#[utoipa::path(
+    options,
+    path = "/{application}/{mvpd}/accounts/{account}/streams",
+    operation_id = "v1_streams_preflight",
+    tag = "session API v1",
+    params(
+        ("application" = String, Path, description = "The application's id"),
+        ("mvpd" = String, Path, description = "The account's identity provider"),
+        ("account" = String, Path, description = "The account"),
+    ),
+    responses((status = 204, description = "The headers say it"))
+)]
+pub(super) async fn preflight() -> StatusCode {
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,120 @@
+//! One call: who makes it, about whose streams, and how often.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION};
+use axum::http::request::Parts;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::config::{Application, Settings};
+use crate::control::Control;
+use crate::control::session::account::{self, application, segment};
+use crate::control::session::malformed::Malformed;
+use crate::control::session::throttle::Counted;
+use crate::control::session::view::View;
+use crate::model::{Account, AccountKey, Attributes, Device, Millis, StreamId};
+
+use super::answer::Answer;
+use super::result::EvaluationResult;
+
+/// Characters of the longest credentials that are looked at: twice the longest id of an application.
+const CREDENTIALS_MAX: usize = 512;
+
+/// A call, and what is in force while it is answered.
+pub(super) struct Call<'c> {
+    pub(super) control: &'c Control,
+    pub(super) head: Parts,
+    pub(super) settings: Arc<Settings>,
+    /// The one reading of the clock, for the decision and for `Date`.
+    pub(super) now: Millis,
+}
+
+impl<'c> Call<'c> {
+    pub(super) fn new(control: &'c Control, head: Parts) -> Self {
+        Self { control, head, settings: (control.settings)(), now: control.clock.now() }
+    }
+
+    /// Answers it.
+    pub(super) fn answer(&self, answer: Result<Answer, Answer>) -> Response {
+        let answer = answer.unwrap_or_else(|refusal| refusal);
+        answer.into_response(&self.head.headers, &self.settings, self.now)
+    }
+
+    /// Who calls: the user of Basic credentials (RFC 7617) without a password.
+    pub(super) fn application(&self) -> Result<&Arc<Application>, Answer> {
+        self.credentials().ok_or(Answer::UNAUTHORIZED)
+    }
+
+    fn credentials(&self) -> Option<&Arc<Application>> {
+        let header = self.head.headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, encoded) = header.split_once(' ')?;
+        let encoded = encoded.trim();
+        if !scheme.eq_ignore_ascii_case("Basic") || encoded.len() > CREDENTIALS_MAX {
+            return None;
+        }
+        let mut bytes = [0; CREDENTIALS_MAX];
+        let length = STANDARD.decode_slice(encoded, &mut bytes).ok()?;
+        let user = std::str::from_utf8(bytes.get(..length)?).ok()?.strip_suffix(':')?;
+        application(&self.settings, user)
+    }
+
+    /// About whose streams: the two segments of the path behind `sessions` or `runningStreams`.
+    pub(super) fn account(&self, caller: &Application) -> Result<Account, Answer> {
+        let path = self.head.uri.path();
+        let account = account::account(segment(path, 3), segment(path, 4)).map_err(|error| self.malformed(error))?;
+        if caller.speaks_for(&account.idp) { Ok(account) } else { Err(Answer::FORBIDDEN) }
+    }
+
+    /// About which session: the segment behind those. What is no id was never given to anybody.
+    pub(super) fn session(&self) -> Result<StreamId, Answer> {
+        segment(self.head.uri.path(), 5).parse().map_err(|_| Answer::UNKNOWN)
+    }
+
+    /// The account as the caller may see it.
+    pub(super) fn view(&self, account: &Account) -> View<'_> {
+        View::new(&self.settings, account, self.now)
+    }
+
+    /// Counts the call.
+    pub(super) fn count(&self, counted: Counted) -> Result<(), Answer> {
+        let counted = self.control.throttle.count(counted, &self.settings.session_api, self.now);
+        counted.map_err(Answer::throttled)
+    }
+
+    /// Refuses whom an operator has blocked: the account, the device that the application names, or the session.
+    pub(super) fn not_blocked(
+        &self,
+        account: &AccountKey,
+        attributes: &Attributes,
+        session: StreamId,
+    ) -> Result<(), Answer> {
+        let blocks = self.control.blocks();
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        let device = attributes.get("deviceId").map_or(Device::Hint(0), |name| Device::Named(name.into()));
+        match blocks.blocked(account, &device, None, session, self.now) {
+            Some(_) => Err(Answer::FORBIDDEN),
+            None => Ok(()),
+        }
+    }
+
+    /// By when the session has to be heard of again, if that is said now.
+    pub(super) fn accepted(&self) -> Answer {
+        Answer::ACCEPTED.expires(self.now + self.settings.streams.interval)
+    }
+
+    /// What it says cannot be read.
+    pub(super) fn malformed(&self, error: Malformed) -> Answer {
+        tracing::debug!(%error, path = self.head.uri.path(), "a call of the session API is malformed");
+        Answer::json(StatusCode::BAD_REQUEST, &EvaluationResult::default())
+    }
+
+    /// The languages that the viewer reads.
+    pub(super) fn languages(&self) -> Option<&str> {
+        self.head.headers.get(ACCEPT_LANGUAGE)?.to_str().ok()
+    }
+}

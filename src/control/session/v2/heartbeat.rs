@@ -1,0 +1,101 @@
+//! A session plays on.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use crate::control::Control;
+use crate::control::session::malformed::Malformed;
+use crate::control::session::metadata::{Metadata, fits};
+use crate::control::session::throttle::Counted;
+use crate::model::Attributes;
+
+use super::advice::Adviser;
+use super::answer::Answer;
+use super::call::Call;
+use super::over::{At, over};
+use super::result::EvaluationResult;
+
+/// Say that a session plays on.
+///
+/// Metadata that come with it are added to what is known of the stream, or change that; some are frozen once they are set.
+#[utoipa::path(
+    post,
+    path = "/v2/sessions/{idp}/{subject}/{session}",
+    tag = "session API, version 2",
+    params(
+        ("idp" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider."),
+        ("subject" = String, Path, min_length = 1, max_length = 256, description = "The account there."),
+        ("session" = String, Path, description = "The session's id."),
+    ),
+    request_body(
+        content(
+            (BTreeMap<String, String> = "application/x-www-form-urlencoded"),
+            (BTreeMap<String, String> = "application/json"),
+        ),
+        description = "What has become known of the stream.",
+    ),
+    responses(
+        (status = 202, description = "It holds its slot.", headers(
+            ("Expires" = String, description = "When it has to have been heard of again."),
+        )),
+        (status = 400, description = "Malformed.", body = EvaluationResult),
+        (status = 401, description = "No application of ours."),
+        (status = 403, description = "Another application's session, not for this identity provider, or blocked."),
+        (status = 404, description = "No such session was ever started for this account."),
+        (status = 409, description = "The policies have ended it; this is told once.", body = EvaluationResult),
+        (status = 410, description = "It is over. With a body: somebody ended it.", body = Option<EvaluationResult>),
+        (status = 429, description = "Too many calls for this session.", headers(
+            ("Expires" = String, description = "When the next one passes."),
+            ("Retry-After" = u64, description = "Seconds until then."),
+        )),
+    ),
+    security(("application" = [])),
+)]
+pub(super) async fn heartbeat(State(control): State<Control>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let call = Call::new(&control, head);
+    let answer = beat(&call, body).await;
+    call.answer(answer)
+}
+
+async fn beat(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
+    let (table, windows, now) = (&call.control.table, &call.settings.streams, call.now);
+    let application = call.application()?;
+    let account = call.account(application)?;
+    let session = call.session()?;
+    let view = call.view(&account);
+    let stream = table.find(&view.account, session);
+    if stream.as_ref().is_some_and(|stream| stream.application != application.id) {
+        return Err(Answer::FORBIDDEN);
+    }
+    call.count(Counted::Session(view.account, session))?;
+    let metadata = Metadata::read(&call.head, body).await.map_err(|error| call.malformed(error))?;
+    let Some(stream) = stream.filter(|stream| stream.holds(windows, now)) else {
+        return Err(over(call, At::Heartbeat, application, &account, session).await);
+    };
+    let news = Attributes::from(metadata);
+    if !news.is_empty() && !fits(&stream, &news) {
+        return Err(call.malformed(Malformed("a stream has at most 64 attributes")));
+    }
+    if !call.control.blocks().is_empty() {
+        call.not_blocked(&view.account, &stream.attributes(), session)?;
+    }
+    if !stream.beat_declared(now) {
+        return Err(over(call, At::Heartbeat, application, &account, session).await);
+    }
+    if news.is_empty() {
+        return Ok(call.accepted());
+    }
+    for name in stream.learned(&news, &stream.asset).frozen {
+        call.control.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
+    }
+    match table.heartbeat(&account, &stream, &news, &application.policies, windows, now).await {
+        Ok(None) => Ok(call.accepted()),
+        Ok(Some(refusal)) => Err(Adviser { view, languages: call.languages() }.refusal(&refusal)),
+        Err(error) => {
+            tracing::warn!(%error, stream = %session, "what a heartbeat says could not be judged");
+            Ok(call.accepted())
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Calls for a session that holds no slot.
+
+use crate::config::Application;
+use crate::model::{Account, StreamId};
+use crate::streams::{Cause, Ended};
+
+use super::advice::Adviser;
+use super::answer::Answer;
+use super::call::Call;
+
+/// What the caller wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    /// That it plays on.
+    Heartbeat,
+    /// That it ends.
+    Stop,
+}
+
+/// Tells how it ended, as far as that is known: a rule's reason once, to a heartbeat; who killed it as often as it is asked for;
+/// else that it is over, or never was.
+pub(super) async fn over(
+    call: &Call<'_>,
+    at: At,
+    application: &Application,
+    account: &Account,
+    session: StreamId,
+) -> Answer {
+    let table = &call.control.table;
+    let Ok(record) = table.record(account, call.now).await else { return undecided(call, at) };
+    let remembered = record.tombstones().iter().find(|tombstone| tombstone.stream.id == session);
+    let stream = record.find(session).or(remembered.map(|tombstone| &tombstone.stream));
+    if stream.is_some_and(|stream| stream.application != application.id) {
+        return Answer::FORBIDDEN;
+    }
+    if remembered.is_none() {
+        // Fallen silent, or forgotten since: the id itself says whether it was ours.
+        let was = stream.is_some() || call.view(account).has_issued(&application.id, session);
+        return if was { Answer::GONE } else { Answer::UNKNOWN };
+    }
+    let Ended { stream, cause, was_told } = match table.ended(account, session, call.now).await {
+        Ok(Some(ended)) => ended,
+        // It gave way to a stream of which it is not clear yet whether it will play.
+        Ok(None) | Err(_) => return undecided(call, at),
+    };
+    let adviser = Adviser { view: call.view(account), languages: call.languages() };
+    let (policy, rule, by) = match &cause {
+        Cause::Stopped => return Answer::GONE,
+        Cause::Killed { reason, by } => return adviser.killed(reason, by.as_deref(), stream.since()),
+        Cause::Evicted { policy, rule, by } => (policy.clone(), rule.clone(), Some(*by)),
+        Cause::Refused { policy, rule } => (policy.clone(), rule.clone(), None),
+    };
+    if was_told || at == At::Stop {
+        return Answer::GONE;
+    }
+    let ended = Ended { stream, cause, was_told };
+    adviser.ended_by_policy(&ended, (&policy, &rule), by, &record, (application, account))
+}
+
+/// Nobody is sent away for our own trouble.
+fn undecided(call: &Call<'_>, at: At) -> Answer {
+    match at {
+        At::Heartbeat => call.accepted(),
+        At::Stop => Answer::ACCEPTED,
+    }
+}

@@ -1,0 +1,104 @@
+//! Counters in the words of usage reports (concurrency-monitoring documentation, "Usage reports").
+
+use std::time::Duration;
+
+use prometheus::{HistogramVec, IntCounterVec};
+
+use super::family::Family;
+use crate::model::Millis;
+use crate::streams::{Cause, Event, Stream};
+
+const MINUTE: f64 = 60.0;
+const HOUR: f64 = 60.0 * MINUTE;
+const DAY: f64 = 24.0 * HOUR;
+
+/// The documented classes of durations, in seconds; the last is "over a month", of 30 days.
+const DURATIONS: [f64; 11] = [
+    15.0 * MINUTE,
+    30.0 * MINUTE,
+    HOUR,
+    2.0 * HOUR,
+    4.0 * HOUR,
+    8.0 * HOUR,
+    16.0 * HOUR,
+    DAY,
+    3.0 * DAY,
+    7.0 * DAY,
+    30.0 * DAY,
+];
+
+/// The least that is measured. A duration at the border of two classes belongs to the longer one, and the buckets of a
+/// histogram are closed above: this is added to each.
+const TICK: Duration = Duration::from_millis(1);
+
+/// What a usage report would say of each application. A stream that falls silent and takes a slot again is another session.
+pub(super) struct Usage {
+    started: IntCounterVec,
+    completed: IntCounterVec,
+    failed: IntCounterVec,
+    dismissed: IntCounterVec,
+    killed: IntCounterVec,
+    duration: HistogramVec,
+    concurrency: HistogramVec,
+    activity: HistogramVec,
+}
+
+impl Usage {
+    pub(super) fn new(of: &Family<'_>) -> Result<Self, prometheus::Error> {
+        let counters = |name: &str, help: &str| of.counters(name, help, &["application"]);
+        let levels: Vec<f64> = (1..=10).chain([12, 15, 20, 30, 50, 100]).map(f64::from).collect();
+        let help = "How long sessions lasted, from the stream's start to its end, in seconds.";
+        let duration = of.histograms("session_duration_seconds", help, &["application"], &DURATIONS)?;
+        let help = "Streams of an account that hold a slot once one of them has been admitted.";
+        let concurrency = of.histograms("concurrency_level", help, &["application"], &levels)?;
+        let help =
+            "Streams of an account that would hold a slot were the one admitted that asks, be it admitted or not.";
+        let activity = of.histograms("activity_level", help, &["application"], &levels)?;
+        Ok(Self {
+            started: counters("sessions_started_total", "Streams that took a slot.")?,
+            completed: counters("sessions_completed_total", "Streams that were stopped, left, or fell silent.")?,
+            failed: counters("failed_attempts_total", "Starts and returns that were refused.")?,
+            dismissed: counters("sessions_dismissed_total", "Streams that a policy ended while they played.")?,
+            killed: counters("sessions_killed_total", "Streams that another viewer or an operator ended.")?,
+            duration,
+            concurrency,
+            activity,
+        })
+    }
+
+    pub(super) fn observe(&self, event: &Event<'_>) {
+        match event {
+            Event::Admitted(stream) | Event::Resumed(stream) => {
+                self.started.with_label_values(&[stream.application.as_str()]).inc();
+            }
+            Event::Attempted { application, level, admitted } => {
+                let level = f64::from(u32::try_from(*level).unwrap_or(u32::MAX));
+                self.activity.with_label_values(&[application.as_str()]).observe(level);
+                if *admitted {
+                    self.concurrency.with_label_values(&[application.as_str()]).observe(level);
+                }
+            }
+            Event::Refused(application) => self.failed.with_label_values(&[application.as_str()]).inc(),
+            // It was over when it was last heard of.
+            Event::Idle(stream) => self.ended(&self.completed, stream, stream.last_seen()),
+            Event::Superseded(stream) | Event::Terminated(stream, Cause::Stopped) => {
+                self.ended(&self.completed, stream, stream.since());
+            }
+            Event::Terminated(stream, Cause::Evicted { .. } | Cause::Refused { .. }) => {
+                self.ended(&self.dismissed, stream, stream.since());
+            }
+            Event::Terminated(stream, Cause::Killed { .. }) => self.ended(&self.killed, stream, stream.since()),
+            _ => {}
+        }
+    }
+
+    fn ended(&self, counter: &IntCounterVec, stream: &Stream, at: Millis) {
+        let labels = [stream.application.as_str()];
+        counter.with_label_values(&labels).inc();
+        let lasted = at.since(stream.started) + TICK;
+        self.duration.with_label_values(&labels).observe(lasted.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests;
