@@ -76,7 +76,9 @@ impl Block {
                 application = format!("{SUPPLIES}    policies: [{}]\n", policies.join(", "));
                 whole += &self.text;
             }
-            "client_address" | "blocks" => whole += &self.text,
+            // One that stands for itself.
+            "applications" => return self.text.clone(),
+            "client_address" | "blocks" | "session_api" => whole += &self.text,
             other => panic!("{self}: nothing is known of blocks that begin with `{other}`"),
         }
         if !self.has_key("listeners") {

@@ -25,8 +25,8 @@ const BINARY = process.env.STREAMGATE_BIN ?? path.join(ROOT, 'target/debug/strea
  * @param {'split' | 'refuse' | 'allow'} [options.sharing] what happens to two clients on one play session
  * @param {string} [options.dash] host:port of a second origin, which gets everything below /dash/
  * @param {string[]} [options.tokens] where tokens are
- * @param {Record<string, {path: string, tenant?: string, policies?: string[]}>} [options.applications] which application
- *   serves what is below a path; one tenant's `tv` serves all
+ * @param {Record<string, {path?: string, tenant?: string, policies?: string[]}>} [options.applications] which application
+ *   serves what is below a path; one tenant's `tv` serves all. One without a path declares its streams
  */
 export async function startGateway(house, {
   limit, whenExceeded = 'deny_newest', streams, sharing, dash, tokens = ['query:token'], applications = { tv: { path: '/' } },
@@ -43,7 +43,9 @@ export async function startGateway(house, {
   const file = path.join(folder, 'streamgate.yaml');
   const origins = { main: { servers: [`127.0.0.1:${origin}`] } };
   if (dash) origins.dash = { servers: [dash] };
-  const application = ([id, { path: below, tenant, policies = ['household'] }]) => [id, {
+  const application = ([id, { path: below, tenant, policies = ['household'] }]) => [id, below === undefined ? {
+    activity: 'api', policies,
+  } : {
     name: `${id} app`,
     ...(tenant && { tenant }),
     routes: [{ path: below, origin: 'main' }, ...(dash ? [{ path: '/dash/', origin: 'dash' }] : [])],

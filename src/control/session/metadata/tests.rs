@@ -13,20 +13,20 @@ async fn read(query: &str, kind: &str, body: impl Into<Body>) -> Result<Vec<(Str
     Ok(metadata.0.into_iter().collect())
 }
 
-fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Result<Vec<(String, String)>, Malformed> {
-    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
 #[tokio::test]
 async fn the_body_wins_over_the_query_and_the_last_value_over_those_before() {
     let read = read("channel=a&genre=news&genre=sport", FORM, "channel=b&channel=c&name=A+B%2BC").await;
-    assert_eq!(read, pairs([("channel", "c"), ("genre", "sport"), ("name", "A B+C")]));
+    assert_eq!(read, Ok(pairs([("channel", "c"), ("genre", "sport"), ("name", "A B+C")])));
 }
 
 #[tokio::test]
 async fn json_may_be_an_object_of_texts_or_nothing_at_all() {
-    assert_eq!(read("a=1", "application/json", "").await, pairs([("a", "1")]));
-    assert_eq!(read("", "Application/JSON; charset=UTF-8", r#"{"a":"ü","a":"1"}"#).await, pairs([("a", "1")]));
+    assert_eq!(read("a=1", "application/json", "").await, Ok(pairs([("a", "1")])));
+    assert_eq!(read("", "Application/JSON; charset=UTF-8", r#"{"a":"ü","a":"1"}"#).await, Ok(pairs([("a", "1")])));
     for body in ["[]", r#"{"a":1}"#, r#"{"a":{"b":"c"}}"#, r#"{"a":null}"#, "{", "\"a\"", "\u{0}"] {
         assert!(read("", "application/json", body).await.is_err(), "{body}");
     }
@@ -36,7 +36,7 @@ async fn json_may_be_an_object_of_texts_or_nothing_at_all() {
 async fn other_bodies_are_malformed_unless_they_are_empty() {
     for kind in ["text/plain", "multipart/form-data; boundary=x", "", "application/x-www-form-urlencoded2"] {
         assert!(read("", kind, "a=1").await.is_err(), "{kind}");
-        assert_eq!(read("a=1", kind, "").await, pairs([("a", "1")]), "{kind}");
+        assert_eq!(read("a=1", kind, "").await, Ok(pairs([("a", "1")])), "{kind}");
     }
 }
 
@@ -52,7 +52,7 @@ async fn what_is_not_utf8_is_malformed_wherever_it_stands() {
 
 #[tokio::test]
 async fn there_are_bounds_on_names_values_and_their_number() {
-    let form = |count: usize| (0..count).map(|nth| format!("k{nth}=v&")).collect::<String>();
+    let form = |count: usize| (0..count).map(|nth| format!("k{nth}=v&")).collect::<Vec<_>>().concat();
     assert_eq!(read("", FORM, form(64)).await.map(|pairs| pairs.len()), Ok(64));
     assert!(read("", FORM, form(65)).await.is_err());
     assert!(read("more=1", FORM, form(64)).await.is_err());
@@ -66,8 +66,8 @@ async fn there_are_bounds_on_names_values_and_their_number() {
 
 #[tokio::test]
 async fn what_the_gateway_says_itself_is_not_taken_from_anybody() {
-    let form: String = SERVER_OWNED.iter().map(|name| format!("{name}=forged&")).collect();
-    assert_eq!(read(&form, FORM, form.clone()).await, pairs([]));
+    let form = SERVER_OWNED.map(|name| format!("{name}=forged&")).concat();
+    assert_eq!(read(&form, FORM, form.clone()).await, Ok(pairs([])));
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_body_that_is_too_long_is_never_held() {
 
 #[tokio::test]
 async fn a_hundred_thousand_names_are_not_looked_at() {
-    let form: String = (0..100_000).map(|nth| format!("{nth}&")).collect();
+    let form = (0..100_000).map(|nth| format!("{nth}&")).collect::<Vec<_>>().concat();
     assert!(read("", FORM, form.clone()).await.is_err());
     assert_eq!(Metadata::default().add_form(form.as_bytes()), Err(Malformed("a stream has at most 64 attributes")));
 }

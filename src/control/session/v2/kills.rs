@@ -52,7 +52,8 @@ mod tests {
             headers.append(name, line.parse().unwrap());
         }
         assert_eq!(codes(&headers), ["a", "b", "c", "d"]);
-        headers.append("x-terminate", (0..100).map(|nth| format!("{nth},")).collect::<String>().parse().unwrap());
+        headers
+            .append("x-terminate", (0..100).map(|nth| format!("{nth},")).collect::<Vec<_>>().concat().parse().unwrap());
         assert_eq!(codes(&headers).len(), MOST);
     }
 }

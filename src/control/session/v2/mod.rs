@@ -30,7 +30,10 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
         routes!(listing::running_streams),
         routes!(listing::metadata),
     ];
-    let mut router = OpenApiRouter::new().route("/v2", any(unknown)).route("/v2/{*path}", any(unknown));
+    let mut router = OpenApiRouter::new();
+    for path in ["/v2", "/v2/", "/v2/{*path}"] {
+        router = router.route(path, any(unknown));
+    }
     for call in calls {
         router = router.routes(call.map(|call| call.fallback(other_method)));
     }
@@ -51,4 +54,41 @@ async fn other_method(State(control): State<Control>, method: Method, headers: H
         preflight(&mut answer);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::routes;
+
+    #[test]
+    fn every_call_is_documented_with_what_it_takes_and_gives() {
+        let document = serde_json::to_value(routes().into_openapi()).unwrap();
+        let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+        let expected = [
+            "/v2/metadata",
+            "/v2/runningStreams/{idp}/{subject}",
+            "/v2/sessions/{idp}/{subject}",
+            "/v2/sessions/{idp}/{subject}/{session}",
+        ];
+        assert_eq!(paths, expected);
+        let start = &document["paths"]["/v2/sessions/{idp}/{subject}"]["post"];
+        for kind in ["application/x-www-form-urlencoded", "application/json"] {
+            let schema = &start["requestBody"]["content"][kind]["schema"];
+            assert_eq!(
+                (&schema["type"], &schema["additionalProperties"]["type"]),
+                (&json!("object"), &json!("string"))
+            );
+        }
+        let statuses: Vec<&String> = start["responses"].as_object().unwrap().keys().collect();
+        assert_eq!(statuses, ["202", "400", "401", "403", "409", "429"]);
+        assert_eq!(
+            document["components"]["securitySchemes"]["application"],
+            json!({ "type": "http", "scheme": "basic" })
+        );
+        let advice = &document["components"]["schemas"]["Advice"]["oneOf"];
+        assert_eq!(advice.as_array().map(Vec::len), Some(2), "{advice}");
+        assert_ne!(document["components"]["schemas"]["RuleViolation"]["properties"]["conflicts"], Value::Null);
+    }
 }

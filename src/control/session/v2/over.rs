@@ -38,10 +38,9 @@ pub(super) async fn over(
         let was = stream.is_some() || call.view(account).has_issued(&application.id, session);
         return if was { Answer::GONE } else { Answer::UNKNOWN };
     }
-    let Ended { stream, cause, was_told } = match table.ended(account, session, call.now).await {
-        Ok(Some(ended)) => ended,
+    let Ok(Some(Ended { stream, cause, was_told })) = table.ended(account, session, call.now).await else {
         // It gave way to a stream of which it is not clear yet whether it will play.
-        Ok(None) | Err(_) => return undecided(call, at),
+        return undecided(call, at);
     };
     let adviser = Adviser { view: call.view(account), languages: call.languages() };
     let (policy, rule, by) = match &cause {
