@@ -6,6 +6,8 @@
 mod change;
 #[path = "config/damage.rs"]
 mod damage;
+#[path = "config/declared.rs"]
+mod declared;
 #[path = "config/form.rs"]
 mod form;
 #[path = "config/meaning.rs"]

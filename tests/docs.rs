@@ -78,7 +78,7 @@ impl Block {
             }
             // One that stands for itself.
             "applications" => return self.text.clone(),
-            "client_address" | "blocks" | "session_api" => whole += &self.text,
+            "client_address" | "blocks" | "session_api" | "webhooks" => whole += &self.text,
             other => panic!("{self}: nothing is known of blocks that begin with `{other}`"),
         }
         if !self.has_key("listeners") {

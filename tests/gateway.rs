@@ -5,6 +5,7 @@
 
 mod gateway {
     mod admission;
+    mod alone;
     mod clients;
     mod formats;
     mod forms;

@@ -16,7 +16,7 @@ use streamgate::config::{self, Settings};
 use streamgate::gateway::{Endpoint, Snapshot};
 use streamgate::model::Clock;
 use streamgate::streams::StreamTable;
-use streamgate::telemetry::Metrics;
+use streamgate::telemetry::{Metrics, NextWebhooks, Webhooks};
 use streamgate::trust::Trust;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -99,6 +99,7 @@ pub(super) struct Reloader {
     pub(super) current: Arc<ArcSwap<Snapshot>>,
     pub(super) table: Arc<StreamTable>,
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) webhooks: Arc<Webhooks>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) levels: Levels,
@@ -112,6 +113,7 @@ type Levels = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 struct Next {
     snapshot: Snapshot,
     endpoints: Vec<Endpoint>,
+    webhooks: NextWebhooks,
     /// The sections that differ from what is in force.
     changed: Vec<String>,
     /// The keys that stay as they are until the next start.
@@ -215,14 +217,15 @@ impl Reloader {
             let reasons = |lines: String| lines.lines().map(of_file).collect::<Vec<_>>();
             let endpoints = parts::certificates(&settings).map_err(reasons)?;
             let fixed = settings.keep_fixed(&before.settings);
+            let webhooks = NextWebhooks::of(&settings).map_err(|error| reasons(error.to_string()))?;
             let snapshot = parts::snapshot(settings, Some(&before), &clock, &metrics).map_err(reasons)?;
-            Ok(Some(Next { snapshot, endpoints, changed, fixed }))
+            Ok(Some(Next { snapshot, endpoints, webhooks, changed, fixed }))
         })
         .await
     }
 
     async fn apply(&self, next: Next, fetching: &mut Fetching) {
-        let Next { snapshot, endpoints, changed, fixed } = next;
+        let Next { snapshot, endpoints, webhooks, changed, fixed } = next;
         let fresh = Fetching::of(&snapshot.trust);
         // Nobody's request shall fail for what could have been fetched before.
         tokio::join!(snapshot.trust.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
@@ -237,6 +240,9 @@ impl Reloader {
         }
         if let Err(error) = (self.levels)(snapshot.settings.log.level.as_str()) {
             tracing::warn!(%error, "the log keeps its level");
+        }
+        if let Err(error) = self.webhooks.apply(webhooks) {
+            tracing::error!(%error, "webhooks are told nothing: there is no thread for it");
         }
         self.applied(&snapshot.settings).await;
         self.tell_revision(&snapshot);

@@ -17,9 +17,9 @@ use streamgate::control::{Control, Readiness};
 use streamgate::gateway::{self, Background, Gateway};
 use streamgate::model::{Clock, Entropy};
 use streamgate::questions::{Explained, Questions};
-use streamgate::streams::StreamTable;
 use streamgate::streams::store::Embedded;
-use streamgate::telemetry::{self, Format, Metrics};
+use streamgate::streams::{Observer, StreamTable};
+use streamgate::telemetry::{self, Format, Metrics, NextWebhooks, Webhooks};
 
 use super::edges::{SystemClock, SystemEntropy};
 use super::reload::{Reloader, Source};
@@ -29,6 +29,9 @@ use super::{Outcome, parts};
 const ATTEMPTS: usize = 2;
 /// Idle connections to origins that are kept.
 const KEPT: usize = 2048;
+
+/// How long webhooks may still take when nothing more happens.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until the process is told to stop.
 pub(crate) fn run(file: &Path) -> Outcome {
@@ -49,10 +52,15 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     super::log_warnings(&settings);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
-    let store = Arc::new(Embedded::new(settings.streams.clone(), metrics.clone()));
-    let table = Arc::new(StreamTable::new(store.clone(), metrics.clone()));
+    let webhooks = Arc::new(Webhooks::new(clock.clone(), Arc::new(SystemEntropy), metrics.clone()));
+    let observer: Arc<dyn Observer> = Arc::new(vec![metrics.clone() as Arc<dyn Observer>, webhooks.clone()]);
+    let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
+    let table = Arc::new(StreamTable::new(store.clone(), observer));
     table.configure(settings.streams.clone(), settings.in_force());
     restore(&settings, &table, &*clock);
+    // From here on: that streams of a snapshot have started was told when they did.
+    let hooks = NextWebhooks::of(&settings).map_err(|error| error.to_string())?;
+    webhooks.apply(hooks).map_err(|error| format!("webhooks: {error}"))?;
 
     let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics)?);
     let settings = snapshot.settings.clone();
@@ -67,8 +75,9 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         }
     }));
     let refresh: Arc<dyn Fn() + Send + Sync> = Arc::new({
-        let (metrics, dropped) = (metrics.clone(), log.dropped());
+        let (metrics, webhooks, dropped) = (metrics.clone(), webhooks.clone(), log.dropped());
         move || {
+            webhooks.refresh();
             metrics.accounts.set(i64::try_from(store.accounts()).unwrap_or(i64::MAX));
             metrics.log_lines_dropped.set(i64::try_from(dropped()).unwrap_or(i64::MAX));
         }
@@ -93,6 +102,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         current: current.clone(),
         table: table.clone(),
         endpoints: listeners.clone(),
+        webhooks: webhooks.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         levels: log.levels(),
@@ -135,6 +145,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     ready(&settings);
     server.run(RunArgs::default());
 
+    webhooks.finish(LAST_WORDS);
     save(&current.load().settings, &table, &*clock);
     Ok(())
 }

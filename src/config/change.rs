@@ -23,6 +23,11 @@ impl Settings {
         keep(self.log.format != running.log.format, "log.format");
         keep(self.streams.capacity != running.streams.capacity, "streams.capacity");
         keep(self.shutdown_grace != running.shutdown_grace, "shutdown.grace");
+        if !self.control.keeps_strangers_out(running.control.address) {
+            // Good for the new address, they would leave the one that goes on open to everybody.
+            self.control.tokens.clone_from(&running.control.tokens);
+            keep(true, "control.tokens");
+        }
         self.control.address = running.control.address;
         self.threads = running.threads;
         self.log.format = running.log.format;

@@ -60,6 +60,11 @@ impl Document {
 
     /// The text that stands at `pointer` now.
     fn text(&self, pointer: &Pointer) -> &str {
+        self.at(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What stands at `pointer` now.
+    fn at(&self, pointer: &Pointer) -> Option<&Value> {
         let mut at = Some(&self.value);
         for step in &pointer.0 {
             at = at.and_then(|at| match step {
@@ -67,7 +72,7 @@ impl Document {
                 Step::Item(index) => at.get(index),
             });
         }
-        at.and_then(Value::as_str).unwrap_or_default()
+        at
     }
 
     fn place(&self, pointer: &Pointer, message: String, side: fn(&Place) -> Position) -> Problem {
@@ -88,6 +93,11 @@ impl Document {
     /// Whether anything, right or wrong, was written at `pointer`.
     pub(super) fn has(&self, pointer: &Pointer) -> bool {
         self.places.contains_key(&self.as_written(pointer))
+    }
+
+    /// Whether what was written at `pointer` is there no more: then a problem with it has been told.
+    pub(super) fn lost(&self, pointer: &Pointer) -> bool {
+        self.has(pointer) && self.at(pointer).is_none()
     }
 
     /// The keys that were written in the mapping at the root called `section`, including those that were cut.

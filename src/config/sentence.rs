@@ -7,6 +7,7 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
 use super::grammar::FORMATS;
+use super::raw;
 
 /// What is wanted where no grammar rules.
 const TEXT: &str = "text";
@@ -48,7 +49,7 @@ pub(super) fn of(kind: &Kind, node: &Value, value: &Value) -> String {
         Kind::Pattern { pattern } => not_like(pattern, value.as_str().unwrap_or_default()),
         Kind::PropertyNames { error } => {
             let name = error.instance().as_str().unwrap_or_default().to_owned();
-            not_like(super::raw::NAME, &name)
+            not_like(raw::NAME, &name)
         }
         other => format!("this part breaks the schema's `{}`: see `streamgate schema`", other.keyword()),
     }
@@ -113,12 +114,17 @@ fn not_one_of(node: &Value, value: &Value) -> String {
 }
 
 fn not_like(pattern: &str, text: &str) -> String {
-    if pattern == super::raw::NAME {
-        return format!(
+    match pattern {
+        raw::NAME => format!(
             "`{text}` cannot be a name: write 1 to 64 letters, digits, `_`, `.` or `-`, with a letter or digit first"
-        );
+        ),
+        raw::ORIGIN => format!(
+            "`{text}` is no web origin: write scheme, host and port alone, such as `https://player.example`, or `*` for all"
+        ),
+        // It may hold a secret.
+        raw::URL => "this is no URL of HTTP: write one such as `https://ops.example.com/hooks`".to_owned(),
+        _ => format!("`{text}` does not begin with `/`: write a path such as `/` or `/live`"),
     }
-    format!("`{text}` does not begin with `/`: write a path such as `/` or `/live`")
 }
 
 /// What a part with the schema `node` wants.
@@ -130,6 +136,11 @@ fn wanted(node: &Value) -> String {
     let choices = choices(node);
     if !choices.is_empty() {
         return format!("one of {}", list(&choices));
+    }
+    match text("pattern") {
+        Some(raw::URL) => return "a URL such as `https://ops.example.com/hooks`".to_owned(),
+        Some(raw::ORIGIN) => return "a web origin such as `https://player.example`".to_owned(),
+        _ => {}
     }
     match text("type") {
         Some("object") => match keys(node).as_slice() {

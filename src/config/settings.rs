@@ -118,6 +118,13 @@ pub struct Control {
     pub open: bool,
 }
 
+impl Control {
+    /// Whether what is configured goes with listening there.
+    pub(super) fn keeps_strangers_out(&self, address: SocketAddr) -> bool {
+        address.ip().is_loopback() || !self.tokens.is_empty() || self.open
+    }
+}
+
 /// One bearer token of the operator's API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlToken {
@@ -156,7 +163,7 @@ pub struct Webhook {
     pub url: Box<str>,
     /// What is told; never empty.
     pub events: Vec<WebhookEvent>,
-    /// Signs each batch.
+    /// The key that signs each batch.
     pub secret: Option<Secret>,
     /// Events of one batch at most.
     pub batch: usize,
@@ -179,7 +186,7 @@ pub enum WebhookEvent {
     Refused,
     /// A stream was terminated.
     Terminated,
-    /// A stream fell silent.
+    /// A stream gave its slot back by itself, as by falling silent.
     Ended,
 }
 

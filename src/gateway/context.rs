@@ -21,10 +21,8 @@ pub struct Context {
 
 impl Context {
     pub(super) fn new(request: u64, snapshot: &Snapshot) -> Self {
-        let mut known = questions::Context::new(request, snapshot.answers.clone());
-        known.needs_origin = true;
         Self {
-            known,
+            known: questions::Context::new(request, snapshot.answers.clone()),
             upstreams: snapshot.upstreams.clone(),
             server: None,
             tried: None,

@@ -107,8 +107,6 @@ pub struct Context {
     pub(crate) reason: &'static str,
     pub(crate) application: Option<Arc<Application>>,
     pub(crate) origin: Option<Arc<Origin>>,
-    /// The answer comes from an origin: what leads to none is not found.
-    pub(crate) needs_origin: bool,
     /// Who sent the request.
     pub(crate) from: From,
     /// Bytes of the path in front of the path at the origin: the play session's prefix.
@@ -147,7 +145,6 @@ impl Context {
             reason: "",
             application: None,
             origin: None,
-            needs_origin: false,
             from: From::default(),
             prefix_length: 0,
             bare: None,

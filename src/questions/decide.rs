@@ -34,7 +34,7 @@ impl Questions {
         }
         let route = ctx.settings.routes.find(host(request), asked.path).ok_or_else(Problem::no_route)?;
         let (application, origin) = (route.application.clone(), route.origin.clone());
-        if ctx.needs_origin && origin.is_none() {
+        if ctx.door == Door::Proxied && origin.is_none() {
             return Err(Problem::no_route());
         }
         ctx.origin = origin;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Stream;
+use super::{Candidate, Stream};
 use crate::model::{Account, ApplicationId, Attributes, Millis, StreamId};
-use crate::policy::{Demand, Lack, Violation};
+use crate::policy::{Decision, Demand, Lack, Violation};
 
 /// Why a stream was terminated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub enum Event<'a> {
     /// An idle or unknown stream took a slot again.
     Resumed(&'a Arc<Stream>),
     /// A start or a resume was refused. Nothing changed.
-    Refused(&'a ApplicationId),
+    Refused(&'a Candidate, &'a Decision),
     /// A rule would have been exceeded, in any mode.
     Violated(&'a Violation),
     /// A rule demands an attribute that a start does not bring, in any mode.
@@ -99,6 +99,8 @@ pub enum Event<'a> {
     RolledBack(&'a Arc<Stream>),
     /// It was terminated.
     Terminated(&'a Arc<Stream>, &'a Cause),
+    /// The same of one that had lost its slot before: it cannot come back.
+    Barred(&'a Arc<Stream>, &'a Cause),
     /// Its place in the record was given up.
     Forgotten(&'a Arc<Stream>),
     /// The table was full and gave up an account whose streams held slots: they have to compete again.
@@ -111,6 +113,15 @@ pub enum Event<'a> {
 pub trait Observer: Send + Sync {
     /// `event` has happened to a stream of `account`.
     fn observe(&self, account: &Account, event: &Event<'_>);
+}
+
+/// Each hears of everything, one after the other.
+impl Observer for Vec<Arc<dyn Observer>> {
+    fn observe(&self, account: &Account, event: &Event<'_>) {
+        for observer in self {
+            observer.observe(account, event);
+        }
+    }
 }
 
 /// Hears nothing.

@@ -123,7 +123,7 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let law = Law { policies, settings, idp: &candidate.account.idp };
         let plan = |record: &Record| record.plan_start(candidate, &law, now);
-        let admission = self.decide(&candidate.account, &candidate.application, plan, now).await?;
+        let admission = self.decide(candidate, plan, now).await?;
         if let Admission::Admitted { stream, created: false } = &admission
             && stream.refreshes_entry()
         {
@@ -148,7 +148,7 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let law = Law { policies, settings, idp: &candidate.account.idp };
         let plan = |record: &Record| record.plan_reattach(candidate, &law, now);
-        self.decide(&candidate.account, &candidate.application, plan, now).await
+        self.decide(candidate, plan, now).await
     }
 
     /// What a start would be told, without starting.
@@ -204,31 +204,30 @@ impl StreamTable {
     /// however busy the machine is: letting it pass undecided would break the limit just when it matters.
     async fn decide(
         &self,
-        account: &Account,
-        application: &ApplicationId,
+        candidate: &Candidate,
         plan: impl Fn(&Record) -> Plan,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
         let decided = match self.store.patience() {
-            None => self.attempt(account, application, plan, now).await,
+            None => self.attempt(candidate, plan, now).await,
             Some(patience) => {
-                let attempt = tokio::time::timeout(patience, self.attempt(account, application, plan, now));
+                let attempt = tokio::time::timeout(patience, self.attempt(candidate, plan, now));
                 attempt.await.unwrap_or(Err(Unavailable))
             }
         };
         if decided.is_err() {
-            self.observer.observe(account, &Event::Unavailable);
+            self.observer.observe(&candidate.account, &Event::Unavailable);
         }
         decided
     }
 
     async fn attempt(
         &self,
-        account: &Account,
-        application: &ApplicationId,
+        candidate: &Candidate,
         plan: impl Fn(&Record) -> Plan,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
+        let account = &candidate.account;
         let _turn = self.gate(account).lock().await;
         let mut record = self.store.load(account, now).await?;
         for _ in 0..ATTEMPTS {
@@ -245,8 +244,9 @@ impl StreamTable {
                     for demand in &refused.decision.demands {
                         self.observer.observe(account, &Event::Demanded(demand));
                     }
-                    self.observer.observe(account, &Event::Refused(application));
+                    self.observer.observe(account, &Event::Refused(candidate, &refused.decision));
                     let level = record.level_after(&Change::default()) + 1;
+                    let application = &candidate.application;
                     self.observer.observe(account, &Event::Attempted { application, level, admitted: false });
                     let holders = holders(&record, &refused.decision);
                     return Ok(Admission::Refused(Refusal::Policy { refused, holders }));
@@ -258,7 +258,10 @@ impl StreamTable {
                 Commit::Conflict(newer) => record = newer,
                 Commit::Done => {
                     let Some(stream) = change.admit else { break };
-                    self.observer.observe(account, &Event::Attempted { application, level, admitted: true });
+                    self.observer.observe(
+                        account,
+                        &Event::Attempted { application: &candidate.application, level, admitted: true },
+                    );
                     self.note(account, &stream, &decision, true);
                     return Ok(Admission::Admitted { stream, created: true });
                 }

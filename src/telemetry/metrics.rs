@@ -121,6 +121,8 @@ pub struct Metrics {
     pub config_revision: IntGauge,
     pub config_reloads: IntCounterVec,
     pub config_applied: IntGauge,
+    pub webhook_events: IntCounterVec,
+    pub webhook_queue: IntGaugeVec,
     pub decision: Histogram,
     pub(super) usage: Usage,
     /// By outcome, in the order of [`Outcome::ALL`].
@@ -182,6 +184,10 @@ impl Metrics {
         let config_revision = of.gauge("config_revision", help)?;
         let help = "When the configuration in force was applied, in seconds since 1970.";
         let config_applied = of.gauge("config_applied_timestamp_seconds", help)?;
+        let help = "Events for webhooks by what became of them: sent; dropped_queue, where the queue was full; dropped_retries, \
+                    where they were not accepted in time; rejected by the receiver.";
+        let webhook_events = of.counters("webhook_events_total", help, &["hook", "result"])?;
+        let webhook_queue = of.gauges("webhook_queue", "Events that wait for a webhook.", &["hook"])?;
         let terminations =
             of.counters("terminations_total", "Streams that were terminated, by cause.", &["application", "cause"])?;
         let token_errors =
@@ -225,6 +231,8 @@ impl Metrics {
             config_revision,
             config_reloads,
             config_applied,
+            webhook_events,
+            webhook_queue,
             decision,
             usage: Usage::new(&of)?,
             registry,

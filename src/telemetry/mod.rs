@@ -1,4 +1,4 @@
-//! What the house tells the outside: metrics, the access log, and a listener that turns stream events into both.
+//! What the house tells the outside: metrics, the access log, webhooks, and the listeners that turn stream events into them.
 
 mod access;
 mod family;
@@ -7,7 +7,9 @@ mod metrics;
 mod streams;
 mod trust;
 mod usage;
+mod webhooks;
 
 pub use access::Access;
 pub use log::{Format, LogGuard, init};
 pub use metrics::{ManifestResult, Metrics, Outcome};
+pub use webhooks::{NextWebhooks, Webhooks};

@@ -20,14 +20,15 @@ impl Observer for Metrics {
         match event {
             Event::Admitted(stream) => self.event(&stream.application, "admitted", 1),
             Event::Resumed(stream) => self.event(&stream.application, "resumed", 1),
-            Event::Refused(application) => self.event(application, "refused", 0),
+            Event::Refused(candidate, _) => self.event(&candidate.application, "refused", 0),
             Event::Idle(stream) => self.event(&stream.application, "idle", -1),
             Event::Superseded(stream) => self.event(&stream.application, "superseded", -1),
             Event::RolledBack(stream) => self.event(&stream.application, "rolled_back", -1),
             Event::Forgotten(stream) => self.event(&stream.application, "forgotten", 0),
             Event::Evacuated(stream) => self.event(&stream.application, "evacuated", -1),
-            Event::Terminated(stream, cause) => {
-                self.event(&stream.application, "terminated", -1);
+            Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
+                let slots = if matches!(event, Event::Terminated(..)) { -1 } else { 0 };
+                self.event(&stream.application, "terminated", slots);
                 self.terminations.with_label_values(&[stream.application.as_str(), cause.label()]).inc();
                 tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "terminated");
             }

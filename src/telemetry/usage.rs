@@ -78,7 +78,7 @@ impl Usage {
                     self.concurrency.with_label_values(&[application.as_str()]).observe(level);
                 }
             }
-            Event::Refused(application) => self.failed.with_label_values(&[application.as_str()]).inc(),
+            Event::Refused(candidate, _) => self.failed.with_label_values(&[candidate.application.as_str()]).inc(),
             // It was over when it was last heard of.
             Event::Idle(stream) => self.ended(&self.completed, stream, stream.last_seen()),
             Event::Superseded(stream) | Event::Terminated(stream, Cause::Stopped) => {

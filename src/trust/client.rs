@@ -1,4 +1,4 @@
-//! The HTTP client of the room.
+//! The HTTP client of this room and those above.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +34,10 @@ pub enum TrustError {
 }
 
 /// A client that follows no redirects and knows no proxies. It trusts the system's authorities and those of the file.
-pub(super) fn client(ca_file: Option<&Path>) -> Result<Client, TrustError> {
+///
+/// # Errors
+/// The file cannot be used, or TLS cannot be set up.
+pub fn http_client(ca_file: Option<&Path>) -> Result<Client, TrustError> {
     let extra = ca_file.map(authorities).transpose()?.unwrap_or_default();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let wrong = |error: &dyn std::fmt::Display| TrustError::Client(error.to_string());
@@ -68,7 +71,10 @@ fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> 
 }
 
 /// A URL that the client can fetch.
-pub(super) fn url_of(name: &str, text: &str) -> Result<Url, TrustError> {
+///
+/// # Errors
+/// It is none, or not of HTTP.
+pub fn url_of(name: &str, text: &str) -> Result<Url, TrustError> {
     let wrong = |why: String| TrustError::Url { name: name.to_owned(), why };
     let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
     match url.scheme() {
@@ -78,7 +84,10 @@ pub(super) fn url_of(name: &str, text: &str) -> Result<Url, TrustError> {
 }
 
 /// The body, unless it is longer than `most` bytes. A longer one is not read to its end.
-pub(super) async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+/// It is longer, or the connection broke.
+pub async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String> {
     let too_long = || format!("the body is longer than {most} bytes");
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Err(too_long());
@@ -94,7 +103,7 @@ pub(super) async fn body(mut response: Response, most: usize) -> Result<Vec<u8>,
 }
 
 /// What went wrong, with its causes and without the URL, which may contain a token or a password.
-pub(super) fn sentence(error: reqwest::Error) -> String {
+pub fn sentence(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

@@ -30,7 +30,7 @@ use callback::Service;
 use key_files::KeyFileGroup;
 use keys::KeySources;
 
-pub use client::TrustError;
+pub use client::{TrustError, body, http_client, sentence, url_of};
 pub use settings::{Observer, Pace, TrustSettings};
 
 /// Fetches what identity trusts.
@@ -64,7 +64,7 @@ impl Trust {
 
     fn build(settings: TrustSettings, before: Option<&Self>) -> Result<Arc<Self>, TrustError> {
         let TrustSettings { key_sources, key_files, callbacks, blocks_file, ca_file, clock, observer, pace } = settings;
-        let client = client::client(ca_file.as_deref())?;
+        let client = client::http_client(ca_file.as_deref())?;
         let keys = KeySources::new(key_sources, &client, &clock, &observer, &pace, before.map(|before| &before.keys))?;
         let key_files = key_files.into_iter().map(|files| KeyFileGroup::new(files, &observer)).collect();
         let services = callbacks

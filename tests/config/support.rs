@@ -29,6 +29,12 @@ pub(crate) fn folder() -> TempDir {
     lay("keys/other.key", &SEAL.to_uppercase());
     lay("keys/short.key", "too short");
     lay("keys/empty.key", "\n");
+    lay("keys/read.token", "a-token-that-reads\n");
+    lay("keys/ops.token", "a-token-that-operates\n");
+    lay("keys/spaced.token", "a token of several words");
+    lay("keys/lines.token", "a-token-on-two\nlines-of-text\n");
+    lay("keys/webhook.secret", &format!("whsec_{}\n", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
+    lay("keys/webhook.bad", "whsec_no base64 at all");
     lay("keys/ed25519.pem", ED25519_PEM);
     lay("keys/ed25519.jwk", ED25519_JWK);
     lay("tls/cert.pem", "-----BEGIN CERTIFICATE-----\n");

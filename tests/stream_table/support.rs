@@ -111,9 +111,10 @@ impl Observer for Gauge {
             Event::Superseded(_) => ("superseded", -1),
             Event::RolledBack(_) => ("rolled back", -1),
             Event::Terminated(..) => ("terminated", -1),
+            Event::Barred(..) => ("barred", 0),
             Event::Evacuated(_) => ("evacuated", -1),
             Event::Forgotten(_) => ("forgotten", 0),
-            Event::Refused(_) => ("refused", 0),
+            Event::Refused(..) => ("refused", 0),
             Event::Violated(_) => ("violated", 0),
             Event::Lacked(_) => ("lacked", 0),
             Event::Demanded(demand) => {

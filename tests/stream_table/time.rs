@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
-use streamgate::streams::{Admission, Cadence, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{Admission, Cadence, Cause, Settings, Signal, Stream, StreamTable};
 
 use crate::support::{Gauge, account, at, candidate, holders, household, policy, table};
 
@@ -43,6 +43,16 @@ async fn a_start_before_the_first_tick_is_looked_at_in_its_second() {
     let (table, gauge) = table(&Settings::default());
     start(&table, 0, "/a", at(0)).await.beat(Signal::Playback, at(0));
     assert_eq!(ticks(&table, &gauge, 0, 70), [(0, "admitted"), (61, "idle")]);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_ended_when_it_has_no_slot_any_more_gives_none_back() {
+    let (table, gauge) = table(&Settings::default());
+    let stream = start(&table, 0, "/a", at(0)).await;
+    assert_eq!(ticks(&table, &gauge, 1, 30), [(1, "admitted"), (21, "idle")]);
+    assert_eq!(table.end(&account(0), stream.id, &Cause::Stopped, at(31)).await.ok(), Some(true));
+    assert_eq!((gauge.heard(), gauge.held(), gauge.lowest()), (vec!["barred"], 0, 0));
+    assert_eq!(table.terminated(&account(0), stream.id, at(32)).await.ok(), Some(Some(Cause::Stopped)));
 }
 
 #[tokio::test]

@@ -45,7 +45,9 @@ impl Observer for Hearing {
             Event::Idle(stream) => (stream, Change::Idle),
             Event::Superseded(stream) => (stream, Change::Superseded),
             Event::Leaving(stream, cause) => (stream, Change::Leaving((*cause).clone())),
-            Event::Terminated(stream, cause) => (stream, Change::Terminated((*cause).clone())),
+            Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
+                (stream, Change::Terminated((*cause).clone()))
+            }
             Event::Forgotten(stream) => (stream, Change::Forgotten),
             Event::Demanded(demand) => {
                 let rule = format!("{}/{}", demand.policy, demand.rule);

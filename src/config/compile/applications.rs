@@ -63,6 +63,8 @@ pub(super) fn applications(
 fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
     if let Some(origin) = &route.origin
         && context.origins.binary_search(origin).is_err()
+        // Where there are none at all, that is told once.
+        && !context.origins.is_empty()
     {
         let message = sentence::unknown_name("origin", origin, &context.origins);
         context.say(&at.key("origin"), message);
@@ -82,6 +84,38 @@ fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
         } else if routes::has_port(host) {
             context.say(&at_host, format!("`{host}` has a port, which routes do not look at: write the host alone"));
         }
+    }
+}
+
+/// Whether what stands there fits where the streams come from.
+fn activity_fits(context: &mut Context<'_>, at: &Pointer, raw: &raw::Application, activity: Activity, is_routed: bool) {
+    let at_routes = at.key("routes");
+    let missing = "write `routes:` with a list such as `[{ path: /, origin: NAME }]`, or `activity: api` where streams come from the \
+                   session API alone";
+    match activity {
+        Activity::Traffic if !is_routed && context.has(&at_routes) => {
+            context.say(&at_routes, format!("no route stands here, so that no request comes: {missing}"));
+        }
+        Activity::Traffic if !is_routed => context.say_at_key(at, format!("`routes` is missing: {missing}")),
+        Activity::Both if !is_routed => {
+            context.warn_at_key(at, format!("no traffic comes without `routes`: {missing}"));
+        }
+        Activity::Api if is_routed => {
+            let message =
+                "with `activity: api` no stream comes from traffic: remove `routes`, or write `activity: both`";
+            context.say(&at_routes, message);
+        }
+        Activity::Api if raw.identity.is_some() => {
+            let message = "with `activity: api` nobody is recognised by it, as no stream comes from traffic: remove it, or write \
+                           `activity: both`";
+            context.warn(&at.key("identity"), message);
+        }
+        _ => {}
+    }
+    if raw.idps.is_some() && activity == Activity::Traffic {
+        let message = "it counts for the session API alone, which this application cannot use: write `activity: both`, or `api`, or \
+                       remove it";
+        context.warn(&at.key("idps"), message);
     }
 }
 
@@ -110,20 +144,11 @@ fn application(
         raw::Activity::Both => Activity::Both,
     };
     let has_traffic = activity != Activity::Api;
-    if raw.routes.is_empty() && has_traffic && !context.has(&at.key("routes")) {
-        context.say_at_key(at, "`routes` is missing: write `routes:` with a list, or `activity: api` where streams come from the session API alone");
-    } else if !raw.routes.is_empty() && !has_traffic {
-        context.say(
-            &at.key("routes"),
-            "with `activity: api` no stream comes from traffic: remove `routes`, or write `activity: both`",
-        );
-    }
-    if raw.idps.is_some() && activity == Activity::Traffic {
-        context.warn(&at.key("idps"), "without `activity: api` or `both` this application cannot use the session API, for which alone this counts");
-    }
+    let is_routed = !raw.routes.is_empty() || context.lost_list(&at.key("routes"));
+    activity_fits(context, at, raw, activity, is_routed);
     let application = ApplicationId(id.into());
     let at_identity = at.key("identity");
-    if has_traffic && raw.identity.is_none() && !context.has(&at_identity) {
+    if has_traffic && is_routed && raw.identity.is_none() && !context.has(&at_identity) {
         if unidentified == Unidentified::Refuse {
             context.say_at_key(
                 at,

@@ -57,6 +57,11 @@ impl Context<'_> {
         self.document.has(at)
     }
 
+    /// Whether the list at `at`, or its items, were written and are there no more: then a problem with them has been told.
+    pub(super) fn lost_list(&self, at: &Pointer) -> bool {
+        self.document.lost(at) || self.document.lost(&at.item(0))
+    }
+
     /// A secret or key. When it cannot be read, that is a problem at `at`.
     pub(super) fn read(&mut self, material: &Material, at: &Pointer) -> Option<Secret> {
         match secret::read(material, self.base, self.environment) {

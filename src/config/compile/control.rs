@@ -1,33 +1,48 @@
 //! The control port, the session API and webhooks.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
+
 use crate::config::pointer::Pointer;
 use crate::config::raw;
+use crate::config::secret::Secret;
 use crate::config::settings::{Control, ControlToken, Role, SessionApi, Webhook, WebhookEvent};
 
 use super::context::Context;
-use super::times::{LIFETIME, OPTIONAL_WINDOW, TIMEOUT, WINDOW, bounded};
+use super::times::{LIFETIME, TIMEOUT, UP_TO_AN_HOUR, WINDOW, bounded};
 
-const EVENTS: [WebhookEvent; 4] =
-    [WebhookEvent::Started, WebhookEvent::Refused, WebhookEvent::Terminated, WebhookEvent::Ended];
 /// Bytes of the shortest bearer token.
 const TOKEN_MIN: usize = 16;
+/// Bytes of the shortest key that signs webhooks (Standard Webhooks 1.0.0 has 24 to 64).
+const SIGNING_MIN: usize = 24;
+/// How such a key begins where its bytes are written as base64.
+const ENCODED: &[u8] = b"whsec_";
 
 pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control {
     let at = Pointer::default().key("control");
     let mut tokens: Vec<ControlToken> = Vec::new();
     for (nth, token) in raw.tokens.iter().enumerate() {
         let at = at.key("tokens").item(nth);
-        if tokens.iter().any(|other| *other.name == *token.name) {
-            context.say(&at.key("name"), format!("another token is called `{}`: rename one", token.name));
+        if raw.tokens.iter().take(nth).any(|other| other.name == token.name) {
+            let message =
+                format!("another token is called `{}`, and the log could not tell them apart: rename one", token.name);
+            context.say(&at.key("name"), message);
         }
         let Some(secret) = context.read(&token.secret, &at.key("secret")) else { continue };
         let bytes = secret.expose();
         if bytes.len() < TOKEN_MIN {
-            let message = format!("the token has {} bytes and needs at least {TOKEN_MIN}", bytes.len());
+            let message = format!(
+                "the token has {} bytes and needs at least {TOKEN_MIN}: make one with `openssl rand -hex 32`",
+                bytes.len()
+            );
             context.say(&at.key("secret"), message);
         } else if !bytes.iter().all(u8::is_ascii_graphic) {
-            let message =
-                "the token has a character that cannot stand in a header: use letters, digits and marks of ASCII";
+            let message = "the token has a space, a line end or another character that cannot stand in a header: make one with \
+                           `openssl rand -hex 32`";
+            context.say(&at.key("secret"), message);
+        } else if let Some(other) = tokens.iter().find(|other| other.secret == secret) {
+            let message = format!("`{}` has the same token: give each its own", other.name);
             context.say(&at.key("secret"), message);
         }
         let role = match token.role {
@@ -36,8 +51,11 @@ pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control 
         };
         tokens.push(ControlToken { name: token.name.as_str().into(), role, secret });
     }
+    if raw.open && !raw.tokens.is_empty() {
+        context.warn(&at.key("open"), "with `tokens` beside it this changes nothing: remove it");
+    }
     let address = raw.address.value;
-    if !address.ip().is_loopback() && raw.tokens.is_empty() && !raw.open && !context.has(&at.key("tokens")) {
+    if !address.ip().is_loopback() && raw.tokens.is_empty() && !raw.open && !context.lost_list(&at.key("tokens")) {
         let message = format!(
             "`{address}` can be reached from other machines, and nothing keeps them from ending streams: write `tokens:` beside it, \
              listen on 127.0.0.1, or write `open: true` where the network keeps strangers out"
@@ -48,24 +66,58 @@ pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control 
 }
 
 pub(super) fn session_api(context: &mut Context<'_>, raw: &raw::SessionApi) -> SessionApi {
-    let at = Pointer::default().key("session_api").key("throttle").key("window");
+    let at = Pointer::default().key("session_api");
+    for (nth, origin) in raw.cors.origins.iter().enumerate() {
+        let written = as_browsers_write(origin);
+        if written != *origin {
+            let message = format!("browsers call `{origin}` by another name: write `{written}`");
+            context.say(&at.key("cors").key("origins").item(nth), message);
+        }
+    }
     SessionApi {
         calls: raw.throttle.calls,
-        window: bounded(context, &at, &raw.throttle.window, WINDOW),
+        window: bounded(context, &at.key("throttle").key("window"), &raw.throttle.window, WINDOW),
         origins: raw.cors.origins.iter().map(|origin| origin.as_str().into()).collect(),
     }
 }
 
+/// A web origin as it stands in `Origin` (RFC 6454 §6.2): in lower case, without the port that goes without saying.
+fn as_browsers_write(origin: &str) -> String {
+    let origin = origin.to_ascii_lowercase();
+    let usual = if origin.starts_with("https:") { ":443" } else { ":80" };
+    origin.strip_suffix(usual).map_or_else(|| origin.clone(), str::to_owned)
+}
+
 pub(super) fn webhooks(context: &mut Context<'_>, raw: &[raw::Webhook]) -> Vec<Webhook> {
     let at = |nth: usize| Pointer::default().key("webhooks").item(nth);
-    let hooks = raw.iter().enumerate().map(|(nth, hook)| webhook(context, &at(nth), hook));
-    hooks.collect()
+    let mut compiled = Vec::new();
+    for (nth, hook) in raw.iter().enumerate() {
+        let earlier = raw
+            .iter()
+            .take(nth)
+            .position(|earlier| earlier.url == hook.url && !earlier.events.is_disjoint(&hook.events));
+        if let Some(earlier) = earlier {
+            let message = format!(
+                "`webhooks[{earlier}]` has the same URL, which hears of the same events twice: remove one of the two, or name `events` for each"
+            );
+            context.warn(&at(nth).key("url"), message);
+        }
+        compiled.push(webhook(context, &at(nth), hook));
+    }
+    compiled
 }
 
 fn webhook(context: &mut Context<'_>, at: &Pointer, raw: &raw::Webhook) -> Webhook {
-    if !raw.url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some()) {
-        let message = format!("`{}` is no URL: write one such as `https://ops.example.com/hooks`", raw.url);
-        context.say(&at.key("url"), message);
+    match raw.url.parse::<Url>() {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            let message = "a name or password stands in the URL: remove it, and let the receiver know us by `secret:`";
+            context.say(&at.key("url"), message);
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let message = format!("this is no URL ({error}): write one such as `https://ops.example.com/hooks`");
+            context.say(&at.key("url"), message);
+        }
     }
     let event = |event: &raw::WebhookEvent| match event {
         raw::WebhookEvent::Started => WebhookEvent::Started,
@@ -73,14 +125,35 @@ fn webhook(context: &mut Context<'_>, at: &Pointer, raw: &raw::Webhook) -> Webho
         raw::WebhookEvent::Terminated => WebhookEvent::Terminated,
         raw::WebhookEvent::Ended => WebhookEvent::Ended,
     };
+    let secret = raw.secret.as_ref().and_then(|secret| context.read(secret, &at.key("secret")));
     Webhook {
         url: raw.url.as_str().into(),
-        events: if raw.events.is_empty() { EVENTS.to_vec() } else { raw.events.iter().map(event).collect() },
-        secret: raw.secret.as_ref().and_then(|secret| context.read(secret, &at.key("secret"))),
+        events: raw.events.iter().map(event).collect(),
+        secret: secret.and_then(|secret| signing_key(context, &at.key("secret"), secret)),
         batch: raw.batch,
-        wait: bounded(context, &at.key("wait"), &raw.wait, OPTIONAL_WINDOW),
+        wait: bounded(context, &at.key("wait"), &raw.wait, UP_TO_AN_HOUR),
         timeout: bounded(context, &at.key("timeout"), &raw.timeout, TIMEOUT),
         retry_for: bounded(context, &at.key("retry_for"), &raw.retry_for, LIFETIME),
         queue: raw.queue,
     }
+}
+
+/// The bytes that sign.
+fn signing_key(context: &mut Context<'_>, at: &Pointer, secret: Secret) -> Option<Secret> {
+    let encoded = secret.expose().strip_prefix(ENCODED);
+    let Ok(decoded) = encoded.map(|encoded| STANDARD.decode(encoded)).transpose() else {
+        let message =
+            "what stands behind `whsec_` is no base64: copy the secret again, or write raw bytes without `whsec_`";
+        context.say(at, message);
+        return None;
+    };
+    let key = decoded.map_or(secret, Secret::from);
+    let length = key.expose().len();
+    if length < SIGNING_MIN {
+        let message = format!(
+            "the secret has {length} bytes and needs at least {SIGNING_MIN}: make one with `openssl rand -hex 32`"
+        );
+        context.say(at, message);
+    }
+    Some(key)
 }

@@ -26,11 +26,15 @@ pub(super) fn present(context: &mut Context<'_>, raw: &raw::Config) {
     let root = Pointer::default();
     let mut routes = raw.applications.values().flat_map(|application| &application.routes);
     if !routes.any(|route| route.origin.is_some()) {
+        if !raw.listeners.is_empty() {
+            let message = "no route leads to an origin, so that nothing is served here: remove them, or write `origin:` in a route";
+            context.warn(&root.key("listeners"), message);
+        }
         return;
     }
     // What was written and is broken has been told.
-    let listens = !raw.listeners.is_empty() || context.has(&root.key("listeners").item(0));
-    let leads_somewhere = !raw.origins.is_empty() || !context.origins.is_empty();
+    let listens = !raw.listeners.is_empty() || context.lost_list(&root.key("listeners"));
+    let leads_somewhere = !context.origins.is_empty() || context.document.lost(&root.key("origins"));
     for (name, is_there, inside) in [
         ("listeners", listens, "a list (`[…]`, or lines with `-`), each item with `address: IP:PORT`"),
         ("origins", leads_somewhere, "an entry `NAME: { servers: [HOST:PORT] }` for each"),

@@ -103,25 +103,29 @@ impl Default for Throttle {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Cors {
     /// Origins of pages, such as `https://player.example`; `*` for all.
-    #[schemars(length(max = 64), inner(regex(pattern = ORIGIN)))]
-    pub(in crate::config) origins: BTreeSet<String>,
+    #[schemars(length(max = 64), extend("uniqueItems" = true), inner(regex(pattern = ORIGIN)))]
+    pub(in crate::config) origins: Vec<String>,
 }
 
 /// A web origin (RFC 6454), or all.
 pub(in crate::config) const ORIGIN: &str = r"^(\*|https?://[A-Za-z0-9._~\[\]:-]+)$";
+
+/// A URL of HTTP.
+pub(in crate::config) const URL: &str = "^https?://";
 
 /// Somebody who is told what happens to streams, as CloudEvents.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Webhook {
     /// Where batches of events are posted to.
-    #[schemars(length(min = 1), regex(pattern = "^https?://"))]
+    #[schemars(length(max = 2048), regex(pattern = URL))]
     pub(in crate::config) url: String,
     /// What is told. Left out: all.
-    #[serde(default)]
-    #[schemars(extend("default" = null))]
+    #[serde(default = "every_event")]
+    #[schemars(length(min = 1))]
     pub(in crate::config) events: BTreeSet<WebhookEvent>,
-    /// Signs each batch, so that the receiver can tell it from anybody else's. Left out: nothing is signed.
+    /// Signs each batch, so that the receiver can tell it from anybody else's: raw bytes, at least 24 of them, or `whsec_` and
+    /// base64. Left out: nothing is signed.
     pub(in crate::config) secret: Option<Material>,
     /// Events of one batch at most.
     #[serde(default = "hundred")]
@@ -152,8 +156,12 @@ pub(in crate::config) enum WebhookEvent {
     Refused,
     /// A stream was terminated.
     Terminated,
-    /// A stream ended by itself: it fell silent.
+    /// A stream gave its slot back by itself, as by falling silent.
     Ended,
+}
+
+fn every_event() -> BTreeSet<WebhookEvent> {
+    BTreeSet::from([WebhookEvent::Started, WebhookEvent::Refused, WebhookEvent::Terminated, WebhookEvent::Ended])
 }
 
 fn hundred() -> usize {

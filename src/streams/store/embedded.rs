@@ -225,7 +225,7 @@ impl AccountStore for Embedded {
             }
             for (stream, held, cause) in &ending {
                 // Who counts slots has been told already that a silent stream holds none.
-                let event = if *held { Event::Terminated(stream, cause) } else { Event::Forgotten(stream) };
+                let event = if *held { Event::Terminated(stream, cause) } else { Event::Barred(stream, cause) };
                 self.observer.observe(account, &event);
             }
             for stream in &leaving {

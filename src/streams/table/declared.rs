@@ -33,7 +33,7 @@ impl StreamTable {
             Some(admission) => admission,
             None => {
                 let plan = |record: &Record| record.plan_declare(candidate, kills, &law, now);
-                self.decide(account, &candidate.application, plan, now).await?
+                self.decide(candidate, plan, now).await?
             }
         };
         if let (Admission::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
@@ -123,7 +123,16 @@ impl StreamTable {
             // It has ended meanwhile. Its caller looks again.
             None => Plan::Continue(stream.clone()),
         };
-        Ok(Some(self.decide(account, &stream.application, plan, now).await?))
+        let candidate = Candidate {
+            stream: stream.id,
+            account: account.clone(),
+            application: stream.application.clone(),
+            device: stream.device.clone(),
+            asset: stream.asset.clone(),
+            started: stream.started,
+            attributes: stream.attributes(),
+        };
+        Ok(Some(self.decide(&candidate, plan, now).await?))
     }
 
     /// Whether a stream of the record keeps all policies now: one that plays does, one that has fallen silent does if it

@@ -4,12 +4,13 @@ use prometheus::Registry;
 
 use super::*;
 use crate::model::{Account, ApplicationId, Attributes, Device, StreamId};
+use crate::policy::Decision;
 use crate::streams::{Candidate, Settings};
 
 const START: Millis = Millis(1_793_732_400_000);
 
-fn stream(lasted: Duration) -> Arc<Stream> {
-    let who = Candidate {
+fn candidate() -> Candidate {
+    Candidate {
         stream: StreamId([1; 16]),
         account: Account::new("acme", "alice"),
         application: ApplicationId("tv".into()),
@@ -17,8 +18,11 @@ fn stream(lasted: Duration) -> Arc<Stream> {
         asset: "".into(),
         started: START,
         attributes: Attributes::default(),
-    };
-    Arc::new(Stream::declare(&who, &Settings::default(), START + lasted))
+    }
+}
+
+fn stream(lasted: Duration) -> Arc<Stream> {
+    Arc::new(Stream::declare(&candidate(), &Settings::default(), START + lasted))
 }
 
 fn report(events: &[Event<'_>]) -> String {
@@ -56,12 +60,12 @@ fn every_way_to_end_has_its_counter() {
     let evicted = Cause::Evicted { policy: "p".into(), rule: "r".into(), by: one.id };
     let refused = Cause::Refused { policy: "p".into(), rule: "r".into() };
     let killed = Cause::Killed { reason: "x".into(), by: None };
-    let application = one.application.clone();
+    let (application, candidate) = (one.application.clone(), candidate());
     let text = report(&[
         Event::Admitted(&one),
         Event::Attempted { application: &application, level: 2, admitted: true },
         Event::Resumed(&one),
-        Event::Refused(&application),
+        Event::Refused(&candidate, &Decision::default()),
         Event::Attempted { application: &application, level: 3, admitted: false },
         Event::Idle(&one),
         Event::Superseded(&one),

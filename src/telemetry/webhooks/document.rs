@@ -1,0 +1,178 @@
+//! Events as CloudEvents 1.0 in the JSON format (CloudEvents JSON Event Format 1.0.2), in batches (§4 there).
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat};
+use serde::{Serialize, Serializer};
+
+use crate::model::{Attributes, Millis, StreamId};
+use crate::streams::Cause;
+
+use super::told::{Broken, Told, What, Why};
+
+/// The media type of a batch.
+pub(super) const BATCH: &str = "application/cloudevents-batch+json";
+
+/// The `source` of all events of this process: a URN of a random UUID (RFC 9562 §5.4), so that no two processes tell events
+/// with the same `source` and `id`.
+pub(super) fn source(mut random: [u8; 16]) -> String {
+    random[6] = random[6] & 0x0f | 0x40;
+    random[8] = random[8] & 0x3f | 0x80;
+    format!("urn:uuid:{}", StreamId(random))
+}
+
+/// A batch.
+pub(super) fn batch(told: &[Arc<Told>], source: &str) -> Vec<u8> {
+    let events: Vec<CloudEvent<'_>> = told.iter().map(|told| CloudEvent::of(told, source)).collect();
+    // Nothing in it has keys that are no text, or can fail to be written.
+    serde_json::to_vec(&events).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: String,
+    source: &'a str,
+    r#type: &'static str,
+    subject: StreamId,
+    time: String,
+    datacontenttype: &'static str,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    account: Name<'a>,
+    application: &'a str,
+    stream: StreamId,
+    /// Its name, where it has one.
+    device: Option<&'a str>,
+    asset: &'a str,
+    started: String,
+    #[serde(skip_serializing_if = "Attributes::is_empty", serialize_with = "as_object")]
+    attributes: &'a Attributes,
+    #[serde(flatten)]
+    what: Details<'a>,
+}
+
+#[derive(Serialize)]
+struct Name<'a> {
+    idp: &'a str,
+    subject: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Details<'a> {
+    Started {
+        resumed: bool,
+    },
+    Refused {
+        rules: Vec<Rule<'a>>,
+    },
+    Terminated {
+        cause: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        policy: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rule: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        /// The stream that took its place.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<StreamId>,
+    },
+    Ended {
+        cause: &'static str,
+    },
+}
+
+#[derive(Serialize)]
+struct Rule<'a> {
+    policy: &'a str,
+    #[serde(rename = "rule")]
+    name: &'a str,
+    #[serde(flatten)]
+    why: Reason<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Reason<'a> {
+    Exceeded { attribute: &'a str, limit: u32, reached: u32, streams: &'a [StreamId] },
+    Missing { missing: &'a str },
+}
+
+impl<'a> CloudEvent<'a> {
+    fn of(told: &'a Told, source: &'a str) -> Self {
+        let r#type = match told.what {
+            What::Started { .. } => "com.streamgate.stream.started",
+            What::Refused(_) => "com.streamgate.stream.refused",
+            What::Terminated(_) => "com.streamgate.stream.terminated",
+            What::Ended(_) => "com.streamgate.stream.ended",
+        };
+        Self {
+            specversion: "1.0",
+            id: format!("{:032x}", u128::from_be_bytes(told.id)),
+            source,
+            r#type,
+            subject: told.stream,
+            time: time(told.at),
+            datacontenttype: "application/json",
+            data: Data {
+                account: Name { idp: &told.account.idp, subject: &told.account.subject },
+                application: told.application.as_str(),
+                stream: told.stream,
+                device: told.device.name(),
+                asset: &told.asset,
+                started: time(told.started),
+                attributes: &told.attributes,
+                what: Details::of(&told.what),
+            },
+        }
+    }
+}
+
+impl<'a> Details<'a> {
+    fn of(what: &'a What) -> Self {
+        match what {
+            What::Started { resumed } => Self::Started { resumed: *resumed },
+            What::Refused(rules) => Self::Refused { rules: rules.iter().map(Rule::of).collect() },
+            What::Terminated(cause) => Self::terminated(cause),
+            What::Ended(cause) => Self::Ended { cause },
+        }
+    }
+
+    fn terminated(cause: &'a Cause) -> Self {
+        let (rule, reason, by) = match cause {
+            Cause::Evicted { policy, rule, by } => (Some((policy, rule)), None, Some(*by)),
+            Cause::Refused { policy, rule } => (Some((policy, rule)), None, None),
+            Cause::Stopped => (None, None, None),
+            Cause::Killed { reason, by } => (None, Some(&**reason), by.as_ref().map(|by| by.stream)),
+        };
+        let (policy, rule) = rule.map(|(policy, rule)| (&**policy, &**rule)).unzip();
+        Self::Terminated { cause: cause.label(), policy, rule, reason, by }
+    }
+}
+
+impl<'a> Rule<'a> {
+    fn of(broken: &'a Broken) -> Self {
+        let why = match &broken.why {
+            Why::Exceeded { attribute, limit, reached, streams } => {
+                Reason::Exceeded { attribute, limit: *limit, reached: *reached, streams }
+            }
+            Why::Missing { attribute } => Reason::Missing { missing: attribute },
+        };
+        Self { policy: &broken.policy, name: &broken.rule, why }
+    }
+}
+
+fn as_object<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(attributes.iter())
+}
+
+/// As RFC 3339 has it, with milliseconds.
+fn time(at: Millis) -> String {
+    let time = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

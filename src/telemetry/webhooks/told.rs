@@ -1,0 +1,137 @@
+//! What there is to tell, noted while it happens.
+
+use std::sync::Arc;
+
+use crate::config::WebhookEvent;
+use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::policy::{Decision, Effect, Mode};
+use crate::streams::{Candidate, Cause, Event, Stream};
+
+/// One event. It is made under the lock of an account: names are counted up, not copied.
+pub(super) struct Told {
+    /// Unguessable, and of no other event.
+    pub(super) id: [u8; 16],
+    pub(super) at: Millis,
+    pub(super) account: Account,
+    pub(super) application: ApplicationId,
+    pub(super) stream: StreamId,
+    pub(super) device: Device,
+    pub(super) asset: Arc<str>,
+    pub(super) started: Millis,
+    pub(super) attributes: Attributes,
+    pub(super) what: What,
+}
+
+/// What happened.
+pub(super) enum What {
+    Started {
+        /// It is not new: it had fallen silent, or was served by another gateway before.
+        resumed: bool,
+    },
+    Refused(Vec<Broken>),
+    Terminated(Cause),
+    Ended(&'static str),
+}
+
+/// A rule that refuses a start.
+pub(super) struct Broken {
+    pub(super) policy: Arc<str>,
+    pub(super) rule: Arc<str>,
+    pub(super) why: Why,
+}
+
+/// Why it does.
+pub(super) enum Why {
+    Exceeded { attribute: Arc<str>, limit: u32, reached: u32, streams: Vec<StreamId> },
+    Missing { attribute: Arc<str> },
+}
+
+/// What receivers know the event as; `None`: they are not told.
+pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
+    match event {
+        Event::Admitted(_) | Event::Resumed(_) => Some(WebhookEvent::Started),
+        Event::Refused(..) => Some(WebhookEvent::Refused),
+        Event::Terminated(..) => Some(WebhookEvent::Terminated),
+        Event::Idle(_) | Event::Superseded(_) | Event::RolledBack(_) | Event::Evacuated(_) => Some(WebhookEvent::Ended),
+        // Its end has been told, or nothing has come of it yet.
+        Event::Barred(..)
+        | Event::Forgotten(_)
+        | Event::Leaving(..)
+        | Event::Violated(_)
+        | Event::Lacked(_)
+        | Event::Demanded(_)
+        | Event::Attempted { .. }
+        | Event::Unavailable => None,
+    }
+}
+
+impl Told {
+    /// `None`: it is nothing to tell.
+    pub(super) fn of(account: &Account, event: &Event<'_>, at: Millis, id: [u8; 16]) -> Option<Self> {
+        let of = |stream: &Arc<Stream>, what| Some(Self::of_stream(account, stream, what, at, id));
+        match event {
+            Event::Admitted(stream) => of(stream, What::Started { resumed: false }),
+            Event::Resumed(stream) => of(stream, What::Started { resumed: true }),
+            Event::Terminated(stream, cause) => of(stream, What::Terminated((*cause).clone())),
+            Event::Idle(stream) => of(stream, What::Ended("silent")),
+            Event::Superseded(stream) => of(stream, What::Ended("superseded")),
+            Event::RolledBack(stream) => of(stream, What::Ended("rolled_back")),
+            Event::Evacuated(stream) => of(stream, What::Ended("evacuated")),
+            Event::Refused(candidate, decision) => {
+                Some(Self::of_candidate(candidate, What::Refused(broken(decision)), at, id))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_stream(account: &Account, stream: &Stream, what: What, at: Millis, id: [u8; 16]) -> Self {
+        Self {
+            id,
+            at,
+            account: account.clone(),
+            application: stream.application.clone(),
+            stream: stream.id,
+            device: stream.device.clone(),
+            asset: stream.asset.clone(),
+            started: stream.started,
+            attributes: stream.attributes(),
+            what,
+        }
+    }
+
+    fn of_candidate(candidate: &Candidate, what: What, at: Millis, id: [u8; 16]) -> Self {
+        Self {
+            id,
+            at,
+            account: candidate.account.clone(),
+            application: candidate.application.clone(),
+            stream: candidate.stream,
+            device: candidate.device.clone(),
+            asset: candidate.asset.clone(),
+            started: candidate.started,
+            attributes: candidate.attributes.clone(),
+            what,
+        }
+    }
+}
+
+/// The rules that refuse.
+fn broken(decision: &Decision) -> Vec<Broken> {
+    let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
+    let exceeded = refusing.map(|violation| Broken {
+        policy: violation.policy.clone(),
+        rule: violation.rule.clone(),
+        why: Why::Exceeded {
+            attribute: violation.attribute.clone(),
+            limit: violation.threshold,
+            reached: violation.reached,
+            streams: violation.conflicts.iter().map(|conflict| conflict.stream).collect(),
+        },
+    });
+    let lacks = decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce).map(|lack| Broken {
+        policy: lack.policy.clone(),
+        rule: lack.rule.clone(),
+        why: Why::Missing { attribute: lack.attribute.clone() },
+    });
+    exceeded.chain(lacks).collect()
+}
