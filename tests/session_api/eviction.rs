@@ -1,5 +1,7 @@
 //! Sessions that give way to others.
 
+use std::slice::from_ref;
+
 use super::support::{api, assert_status, keys, violation};
 
 #[tokio::test]
@@ -7,7 +9,7 @@ async fn c90_c91_c92_the_first_gives_way_at_once_and_is_told_why_once() {
     let api = api().await;
     let first = api.started("fifo", "i1/alice", &[]).await;
     let second = api.started("fifo", "i1/alice", &[("channel", "kids-2")]).await;
-    assert_eq!(api.ids("fifo", "i1/alice").await, [second.clone()]);
+    assert_eq!(api.ids("fifo", "i1/alice").await, from_ref(&second));
     // Another application's question takes nothing of it away.
     assert_status(&api.beat("demo", "i1/alice", &first).await, 403);
     let advice = violation(&api.beat("fifo", "i1/alice", &first).await);

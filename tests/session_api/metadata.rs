@@ -31,3 +31,12 @@ async fn c29_c30_c31_a_start_without_them_has_to_read_the_list_again_and_starts_
     // Whether the target is met or not: neither live nor VOD is said here.
     assert_eq!(result(&api.start("lv", "i1/alice", &[]).await, 400).1, [obligation]);
 }
+
+#[tokio::test]
+async fn what_a_rule_turns_out_to_demand_is_asked_for_as_well() {
+    let api = api().await;
+    let (advice, obligations) = result(&api.start("plan", "i1/alice", &[]).await, 400);
+    assert_eq!((advice.len(), &obligations[0]["action"]), (0, &json!("refresh")));
+    api.started("plan", "i1/alice", &[("maxStreams", "1")]).await;
+    assert_eq!(result(&api.start("plan", "i1/alice", &[("maxStreams", "1")]).await, 409).0[0]["threshold"], 1);
+}

@@ -1,6 +1,7 @@
 //! Sessions start.
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 
 use serde_json::json;
 
@@ -67,7 +68,7 @@ async fn c19_text_survives_and_a_plus_in_a_form_is_a_space() {
 async fn c20_a_plus_in_a_path_is_a_plus() {
     let api = api().await;
     let session = api.started("demo", "i+1/a+b", &[]).await;
-    assert_eq!(api.ids("demo", "i%2B1/a%2Bb").await, [session.clone()]);
+    assert_eq!(api.ids("demo", "i%2B1/a%2Bb").await, from_ref(&session));
     assert!(api.ids("demo", "i%201/a%20b").await.is_empty());
     assert_status(&api.beat("demo", "i%2B1/a%2bb", &session).await, 202);
 }
@@ -81,7 +82,7 @@ async fn c21_c22_accounts_are_told_apart_by_every_character_of_both_names() {
         sessions.push(api.started("demo", account, &[]).await);
     }
     for (account, session) in accounts.iter().zip(&sessions) {
-        assert_eq!(api.ids("demo", account).await, [session.clone()], "{account}");
+        assert_eq!(api.ids("demo", account).await, from_ref(session), "{account}");
     }
 }
 

@@ -23,6 +23,7 @@ const APPLICATIONS: &str = r#"applications:
   guest: { tenant: other, activity: api, policies: [cap3] }
   solo: { tenant: other, activity: api }
   duo: { tenant: acme, activity: api, policies: [row6] }
+  plan: { tenant: acme, activity: api, policies: [by-plan] }
   locked: { tenant: acme, activity: api, idps: [i9] }
   seen: { tenant: acme, routes: [{ path: /seen, origin: main }], unidentified: pass }
   tv:
@@ -53,6 +54,7 @@ policies:
       - { name: vod, target: 'contentType == "vod"', limit: 1, when_exceeded: terminate_oldest }
   p1: { rules: [{ name: one, limit: 1, when_exceeded: terminate_oldest }] }
   p2: { rules: [{ name: two, limit: 2 }] }
+  by-plan: { rules: [{ name: what-is-paid-for, limit_attribute: maxStreams, missing: refuse }] }
   row6:
     rules:
       - { name: streams, limit: 3, when_exceeded: terminate_oldest }

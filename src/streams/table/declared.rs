@@ -29,12 +29,12 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let account = &candidate.account;
         let law = Law { policies, settings, idp: &account.idp };
-        let admission = match self.join(candidate, kills, policies, settings, now).await? {
-            Some(admission) => admission,
-            None => {
-                let plan = |record: &Record| record.plan_declare(candidate, kills, &law, now);
-                self.decide(candidate, plan, now).await?
-            }
+        let joined = self.join(candidate, kills, policies, settings, now).await?;
+        let admission = if let Some(admission) = joined {
+            admission
+        } else {
+            let plan = |record: &Record| record.plan_declare(candidate, kills, &law, now);
+            self.decide(candidate, plan, now).await?
         };
         if let (Admission::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
             let change = Record::bury_refused(candidate, &refused.decision, &law, now);

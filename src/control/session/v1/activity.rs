@@ -77,11 +77,11 @@ fn value(call: &Call, stream: &Stream, known: &BTreeMap<String, String>, name: &
     get,
     path = "/{application}/{mvpd}/accounts/{account}/activity",
     operation_id = "v1_activity",
-    tag = "session API v1",
+    tag = "session API, version 1",
     params(
-        ("application" = String, Path, description = "The application's id"),
-        ("mvpd" = String, Path, description = "The account's identity provider"),
-        ("account" = String, Path, description = "The account"),
+        ("application" = String, Path, min_length = 1, max_length = 256, description = "The application's id"),
+        ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
+        ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
         ("metrics" = String, Query, description = "What to count: `activeStreams`"),
         ("dimensions" = Option<String>, Query, description = "Names of attributes to group by, with commas between them"),
     ),
@@ -114,11 +114,11 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
     options,
     path = "/{application}/{mvpd}/accounts/{account}/activity",
     operation_id = "v1_activity_preflight",
-    tag = "session API v1",
+    tag = "session API, version 1",
     params(
-        ("application" = String, Path, description = "The application's id"),
-        ("mvpd" = String, Path, description = "The account's identity provider"),
-        ("account" = String, Path, description = "The account"),
+        ("application" = String, Path, min_length = 1, max_length = 256, description = "The application's id"),
+        ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
+        ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
     ),
     responses((status = 204, description = "The headers say it"))
 )]

@@ -88,11 +88,11 @@ struct ListedStream {
     post,
     path = "/{application}/{mvpd}/accounts/{account}/streams",
     operation_id = "v1_start",
-    tag = "session API v1",
+    tag = "session API, version 1",
     params(
-        ("application" = String, Path, description = "The application's id"),
-        ("mvpd" = String, Path, description = "The account's identity provider"),
-        ("account" = String, Path, description = "The account"),
+        ("application" = String, Path, min_length = 1, max_length = 256, description = "The application's id"),
+        ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
+        ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
     ),
     request_body(
         description = "What is known of the stream, besides what stands in the query",
@@ -149,11 +149,11 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
     get,
     path = "/{application}/{mvpd}/accounts/{account}/streams",
     operation_id = "v1_list",
-    tag = "session API v1",
+    tag = "session API, version 1",
     params(
-        ("application" = String, Path, description = "The application's id"),
-        ("mvpd" = String, Path, description = "The account's identity provider"),
-        ("account" = String, Path, description = "The account"),
+        ("application" = String, Path, min_length = 1, max_length = 256, description = "The application's id"),
+        ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
+        ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
         ("fields" = Option<String>, Query, description = "Names of further attributes to show, with commas between them"),
     ),
     responses(
@@ -196,11 +196,11 @@ pub(super) async fn list(State(control): State<Control>, request: Request) -> Re
     options,
     path = "/{application}/{mvpd}/accounts/{account}/streams",
     operation_id = "v1_streams_preflight",
-    tag = "session API v1",
+    tag = "session API, version 1",
     params(
-        ("application" = String, Path, description = "The application's id"),
-        ("mvpd" = String, Path, description = "The account's identity provider"),
-        ("account" = String, Path, description = "The account"),
+        ("application" = String, Path, min_length = 1, max_length = 256, description = "The application's id"),
+        ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
+        ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
     ),
     responses((status = 204, description = "The headers say it"))
 )]

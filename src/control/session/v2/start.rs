@@ -65,6 +65,9 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     let account = call.account(application)?;
     let view = call.view(&account);
     call.count(Counted::Subject(view.account))?;
+    if let Some(version) = call.head.headers.get("x-client-version") {
+        tracing::debug!(?version, application = %application.id, "what calls");
+    }
     let metadata = Metadata::read(&call.head, body).await.map_err(|error| call.malformed(error))?;
     let attributes = Attributes::from(metadata);
     let id = call.settings.keys.issue(&application.id, &view.account, call.now, call.control.entropy.bytes());
