@@ -1,11 +1,13 @@
 //! What an answer of the control port costs: CPU time of the process per request, for `/authz` about a segment of an admitted
-//! stream, and for a handler of the same framework that looks at nothing.
+//! stream, for a heartbeat of the session API, and for a handler of the same framework that looks at nothing.
 //!
-//! Both get the same requests from the same client, taking turns round by round, so that a machine whose speed drifts slows
-//! both of them. The figures to quote are the ratios.
+//! All get the same requests from the same client, taking turns round by round, so that a machine whose speed drifts slows
+//! all of them. The figures to quote are the ratios.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot measure has nothing else to say")]
 
+#[path = "control/heartbeat.rs"]
+mod heartbeat;
 #[allow(dead_code, reason = "the comparison of proxies uses the rest")]
 #[path = "proxy/load.rs"]
 mod load;
@@ -18,7 +20,7 @@ use std::process::Command;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::any;
+use axum::routing::{any, post};
 use process::Proxy;
 
 #[global_allocator]
@@ -32,6 +34,8 @@ const CONNECTIONS: usize = 16;
 struct Subject {
     server: Proxy,
     request: String,
+    /// The place of the bare handler that gets the same request.
+    bare: usize,
 }
 
 impl Subject {
@@ -58,17 +62,23 @@ fn main() {
         _ => {}
     }
     let folder = tempfile::tempdir().unwrap();
-    let address = free_address();
     let this = std::env::current_exe().unwrap();
-    let server = Proxy::start("bare handler", address, Command::new(this).args(["--bare", &address.to_string()]));
+    let bare = |name, address: SocketAddr| {
+        Proxy::start(name, address, Command::new(&this).args(["--bare", &address.to_string()]))
+    };
     let mut subjects = Vec::new();
     for (name, access) in [("/authz", false), ("/authz, access log", true)] {
         let (server, token) = Proxy::control(name, folder.path(), access);
         load::ask(server.address, &authz("/film/index.m3u8", &token), 0, 1, 1);
-        subjects.push(Subject { server, request: authz("/film/720p/1.ts", &token) });
+        subjects.push(Subject { server, request: authz("/film/720p/1.ts", &token), bare: 0 });
     }
-    let request = subjects.first().map(|subject| subject.request.clone()).unwrap_or_default();
-    subjects.insert(0, Subject { server, request });
+    let (server, request) = heartbeat::control(folder.path());
+    subjects.push(Subject { server, request, bare: 1 });
+    for (at, name) in ["bare handler, /authz", "bare handler, heartbeat"].into_iter().enumerate() {
+        let asks_the_same = subjects.iter().skip(at).find(|subject| subject.bare == at);
+        let request = asks_the_same.map(|subject| subject.request.clone()).unwrap_or_default();
+        subjects.insert(at, Subject { server: bare(name, free_address()), request, bare: at });
+    }
 
     println!(
         "CPU time (user and system) of the process per request; one worker thread, {CONNECTIONS} kept connections,"
@@ -95,7 +105,7 @@ fn measure(subjects: &[Subject]) {
     let rounds: Vec<Vec<f64>> = (0..ROUNDS).map(|_| subjects.iter().map(Subject::cost).collect()).collect();
     for (at, subject) in subjects.iter().enumerate() {
         let costs = sorted(rounds.iter().map(|round| round[at]));
-        let ratios = sorted(rounds.iter().map(|round| round[at] / round[0]));
+        let ratios = sorted(rounds.iter().map(|round| round[at] / round[subject.bare]));
         let (least, most) = (ratios[0], ratios[ROUNDS - 1]);
         println!(
             "{:<28} {:>12.1}   {:>6.2}  {least:>5.2} – {most:<5.2}",
@@ -112,13 +122,15 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// Answers everything below `/authz` with 200 and nothing, until it is ended.
+/// Answers `/authz` with 200 and heartbeats with 202, and nothing else, until it is ended.
 fn bare(address: SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let handler = any(|| async { StatusCode::OK });
-        axum::serve(listener, Router::new().route("/authz", handler)).await.unwrap();
+        let heartbeat = post(|| async { StatusCode::ACCEPTED });
+        let router = Router::new().route("/authz", handler).route("/v2/sessions/{idp}/{subject}/{session}", heartbeat);
+        axum::serve(listener, router).await.unwrap();
     });
 }
 

@@ -26,8 +26,7 @@ pub(crate) fn control(folder: &Path) -> (Proxy, String) {
     );
     fs::write(&file, text).unwrap();
     let program = env!("CARGO_BIN_EXE_streamgate");
-    let server =
-        Proxy::start("v2 heartbeat", address, Command::new(program).arg("run").arg("--config").arg(&file));
+    let server = Proxy::start("v2 heartbeat", address, Command::new(program).arg("run").arg("--config").arg(&file));
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request("acme/alice", "Connection: close\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
