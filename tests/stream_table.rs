@@ -6,6 +6,10 @@
 mod capacity;
 #[path = "stream_table/declared.rs"]
 mod declared;
+#[path = "stream_table/exempt.rs"]
+mod exempt;
+#[path = "stream_table/listing.rs"]
+mod listing;
 #[path = "stream_table/model.rs"]
 mod model;
 #[path = "stream_table/policies.rs"]

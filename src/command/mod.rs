@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 mod edges;
 pub(crate) mod explain;
+mod house;
 pub(crate) mod identify;
 mod parts;
 mod reload;

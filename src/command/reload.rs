@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use streamgate::config::{self, Settings};
+use streamgate::control::Reloaded;
 use streamgate::gateway::{Endpoint, Snapshot};
 use streamgate::model::Clock;
 use streamgate::streams::StreamTable;
@@ -20,7 +22,7 @@ use streamgate::telemetry::{Metrics, NextWebhooks, Webhooks};
 use streamgate::trust::Trust;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -105,7 +107,14 @@ pub(super) struct Reloader {
     pub(super) levels: Levels,
     /// `None` where the configuration is no file.
     pub(super) source: Mutex<Option<Source>>,
+    /// Who else asks for it to be read again.
+    pub(super) asks: Mutex<Option<mpsc::Receiver<Ask>>>,
+    /// When the configuration in force was applied, in milliseconds since the epoch.
+    pub(super) applied: Arc<AtomicU64>,
 }
+
+/// Somebody who asks for the configuration to be read again, and waits for what comes of it.
+pub(super) type Ask = oneshot::Sender<Reloaded>;
 
 type Levels = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
@@ -124,9 +133,9 @@ struct Next {
 impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let mut fetching = Fetching::of(&self.current.load().trust);
-        let source = self.source.lock().take();
+        let (source, asks) = (self.source.lock().take(), self.asks.lock().take());
         tokio::select! {
-            () = self.watch(source, &mut fetching) => {}
+            () = self.watch(source, asks, &mut fetching) => {}
             _ = shutdown.changed() => {}
         }
         fetching.stop().await;
@@ -139,15 +148,21 @@ impl Reloader {
         self.tell_revision(&self.current.load());
     }
 
-    async fn watch(&self, source: Option<Source>, fetching: &mut Fetching) {
-        let Some(mut source) = source else { return std::future::pending().await };
+    async fn watch(&self, source: Option<Source>, asks: Option<mpsc::Receiver<Ask>>, fetching: &mut Fetching) {
+        // Without a source nobody listens, which those who ask find out.
+        let (Some(mut source), Some(mut asks)) = (source, asks) else { return std::future::pending().await };
         // Taking a configuration and its caches apart takes a while: the last request that has one is not to do that.
         let mut retired: Vec<Arc<Snapshot>> = Vec::new();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut ask = None;
             let (seen, is_asked) = tokio::select! {
                 _ = source.hangups.recv() => (source.text().await, true),
+                Some(waits) = asks.recv() => {
+                    ask = Some(waits);
+                    (source.text().await, true)
+                }
                 _ = looks.tick() => {
                     retired.retain(|old| Arc::strong_count(old) > 1);
                     match source.look().await {
@@ -157,7 +172,10 @@ impl Reloader {
                 }
             };
             let before = self.current.load_full();
-            self.judge(&mut source, seen, is_asked, fetching).await;
+            let reloaded = self.judge(&mut source, seen, is_asked, fetching).await;
+            if let Some(ask) = ask {
+                let _ = ask.send(reloaded); // who asked may have gone
+            }
             if self.current.load().revision != before.revision {
                 retired.push(before);
             }
@@ -171,7 +189,7 @@ impl Reloader {
         seen: Result<String, Vec<String>>,
         is_asked: bool,
         fetching: &mut Fetching,
-    ) {
+    ) -> Reloaded {
         let prepared = match seen {
             Ok(text) => {
                 source.text.clone_from(&text);
@@ -179,28 +197,28 @@ impl Reloader {
             }
             Err(reasons) => Err(reasons),
         };
-        let result = match prepared {
+        let (result, reloaded) = match prepared {
             Ok(next) => {
                 source.reasons.clear();
                 if let Some(next) = next {
-                    self.apply(next, fetching).await;
-                    "applied"
+                    ("applied", self.apply(next, fetching).await)
                 } else {
                     tracing::info!("the configuration says what is in force already");
-                    "unchanged"
+                    ("unchanged", Reloaded::Unchanged)
                 }
             }
             // What it names may still come: it is tried again and again, and told again when there is something new to tell.
-            Err(reasons) if !is_asked && reasons == source.reasons => return,
+            Err(reasons) if !is_asked && reasons == source.reasons => return Reloaded::Refused(reasons),
             Err(reasons) => {
                 for reason in &reasons {
                     tracing::error!(%reason, "the configuration is refused; the one before goes on");
                 }
-                source.reasons = reasons;
-                "refused"
+                source.reasons.clone_from(&reasons);
+                ("refused", Reloaded::Refused(reasons))
             }
         };
         self.metrics.config_reloads.with_label_values(&[result]).inc();
+        reloaded
     }
 
     /// Checks and compiles; `None` where nothing differs from what is in force.
@@ -224,7 +242,7 @@ impl Reloader {
         .await
     }
 
-    async fn apply(&self, next: Next, fetching: &mut Fetching) {
+    async fn apply(&self, next: Next, fetching: &mut Fetching) -> Reloaded {
         let Next { snapshot, endpoints, webhooks, changed, fixed } = next;
         let fresh = Fetching::of(&snapshot.trust);
         // Nobody's request shall fail for what could have been fetched before.
@@ -248,9 +266,10 @@ impl Reloader {
         self.tell_revision(&snapshot);
         super::log_warnings(&snapshot.settings);
         tracing::info!(revision = snapshot.revision, changed = changed.join(", "), "configuration applied");
-        for key in fixed {
+        for key in &fixed {
             tracing::warn!(%key, "this cannot change while the gateway runs; it takes effect at the next start");
         }
+        Reloaded::Applied { revision: snapshot.revision, changed, fixed }
     }
 
     /// Whoever keeps something of a configuration for himself is told of the one that is in force now.
@@ -265,7 +284,9 @@ impl Reloader {
     fn tell_revision(&self, snapshot: &Snapshot) {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.metrics.config_revision.set(number(snapshot.revision));
-        self.metrics.config_applied.set(number(self.clock.now().seconds()));
+        let now = self.clock.now();
+        self.applied.store(now.0, Relaxed);
+        self.metrics.config_applied.set(number(now.seconds()));
     }
 }
 

@@ -19,9 +19,12 @@ use streamgate::model::{Clock, Entropy};
 use streamgate::questions::{Explained, Questions};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Observer, StreamTable};
-use streamgate::telemetry::{self, Format, Metrics, NextWebhooks, Webhooks};
+use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webhooks};
+use streamgate::trust::{Kind, Orders};
+use tokio::sync::mpsc;
 
 use super::edges::{SystemClock, SystemEntropy};
+use super::house::Running;
 use super::reload::{Reloader, Source};
 use super::{Outcome, parts};
 
@@ -53,7 +56,9 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     let webhooks = Arc::new(Webhooks::new(clock.clone(), Arc::new(SystemEntropy), metrics.clone()));
-    let observer: Arc<dyn Observer> = Arc::new(vec![metrics.clone() as Arc<dyn Observer>, webhooks.clone()]);
+    let decisions = Arc::new(Decisions::new(clock.clone()));
+    let observers: Vec<Arc<dyn Observer>> = vec![metrics.clone(), webhooks.clone(), decisions.clone()];
+    let observer: Arc<dyn Observer> = Arc::new(observers);
     let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
     let table = Arc::new(StreamTable::new(store.clone(), observer));
     table.configure(settings.streams.clone(), settings.in_force());
@@ -65,6 +70,11 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics)?);
     let settings = snapshot.settings.clone();
     let current = Arc::new(ArcSwap::new(snapshot));
+    let orders = Arc::new(Orders::new(table.clone(), {
+        let current = current.clone();
+        move |blocks| current.load().trust.block_also(blocks)
+    }));
+    restore_orders(&settings, &orders, &*clock);
     let readiness = Arc::new(Readiness::new({
         let (current, was_ready) = (current.clone(), AtomicBool::new(false));
         // An origin that a later configuration brings must not take the whole gateway away from its viewers.
@@ -76,8 +86,13 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     }));
     let refresh: Arc<dyn Fn() + Send + Sync> = Arc::new({
         let (metrics, webhooks, dropped) = (metrics.clone(), webhooks.clone(), log.dropped());
+        let (orders, clock) = (orders.clone(), clock.clone());
         move || {
             webhooks.refresh();
+            for (kind, label) in [(Kind::Block, "block"), (Kind::Exemption, "exemption")] {
+                let count = i64::try_from(orders.count(kind, clock.now())).unwrap_or(i64::MAX);
+                metrics.orders.with_label_values(&[label]).set(count);
+            }
             metrics.accounts.set(i64::try_from(store.accounts()).unwrap_or(i64::MAX));
             metrics.log_lines_dropped.set(i64::try_from(dropped()).unwrap_or(i64::MAX));
         }
@@ -88,6 +103,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         explained: Explained::default(),
+        decisions: decisions.clone(),
         requests: AtomicU64::new(u64::from_be_bytes(SystemEntropy.bytes()[..8].try_into().unwrap_or_default())),
     });
     let gateway = Gateway { current: current.clone(), questions: questions.clone() };
@@ -98,6 +114,8 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         metrics: metrics.clone(),
         clock: clock.clone(),
     };
+    let (reloads, asks) = mpsc::channel(8);
+    let house = Running { current: current.clone(), applied: Arc::default(), reloads, has_file: source.is_some() };
     let reloader = Reloader {
         current: current.clone(),
         table: table.clone(),
@@ -107,6 +125,8 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         clock: clock.clone(),
         levels: log.levels(),
         source: Mutex::new(source),
+        asks: Mutex::new(Some(asks)),
+        applied: house.applied.clone(),
     };
     reloader.started();
 
@@ -127,6 +147,10 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         throttle: Arc::default(),
         readiness,
         refresh,
+        orders: orders.clone(),
+        house: Arc::new(house),
+        started: clock.now(),
+        counted: Arc::default(),
     };
     let control = ControlPort { control, listener: Mutex::new(Some(control_listener)) };
 
@@ -146,7 +170,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     server.run(RunArgs::default());
 
     webhooks.finish(LAST_WORDS);
-    save(&current.load().settings, &table, &*clock);
+    save(&current.load().settings, &table, &orders, &*clock);
     Ok(())
 }
 
@@ -190,8 +214,24 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
     }
 }
 
-fn save(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
+fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) {
     let Some(file) = &settings.snapshot else { return };
+    match orders.restore(file, clock.now()) {
+        Ok(0) => {}
+        Ok(orders) => tracing::info!(orders, "blocks and exemptions are in force again"),
+        Err(error) => tracing::error!(
+            file = %Orders::beside(file).display(), %error,
+            "the blocks and exemptions of before the start cannot be read; none of them is in force"
+        ),
+    }
+}
+
+fn save(settings: &Settings, table: &StreamTable, orders: &Orders, clock: &dyn Clock) {
+    let Some(file) = &settings.snapshot else { return };
+    // They are written at each change; but a reload may have moved the snapshot since.
+    if let Err(error) = orders.save(file) {
+        tracing::error!(file = %Orders::beside(file).display(), %error, "blocks and exemptions cannot be written");
+    }
     match table.save(file, &settings.streams, clock.now()) {
         Ok(accounts) => tracing::info!(file = %file.display(), accounts, "snapshot written"),
         Err(error) => tracing::error!(file = %file.display(), %error, "the snapshot cannot be written"),

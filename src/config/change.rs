@@ -1,5 +1,9 @@
 //! One configuration in another's place, while the program runs.
 
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
 use super::settings::{Listener, Settings};
 
 impl Settings {
@@ -13,9 +17,14 @@ impl Settings {
     pub fn keep_fixed(&mut self, running: &Self) -> Vec<String> {
         let mut kept = Vec::new();
         self.keep_listeners(running, &mut kept);
+        let effective = &mut self.effective;
         let mut keep = |is_other: bool, key: &str| {
             if is_other {
                 kept.push(key.to_owned());
+                let at = format!("/{}", key.replace('.', "/"));
+                if let (Some(shown), Some(old)) = (effective.pointer_mut(&at), running.effective.pointer(&at)) {
+                    shown.clone_from(old);
+                }
             }
         };
         keep(self.control.address != running.control.address, "control.address");
@@ -40,14 +49,20 @@ impl Settings {
     /// what is said about the viewers' TLS.
     fn keep_listeners(&mut self, running: &Self, kept: &mut Vec<String>) {
         let mut written = std::mem::take(&mut self.listeners);
+        let mut shown = Vec::new();
         for old in &running.listeners {
+            let as_it_is = listener_of(&running.effective, old.address);
             let at = written.iter().position(|new| new.address == old.address);
             let listener = match at.map(|at| written.remove(at)) {
                 None => {
                     kept.push(format!("listeners ({} is no longer there)", old.address));
+                    shown.push(as_it_is);
                     old.clone()
                 }
                 Some(new) => {
+                    let is_fixed = new.tls.is_some() == old.tls.is_some() && new.proxy_protocol == old.proxy_protocol;
+                    let as_written = listener_of(&self.effective, old.address);
+                    shown.push(if is_fixed { as_written } else { as_it_is });
                     if new.tls.is_some() != old.tls.is_some() {
                         kept.push(format!("listeners (tls of {})", old.address));
                     }
@@ -60,6 +75,7 @@ impl Settings {
             };
             self.listeners.push(listener);
         }
+        self.effective["listeners"] = shown.into();
         kept.extend(written.iter().map(|new| format!("listeners ({} is new)", new.address)));
         self.behind_tls = self.listeners.iter().any(|listener| listener.behind_tls);
         if self.hops.is_none() && self.listeners.iter().any(|listener| listener.proxy_protocol) {
@@ -68,4 +84,11 @@ impl Settings {
             kept.push("client_address".to_owned());
         }
     }
+}
+
+/// How a listener is written.
+fn listener_of(effective: &Value, address: SocketAddr) -> Value {
+    let mut listeners = effective["listeners"].as_array().into_iter().flatten();
+    let is_it = |written: &&Value| written["address"].as_str().is_some_and(|text| text.parse() == Ok(address));
+    listeners.find(is_it).cloned().unwrap_or_default()
 }

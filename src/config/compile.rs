@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::identity::{BLOCKS_MAX, KeyRing, parse_blocks};
 
 use super::application::Application;
+use super::effective;
 use super::locate::Document;
 use super::pointer::Pointer;
 use super::raw;
@@ -71,6 +72,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
     let grace =
         times::bounded(&mut context, &root.key("shutdown").key("grace"), &raw.shutdown.grace, times::UP_TO_AN_HOUR);
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = raw.threads.unwrap_or_else(cores);
     let reads_paths = |application: &&Arc<Application>| {
         application.identity.as_ref().is_some_and(crate::identity::Identity::reads_paths)
     };
@@ -96,11 +98,19 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         snapshot,
         limits,
         shutdown_grace: grace,
-        threads: raw.threads.unwrap_or_else(cores),
+        effective: effective(&document.value, threads),
+        threads,
         log: log(&raw.log),
         sections: context.sections,
         warnings: Problem::sorted(context.warnings),
     })
+}
+
+/// What the schema cannot tell is told here.
+fn effective(document: &serde_json::Value, threads: usize) -> serde_json::Value {
+    let mut effective = effective::of(document);
+    effective["threads"] = threads.into();
+    effective
 }
 
 fn key_ring(context: &mut Context<'_>, raw: &raw::Sessions) -> Option<KeyRing> {

@@ -9,6 +9,7 @@ mod application;
 mod change;
 mod check;
 mod compile;
+mod effective;
 mod grammar;
 mod inside;
 mod locate;

@@ -68,6 +68,8 @@ pub struct Settings {
     pub warnings: Vec<Problem>,
     /// What it was compiled from, to be told from another.
     pub sections: Sections,
+    /// The configuration as it would be written in full: with every default, and without secrets.
+    pub effective: serde_json::Value,
 }
 
 impl Settings {

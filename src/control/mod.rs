@@ -1,10 +1,14 @@
-//! The control port: health, readiness, metrics, and decisions for other proxies. It answers operators, never viewers.
+//! The control port: health, readiness, metrics, the APIs, and decisions for other proxies. It answers operators and applications,
+//! never viewers.
 
 mod authz;
+mod counted;
+mod document;
 mod operator;
 mod server;
 mod session;
 mod state;
 
+pub use counted::Counted;
 pub use session::Throttle;
-pub use state::{Control, Readiness};
+pub use state::{Control, House, Readiness, Reloaded, Revision};

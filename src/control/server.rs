@@ -3,14 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 
-use axum::extract::State;
+use axum::Router;
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::document::{self, Document, empty};
 use super::{Control, authz, operator, session};
 
 impl Control {
@@ -19,29 +21,57 @@ impl Control {
     /// # Errors
     /// The listener fails.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let authz = authz::routes(self.questions.clone(), self.current.clone());
-        let (documented, _document) =
-            OpenApiRouter::new().merge(session::routes()).merge(operator::routes()).split_for_parts();
-        let router = documented
-            .route("/healthz", get(|| async { plain(StatusCode::OK, "ok\n".to_owned()) }))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics))
-            .fallback(|| async {
-                let pages = "Streamgate's control port has /metrics, /healthz, /readyz and /authz.\n";
-                plain(StatusCode::NOT_FOUND, pages.to_owned())
-            })
-            .with_state(self)
-            .merge(authz);
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let service = self.router()?.into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, service).with_graceful_shutdown(stop).await
+    }
+
+    fn router(self) -> io::Result<Router> {
+        let authz = authz::routes(self.questions.clone(), self.current.clone());
+        let mut whole = empty();
+        whole.merge(authz::documented());
+        let routes = OpenApiRouter::with_openapi(whole)
+            .merge(session::routes())
+            .merge(operator::routes())
+            .routes(routes!(document::document))
+            .routes(routes!(alive))
+            .routes(routes!(ready))
+            .routes(routes!(metrics));
+        let (plain, document) = routes.split_for_parts();
+        Ok(plain.fallback(nowhere).layer(Extension(Document::new(&document)?)).with_state(self).merge(authz))
     }
 }
 
+async fn nowhere(State(control): State<Control>, request: Request) -> Response {
+    if operator::is_below(request.uri().path()) {
+        return operator::nowhere(&control, &request);
+    }
+    let pages = "Streamgate's control port has /api, /v1, /v2, /authz, /metrics, /healthz and /readyz; /api/openapi.json tells the rest.\n";
+    plain(StatusCode::NOT_FOUND, pages.to_owned())
+}
+
+/// Whether the process lives.
+#[utoipa::path(get, path = "/healthz", tag = "about", operation_id = "alive", responses(
+    (status = 200, description = "It does.", body = String, content_type = "text/plain; charset=utf-8")
+))]
+async fn alive() -> Response {
+    plain(StatusCode::OK, "ok\n".to_owned())
+}
+
+/// Whether requests should be sent here.
+#[utoipa::path(get, path = "/readyz", tag = "about", operation_id = "ready", responses(
+    (status = 200, description = "They should.", body = String, content_type = "text/plain; charset=utf-8"),
+    (status = 503, description = "They should not, and why.", body = String, content_type = "text/plain; charset=utf-8")
+))]
 async fn ready(State(control): State<Control>) -> Response {
     let (status, text) = control.readiness.state();
     plain(status, text.to_owned())
 }
 
+/// Metrics for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "about", operation_id = "metrics", responses(
+    (status = 200, description = "The text format of Prometheus.", body = String,
+        content_type = "text/plain; version=0.0.4; charset=utf-8")
+))]
 async fn metrics(State(control): State<Control>) -> Response {
     (control.refresh)();
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];

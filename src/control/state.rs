@@ -4,24 +4,30 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use async_trait::async_trait;
 use axum::http::StatusCode;
 
 use crate::config::Settings;
-use crate::identity::Blocks;
+use crate::identity::{Block, Blocks};
+use crate::model::{AccountKey, Device, Millis, StreamId};
 use crate::questions::{Current, Questions};
+use crate::trust::Orders;
 
+use super::counted::Counted;
 use super::session::Throttle;
 
 /// Whether requests should be sent here. Ready means: every origin has an address, and nobody asked for a drain.
 pub struct Readiness {
     draining: AtomicBool,
+    /// An operator asks for it, and may ask otherwise.
+    aside: AtomicBool,
     ready: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Readiness {
     /// Ready whenever `ready` says so, until it drains.
     pub fn new(ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { draining: AtomicBool::new(false), ready: Box::new(ready) }
+        Self { draining: AtomicBool::new(false), aside: AtomicBool::new(false), ready: Box::new(ready) }
     }
 
     /// From now on `/readyz` tells load balancers to look elsewhere; requests are still served.
@@ -29,8 +35,18 @@ impl Readiness {
         self.draining.store(true, Relaxed);
     }
 
+    /// The same for as long as an operator wants it.
+    pub(super) fn stand_aside(&self, aside: bool) {
+        self.aside.store(aside, Relaxed);
+    }
+
+    /// Whether requests should go elsewhere, although they are served.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed) || self.aside.load(Relaxed)
+    }
+
     pub(super) fn state(&self) -> (StatusCode, &'static str) {
-        if self.draining.load(Relaxed) {
+        if self.is_draining() {
             (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
         } else if (self.ready)() {
             (StatusCode::OK, "ready\n")
@@ -41,6 +57,49 @@ impl Readiness {
             )
         }
     }
+}
+
+/// One configuration that is in force.
+#[derive(Clone, Debug)]
+pub struct Revision {
+    /// Counted from 1 at the start.
+    pub number: u64,
+    /// Since when.
+    pub applied: Millis,
+    /// What it says.
+    pub settings: Arc<Settings>,
+}
+
+/// What became of reading the configuration again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// It is in force.
+    Applied {
+        /// Its number.
+        revision: u64,
+        /// The sections that differ from those of before.
+        changed: Vec<String>,
+        /// The keys that take effect at the next start.
+        fixed: Vec<String>,
+    },
+    /// It says what is in force already.
+    Unchanged,
+    /// It cannot be used, for these reasons; the one before goes on.
+    Refused(Vec<String>),
+    /// There is no file to read.
+    NoFile,
+    /// The gateway is stopping.
+    Stopping,
+}
+
+/// What the operator's API asks of the program that it is a part of.
+#[async_trait]
+pub trait House: Send + Sync {
+    /// What is in force.
+    fn revision(&self) -> Revision;
+
+    /// Reads the configuration again, and waits until that is done.
+    async fn reload(&self) -> Reloaded;
 }
 
 /// The control port.
@@ -58,6 +117,21 @@ pub struct Control {
     pub readiness: Arc<Readiness>,
     /// Brings gauges up to date before they are shown.
     pub refresh: Arc<dyn Fn() + Send + Sync>,
+    /// What operators have ordered.
+    pub orders: Arc<Orders>,
+    /// The program.
+    pub house: Arc<dyn House>,
+    /// When it started.
+    pub started: Millis,
+    /// How many streams there were when they were last counted.
+    pub counted: Arc<Counted>,
+}
+
+impl Control {
+    /// The block that shuts this viewer out now, if one does.
+    pub(super) fn blocked(&self, account: &AccountKey, device: &Device, stream: StreamId) -> Option<Block> {
+        self.blocks().blocked(account, device, None, stream, self.clock.now()).cloned()
+    }
 }
 
 impl Deref for Control {

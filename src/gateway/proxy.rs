@@ -331,6 +331,7 @@ impl Gateway {
     async fn refuse(&self, session: &mut Session, problem: &Problem, ctx: &mut Context) -> pingora::Result<()> {
         Questions::note(ctx, problem);
         let (fields, body) = problem.render(ctx.request, &session.req_header().headers);
+        self.remember(problem, &body, ctx);
         let mut response = ResponseHeader::build(problem.status(), Some(fields.len()))?;
         for (name, value) in fields {
             response.insert_header(name, value)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{AccountKey, Device, Millis, StreamId};
 
+use super::bounds::{DEVICE_MAX, bounded};
 use super::mapping::TokenId;
 
 /// What is shut out.
@@ -19,6 +20,13 @@ pub enum Blocked {
     Token(TokenId),
     /// One play session, by the id of its stream.
     Session(StreamId),
+}
+
+impl Blocked {
+    /// A device, by a name of any length: long ones are shortened as they are where tokens name devices.
+    pub fn device(account: AccountKey, name: &str) -> Self {
+        Self::Device(account, bounded(name, DEVICE_MAX).into())
+    }
 }
 
 /// One entry: who, how long, and why.

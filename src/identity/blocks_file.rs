@@ -23,7 +23,7 @@ use serde_saphyr::Spanned;
 use crate::model::{Account, ApplicationId, Millis};
 
 use super::blocks::{Block, Blocked, Blocks};
-use super::bounds::{ACCOUNT_MAX, DEVICE_MAX, bounded};
+use super::bounds::ACCOUNT_MAX;
 use super::mapping::TokenId;
 
 /// Bytes of the longest file that is read.
@@ -146,8 +146,7 @@ fn blocked(name: &str, value: &Value) -> Result<Blocked, String> {
     if name == "account" {
         return Ok(Blocked::Account(account));
     }
-    // As long names are shortened where tokens name devices.
-    Ok(Blocked::Device(account, bounded(text("device")?, DEVICE_MAX).into()))
+    Ok(Blocked::device(account, text("device")?))
 }
 
 fn until(value: Option<&Value>) -> Result<Option<Millis>, String> {

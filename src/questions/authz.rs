@@ -43,7 +43,14 @@ impl Questions {
             }
             Err(problem) => {
                 Self::note(&mut ctx, &problem);
-                if problem.is_preflight() { passed(&mut ctx) } else { refused(&problem.for_proxy(), &parts, &ctx) }
+                if problem.is_preflight() {
+                    passed(&mut ctx)
+                } else {
+                    let problem = problem.for_proxy();
+                    let response = refused(&problem, &parts, &ctx);
+                    self.remember(&problem, response.body(), &ctx);
+                    response
+                }
             }
         };
         // The end of the call is the last sign of life, and is told before anybody can ask again.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use moka::sync::Cache;
 
 use super::Questions;
@@ -11,6 +12,7 @@ use super::respond::Problem;
 use crate::config::Application;
 use crate::model::{Account, AccountKey, Attributes, Millis};
 use crate::streams::{Refusal, Stream};
+use crate::telemetry::Refused;
 
 /// A player that is refused asks again and again: so much time is between two explanations for one account.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -75,6 +77,7 @@ impl Questions {
     /// Writes down on what a refusal rests, under the id that the viewer is told.
     pub(super) fn record(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
         let Refusal::Policy { refused, .. } = refusal else { return };
+        self.decisions.explain(ctx.request, account, &refused.explanation);
         if !ctx.settings.log.explanations || !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
@@ -86,5 +89,25 @@ impl Questions {
         if let Ok(explanation) = serde_json::to_string(&refused.explanation) {
             tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
         }
+    }
+
+    /// Remembers a refusal for those who will ask why, with what the viewer is told.
+    pub(crate) fn remember(&self, problem: &Problem, told: &Bytes, ctx: &Context) {
+        // What is allowed has no body.
+        if told.is_empty() {
+            return;
+        }
+        let session = ctx.play.as_ref().map(|play| &play.session);
+        self.decisions.refused(Refused {
+            id: ctx.request,
+            at: self.clock.now(),
+            reason: problem.reason,
+            application: ctx.application.as_ref().map(|application| application.id.clone()),
+            account: session.map(|session| session.account.clone()),
+            stream: session.map(|session| session.stream),
+            device: session.map(|session| session.device.clone()),
+            asset: session.map(|session| session.asset.clone()),
+            problem: told.clone(),
+        });
     }
 }

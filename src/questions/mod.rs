@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::model::{Clock, Entropy};
 use crate::streams::StreamTable;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Decisions, Metrics};
 
 pub(crate) use annotate::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
 pub(crate) use asked::{Asked, From, bare, host, is_forwarded_tls};
@@ -47,6 +47,8 @@ pub struct Questions {
     pub entropy: Arc<dyn Entropy>,
     /// Whose refusals were explained a moment ago.
     pub explained: Explained,
+    /// What was decided a while ago.
+    pub decisions: Arc<Decisions>,
     /// Names requests in logs and refusals; starts at a random number so that names differ between runs.
     pub requests: AtomicU64,
 }

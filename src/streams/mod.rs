@@ -28,4 +28,4 @@ pub use pace::ALLOWANCE;
 pub use settings::Settings;
 pub use sharing::{STEADY, Sharer};
 pub use stream::Stream;
-pub use table::{Admission, Ended, InForce, Refusal, Restored, StreamTable};
+pub use table::{Admission, Ended, Exemptions, InForce, Refusal, Restored, StreamTable};

@@ -15,6 +15,10 @@ use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Milli
 use crate::policy::{Decision, Policy, Rule};
 
 mod declared;
+mod exempt;
+mod listing;
+
+pub use exempt::Exemptions;
 
 /// Decisions for different accounts run side by side; those for one account, one after the other.
 const GATES: usize = 1024;
@@ -79,13 +83,15 @@ pub struct StreamTable {
     gates: Vec<Mutex<()>>,
     /// For what is decided without a request: streams whose grace is over.
     in_force: ArcSwap<(InForce, Settings)>,
+    exemptions: ArcSwap<Exemptions>,
 }
 
 impl StreamTable {
     /// A table over the given store.
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
         let in_force = ArcSwap::from_pointee((InForce::new(), Settings::default()));
-        Self { store, observer, gates: (0..GATES).map(|_| Mutex::new(())).collect(), in_force }
+        let gates = (0..GATES).map(|_| Mutex::new(())).collect();
+        Self { store, observer, gates, in_force, exemptions: ArcSwap::default() }
     }
 
     /// The stream of a play session, if this gateway knows it. The hot path: one look-up, no await.
@@ -121,7 +127,7 @@ impl StreamTable {
         settings: &Settings,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
-        let law = Law { policies, settings, idp: &candidate.account.idp };
+        let law = self.law(&candidate.account, policies, settings, now);
         let plan = |record: &Record| record.plan_start(candidate, &law, now);
         let admission = self.decide(candidate, plan, now).await?;
         if let Admission::Admitted { stream, created: false } = &admission
@@ -146,7 +152,7 @@ impl StreamTable {
         settings: &Settings,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
-        let law = Law { policies, settings, idp: &candidate.account.idp };
+        let law = self.law(&candidate.account, policies, settings, now);
         let plan = |record: &Record| record.plan_reattach(candidate, &law, now);
         self.decide(candidate, plan, now).await
     }
@@ -163,7 +169,7 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Option<Refusal>, Unavailable> {
         let record = self.store.load(&candidate.account, now).await?;
-        let law = Law { policies, settings, idp: &candidate.account.idp };
+        let law = self.law(&candidate.account, policies, settings, now);
         Ok(match record.plan_start(candidate, &law, now) {
             Plan::Continue(_) | Plan::Admit(..) => None,
             Plan::Terminated(_, cause) => Some(Refusal::Terminated(cause)),
@@ -287,7 +293,7 @@ impl StreamTable {
         settings: &Settings,
         now: Millis,
     ) -> Result<Option<Refusal>, Unavailable> {
-        let law = Law { policies, settings, idp: &account.idp };
+        let law = self.law(account, policies, settings, now);
         let _turn = self.gate(account).lock().await;
         let mut record = self.store.load(account, now).await?;
         let has_news = record.find(stream).is_some_and(|stream| stream.take_news());
@@ -379,7 +385,8 @@ impl StreamTable {
                 let Some(known) = record.find(stream) else { break };
                 // Where nothing is left that would send it away, it stays.
                 let nothing = Law { policies: &[], settings, idp: &account.idp };
-                let law = law_in_force(policies, settings, &account, known).unwrap_or(nothing);
+                let law = law_in_force(policies, settings, &account, known).filter(|_| !self.is_exempt(&account, now));
+                let law = law.unwrap_or(nothing);
                 let Some(change) = record.plan_leave(stream, &law, now) else { break };
                 match self.commit(&account, &record, &change, now).await {
                     Ok(Some(newer)) => record = newer,
@@ -415,7 +422,7 @@ impl StreamTable {
             if asks_content {
                 record.streams().iter().for_each(|stream| stream.ask_content());
             }
-            if record.plan_reform(&law, &is_settled, now).is_some() {
+            if !self.is_exempt(account, now) && record.plan_reform(&law, &is_settled, now).is_some() {
                 accounts.push(account.clone());
             }
         });

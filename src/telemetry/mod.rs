@@ -1,6 +1,7 @@
 //! What the house tells the outside: metrics, the access log, webhooks, and the listeners that turn stream events into them.
 
 mod access;
+mod decisions;
 mod family;
 mod log;
 mod metrics;
@@ -10,6 +11,7 @@ mod usage;
 mod webhooks;
 
 pub use access::Access;
+pub use decisions::{Decisions, Happened, KEPT, Refused, What};
 pub use log::{Format, LogGuard, init};
 pub use metrics::{ManifestResult, Metrics, Outcome};
 pub use webhooks::{NextWebhooks, Webhooks};

@@ -12,6 +12,7 @@ mod file;
 mod key_files;
 mod key_url;
 mod keys;
+mod orders;
 mod settings;
 
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ use arc_swap::ArcSwap;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::identity::{Blocks, Question};
+use crate::identity::{Block, Blocks, Question};
 
 use blocks::BlocksFile;
 use callback::Service;
@@ -31,6 +32,7 @@ use key_files::KeyFileGroup;
 use keys::KeySources;
 
 pub use client::{TrustError, body, http_client, sentence, url_of};
+pub use orders::{Kept, Kind, Order, Orders, OrdersError, Whom};
 pub use settings::{Observer, Pace, TrustSettings};
 
 /// Fetches what identity trusts.
@@ -83,6 +85,11 @@ impl Trust {
     /// Who is shut out. The set is swapped whole when its file changes.
     pub fn blocks(&self) -> Arc<ArcSwap<Blocks>> {
         self.blocks.current()
+    }
+
+    /// Shuts these out besides those of the file, and no others that were added before.
+    pub fn block_also(&self, blocks: Vec<Block>) {
+        self.blocks.add(blocks);
     }
 
     /// Reads those files again that have changed. Blocks on the disk; [`run`](Self::run) does it every second.

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use super::super::bounds::{DEVICE_MAX, bounded};
 use super::*;
 use crate::model::{Device, StreamId};
 

@@ -11,6 +11,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::index::Index;
 use super::{AccountStore, Commit, Kept, Unavailable};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
 use crate::streams::account::{Change, Record, Transition};
@@ -35,6 +36,8 @@ struct Inner {
 /// The embedded home of the accounts' records.
 pub struct Embedded {
     cells: Cache<AccountKey, Arc<Cell>>,
+    /// The same in order, for listings, which do not make an account look used.
+    index: Index<Cell>,
     /// Cells that moka gave up because the table was full; their streams still have to be told.
     evacuated: Arc<Mutex<Vec<Arc<Cell>>>>,
     wheel: Wheel<Arc<Cell>>,
@@ -62,6 +65,7 @@ impl Embedded {
             .build();
         Self {
             cells,
+            index: Index::default(),
             evacuated,
             wheel: Wheel::new(),
             due: Mutex::default(),
@@ -80,7 +84,11 @@ impl Embedded {
         let key = account.key();
         let settings = self.settings.load();
         loop {
-            let fresh = || Arc::new(Cell { account: account.clone(), inner: Mutex::default() });
+            let fresh = || {
+                let cell = Arc::new(Cell { account: account.clone(), inner: Mutex::default() });
+                self.index.insert(key, cell.clone());
+                cell
+            };
             let cell = self.cells.get_with(key, fresh);
             // This cell may follow one that moka has given up, whose streams must not go on beside the new ones.
             self.evacuate_all(&settings, now);
@@ -140,7 +148,9 @@ impl Embedded {
         }
         inner.gone = true;
         drop(inner);
-        self.cells.entry(cell.account.key()).and_compute_with(|entry| match entry {
+        let key = cell.account.key();
+        self.index.remove(key, cell);
+        self.cells.entry(key).and_compute_with(|entry| match entry {
             Some(found) if Arc::ptr_eq(found.value(), cell) => Op::Remove,
             _ => Op::Nop,
         });
@@ -154,7 +164,8 @@ impl Embedded {
     }
 
     /// The table was full: the streams of accounts that it gave up lose their slots and have to compete again.
-    fn evacuate(&self, cell: &Cell, settings: &Settings, now: Millis) {
+    fn evacuate(&self, cell: &Arc<Cell>, settings: &Settings, now: Millis) {
+        self.index.remove(cell.account.key(), cell);
         let mut inner = cell.inner.lock();
         inner.gone = true;
         self.settle(cell, &mut inner, settings, now);
@@ -279,6 +290,18 @@ impl AccountStore for Embedded {
 
     fn configure(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
+    }
+
+    fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, Record)> {
+        let cells = self.index.behind(after, most).into_iter();
+        let records = cells.map(|(key, cell)| (key, cell.account.clone(), cell.inner.lock().record.clone()));
+        records.collect()
+    }
+
+    fn peek(&self, account: &AccountKey) -> Option<(Account, Record)> {
+        let cell = self.index.get(*account)?;
+        let record = cell.inner.lock().record.clone();
+        Some((cell.account.clone(), record))
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Account, &Record)) {

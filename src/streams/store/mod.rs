@@ -1,6 +1,7 @@
 //! Where the accounts' records live, behind one atomic operation: commit this change if the version is still N.
 
 mod embedded;
+mod index;
 mod snapshot;
 
 use std::sync::Arc;
@@ -77,6 +78,12 @@ pub trait AccountStore: Send + Sync {
 
     /// Swaps the windows.
     fn configure(&self, settings: Settings);
+
+    /// The first `most` accounts that this gateway knows behind `after`, in the order of their keys. Not settled.
+    fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, Record)>;
+
+    /// The account and its record, if this gateway knows it. Not settled.
+    fn peek(&self, account: &AccountKey) -> Option<(Account, Record)>;
 
     /// Calls `visit` for every account that this gateway knows. For listings and snapshots; not in the way of requests.
     fn each(&self, visit: &mut dyn FnMut(&Account, &Record));

@@ -28,7 +28,7 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Admission, Unavailable> {
         let account = &candidate.account;
-        let law = Law { policies, settings, idp: &account.idp };
+        let law = self.law(account, policies, settings, now);
         let joined = self.join(candidate, kills, policies, settings, now).await?;
         let admission = if let Some(admission) = joined {
             admission
@@ -114,7 +114,7 @@ impl StreamTable {
         settings: &Settings,
         now: Millis,
     ) -> Result<Option<Admission>, Unavailable> {
-        let law = Law { policies, settings, idp: &account.idp };
+        let law = self.law(account, policies, settings, now);
         let record = self.record(account, now).await?;
         let Some(stream) = record.find(stream.id) else { return Ok(None) };
         stream.beat_declared(now);

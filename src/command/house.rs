@@ -1,0 +1,44 @@
+//! What the operator's API asks of the program.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use streamgate::control::{House, Reloaded, Revision};
+use streamgate::gateway::Snapshot;
+use streamgate::model::Millis;
+use tokio::sync::{mpsc, oneshot};
+
+use super::reload::Ask;
+
+/// The program as it runs.
+pub(super) struct Running {
+    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    /// When the configuration in force was applied, in milliseconds since the epoch.
+    pub(super) applied: Arc<AtomicU64>,
+    /// Who reads the configuration.
+    pub(super) reloads: mpsc::Sender<Ask>,
+    /// Whether it comes from a file.
+    pub(super) has_file: bool,
+}
+
+#[async_trait]
+impl House for Running {
+    fn revision(&self) -> Revision {
+        let snapshot = self.current.load();
+        let applied = Millis(self.applied.load(Relaxed));
+        Revision { number: snapshot.revision, applied, settings: snapshot.settings.clone() }
+    }
+
+    async fn reload(&self) -> Reloaded {
+        if !self.has_file {
+            return Reloaded::NoFile;
+        }
+        let (ask, answer) = oneshot::channel();
+        if self.reloads.send(ask).await.is_err() {
+            return Reloaded::Stopping;
+        }
+        answer.await.unwrap_or(Reloaded::Stopping)
+    }
+}

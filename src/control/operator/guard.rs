@@ -1,0 +1,130 @@
+//! Who may ask. Every handler begins with one of these.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::request::Parts;
+
+use super::problem::Problem;
+use crate::config::{ControlToken, Role};
+use crate::control::Control;
+
+/// Somebody who may look.
+#[derive(Debug)]
+pub(super) struct Reader;
+
+/// Somebody who may do something.
+#[derive(Debug)]
+pub(super) struct Operator {
+    /// The name of the token.
+    pub(super) name: Arc<str>,
+}
+
+impl FromRequestParts<Control> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        who(&parts.headers, &(control.settings)().control.tokens).map(|_| Self)
+    }
+}
+
+impl FromRequestParts<Control> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        let (name, role) = who(&parts.headers, &(control.settings)().control.tokens)?;
+        if role < Role::Operate { Err(Problem::only_reads()) } else { Ok(Self { name }) }
+    }
+}
+
+/// Whether somebody may look.
+pub(super) fn admits(headers: &HeaderMap, control: &Control) -> Result<(), Problem> {
+    who(headers, &(control.settings)().control.tokens).map(drop)
+}
+
+fn who(headers: &HeaderMap, tokens: &[ControlToken]) -> Result<(Arc<str>, Role), Problem> {
+    if tokens.is_empty() {
+        return not_from_a_page(headers).map(|()| ("anybody".into(), Role::Operate));
+    }
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return Err(Problem::unauthorized()) };
+    let given = field.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+    let Some((_, given)) = given else { return Err(Problem::unauthorized()) };
+    // Digests have one length, and each token is compared: the time tells neither how long a token is nor which one it was.
+    let given = digest(&SHA256, given.trim_ascii());
+    let mut found = None;
+    for token in tokens {
+        let known = digest(&SHA256, token.secret.expose());
+        if verify_slices_are_equal(known.as_ref(), given.as_ref()).is_ok() {
+            found = Some((token.name.clone(), token.role));
+        }
+    }
+    found.ok_or_else(Problem::unauthorized)
+}
+
+/// Without a token, whoever reaches the port may do everything. The browser of an operator reaches it too, whatever page it
+/// shows: no page may use it, neither from its own origin nor under a name that was made to lead here (DNS rebinding).
+fn not_from_a_page(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(ORIGIN) {
+        return Err(Problem::from_a_page(
+            "The request comes from a web page (it has `Origin`), and nothing proves that the page may: configure \
+             `control.tokens`.",
+        ));
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let (host, only) = (hosts.next().and_then(|host| host.to_str().ok()), hosts.next().is_none());
+    if only && host.is_some_and(is_no_name) {
+        return Ok(());
+    }
+    Err(Problem::from_a_page(
+        "`Host` is neither an IP address nor localhost, as it is when a web page has a name of its own made to lead here: ask \
+         by IP address, or configure `control.tokens`.",
+    ))
+}
+
+/// Whether a `Host` is an IP address or `localhost`, with or without a port.
+fn is_no_name(host: &str) -> bool {
+    if let Some(rest) = host.strip_prefix('[') {
+        let Some((address, port)) = rest.split_once(']') else { return false };
+        return address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
+    }
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let is_here = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok();
+    is_here && port.is_none_or(is_port)
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_and_localhost_are_no_names() {
+        for host in ["127.0.0.1", "127.0.0.1:9090", "[::1]", "[::1]:9090", "localhost", "LocalHost:1"] {
+            assert!(is_no_name(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "[::1",
+            "[x]:1",
+            "127.0.0.1:",
+            "127.0.0.1:x",
+            "::1",
+            "localhost:1:2",
+        ] {
+            assert!(!is_no_name(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What was decided about an account, as it is told.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::shape::{CauseShown, time};
+use crate::telemetry::{Happened, What};
+
+/// Something that was decided.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Happened)]
+pub(super) struct HappenedShown {
+    /// When; of several refusals of one kind, the last.
+    #[schema(format = DateTime)]
+    at: String,
+    /// `refused`, `terminated`, `leaving`, or what an operator did.
+    what: &'static str,
+    /// The application that asked, where one did.
+    application: Option<String>,
+    /// The stream, where it is about one.
+    stream: Option<String>,
+    /// The device, where something names it.
+    device: Option<String>,
+    /// What it plays, or wanted to.
+    asset: Option<String>,
+    /// Of a refusal: its id, to be asked about.
+    refusal: Option<String>,
+    /// Of a refusal: the log's word for it. Of what an operator did: why.
+    reason: Option<String>,
+    /// Of refusals: how many of this kind there were.
+    times: Option<u32>,
+    /// Of refusals: when the first came.
+    #[schema(format = DateTime)]
+    first: Option<String>,
+    /// Of a termination: why.
+    cause: Option<CauseShown>,
+    /// Of what an operator did: who.
+    by: Option<String>,
+}
+
+impl HappenedShown {
+    pub(super) fn of(happened: &Happened) -> Self {
+        let mut shown = Self {
+            at: time(happened.at),
+            what: "",
+            application: happened.application.as_ref().map(ToString::to_string),
+            stream: happened.stream.map(|stream| stream.to_string()),
+            device: happened.device.as_ref().and_then(|device| device.name()).map(str::to_owned),
+            asset: happened.asset.as_ref().map(ToString::to_string),
+            refusal: None,
+            reason: None,
+            times: None,
+            first: None,
+            cause: None,
+            by: None,
+        };
+        match &happened.what {
+            What::Refused { refusal, reason, first, times } => {
+                shown.what = "refused";
+                shown.refusal = Some(format!("{refusal:016x}"));
+                shown.reason = Some((*reason).to_owned());
+                (shown.times, shown.first) = (Some(*times), Some(time(*first)));
+            }
+            What::Terminated(cause) => {
+                shown.what = "terminated";
+                shown.cause = Some(CauseShown::of(cause));
+            }
+            What::Leaving(cause) => {
+                shown.what = "leaving";
+                shown.cause = Some(CauseShown::of(cause));
+            }
+            What::Ordered { what, by, reason } => {
+                shown.what = what;
+                shown.by = Some(by.to_string());
+                shown.reason = Some(reason.to_string()).filter(|reason| !reason.is_empty());
+            }
+        }
+        shown
+    }
+}

@@ -1,0 +1,164 @@
+//! What is sent, checked before anybody works with it.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use crate::control::Control;
+use crate::identity::percent_decoded;
+use crate::model::{Account, StreamId};
+
+/// Bytes of a body.
+const BODY_MAX: usize = 64 << 10;
+/// How long a body is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of the names in an account, as everywhere.
+const NAME_MAX: usize = 256;
+/// Characters of a reason.
+const REASON_MAX: usize = 500;
+/// The longest time that an order holds, in seconds: a year.
+const SECONDS_MAX: u64 = 31_536_000;
+
+/// Names in the path, each percent-decoded once.
+#[derive(Debug)]
+pub(super) struct Names<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Control> for Names<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        let read = Path::from_request_parts(parts, control).await;
+        read.map(|Path(names)| Self(names)).map_err(|error: PathRejection| {
+            Problem::malformed(format!("The path cannot be read: {}.", error.body_text().trim_end_matches('.')))
+        })
+    }
+}
+
+/// The account that a path names.
+pub(super) fn account(idp: &str, subject: &str) -> Result<Account, Problem> {
+    let fits = |name: &str| (1..=NAME_MAX).contains(&name.len());
+    if fits(idp) && fits(subject) {
+        return Ok(Account::new(idp, subject));
+    }
+    Err(Problem::nothing("There is no such account: each of its names has 1 to 256 bytes."))
+}
+
+/// The stream that a path names.
+pub(super) fn stream(id: &str) -> Result<StreamId, Problem> {
+    id.parse().map_err(|error| Problem::nothing(format!("There is no such stream: {error}.")))
+}
+
+/// The query.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Control) -> Result<Self, Problem> {
+        let raw = parts.uri.query().unwrap_or_default();
+        if std::str::from_utf8(&percent_decoded(raw.as_bytes())).is_err() {
+            return Err(Problem::malformed("The query is not UTF-8."));
+        }
+        let read = Query::try_from_uri(&parts.uri);
+        read.map(|Query(asked)| Self(asked)).map_err(|error| {
+            let text = error.body_text();
+            let reason = text.rsplit_once("query string: ").map_or(&*text, |(_, reason)| reason);
+            Problem::malformed(format!("The query cannot be read: {reason}."))
+        })
+    }
+}
+
+/// A body of JSON.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Control> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Control) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::not_json());
+        }
+        let Ok(bytes) = timeout(PATIENCE, to_bytes(request.into_body(), BODY_MAX)).await else {
+            return Err(Problem::malformed("The body did not come in time."));
+        };
+        let bytes = bytes.map_err(|_| Problem::too_large(BODY_MAX))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+            Category::Data => Problem::meaningless(format!("The body does not say what it should: {error}.")),
+            _ => Problem::malformed(format!("The body is no JSON: {error}.")),
+        })
+    }
+}
+
+/// A text for viewers.
+fn reason(text: &str) -> Result<(), Problem> {
+    let count = text.chars().count();
+    if count == 0 || count > REASON_MAX || text.chars().any(char::is_control) {
+        let detail = format!("`reason` is for people: write one line of 1 to {REASON_MAX} characters.");
+        return Err(Problem::meaningless(detail));
+    }
+    Ok(())
+}
+
+/// Why something is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    /// What the viewer is told: one line.
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    reason: String,
+}
+
+impl Why {
+    pub(super) fn reason(&self) -> Result<&str, Problem> {
+        reason(&self.reason).map(|()| &*self.reason)
+    }
+}
+
+/// What is to hold, and for how long.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// How long, from now on.
+    #[schema(minimum = 1, maximum = 31_536_000)]
+    #[serde(deserialize_with = "whole")]
+    seconds: u64,
+    /// Why: one line. Who is blocked is told it.
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    reason: String,
+}
+
+/// A whole number, however it is written: to JSON Schema, 60.0 is one.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let fits = |number: &f64| number.fract() == 0.0 && (0.0..=1e12).contains(number);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and fits")]
+    let whole = number.as_u64().or_else(|| number.as_f64().filter(fits).map(|number| number as u64));
+    whole.ok_or_else(|| D::Error::custom("`seconds` is no whole number"))
+}
+
+impl Wanted {
+    /// How many seconds, and why.
+    pub(super) fn checked(&self) -> Result<(u64, &str), Problem> {
+        reason(&self.reason)?;
+        if !(1..=SECONDS_MAX).contains(&self.seconds) {
+            return Err(Problem::meaningless(format!(
+                "`seconds` is a number from 1 to {SECONDS_MAX}, which is a year."
+            )));
+        }
+        Ok((self.seconds, &self.reason))
+    }
+}

@@ -1,0 +1,304 @@
+//! Lists of streams and accounts, page by page. Whatever is asked, one request looks at a bounded number of accounts.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use axum::extract::State as From;
+use serde::{Deserialize, Serialize};
+use tokio::task::yield_now;
+use utoipa::{IntoParams, ToSchema};
+
+use super::guard::Reader;
+use super::input::{Asked, account};
+use super::problem::{Answer, Problem};
+use super::shape::{AccountName, Content, State, StreamShown};
+use crate::config::Settings;
+use crate::control::Control;
+use crate::model::{Account, AccountKey, Millis, StreamId};
+use crate::streams::Stream;
+use crate::streams::account::Record;
+
+/// Items of a page, unless something else is asked for.
+const USUAL: usize = 100;
+/// Items of a page at most.
+const MOST: usize = 1000;
+/// Accounts that one request looks at.
+const LOOKS: usize = 20_000;
+/// Accounts that are looked at without a break.
+const AT_ONCE: usize = 256;
+
+/// Which streams are wanted; all that is said must hold.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Items of one page.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(pattern = "^[0-9a-f]{32}([0-9a-f]{48})?$", nullable = false)]
+    cursor: Option<String>,
+    /// The identity provider of the account.
+    #[param(nullable = false)]
+    idp: Option<String>,
+    /// The account within its identity provider.
+    #[param(nullable = false)]
+    subject: Option<String>,
+    /// The application that started it.
+    #[param(nullable = false)]
+    application: Option<String>,
+    /// The name of the device.
+    #[param(nullable = false)]
+    device: Option<String>,
+    /// What is played.
+    #[param(nullable = false)]
+    asset: Option<String>,
+    /// Where it is in its life.
+    #[param(inline, nullable = false)]
+    state: Option<State>,
+    /// What a manifest said of the content.
+    #[param(inline, nullable = false)]
+    content: Option<Content>,
+}
+
+impl Filter {
+    fn limit(&self) -> Result<usize, Problem> {
+        match self.limit {
+            None => Ok(USUAL),
+            Some(limit) if (1..=MOST).contains(&limit) => Ok(limit),
+            Some(_) => Err(Problem::malformed(format!("`limit` is a number from 1 to {MOST}."))),
+        }
+    }
+
+    fn cursor(&self) -> Result<Cursor, Problem> {
+        let read = self.cursor.as_deref().map(|text| {
+            Cursor::read(text)
+                .ok_or_else(|| Problem::malformed("`cursor` is not the `next` of a page: begin without it."))
+        });
+        read.transpose().map(Option::unwrap_or_default)
+    }
+
+    fn fits_account(&self, account: &Account) -> bool {
+        self.idp.as_deref().is_none_or(|idp| idp == &*account.idp)
+            && self.subject.as_deref().is_none_or(|subject| subject == &*account.subject)
+    }
+
+    fn asks_of_streams(&self) -> bool {
+        let Self { application, device, asset, state, content, .. } = self;
+        application.is_some() || device.is_some() || asset.is_some() || state.is_some() || content.is_some()
+    }
+
+    fn fits(&self, stream: &Stream, settings: &Settings, now: Millis) -> bool {
+        self.application.as_deref().is_none_or(|application| application == stream.application.as_str())
+            && self.device.as_deref().is_none_or(|device| stream.device.name() == Some(device))
+            && self.asset.as_deref().is_none_or(|asset| asset == &*stream.asset)
+            && self.content.is_none_or(|content| Content::of(stream) == Some(content))
+            && self.state.is_none_or(|state| State::of(stream, settings, now) == state)
+    }
+}
+
+/// Where a page ended: behind an account, or behind one of its streams. It stays good whatever comes and goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cursor {
+    account: Option<AccountKey>,
+    stream: Option<(Millis, StreamId)>,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Option<Self> {
+        let hexadecimal = |text: &str| {
+            let fits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            fits.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+        };
+        let account = Some(AccountKey(hexadecimal(text.get(..32)?)?.to_be_bytes()));
+        let stream = match text.get(32..)? {
+            "" => None,
+            rest if rest.len() == 48 => {
+                let started = u64::try_from(hexadecimal(rest.get(..16)?)?).ok()?;
+                Some((Millis(started), StreamId(hexadecimal(rest.get(16..)?)?.to_be_bytes())))
+            }
+            _ => return None,
+        };
+        Some(Self { account, stream })
+    }
+
+    fn write(self) -> Option<String> {
+        let account = format!("{:032x}", u128::from_be_bytes(self.account?.0));
+        Some(match self.stream {
+            None => account,
+            Some((started, id)) => format!("{account}{:016x}{:032x}", started.0, u128::from_be_bytes(id.0)),
+        })
+    }
+}
+
+/// Streams, by account.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Streams)]
+pub(super) struct StreamsShown {
+    /// A page of them.
+    streams: Vec<StreamShown>,
+    /// What to ask for the next page with, as `cursor`. A page may hold fewer than asked for, or none, and not be the last:
+    /// the last has no `next`.
+    next: Option<String>,
+}
+
+/// An account in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AccountInList)]
+pub(super) struct AccountListed {
+    /// Which.
+    account: AccountName,
+    /// What the log calls it.
+    label: String,
+    /// Streams that hold a slot.
+    holding: usize,
+    /// All its streams.
+    streams: usize,
+    /// Terminated streams that are remembered.
+    terminated: usize,
+}
+
+/// Accounts.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Accounts)]
+pub(super) struct AccountsShown {
+    /// A page of them.
+    accounts: Vec<AccountListed>,
+    /// What to ask for the next page with, as `cursor`. The last page has none.
+    next: Option<String>,
+}
+
+/// Goes through accounts from the cursor on, until `visit` has enough or too many were looked at. Returns where it stopped;
+/// `None`: there are no more.
+async fn walk(
+    control: &Control,
+    filter: &Filter,
+    from: Cursor,
+    mut visit: impl FnMut(AccountKey, &Account, &Record) -> ControlFlow<Cursor>,
+) -> Option<Cursor> {
+    if let (Some(idp), Some(subject)) = (&filter.idp, &filter.subject) {
+        // What can be no account's name has no streams.
+        let Ok(account) = account(idp, subject) else { return None };
+        let key = account.key();
+        let is_behind = from.account.is_some_and(|last| last > key || last == key && from.stream.is_none());
+        let found = control.table.peek(&key).filter(|_| !is_behind);
+        return found.and_then(|(account, record)| visit(key, &account, &record).break_value());
+    }
+    if let (Some(key), Some(_)) = (from.account, from.stream)
+        && let Some((account, record)) = control.table.peek(&key)
+        && filter.fits_account(&account)
+        && let ControlFlow::Break(end) = visit(key, &account, &record)
+    {
+        return Some(end);
+    }
+    let mut behind = from.account;
+    let mut looks = 0;
+    loop {
+        let page = control.table.page(behind, AT_ONCE);
+        for (key, account, record) in &page {
+            if filter.fits_account(account)
+                && let ControlFlow::Break(end) = visit(*key, account, record)
+            {
+                return Some(end);
+            }
+            behind = Some(*key);
+        }
+        if page.len() < AT_ONCE {
+            return None;
+        }
+        looks += page.len();
+        if looks >= LOOKS {
+            return Some(Cursor { account: behind, stream: None });
+        }
+        yield_now().await;
+    }
+}
+
+/// Streams that play or have played a moment ago.
+///
+/// In the order of an opaque key of their accounts: a stream that is there all the while is listed once.
+#[utoipa::path(get, path = "/api/streams", tag = "streams", operation_id = "streams", params(Filter), responses(
+    (status = 200, description = "A page of streams.", body = StreamsShown),
+))]
+pub(super) async fn streams(
+    _: Reader,
+    From(control): From<Control>,
+    Asked(filter): Asked<Filter>,
+) -> Result<Answer<StreamsShown>, Problem> {
+    let (limit, from) = (filter.limit()?, filter.cursor()?);
+    let (settings, now) = ((control.settings)(), control.clock.now());
+    let mut streams = Vec::new();
+    let next = walk(&control, &filter, from, |key, account, record| {
+        let place = |stream: &Stream| (stream.started, stream.id);
+        let is_behind =
+            |stream: &Stream| from.account != Some(key) || from.stream.is_none_or(|last| place(stream) > last);
+        let wanted = record.streams().iter().filter(|one| is_behind(one) && filter.fits(one, &settings, now));
+        let mut wanted: Vec<&Arc<Stream>> = wanted.collect();
+        wanted.sort_by_key(|stream| place(stream));
+        for (nth, stream) in wanted.iter().enumerate() {
+            streams.push(StreamShown::of(account, stream, &settings, now));
+            if streams.len() == limit {
+                let is_last = nth + 1 == wanted.len();
+                let stream = (!is_last).then(|| place(stream));
+                return ControlFlow::Break(Cursor { account: Some(key), stream });
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    let next = next.await.and_then(Cursor::write);
+    Ok(Answer(StreamsShown { streams, next }))
+}
+
+/// Accounts that have streams, or had some a moment ago.
+///
+/// What is asked of streams holds if one stream of the account fits.
+#[utoipa::path(get, path = "/api/accounts", tag = "accounts", operation_id = "accounts", params(Filter), responses(
+    (status = 200, description = "A page of accounts.", body = AccountsShown),
+))]
+pub(super) async fn accounts(
+    _: Reader,
+    From(control): From<Control>,
+    Asked(filter): Asked<Filter>,
+) -> Result<Answer<AccountsShown>, Problem> {
+    let (limit, from) = (filter.limit()?, filter.cursor()?);
+    let (settings, now) = ((control.settings)(), control.clock.now());
+    let from = Cursor { stream: None, ..from };
+    let mut accounts = Vec::new();
+    let next = walk(&control, &filter, from, |key, account, record| {
+        let fits = |stream: &Arc<Stream>| filter.fits(stream, &settings, now);
+        if record.is_empty() || filter.asks_of_streams() && !record.streams().iter().any(fits) {
+            return ControlFlow::Continue(());
+        }
+        accounts.push(AccountListed {
+            account: AccountName::of(account),
+            label: settings.keys.account_label(&key),
+            holding: record.streams().iter().filter(|stream| stream.holds(&settings.streams, now)).count(),
+            streams: record.streams().len(),
+            terminated: record.tombstones().len(),
+        });
+        let end = Cursor { account: Some(key), stream: None };
+        if accounts.len() == limit { ControlFlow::Break(end) } else { ControlFlow::Continue(()) }
+    });
+    let next = next.await.and_then(Cursor::write);
+    Ok(Answer(AccountsShown { accounts, next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_what_it_writes_and_nothing_else() {
+        let account = Some(AccountKey(*b"0123456789abcdef"));
+        for cursor in [
+            Cursor { account, stream: None },
+            Cursor { account, stream: Some((Millis(u64::MAX), StreamId([0xff; 16]))) },
+        ] {
+            assert_eq!(cursor.write().as_deref().and_then(Cursor::read), Some(cursor));
+        }
+        let wrong = ["", "0", "+123456789abcdef0123456789abcdef0", "0123456789ABCDEF0123456789abcdef", "é"];
+        assert!(wrong.iter().all(|text| Cursor::read(text).is_none()));
+        assert!(Cursor::read(&"0".repeat(79)).is_none());
+        assert!(Cursor::read(&"0".repeat(81)).is_none());
+    }
+}

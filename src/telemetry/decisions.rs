@@ -1,0 +1,269 @@
+//! The memory of what was decided a short while ago, for those who ask why. Bounded in bytes and in time, and never in the
+//! way of a request that passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::policy::EvictionPolicy;
+use moka::sync::{Cache, CacheBuilder};
+
+use crate::model::{Account, AccountKey, ApplicationId, Clock, Device, Millis, StreamId};
+use crate::policy::Explanation;
+use crate::streams::{Cause, Event, Observer};
+
+/// How long a decision is remembered at most.
+pub const KEPT: Duration = Duration::from_hours(1);
+/// A player that is refused asks again and again: so much time is between two explanations for one account.
+const AGAIN: Duration = Duration::from_secs(10);
+/// What is remembered of one account at most.
+const OF_ACCOUNT: usize = 32;
+
+/// Bytes for refusals of somebody.
+const REFUSALS: u64 = 8 << 20;
+/// Bytes for refusals of nobody, who must not push out the others.
+const STRANGERS: u64 = 2 << 20;
+/// Bytes for explanations.
+const EXPLANATIONS: u64 = 16 << 20;
+/// Bytes for what happened to accounts.
+const HISTORIES: u64 = 8 << 20;
+
+/// One refusal.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Its name, which its problem document carries as `refusal`.
+    pub id: u64,
+    /// When.
+    pub at: Millis,
+    /// The word for it in logs and metrics.
+    pub reason: &'static str,
+    /// Whose request it was, as far as that was known.
+    pub application: Option<ApplicationId>,
+    /// The account, likewise.
+    pub account: Option<Account>,
+    /// The stream, likewise.
+    pub stream: Option<StreamId>,
+    /// The device, likewise.
+    pub device: Option<Device>,
+    /// What was asked for, likewise.
+    pub asset: Option<Arc<str>>,
+    /// What the viewer was told: a problem document (RFC 9457).
+    pub problem: Bytes,
+}
+
+/// Something that was decided about an account.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    /// When; of several in a row, the last.
+    pub at: Millis,
+    /// The application that asked, where one did.
+    pub application: Option<ApplicationId>,
+    /// About which stream, where it was about one.
+    pub stream: Option<StreamId>,
+    /// On which device.
+    pub device: Option<Device>,
+    /// What it plays, or wanted to.
+    pub asset: Option<Arc<str>>,
+    /// What.
+    pub what: What,
+}
+
+/// What was decided.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// It was refused.
+    Refused {
+        /// The last of these refusals.
+        refusal: u64,
+        /// The word for it in logs and metrics.
+        reason: &'static str,
+        /// The first of them.
+        first: Millis,
+        /// How many.
+        times: u32,
+    },
+    /// It was terminated.
+    Terminated(Cause),
+    /// It will be terminated.
+    Leaving(Cause),
+    /// An operator did something.
+    Ordered {
+        /// What.
+        what: &'static str,
+        /// Who.
+        by: Arc<str>,
+        /// Why.
+        reason: Arc<str>,
+    },
+}
+
+#[derive(Clone, Debug)]
+enum Explained {
+    /// As JSON.
+    Here(Arc<str>),
+    /// As another refusal of the account a moment before.
+    As(u64),
+}
+
+/// Remembers.
+pub struct Decisions {
+    clock: Arc<dyn Clock>,
+    refusals: Cache<u64, Arc<Refused>>,
+    strangers: Cache<u64, Arc<Refused>>,
+    explanations: Cache<u64, Explained>,
+    /// The last explained refusal of each account.
+    explained: Cache<AccountKey, u64>,
+    histories: Cache<AccountKey, Arc<[Happened]>>,
+}
+
+impl Decisions {
+    /// Nothing yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let refusals = |bytes| bounded(bytes).weigher(|_, refused: &Arc<Refused>| weight(refused)).build();
+        let explanations = bounded(EXPLANATIONS).weigher(|_, explained: &Explained| match explained {
+            Explained::Here(text) => bytes(text.len() + 128),
+            Explained::As(_) => 128,
+        });
+        let histories = bounded(HISTORIES).weigher(|_, history: &Arc<[Happened]>| bytes(history.len() * 320 + 128));
+        Self {
+            clock,
+            refusals: refusals(REFUSALS),
+            strangers: refusals(STRANGERS),
+            explanations: explanations.build(),
+            explained: Cache::builder().max_capacity(10_000).time_to_live(AGAIN).build(),
+            histories: histories.build(),
+        }
+    }
+
+    /// On what a refusal by policy rests. Of refusals of one account in a row only the first is explained: the others rest on
+    /// the same, and cost nearly nothing.
+    pub fn explain(&self, refusal: u64, account: &AccountKey, explanation: &Explanation) {
+        let explained = if let Some(other) = self.explained.get(account) {
+            Explained::As(other)
+        } else {
+            let Ok(text) = serde_json::to_string(explanation) else { return };
+            self.explained.insert(*account, refusal);
+            Explained::Here(text.into())
+        };
+        self.explanations.insert(refusal, explained);
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, refused: Refused) {
+        let Refused { id, at, reason, ref application, ref account, stream, ref device, ref asset, .. } = refused;
+        if let Some(account) = account {
+            let key = account.key();
+            let again = |one: &Happened| {
+                matches!(&one.what, What::Refused { reason: other, .. } if *other == reason)
+                    && (&one.application, &one.device, &one.asset) == (application, device, asset)
+            };
+            self.note(key, |history| {
+                let before = history.iter().position(again).map(|nth| history.remove(nth).what);
+                let (first, times) = match before {
+                    Some(What::Refused { first, times, .. }) => (first, times.saturating_add(1)),
+                    _ => (at, 1),
+                };
+                let what = What::Refused { refusal: id, reason, first, times };
+                let (application, device, asset) = (application.clone(), device.clone(), asset.clone());
+                history.push(Happened { at, application, stream, device, asset, what });
+            });
+        }
+        let place = if refused.account.is_some() { &self.refusals } else { &self.strangers };
+        place.insert(id, Arc::new(refused));
+    }
+
+    /// An operator did something about an account, or about one of its streams.
+    pub fn ordered(
+        &self,
+        account: &Account,
+        stream: Option<StreamId>,
+        what: &'static str,
+        by: &Arc<str>,
+        reason: &Arc<str>,
+    ) {
+        let what = What::Ordered { what, by: by.clone(), reason: reason.clone() };
+        let at = self.clock.now();
+        let happened = Happened { at, application: None, stream, device: None, asset: None, what };
+        self.note(account.key(), |history| history.push(happened));
+    }
+
+    fn note(&self, account: AccountKey, change: impl FnOnce(&mut Vec<Happened>)) {
+        self.histories.entry(account).and_upsert_with(|entry| {
+            let mut history = entry.map(|entry| entry.into_value().to_vec()).unwrap_or_default();
+            change(&mut history);
+            let surplus = history.len().saturating_sub(OF_ACCOUNT);
+            history.drain(..surplus);
+            history.into()
+        });
+    }
+
+    /// The refusal of that name, if it is remembered.
+    pub fn refusal(&self, id: u64) -> Option<Arc<Refused>> {
+        self.refusals.get(&id).or_else(|| self.strangers.get(&id))
+    }
+
+    /// On what the refusal rests, as JSON, and the refusal that it was written down for: the same, or one of the same account
+    /// a moment before.
+    pub fn explanation(&self, refusal: u64) -> Option<(u64, Arc<str>)> {
+        match self.explanations.get(&refusal)? {
+            Explained::Here(text) => Some((refusal, text)),
+            Explained::As(other) => match self.explanations.get(&other)? {
+                Explained::Here(text) => Some((other, text)),
+                Explained::As(_) => None,
+            },
+        }
+    }
+
+    /// What was decided about the account, oldest first.
+    pub fn history(&self, account: &AccountKey) -> Arc<[Happened]> {
+        let since = self.clock.now() - KEPT;
+        let history = self.histories.get(account).unwrap_or_default();
+        match history.iter().position(|happened| happened.at >= since) {
+            Some(0) => history,
+            Some(nth) => history.get(nth..).unwrap_or_default().into(),
+            None => Arc::default(),
+        }
+    }
+}
+
+impl Observer for Decisions {
+    fn observe(&self, account: &Account, event: &Event<'_>) {
+        let (stream, what) = match event {
+            Event::Terminated(stream, cause) => (stream, What::Terminated((*cause).clone())),
+            Event::Leaving(stream, cause) => (stream, What::Leaving((*cause).clone())),
+            _ => return,
+        };
+        let happened = Happened {
+            at: self.clock.now(),
+            application: Some(stream.application.clone()),
+            stream: Some(stream.id),
+            device: Some(stream.device.clone()),
+            asset: Some(stream.asset.clone()),
+            what,
+        };
+        self.note(account.key(), |history| history.push(happened));
+    }
+}
+
+/// What was remembered last counts most: the usual policy of the cache would keep what is popular.
+fn bounded<K, V>(bytes: u64) -> CacheBuilder<K, V, Cache<K, V>>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder().max_capacity(bytes).eviction_policy(EvictionPolicy::lru()).time_to_live(KEPT)
+}
+
+/// Roughly what a refusal takes; names that streams share with it are counted as its own.
+fn weight(refused: &Refused) -> u32 {
+    let account = refused.account.as_ref().map_or(0, |account| account.idp.len() + account.subject.len());
+    let asset = refused.asset.as_ref().map_or(0, |asset| asset.len());
+    bytes(refused.problem.len() + account + asset + 384)
+}
+
+fn bytes(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! What an operator has ordered while the gateway runs: blocks beside those of the file, and exemptions from all policies.
+//! Each is for a time; they are kept in a file of their own, so that a restart does not lift them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Block, Blocked, TokenId};
+use crate::model::{Account, ApplicationId, Millis, StreamId};
+use crate::streams::{Exemptions, StreamTable};
+
+/// Orders of one kind at most.
+const MOST: usize = 10_000;
+
+/// What an order does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It shuts somebody out.
+    Block,
+    /// It exempts an account from all policies.
+    Exemption,
+}
+
+/// Whom an order is about, by the names that people write.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the words are those of the file of blocks")]
+pub enum Whom {
+    /// An account.
+    Account { idp: Arc<str>, subject: Arc<str> },
+    /// A device of an account, by the name that tokens give it.
+    Device { idp: Arc<str>, subject: Arc<str>, device: Arc<str> },
+    /// What a token proves.
+    Token { application: Arc<str>, id: Arc<str> },
+    /// A play session, by the id of its stream.
+    Session(StreamId),
+}
+
+impl Whom {
+    /// The account that it is about, if it is about one.
+    pub fn account(&self) -> Option<Account> {
+        match self {
+            Self::Account { idp, subject } | Self::Device { idp, subject, .. } => {
+                Some(Account::new(idp.clone(), subject.clone()))
+            }
+            Self::Token { .. } | Self::Session(_) => None,
+        }
+    }
+
+    fn blocked(&self) -> Blocked {
+        match self {
+            Self::Account { idp, subject } => Blocked::Account(Account::new(idp.clone(), subject.clone()).key()),
+            Self::Device { idp, subject, device } => {
+                Blocked::device(Account::new(idp.clone(), subject.clone()).key(), device)
+            }
+            Self::Token { application, id } => Blocked::Token(TokenId::named(&ApplicationId(application.clone()), id)),
+            Self::Session(stream) => Blocked::Session(*stream),
+        }
+    }
+}
+
+/// One order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The first moment at which it does not hold.
+    pub until: Millis,
+    /// Why. Who is blocked is shown it.
+    pub reason: Arc<str>,
+    /// Who gave it.
+    pub by: Arc<str>,
+    /// When.
+    pub at: Millis,
+    /// Its place in lists: later orders have higher numbers.
+    #[serde(skip)]
+    pub number: u64,
+}
+
+/// How long an order that was given or lifted stays so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// A restart does not change it.
+    OverRestarts,
+    /// Until the restart: it is written nowhere.
+    UntilRestart,
+}
+
+/// Why an order was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OrdersError {
+    /// There are as many as are kept.
+    #[error("there are {MOST} of these already: lift some, or write the lasting ones into the file of `blocks`")]
+    Full,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    blocks: BTreeMap<Whom, Order>,
+    exemptions: BTreeMap<Whom, Order>,
+    last: u64,
+}
+
+/// The book as it is written to disk.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Page {
+    blocks: Vec<Entry>,
+    exemptions: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    whom: Whom,
+    #[serde(flatten)]
+    order: Order,
+}
+
+impl Book {
+    fn of(&self, kind: Kind) -> &BTreeMap<Whom, Order> {
+        match kind {
+            Kind::Block => &self.blocks,
+            Kind::Exemption => &self.exemptions,
+        }
+    }
+
+    fn of_mut(&mut self, kind: Kind) -> &mut BTreeMap<Whom, Order> {
+        match kind {
+            Kind::Block => &mut self.blocks,
+            Kind::Exemption => &mut self.exemptions,
+        }
+    }
+
+    fn insert(&mut self, kind: Kind, whom: Whom, order: Order) {
+        self.last += 1;
+        let number = self.last;
+        self.of_mut(kind).insert(whom, Order { number, ..order });
+    }
+
+    fn forget_past(&mut self, now: Millis) {
+        for kind in [Kind::Block, Kind::Exemption] {
+            self.of_mut(kind).retain(|_, order| now < order.until);
+        }
+    }
+
+    fn page(&self) -> Page {
+        let entries = |kind| {
+            let orders = self.of(kind).iter();
+            orders.map(|(whom, order)| Entry { whom: whom.clone(), order: order.clone() }).collect()
+        };
+        Page { blocks: entries(Kind::Block), exemptions: entries(Kind::Exemption) }
+    }
+}
+
+/// All orders that are in force.
+pub struct Orders {
+    book: Mutex<Book>,
+    table: Arc<StreamTable>,
+    /// Puts blocks in force.
+    block: Box<dyn Fn(Vec<Block>) + Send + Sync>,
+}
+
+impl Orders {
+    /// None yet. Exemptions are put in force in `table`, blocks by `block`, which is given all of them at each change.
+    pub fn new(table: Arc<StreamTable>, block: impl Fn(Vec<Block>) + Send + Sync + 'static) -> Self {
+        Self { book: Mutex::default(), table, block: Box::new(block) }
+    }
+
+    /// The file of the orders beside a snapshot of streams.
+    pub fn beside(snapshot: &Path) -> PathBuf {
+        snapshot.with_extension("orders.json")
+    }
+
+    /// Takes up what the file beside this snapshot says. Returns how many orders are in force.
+    ///
+    /// # Errors
+    /// The file is there, but cannot be read; nothing is in force then.
+    pub fn restore(&self, snapshot: &Path, now: Millis) -> io::Result<usize> {
+        let page: Page = match std::fs::read(Self::beside(snapshot)) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let mut book = self.book.lock();
+        for (kind, mut entries) in [(Kind::Block, page.blocks), (Kind::Exemption, page.exemptions)] {
+            entries.sort_by_key(|entry| entry.order.at);
+            entries.truncate(MOST);
+            for Entry { whom, order } in entries {
+                book.insert(kind, whom, order);
+            }
+        }
+        book.forget_past(now);
+        self.enforce(&book);
+        Ok(book.blocks.len() + book.exemptions.len())
+    }
+
+    /// Writes all orders beside this snapshot, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, snapshot: &Path) -> io::Result<()> {
+        write(&self.book.lock(), snapshot)
+    }
+
+    /// Gives an order in place of the one about the same, if there is one. Blocks on the disk where it is kept.
+    ///
+    /// # Errors
+    /// There are too many; nothing has changed.
+    pub fn give(
+        &self,
+        kind: Kind,
+        whom: Whom,
+        order: Order,
+        snapshot: Option<&Path>,
+        now: Millis,
+    ) -> Result<Kept, OrdersError> {
+        let mut book = self.book.lock();
+        book.forget_past(now);
+        let orders = book.of(kind);
+        if orders.len() >= MOST && !orders.contains_key(&whom) {
+            return Err(OrdersError::Full);
+        }
+        book.insert(kind, whom, order);
+        Ok(self.changed(&book, snapshot))
+    }
+
+    /// Lifts the order about this one, if there is one. Blocks on the disk where orders are kept.
+    pub fn lift(&self, kind: Kind, whom: &Whom, snapshot: Option<&Path>, now: Millis) -> Option<(Order, Kept)> {
+        let mut book = self.book.lock();
+        book.forget_past(now);
+        let order = book.of_mut(kind).remove(whom)?;
+        Some((order, self.changed(&book, snapshot)))
+    }
+
+    /// The order about this one that is in force.
+    pub fn find(&self, kind: Kind, whom: &Whom, now: Millis) -> Option<Order> {
+        self.book.lock().of(kind).get(whom).filter(|order| now < order.until).cloned()
+    }
+
+    /// The orders of a kind that are in force, oldest first.
+    pub fn list(&self, kind: Kind, now: Millis) -> Vec<(Whom, Order)> {
+        let book = self.book.lock();
+        let holding = book.of(kind).iter().filter(|(_, order)| now < order.until);
+        let mut orders: Vec<_> = holding.map(|(whom, order)| (whom.clone(), order.clone())).collect();
+        orders.sort_by_key(|(_, order)| order.number);
+        orders
+    }
+
+    /// How many orders of a kind are in force.
+    pub fn count(&self, kind: Kind, now: Millis) -> usize {
+        self.book.lock().of(kind).values().filter(|order| now < order.until).count()
+    }
+
+    fn changed(&self, book: &Book, snapshot: Option<&Path>) -> Kept {
+        self.enforce(book);
+        match snapshot.map(|snapshot| write(book, snapshot)) {
+            Some(Ok(())) => Kept::OverRestarts,
+            Some(Err(error)) => {
+                tracing::error!(%error, "blocks and exemptions cannot be written; they last until the restart");
+                Kept::UntilRestart
+            }
+            None => Kept::UntilRestart,
+        }
+    }
+
+    fn enforce(&self, book: &Book) {
+        let blocks = book.blocks.iter().map(|(whom, order)| Block {
+            blocked: whom.blocked(),
+            until: Some(order.until),
+            reason: order.reason.clone(),
+        });
+        (self.block)(blocks.collect());
+        let exempt = |(whom, order): (&Whom, &Order)| Some((whom.account()?.key(), order.until));
+        self.table.exempt(book.exemptions.iter().filter_map(exempt).collect::<Exemptions>());
+    }
+}
+
+fn write(book: &Book, snapshot: &Path) -> io::Result<()> {
+    let file = Orders::beside(snapshot);
+    let unfinished = file.with_extension("unfinished");
+    let mut out = File::create(&unfinished)?;
+    out.write_all(&serde_json::to_vec(&book.page())?)?;
+    out.sync_all()?;
+    std::fs::rename(&unfinished, &file)
+}

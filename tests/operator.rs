@@ -1,0 +1,17 @@
+//! The operator's API, asked over HTTP, of the real program with viewers in front and an origin behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "these origins know their own names")]
+
+mod operator {
+    mod access;
+    mod acting;
+    mod explaining;
+    mod forms;
+    mod listing;
+    #[allow(dead_code, reason = "other tests use the rest")]
+    #[path = "../gateway/support.rs"]
+    mod program;
+    mod running;
+    mod support;
+}
