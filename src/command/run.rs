@@ -14,7 +14,7 @@ use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, Readiness};
-use streamgate::gateway::{self, Background, Gateway};
+use streamgate::gateway::{self, Background, Gateway, Snapshot};
 use streamgate::model::{Clock, Entropy};
 use streamgate::questions::{Explained, Questions};
 use streamgate::streams::store::Embedded;
@@ -70,33 +70,9 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics)?);
     let settings = snapshot.settings.clone();
     let current = Arc::new(ArcSwap::new(snapshot));
-    let orders = Arc::new(Orders::new(table.clone(), {
-        let current = current.clone();
-        move |blocks| current.load().trust.block_also(blocks)
-    }));
-    restore_orders(&settings, &orders, &*clock);
-    let readiness = Arc::new(Readiness::new({
-        let (current, was_ready) = (current.clone(), AtomicBool::new(false));
-        // An origin that a later configuration brings must not take the whole gateway away from its viewers.
-        move || {
-            let is_ready = was_ready.load(Relaxed) || current.load().upstreams.resolved();
-            was_ready.store(is_ready, Relaxed);
-            is_ready
-        }
-    }));
-    let refresh: Arc<dyn Fn() + Send + Sync> = Arc::new({
-        let (metrics, webhooks, dropped) = (metrics.clone(), webhooks.clone(), log.dropped());
-        let (orders, clock) = (orders.clone(), clock.clone());
-        move || {
-            webhooks.refresh();
-            for (kind, label) in [(Kind::Block, "block"), (Kind::Exemption, "exemption")] {
-                let count = i64::try_from(orders.count(kind, clock.now())).unwrap_or(i64::MAX);
-                metrics.orders.with_label_values(&[label]).set(count);
-            }
-            metrics.accounts.set(i64::try_from(store.accounts()).unwrap_or(i64::MAX));
-            metrics.log_lines_dropped.set(i64::try_from(dropped()).unwrap_or(i64::MAX));
-        }
-    });
+    let orders = orders(&settings, &table, &current, &*clock);
+    let readiness = readiness(&current);
+    let refresh = refresh(&metrics, &webhooks, log.dropped(), store, &orders, &clock);
     let questions = Arc::new(Questions {
         table: table.clone(),
         metrics: metrics.clone(),
@@ -172,6 +148,52 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     webhooks.finish(LAST_WORDS);
     save(&current.load().settings, &table, &orders, &*clock);
     Ok(())
+}
+
+/// Whether this gateway is ready to be asked.
+fn readiness(current: &Arc<ArcSwap<Snapshot>>) -> Arc<Readiness> {
+    let (current, was_ready) = (current.clone(), AtomicBool::new(false));
+    // An origin that a later configuration brings must not take the whole gateway away from its viewers.
+    Arc::new(Readiness::new(move || {
+        let is_ready = was_ready.load(Relaxed) || current.load().upstreams.resolved();
+        was_ready.store(is_ready, Relaxed);
+        is_ready
+    }))
+}
+
+/// Brings gauges up to date.
+fn refresh(
+    metrics: &Arc<Metrics>,
+    webhooks: &Arc<Webhooks>,
+    dropped: impl Fn() -> u64 + Send + Sync + 'static,
+    store: Arc<Embedded>,
+    orders: &Arc<Orders>,
+    clock: &Arc<dyn Clock>,
+) -> Arc<dyn Fn() + Send + Sync> {
+    let (metrics, webhooks) = (metrics.clone(), webhooks.clone());
+    let (orders, clock) = (orders.clone(), clock.clone());
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Arc::new(move || {
+        webhooks.refresh();
+        for (kind, label) in [(Kind::Block, "block"), (Kind::Exemption, "exemption")] {
+            metrics.orders.with_label_values(&[label]).set(number(orders.count(kind, clock.now()) as u64));
+        }
+        metrics.accounts.set(number(store.accounts()));
+        metrics.log_lines_dropped.set(number(dropped()));
+    })
+}
+
+/// What operators have ordered, with what a file has kept of it.
+fn orders(
+    settings: &Settings,
+    table: &Arc<StreamTable>,
+    current: &Arc<ArcSwap<Snapshot>>,
+    clock: &dyn Clock,
+) -> Arc<Orders> {
+    let current = current.clone();
+    let orders = Orders::new(table.clone(), move |blocks| current.load().trust.block_also(blocks));
+    restore_orders(settings, &orders, clock);
+    Arc::new(orders)
 }
 
 fn server_conf(settings: &Settings) -> ServerConf {

@@ -132,6 +132,12 @@ pub struct Metrics {
     authz: Vec<IntCounter>,
 }
 
+fn build_info(of: &Family<'_>) -> Result<(), prometheus::Error> {
+    let info = of.gauges("build_info", "Constant 1; the version is a label.", &["version"])?;
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    Ok(())
+}
+
 impl Metrics {
     /// All metrics at zero.
     ///
@@ -140,9 +146,7 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let of = Family(&registry);
-        of.gauges("build_info", "Constant 1; the version is a label.", &["version"])?
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
+        build_info(&of)?;
         let requests =
             of.counters("requests_total", "Requests by what was asked for and how they ended.", &["outcome", "kind"])?;
         let by_kind = |outcome: &Outcome| {

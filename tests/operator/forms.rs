@@ -16,7 +16,7 @@ async fn put(program: &Program, kind: &str, body: impl Into<reqwest::Body>) -> A
 #[tokio::test]
 async fn a_body_that_says_nothing_useful_is_answered_with_what_is_wrong() {
     let program = Config::default().start().await;
-    let many: String = (0..2000).map(|n| format!("\"k{n}\":1,")).collect();
+    let many = (0..2000).map(|n| format!("\"k{n}\":1,")).collect::<Vec<_>>().concat();
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for (kind, body, status) in [
         ("text/plain", r#"{"seconds":1,"reason":"x"}"#.to_owned(), 415),

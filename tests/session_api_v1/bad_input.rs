@@ -44,7 +44,7 @@ async fn malformed_metadata_start_nothing() {
         Answer::of(request.send().await.unwrap()).await
     };
     let form = "application/x-www-form-urlencoded";
-    let keys = |n: usize| (0..n).map(|n| format!("k{n}=v&")).collect::<String>().into_bytes();
+    let keys = |n: usize| (0..n).flat_map(|n| format!("k{n}=v&").into_bytes()).collect::<Vec<u8>>();
     for (kind, body, what) in [
         (form, keys(65), "65 keys"),
         (form, keys(100_000), "100,000 keys"),

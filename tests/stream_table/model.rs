@@ -181,7 +181,9 @@ impl Model {
             let both = who.attributes.iter().chain(known.iter());
             play.who.attributes = both.map(|(name, value)| (name.into(), value.into())).collect();
             let id = play.who.stream;
-            gone.iter().for_each(|killed| self.bury(*killed, "killed", None, now));
+            for killed in gone {
+                self.bury(killed, "killed", None, now);
+            }
             return Answer::Admitted(id, false);
         }
         self.compete(&Play::declaring(who, now), &[], &gone, policies, now)
@@ -317,8 +319,12 @@ impl Model {
                 return Answer::Refused(whole.err().unwrap_or(in_the_way));
             }
         };
-        gone.iter().for_each(|killed| self.bury(*killed, "killed", None, now));
-        ending.iter().for_each(|victim| self.bury(*victim, "evicted", Some(id), now));
+        for killed in gone {
+            self.bury(*killed, "killed", None, now);
+        }
+        for victim in ending {
+            self.bury(victim, "evicted", Some(id), now);
+        }
         for old in self.plays.iter_mut().filter(|p| left.contains(&p.who.stream)) {
             old.phase = Phase::Superseded;
             old.since = now;
@@ -399,7 +405,7 @@ impl Model {
             let returning = Play::returning(&play.who, play.since, heard);
             let untouched = play.is_declared() && play.playback == NEVER && play.presence == NEVER;
             let playback = if untouched { NEVER } else { returning.playback };
-            Play { phase, declared, playback, ..returning }
+            Play { phase, playback, declared, ..returning }
         };
         self.plays = self.plays.iter().map(revive).collect();
         self.graves = self.graves.iter().map(|grave| Grave { play: revive(&grave.play), ..grave.clone() }).collect();

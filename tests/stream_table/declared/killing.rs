@@ -94,7 +94,7 @@ fn of_two_starts_at_once_that_name_the_same_stream_exactly_one_takes_its_place()
 #[tokio::test]
 async fn a_stream_that_is_about_to_leave_ends_once_when_it_is_killed() {
     let mut rule = Rule::streams("streams", 1, WhenExceeded::TerminateOldest);
-    rule.grace = Some(Duration::from_secs(60));
+    rule.grace = Some(Duration::from_mins(1));
     let house = House::under(vec![rule]);
     let first = house.declare(1, at(0)).await;
     let second = house.declare(2, at(1)).await;

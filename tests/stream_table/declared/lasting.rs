@@ -65,8 +65,8 @@ async fn declared_streams_and_what_is_remembered_of_them_survive_a_restart() {
     let silent = house.declare(2, at(0)).await;
     let killed = house.declare(3, at(0)).await;
     assert!(stream.beat_declared(at(60)));
-    let killer = [(killed.id, Arc::from("code"))];
-    let killer = house.admitted(house.declared(&declaration(4, &[], at(65)), &killer, false, at(65)).await);
+    let kills = [(killed.id, Arc::from("code"))];
+    let newest = house.admitted(house.declared(&declaration(4, &[], at(65)), &kills, false, at(65)).await);
     house.table.save(&file, &house.settings, at(100)).expect("a snapshot");
 
     let after = House::of(2);
@@ -77,7 +77,7 @@ async fn declared_streams_and_what_is_remembered_of_them_survive_a_restart() {
     assert_eq!((restored.started, restored.attributes()), (at(0), stream.attributes()));
     assert!(!back(silent.id).beat_declared(at(111)), "it had fallen silent");
     let told = after.ended(killed.id, at(111)).await.expect("it is remembered");
-    assert!(matches!(told.cause, Cause::Killed { by: Some(by), .. } if by.stream == killer.id));
+    assert!(matches!(told.cause, Cause::Killed { by: Some(by), .. } if by.stream == newest.id));
     // The time that the gateway was away is not held against it; its own windows go on.
     assert_eq!(restored.slot_until(&after.settings, at(110)), Some(at(110 + SILENCE)));
     let quick = Settings { interval: Duration::from_secs(3), grace: Duration::from_secs(2), ..after.settings.clone() };

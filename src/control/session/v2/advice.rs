@@ -149,3 +149,28 @@ pub(super) fn lacking() -> Answer {
     let result = EvaluationResult { obligations: vec![Obligation::refresh_metadata()], ..EvaluationResult::default() };
     Answer::json(StatusCode::BAD_REQUEST, &result)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderMap;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whom_an_operator_has_ended_reads_the_reason_and_no_stream() {
+        let text =
+            "applications: { tv: { activity: api } }\nsessions: { keys: [{ id: 1, secret: { file: session.key } }] }\n";
+        let settings = crate::config::parse(text, std::path::Path::new("conf/demo/keys")).unwrap();
+        let view = View::new(&settings, &Account::new("i", "s"), Millis(0));
+        let answer = Adviser { view, languages: None }.killed("Please call us", None, Millis(1_793_732_400_120));
+        let response = answer.into_response(&HeaderMap::new(), &settings, Millis(0));
+        assert_eq!(response.status(), StatusCode::GONE);
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let nobody = json!({ "channel": "Unknown", "startedAt": "2026-11-03T19:00:00.120Z", "deviceName": "Unknown",
+                             "applicationName": "Unknown" });
+        let advice = json!({ "type": "remote-termination", "message": "Please call us", "terminator": nobody });
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body, json!({ "associatedAdvice": [advice], "obligations": [] }));
+    }
+}
