@@ -2,8 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,7 +13,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use streamgate::config::{LogFormat, Settings};
-use streamgate::control::{Control, Readiness};
+use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
 use streamgate::gateway::{self, Background, Gateway, Snapshot};
 use streamgate::model::{Clock, Entropy};
 use streamgate::questions::{Explained, Questions};
@@ -110,25 +110,22 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         free(*address)?;
     }
     let control_listener = bind(settings.control.address)?;
-    let control = Control {
+    let control = ControlParts {
         questions,
-        settings: Arc::new({
-            let current = current.clone();
-            move || current.load().settings.clone()
-        }),
         current: Arc::new({
             let current = current.clone();
             move || current.load().answers.clone()
         }),
-        throttle: Arc::default(),
+        throttle: Throttle::default(),
         readiness,
         refresh,
         orders: orders.clone(),
-        house: Arc::new(house),
+        house: Box::new(house),
         started: clock.now(),
-        counted: Arc::default(),
+        counted: Counted::default(),
+        document: OnceLock::new(),
     };
-    let control = ControlPort { control, listener: Mutex::new(Some(control_listener)) };
+    let control = ControlPort { control: control.into(), listener: Mutex::new(Some(control_listener)) };
 
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&settings));
     server.bootstrap();
@@ -169,11 +166,11 @@ fn refresh(
     store: Arc<Embedded>,
     orders: &Arc<Orders>,
     clock: &Arc<dyn Clock>,
-) -> Arc<dyn Fn() + Send + Sync> {
+) -> Box<dyn Fn() + Send + Sync> {
     let (metrics, webhooks) = (metrics.clone(), webhooks.clone());
     let (orders, clock) = (orders.clone(), clock.clone());
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    Arc::new(move || {
+    Box::new(move || {
         webhooks.refresh();
         for (kind, label) in [(Kind::Block, "block"), (Kind::Exemption, "exemption")] {
             metrics.orders.with_label_values(&[label]).set(number(orders.count(kind, clock.now()) as u64));

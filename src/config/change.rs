@@ -17,12 +17,12 @@ impl Settings {
     pub fn keep_fixed(&mut self, running: &Self) -> Vec<String> {
         let mut kept = Vec::new();
         self.keep_listeners(running, &mut kept);
-        let effective = &mut self.effective;
+        let effective = &mut self.effective.0;
         let mut keep = |is_other: bool, key: &str| {
             if is_other {
                 kept.push(key.to_owned());
                 let at = format!("/{}", key.replace('.', "/"));
-                if let (Some(shown), Some(old)) = (effective.pointer_mut(&at), running.effective.pointer(&at)) {
+                if let (Some(shown), Some(old)) = (effective.pointer_mut(&at), running.effective.0.pointer(&at)) {
                     shown.clone_from(old);
                 }
             }
@@ -51,7 +51,7 @@ impl Settings {
         let mut written = std::mem::take(&mut self.listeners);
         let mut shown = Vec::new();
         for old in &running.listeners {
-            let as_it_is = listener_of(&running.effective, old.address);
+            let as_it_is = listener_of(&running.effective.0, old.address);
             let at = written.iter().position(|new| new.address == old.address);
             let listener = match at.map(|at| written.remove(at)) {
                 None => {
@@ -61,7 +61,7 @@ impl Settings {
                 }
                 Some(new) => {
                     let is_fixed = new.tls.is_some() == old.tls.is_some() && new.proxy_protocol == old.proxy_protocol;
-                    let as_written = listener_of(&self.effective, old.address);
+                    let as_written = listener_of(&self.effective.0, old.address);
                     shown.push(if is_fixed { as_written } else { as_it_is });
                     if new.tls.is_some() != old.tls.is_some() {
                         kept.push(format!("listeners (tls of {})", old.address));
@@ -75,7 +75,7 @@ impl Settings {
             };
             self.listeners.push(listener);
         }
-        self.effective["listeners"] = shown.into();
+        self.effective.0["listeners"] = shown.into();
         kept.extend(written.iter().map(|new| format!("listeners ({} is new)", new.address)));
         self.behind_tls = self.listeners.iter().any(|listener| listener.behind_tls);
         if self.hops.is_none() && self.listeners.iter().any(|listener| listener.proxy_protocol) {

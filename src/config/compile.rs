@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::identity::{BLOCKS_MAX, KeyRing, parse_blocks};
 
 use super::application::Application;
-use super::effective;
+use super::effective::{self, Effective};
 use super::locate::Document;
 use super::pointer::Pointer;
 use super::raw;
@@ -107,10 +107,10 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
 }
 
 /// What the schema cannot tell is told here.
-fn effective(document: &serde_json::Value, threads: usize) -> serde_json::Value {
+fn effective(document: &serde_json::Value, threads: usize) -> Effective {
     let mut effective = effective::of(document);
     effective["threads"] = threads.into();
-    effective
+    Effective(effective)
 }
 
 fn key_ring(context: &mut Context<'_>, raw: &raw::Sessions) -> Option<KeyRing> {

@@ -4,6 +4,7 @@
 //! query.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -15,7 +16,25 @@ const HIDDEN: &str = "[hidden]";
 /// Sections that mean the same left out and empty; their defaults stand in their keys.
 const ALWAYS_THERE: [&str; 1] = ["control"];
 
-/// The document with its defaults, those of a configuration that was written in full.
+/// A configuration as it would be written in full: with every default, and without secrets.
+#[derive(Clone)]
+pub struct Effective(pub(super) Value);
+
+impl Effective {
+    /// As JSON.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Effective {
+    /// Without its words: two configurations that mean the same may be written in different ones.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effective").finish_non_exhaustive()
+    }
+}
+
+/// The document with its defaults. What the schema cannot tell is told by whoever knows it.
 pub(super) fn of(document: &Value) -> Value {
     let mut effective = document.clone();
     if let Value::Object(members) = &mut effective {

@@ -31,6 +31,7 @@ mod words;
 use std::path::Path;
 
 pub use application::{Activity, Application, Ripping, Sharing, Unidentified};
+pub use effective::Effective;
 pub use mint::{MintError, Signing};
 pub use origin::Origin;
 pub use report::{Problem, Report};

@@ -11,6 +11,7 @@ use crate::model::ApplicationId;
 use crate::streams;
 
 use super::application::Application;
+use super::effective::Effective;
 use super::origin::Origin;
 use super::report::Problem;
 use super::routes::Routes;
@@ -68,8 +69,8 @@ pub struct Settings {
     pub warnings: Vec<Problem>,
     /// What it was compiled from, to be told from another.
     pub sections: Sections,
-    /// The configuration as it would be written in full: with every default, and without secrets.
-    pub effective: serde_json::Value,
+    /// The configuration as it would be written in full.
+    pub effective: Effective,
 }
 
 impl Settings {

@@ -1,23 +1,12 @@
 //! The description of the whole control port as an `OpenAPI` 3.1 document. Its paths come from the routes themselves.
 
-use axum::body::Bytes;
-use axum::extract::Extension;
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 
-/// The document, as it is served.
-#[derive(Clone, Debug)]
-pub(super) struct Document(Bytes);
-
-impl Document {
-    /// # Errors
-    /// It cannot be written as JSON.
-    pub(super) fn new(document: &OpenApi) -> Result<Self, serde_json::Error> {
-        Ok(Self(document.to_json()?.into()))
-    }
-}
+use super::Control;
 
 /// What there is besides paths.
 pub(super) fn empty() -> OpenApi {
@@ -43,6 +32,7 @@ pub(super) fn empty() -> OpenApi {
 #[utoipa::path(get, path = "/api/openapi.json", tag = "about", operation_id = "document", responses(
     (status = 200, description = "The OpenAPI document; no token is asked for.", body = serde_json::Value)
 ))]
-pub(super) async fn document(Extension(Document(json)): Extension<Document>) -> impl IntoResponse {
+pub(super) async fn document(State(control): State<Control>) -> impl IntoResponse {
+    let json = control.document.get().cloned().unwrap_or_default();
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")], json)
 }

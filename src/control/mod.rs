@@ -11,4 +11,4 @@ mod state;
 
 pub use counted::Counted;
 pub use session::Throttle;
-pub use state::{Control, House, Readiness, Reloaded, Revision};
+pub use state::{Control, ControlParts, House, Readiness, Reloaded, Revision};

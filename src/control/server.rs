@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::document::{self, Document, empty};
+use super::document::{self, empty};
 use super::{Control, authz, operator, session};
 
 impl Control {
@@ -37,7 +37,8 @@ impl Control {
             .routes(routes!(ready))
             .routes(routes!(metrics));
         let (plain, document) = routes.split_for_parts();
-        Ok(plain.fallback(nowhere).layer(Extension(Document::new(&document)?)).with_state(self).merge(authz))
+        let _ = self.document.set(document.to_json()?.into()); // there is one set of routes
+        Ok(plain.fallback(nowhere).with_state(self).merge(authz))
     }
 }
 

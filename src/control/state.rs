@@ -1,11 +1,12 @@
 //! What the control port works with.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
+use bytes::Bytes;
 
 use crate::config::Settings;
 use crate::identity::{Block, Blocks};
@@ -102,49 +103,69 @@ pub trait House: Send + Sync {
     async fn reload(&self) -> Reloaded;
 }
 
-/// The control port.
+/// The control port. Each request has one, so that it is a pointer.
 #[derive(Clone)]
-pub struct Control {
+pub struct Control(Arc<ControlParts>);
+
+/// What the control port is made of.
+pub struct ControlParts {
     /// What it has in common with the gateway.
     pub questions: Arc<Questions>,
     /// What is in force now.
     pub current: Current,
-    /// Its configuration.
-    pub settings: Arc<dyn Fn() -> Arc<Settings> + Send + Sync>,
     /// How often the session API was called.
-    pub throttle: Arc<Throttle>,
+    pub throttle: Throttle,
     /// What `/readyz` says.
     pub readiness: Arc<Readiness>,
     /// Brings gauges up to date before they are shown.
-    pub refresh: Arc<dyn Fn() + Send + Sync>,
+    pub refresh: Box<dyn Fn() + Send + Sync>,
     /// What operators have ordered.
     pub orders: Arc<Orders>,
     /// The program.
-    pub house: Arc<dyn House>,
+    pub house: Box<dyn House>,
     /// When it started.
     pub started: Millis,
     /// How many streams there were when they were last counted.
-    pub counted: Arc<Counted>,
+    pub counted: Counted,
+    /// The description of all of it, once its routes are known.
+    pub document: OnceLock<Bytes>,
 }
 
-impl Control {
+impl ControlParts {
+    /// The configuration that is in force now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        (self.current)().settings.clone()
+    }
+
+    /// Who is shut out.
+    pub(super) fn blocks(&self) -> Arc<Blocks> {
+        (self.current)().blocks.load_full()
+    }
+
     /// The block that shuts this viewer out now, if one does.
     pub(super) fn blocked(&self, account: &AccountKey, device: &Device, stream: StreamId) -> Option<Block> {
         self.blocks().blocked(account, device, None, stream, self.clock.now()).cloned()
     }
 }
 
+impl From<ControlParts> for Control {
+    fn from(parts: ControlParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
 impl Deref for Control {
+    type Target = ControlParts;
+
+    fn deref(&self) -> &ControlParts {
+        &self.0
+    }
+}
+
+impl Deref for ControlParts {
     type Target = Questions;
 
     fn deref(&self) -> &Questions {
         &self.questions
-    }
-}
-
-impl Control {
-    /// Who is shut out.
-    pub(super) fn blocks(&self) -> Arc<Blocks> {
-        (self.current)().blocks.load_full()
     }
 }

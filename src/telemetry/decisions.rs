@@ -229,7 +229,9 @@ impl Decisions {
 impl Observer for Decisions {
     fn observe(&self, account: &Account, event: &Event<'_>) {
         let (stream, what) = match event {
-            Event::Terminated(stream, cause) => (stream, What::Terminated((*cause).clone())),
+            Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
+                (stream, What::Terminated((*cause).clone()))
+            }
             Event::Leaving(stream, cause) => (stream, What::Leaving((*cause).clone())),
             _ => return,
         };

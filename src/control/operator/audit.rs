@@ -17,7 +17,7 @@ impl Operator {
         target: &dyn Display,
         reason: &str,
     ) {
-        let label = account.map(|account| (control.settings)().keys.account_label(&account.key()));
+        let label = account.map(|account| control.settings().keys.account_label(&account.key()));
         tracing::info!(
             target: "operator",
             who = &*self.name,

@@ -29,7 +29,7 @@ impl FromRequestParts<Control> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
-        who(&parts.headers, &(control.settings)().control.tokens).map(|_| Self)
+        who(&parts.headers, &control.settings().control.tokens).map(|_| Self)
     }
 }
 
@@ -37,14 +37,14 @@ impl FromRequestParts<Control> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
-        let (name, role) = who(&parts.headers, &(control.settings)().control.tokens)?;
+        let (name, role) = who(&parts.headers, &control.settings().control.tokens)?;
         if role < Role::Operate { Err(Problem::only_reads()) } else { Ok(Self { name }) }
     }
 }
 
 /// Whether somebody may look.
 pub(super) fn admits(headers: &HeaderMap, control: &Control) -> Result<(), Problem> {
-    who(headers, &(control.settings)().control.tokens).map(drop)
+    who(headers, &control.settings().control.tokens).map(drop)
 }
 
 fn who(headers: &HeaderMap, tokens: &[ControlToken]) -> Result<(Arc<str>, Role), Problem> {

@@ -226,7 +226,7 @@ pub(super) async fn streams(
     Asked(filter): Asked<Filter>,
 ) -> Result<Answer<StreamsShown>, Problem> {
     let (limit, from) = (filter.limit()?, filter.cursor()?);
-    let (settings, now) = ((control.settings)(), control.clock.now());
+    let (settings, now) = (control.settings(), control.clock.now());
     let mut streams = Vec::new();
     let next = walk(&control, &filter, from, |key, account, record| {
         let place = |stream: &Stream| (stream.started, stream.id);
@@ -261,7 +261,7 @@ pub(super) async fn accounts(
     Asked(filter): Asked<Filter>,
 ) -> Result<Answer<AccountsShown>, Problem> {
     let (limit, from) = (filter.limit()?, filter.cursor()?);
-    let (settings, now) = ((control.settings)(), control.clock.now());
+    let (settings, now) = (control.settings(), control.clock.now());
     let from = Cursor { stream: None, ..from };
     let mut accounts = Vec::new();
     let next = walk(&control, &filter, from, |key, account, record| {

@@ -240,7 +240,7 @@ pub(super) async fn exemptions(
 
 /// Where orders are kept. A reload may have moved it.
 fn file(control: &Control) -> Option<PathBuf> {
-    (control.settings)().snapshot.clone()
+    control.settings().snapshot.clone()
 }
 
 fn missing(kind: Kind) -> Problem {

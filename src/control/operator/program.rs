@@ -133,7 +133,7 @@ pub(super) async fn config(_: Reader, From(control): From<Control>) -> Answer<Co
         revision: revision.number,
         applied: time(revision.applied),
         warnings: revision.settings.warnings.iter().map(|warning| warning.message.clone()).collect(),
-        config: revision.settings.effective.clone(),
+        config: revision.settings.effective.value().clone(),
     })
 }
 

@@ -81,7 +81,7 @@ pub(super) async fn show(
         reason: refused.reason,
         application: refused.application.as_ref().map(ToString::to_string),
         account: account.map(AccountName::of),
-        label: account.map(|account| (control.settings)().keys.account_label(&account.key())),
+        label: account.map(|account| control.settings().keys.account_label(&account.key())),
         stream: refused.stream.map(|stream| stream.to_string()),
         device: refused.device.as_ref().and_then(|device| device.name()).map(str::to_owned),
         asset: refused.asset.as_ref().map(ToString::to_string),

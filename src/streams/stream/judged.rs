@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use smallvec::SmallVec;
 
 use super::Stream;
-use crate::model::{Attributes, Millis};
+use crate::model::{Account, Attributes, Millis};
 use crate::policy::{Content, Decision, Demand, Mode, Ranks, Standing, Violation};
-use crate::streams::candidate::Signal;
+use crate::streams::candidate::{Candidate, Signal};
 use crate::streams::known::{LEARNED_AGAIN, Learned};
 
 const LIVE: u8 = 1;
@@ -22,6 +22,19 @@ const ASKS_CONTENT: u8 = 2;
 const NEWS: u8 = 4;
 
 impl Stream {
+    /// Who plays what, as of now: what would have to start anew.
+    pub fn candidate(&self, account: &Account) -> Candidate {
+        Candidate {
+            stream: self.id,
+            account: account.clone(),
+            application: self.application.clone(),
+            device: self.device.clone(),
+            asset: self.asset.clone(),
+            started: self.started,
+            attributes: self.attributes(),
+        }
+    }
+
     /// What is known of it. What its manifests say comes on top.
     pub fn attributes(&self) -> Attributes {
         self.inputs.lock().attributes.clone()

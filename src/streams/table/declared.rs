@@ -123,15 +123,7 @@ impl StreamTable {
             // It has ended meanwhile. Its caller looks again.
             None => Plan::Continue(stream.clone()),
         };
-        let candidate = Candidate {
-            stream: stream.id,
-            account: account.clone(),
-            application: stream.application.clone(),
-            device: stream.device.clone(),
-            asset: stream.asset.clone(),
-            started: stream.started,
-            attributes: stream.attributes(),
-        };
+        let candidate = stream.candidate(account);
         Ok(Some(self.decide(&candidate, plan, now).await?))
     }
 

@@ -39,7 +39,7 @@ impl Call {
     /// # Errors
     /// The application is unknown or does not speak for the account's provider, or a name is malformed.
     pub(super) fn of(control: &Control, head: &Parts) -> Result<Self, Problem> {
-        let settings = (control.settings)();
+        let settings = control.settings();
         let path = head.uri.path();
         let [id, mvpd, subject, stream] = [1, 2, 4, 6].map(|nth| segment(path, nth));
         let id = crate::control::session::account::value(id).map_err(|_| Problem::no_application())?;

@@ -13,7 +13,6 @@ use super::problem::Problem;
 use crate::control::Control;
 use crate::control::session::metadata::Metadata;
 use crate::model::{Millis, StreamId};
-use crate::streams::account::Law;
 use crate::streams::{Cause, StreamTable};
 
 /// A stream.
@@ -129,7 +128,7 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
     let record = control.table.record(account, *now).await?;
     let resource = match record.find(id).filter(|stream| call.owns(stream)) {
         Some(stream) => {
-            let law = Law { policies: &application.policies, settings: &settings.streams, idp: &account.idp };
+            let law = control.table.law(account, &application.policies, &settings.streams, *now);
             let compliant = StreamTable::keeps_policies(&record, stream, &law, *now);
             StreamResource::new(&call, id, stream.started, compliant)
         }

@@ -14,6 +14,9 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::model::{Millis, StreamId};
 
+/// As `/authz` calls it.
+const REFUSAL: HeaderName = HeaderName::from_static("streamgate-refusal");
+
 /// What a call is answered with.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -24,6 +27,8 @@ pub(super) struct Answer {
     expires: Option<Millis>,
     /// A JSON document; empty for none.
     body: Vec<u8>,
+    /// By which name an operator can ask why.
+    refusal: Option<u64>,
 }
 
 impl Answer {
@@ -61,8 +66,17 @@ impl Answer {
         Self { location: Some(session), ..self }
     }
 
+    /// It is a refusal of that name.
+    pub(super) fn refusal(self, name: u64) -> Self {
+        Self { refusal: Some(name), ..self }
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     const fn bare(status: StatusCode) -> Self {
-        Self { status, location: None, expires: None, body: Vec::new() }
+        Self { status, location: None, expires: None, body: Vec::new(), refusal: None }
     }
 
     /// For a request with these headers, answered `now`: the same reading from which `expires` was reckoned.
@@ -83,6 +97,9 @@ impl Answer {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="streamgate""#));
+        }
+        if let Some(name) = self.refusal.and_then(|name| HeaderValue::from_str(&format!("{name:016x}")).ok()) {
+            headers.insert(REFUSAL, name);
         }
         if !self.body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 
 use crate::config::{Application, Settings};
 use crate::control::Control;
@@ -16,6 +17,8 @@ use crate::control::session::malformed::Malformed;
 use crate::control::session::throttle::Counted;
 use crate::control::session::view::View;
 use crate::model::{Account, AccountKey, Attributes, Device, Millis, StreamId};
+use crate::streams::{Candidate, Refusal};
+use crate::telemetry::Refused;
 
 use super::answer::Answer;
 use super::result::EvaluationResult;
@@ -34,7 +37,7 @@ pub(super) struct Call<'c> {
 
 impl<'c> Call<'c> {
     pub(super) fn new(control: &'c Control, head: Parts) -> Self {
-        Self { control, head, settings: (control.settings)(), now: control.clock.now() }
+        Self { control, head, settings: control.settings(), now: control.clock.now() }
     }
 
     /// Answers it.
@@ -100,6 +103,25 @@ impl<'c> Call<'c> {
             Some(_) => Err(Answer::FORBIDDEN),
             None => Ok(()),
         }
+    }
+
+    /// Remembers a refusal for those who will ask why, and names it in the answer.
+    pub(super) fn remember(&self, refusal: &Refusal, candidate: &Candidate, answer: Answer) -> Answer {
+        let Refusal::Policy { refused, .. } = refusal else { return answer };
+        let (id, decisions) = (self.control.next_request(), &self.control.decisions);
+        decisions.explain(id, &candidate.account.key(), &refused.explanation);
+        decisions.refused(Refused {
+            id,
+            at: self.now,
+            reason: if refused.decision.violations.is_empty() { "attribute_missing" } else { "limit" },
+            application: Some(candidate.application.clone()),
+            account: Some(candidate.account.clone()),
+            stream: Some(candidate.stream),
+            device: Some(candidate.device.clone()),
+            asset: Some(candidate.asset.clone()),
+            problem: Bytes::copy_from_slice(answer.body()),
+        });
+        answer.refusal(id)
     }
 
     /// By when the session has to be heard of again, if that is said now.

@@ -43,14 +43,16 @@ use super::result::EvaluationResult;
         (status = 401, description = "No application of ours."),
         (status = 403, description = "Another application's session, not for this identity provider, or blocked."),
         (status = 404, description = "No such session was ever started for this account."),
-        (status = 409, description = "The policies have ended it; this is told once.", body = EvaluationResult),
+        (status = 409, description = "The policies have ended it; this is told once.", body = EvaluationResult, headers(
+            ("Streamgate-Refusal" = String, description = "The name under which an operator finds why."),
+        )),
         (status = 410, description = "It is over. With a body: somebody ended it.", body = Option<EvaluationResult>),
         (status = 429, description = "Too many calls for this session.", headers(
             ("Expires" = String, description = "When the next one passes."),
             ("Retry-After" = u64, description = "Seconds until then."),
         )),
     ),
-    security(("application" = [])),
+    security(("basic" = [])),
 )]
 pub(super) async fn heartbeat(State(control): State<Control>, request: Request) -> Response {
     let (head, body) = request.into_parts();
@@ -92,7 +94,10 @@ async fn beat(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     }
     match table.heartbeat(&account, &stream, &news, &application.policies, windows, now).await {
         Ok(None) => Ok(call.accepted()),
-        Ok(Some(refusal)) => Err(Adviser { view, languages: call.languages() }.refusal(&refusal)),
+        Ok(Some(refusal)) => {
+            let answer = Adviser { view, languages: call.languages() }.refusal(&refusal);
+            Err(call.remember(&refusal, &stream.candidate(&account), answer))
+        }
         Err(error) => {
             tracing::warn!(%error, stream = %session, "what a heartbeat says could not be judged");
             Ok(call.accepted())

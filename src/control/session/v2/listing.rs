@@ -32,7 +32,7 @@ use super::result::{EvaluationResult, RunningStream, RunningStreams};
         (status = 403, description = "Not for this identity provider."),
         (status = 503, description = "The streams are not known right now."),
     ),
-    security(("application" = [])),
+    security(("basic" = [])),
 )]
 pub(super) async fn running_streams(State(control): State<Control>, request: Request) -> Response {
     let call = Call::new(&control, request.into_parts().0);
@@ -87,7 +87,7 @@ fn shown(stream: &Stream, view: &View<'_>) -> RunningStream {
         (status = 200, description = "Their names, sorted.", body = Vec<String>),
         (status = 401, description = "No application of ours."),
     ),
-    security(("application" = [])),
+    security(("basic" = [])),
 )]
 pub(super) async fn metadata(State(control): State<Control>, request: Request) -> Response {
     let call = Call::new(&control, request.into_parts().0);

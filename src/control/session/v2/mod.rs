@@ -15,7 +15,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::routing::any;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
@@ -37,18 +36,16 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
     for call in calls {
         router = router.routes(call.map(|call| call.fallback(other_method)));
     }
-    let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
-    router.get_openapi_mut().components.get_or_insert_default().add_security_scheme("application", basic);
     router
 }
 
 async fn unknown(State(control): State<Control>, headers: HeaderMap) -> Response {
-    Answer::UNKNOWN.into_response(&headers, &(control.settings)(), control.clock.now())
+    Answer::UNKNOWN.into_response(&headers, &control.settings(), control.clock.now())
 }
 
 /// Browsers ask before they call; nobody needs to be known for that.
 async fn other_method(State(control): State<Control>, method: Method, headers: HeaderMap) -> Response {
-    let (settings, now) = ((control.settings)(), control.clock.now());
+    let (settings, now) = (control.settings(), control.clock.now());
     let mut answer = Answer::WRONG_METHOD.into_response(&headers, &settings, now);
     if method == Method::OPTIONS {
         preflight(&mut answer);

@@ -45,13 +45,15 @@ use super::result::EvaluationResult;
         (status = 400, description = "Malformed, or an attribute is missing that the policies ask for.", body = EvaluationResult),
         (status = 401, description = "No application of ours."),
         (status = 403, description = "Not for this identity provider, or the account or device is blocked."),
-        (status = 409, description = "The policies refuse it.", body = EvaluationResult),
+        (status = 409, description = "The policies refuse it.", body = EvaluationResult, headers(
+            ("Streamgate-Refusal" = String, description = "The name under which an operator finds why."),
+        )),
         (status = 429, description = "Too many starts of this account.", headers(
             ("Expires" = String, description = "When the next one passes."),
             ("Retry-After" = u64, description = "Seconds until then."),
         )),
     ),
-    security(("application" = [])),
+    security(("basic" = [])),
 )]
 pub(super) async fn start(State(control): State<Control>, request: Request) -> Response {
     let (head, body) = request.into_parts();
@@ -98,7 +100,10 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     let decided = call.control.table.declare(&candidate, &kills, false, &application.policies, windows, call.now).await;
     match decided {
         Ok(Admission::Admitted { stream, .. }) => Ok(call.accepted().location(stream.id)),
-        Ok(Admission::Refused(refusal)) => Err(Adviser { view, languages: call.languages() }.refusal(&refusal)),
+        Ok(Admission::Refused(refusal)) => {
+            let answer = Adviser { view, languages: call.languages() }.refusal(&refusal);
+            Err(call.remember(&refusal, &candidate, answer))
+        }
         // Nobody is refused for our own trouble. When it is over, the session is told that it has ended, and starts anew.
         Err(error) => {
             tracing::warn!(%error, application = %application.id, "a session started undecided");

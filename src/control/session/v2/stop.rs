@@ -34,7 +34,7 @@ use super::result::EvaluationResult;
             ("Retry-After" = u64, description = "Seconds until then."),
         )),
     ),
-    security(("application" = [])),
+    security(("basic" = [])),
 )]
 pub(super) async fn stop(State(control): State<Control>, request: Request) -> Response {
     // Whatever stands in a body says nothing here.
