@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use super::candidate::{Candidate, Signal, State};
 use super::known::Inputs;
 use super::pace::Pace;
-use super::sharing::{Sharer, Sharing, Terms};
-use super::{Cadence, Client, SUPERSEDE_GRACE, Settings};
+use super::sharing::Sharing;
+use super::{Cadence, SUPERSEDE_GRACE, Settings};
 use crate::model::{ApplicationId, Device, Millis, StreamId};
 use crate::policy::Violation;
 
@@ -74,7 +74,9 @@ pub struct Stream {
     pace: Pace,
 }
 
+mod declared;
 mod judged;
+mod used;
 
 impl Stream {
     /// A stream that has just been admitted.
@@ -117,15 +119,6 @@ impl Stream {
         stream
     }
 
-    /// A stream that an application declares: it plays and holds its slot from now on, and no manifest is waited for.
-    pub fn declare(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
-        let stream = Self::reserve(candidate, settings, now);
-        stream.entry.store(0, SeqCst);
-        stream.declared.store(now.0, SeqCst);
-        stream.phase.store(PLAYING, SeqCst);
-        stream
-    }
-
     /// A stream that a snapshot has kept: in phase since `since`, last heard of at `seen`; it holds its slot if it is given
     /// a time from which to count its silence.
     pub fn restored(
@@ -141,15 +134,6 @@ impl Stream {
             stream.phase.store(IDLE, SeqCst);
         }
         stream
-    }
-
-    /// A stream that a snapshot has kept was declared, and its application last heard of then; with `alone`, nothing else was
-    /// heard of it, and no window of a player's keeps its slot.
-    pub(super) fn was_declared(&self, at: Millis, alone: bool) {
-        self.declared.store(at.0, SeqCst);
-        if alone {
-            self.playback.store(0, SeqCst);
-        }
     }
 
     /// A heartbeat. Returns whether the stream holds its slot; if not, it has to compete before the request may pass.
@@ -171,30 +155,6 @@ impl Stream {
             }
             _ => false,
         }
-    }
-
-    /// Its application says that it plays. Returns whether it holds its slot; if not, it has to compete or is over.
-    pub fn beat_declared(&self, now: Millis) -> bool {
-        self.declared.store(now.0, SeqCst);
-        // An application's word is worth as much as media: no origin's error takes the start back.
-        let _ = self.phase.compare_exchange(RESERVED, PLAYING, SeqCst, SeqCst);
-        self.phase.load(SeqCst) <= PLAYING
-    }
-
-    /// Whether it plays on that device. Of a declared stream the application says on which, among what else is known of it.
-    pub(super) fn is_on(&self, device: &Device) -> bool {
-        self.device == *device
-            || self.is_declared() && device.name().is_some_and(|name| self.attributes().get("deviceId") == Some(name))
-    }
-
-    /// Whether an application has declared it through the session API.
-    pub fn is_declared(&self) -> bool {
-        self.declared.load(SeqCst) != 0
-    }
-
-    /// When its application last said that it plays; `None` where it never did.
-    pub fn declared(&self) -> Option<Millis> {
-        Some(Millis(self.declared.load(SeqCst))).filter(|declared| declared.0 != 0)
     }
 
     /// A request of the stream begins to be answered; as long as it is open the stream is not silent.
@@ -230,52 +190,6 @@ impl Stream {
             self.refreshes_entry.store(true, SeqCst);
         }
         idle != self.idle_ms.load(SeqCst) || paused != self.paused_after_ms.load(SeqCst)
-    }
-
-    /// What the client is to this stream. To be asked before the request's heartbeat, and of the stream that its play session
-    /// names, never of one that was split off. `media` gives the [`media_hash`](super::media_hash) of a request that counts
-    /// as playback, `None` for all others; it is called only if somebody else uses the stream too.
-    ///
-    /// This is the hot path: one load, as long as the stream is used from one network.
-    #[inline]
-    pub fn asked_by(
-        &self,
-        client: Client,
-        media: impl FnOnce() -> Option<u32>,
-        settings: &Settings,
-        now: Millis,
-    ) -> Sharer {
-        if self.sharing.is_alone(client) {
-            return Sharer::Owner;
-        }
-        let terms = Terms {
-            stream: self.id,
-            playback: Millis(self.playback.load(SeqCst)),
-            seen: self.last_request(),
-            idle: Duration::from_millis(u64::from(self.idle_ms.load(SeqCst))),
-            overlap: settings.sharing_overlap,
-            forget: settings.forget,
-        };
-        self.sharing.ask(client, media(), &terms, now)
-    }
-
-    /// A whole segment was asked for and is being sent. Returns whether the stream's media is pulled faster than `multiple`
-    /// times real time, for too long. Never, where no manifest has told the duration of a segment.
-    pub fn pulled(&self, multiple: u32, now: Millis) -> bool {
-        match self.segment_ms.load(SeqCst) {
-            0 => false,
-            segment => self.pace.add(Duration::from_millis(u64::from(segment)), multiple, now),
-        }
-    }
-
-    /// Whether the stream's media has been pulled too fast, and real time has not caught up yet.
-    pub fn is_pulled_too_fast(&self, multiple: u32, now: Millis) -> bool {
-        self.pace.exceeds(multiple, now)
-    }
-
-    /// Whether that is told for the first time: a stream that is pulled too fast is counted once.
-    pub fn is_first_told_of_pace(&self) -> bool {
-        self.pace.is_news()
     }
 
     /// Whether a manifest said that it is live.

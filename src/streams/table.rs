@@ -1,22 +1,22 @@
 //! The one door to stream state.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufWriter, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use super::account::{Change, Judgement, Law, Plan, Record, Refused};
-use super::store::{AccountStore, Commit, Kept, Unavailable};
+use super::account::{Change, Judgement, Plan, Record, Refused};
+use super::store::{AccountStore, Commit, Unavailable};
 use super::{Candidate, Cause, Event, Observer, Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
-use crate::policy::{Decision, Policy, Rule};
+use crate::policy::{Decision, Policy};
 
 mod declared;
 mod exempt;
+mod kept;
 mod listing;
+mod reform;
 
 pub use exempt::Exemptions;
 
@@ -374,78 +374,6 @@ impl StreamTable {
         })
     }
 
-    /// Judges the streams whose grace is over. Call it after [`tick`](Self::tick).
-    pub async fn take_leave(&self, now: Millis) {
-        for (account, stream) in self.store.take_due() {
-            let in_force = self.in_force.load_full();
-            let (policies, settings) = &*in_force;
-            let _turn = self.gate(&account).lock().await;
-            let Ok(mut record) = self.store.load(&account, now).await else { continue };
-            for _ in 0..ATTEMPTS {
-                let Some(known) = record.find(stream) else { break };
-                // Where nothing is left that would send it away, it stays.
-                let nothing = Law { policies: &[], settings, idp: &account.idp };
-                let law = law_in_force(policies, settings, &account, known).filter(|_| !self.is_exempt(&account, now));
-                let law = law.unwrap_or(nothing);
-                let Some(change) = record.plan_leave(stream, &law, now) else { break };
-                match self.commit(&account, &record, &change, now).await {
-                    Ok(Some(newer)) => record = newer,
-                    Ok(None) | Err(_) => break,
-                }
-            }
-        }
-    }
-
-    /// Judges the streams of all accounts by the rules that are in force now and were not `before`. Returns how many streams
-    /// ended or will. Takes long where there are many accounts; requests go on meanwhile.
-    pub async fn reform(&self, before: &InForce, now: Millis) -> usize {
-        let in_force = self.in_force.load_full();
-        let (policies, settings) = &*in_force;
-        if policies == before {
-            return 0;
-        }
-        let earlier = |policy: &Policy| before.values().flatten().find(|earlier| earlier.name == policy.name);
-        let settled: Vec<(&str, &str)> = policies
-            .values()
-            .flatten()
-            .filter_map(|policy| Some((policy, earlier(policy).filter(|earlier| earlier.carriers == policy.carriers)?)))
-            .flat_map(|(policy, earlier)| {
-                let same = policy.rules.iter().filter(|rule| earlier.rules.contains(rule));
-                same.map(|rule| (&*policy.name, &*rule.name))
-            })
-            .collect();
-        let is_settled = |policy: &Policy, rule: &Rule| settled.contains(&(&*policy.name, &*rule.name));
-        let asks_content = policies.values().flatten().any(|policy| policy.asks_content);
-        let mut accounts = Vec::new();
-        self.store.each(&mut |account, record| {
-            let law = |stream: &Stream| law_in_force(policies, settings, account, stream);
-            if asks_content {
-                record.streams().iter().for_each(|stream| stream.ask_content());
-            }
-            if !self.is_exempt(account, now) && record.plan_reform(&law, &is_settled, now).is_some() {
-                accounts.push(account.clone());
-            }
-        });
-        let mut ended = 0;
-        for account in accounts {
-            let law = |stream: &Stream| law_in_force(policies, settings, &account, stream);
-            let _turn = self.gate(&account).lock().await;
-            let Ok(mut record) = self.store.load(&account, now).await else { continue };
-            for _ in 0..ATTEMPTS {
-                let Some(change) = record.plan_reform(&law, &is_settled, now) else { break };
-                match self.commit(&account, &record, &change, now).await {
-                    Ok(Some(newer)) => record = newer,
-                    Ok(None) => {
-                        ended += change.terminate.len() + change.leave.len();
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-        }
-        ended
-    }
-
     /// Tells of a decision that is in force, and notes what the stream has to remember of it.
     fn note(&self, account: &Account, stream: &Stream, decision: &Decision, starts: bool) {
         self.report(account, decision);
@@ -494,70 +422,10 @@ impl StreamTable {
         self.store.each(visit);
     }
 
-    /// Writes every account to `file`, one JSON document a line. The file appears whole or not at all.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn save(&self, file: &Path, settings: &Settings, now: Millis) -> io::Result<usize> {
-        let unfinished = file.with_extension("unfinished");
-        let mut out = BufWriter::new(std::fs::File::create(&unfinished)?);
-        let mut accounts = 0;
-        let mut failure = None;
-        self.store.each(&mut |account, record| {
-            if failure.is_none() && !record.is_empty() {
-                let kept = Kept::of(account, record, settings, now);
-                let written = serde_json::to_writer(&mut out, &kept).map_err(io::Error::from);
-                failure = written.and_then(|()| out.write_all(b"\n")).err();
-                accounts += 1;
-            }
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&unfinished, file)?;
-        Ok(accounts)
-    }
-
-    /// Takes up what [`save`](Self::save) wrote. Lines that do not read are counted and passed over: their streams come back
-    /// with their play sessions.
-    ///
-    /// # Errors
-    /// The file is there but cannot be read.
-    pub fn restore(&self, file: &Path, now: Millis) -> io::Result<Restored> {
-        let mut restored = Restored::default();
-        let lines = match std::fs::File::open(file) {
-            // Bytes, not text: damage may have broken the encoding of one line, and must not cost the others.
-            Ok(file) => io::BufReader::new(file).split(b'\n'),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(restored),
-            Err(error) => return Err(error),
-        };
-        for line in lines {
-            match serde_json::from_slice::<Kept>(&line?) {
-                Ok(kept) => {
-                    self.store.restore(kept, now);
-                    restored.accounts += 1;
-                }
-                Err(_) => restored.damaged += 1,
-            }
-        }
-        Ok(restored)
-    }
-
     fn gate(&self, account: &Account) -> &Mutex<()> {
         let AccountKey(key) = account.key();
         &self.gates[usize::from(u16::from_be_bytes([key[0], key[1]])) % GATES]
     }
-}
-
-/// What a stream is judged by without a request; `None` where its application is gone.
-fn law_in_force<'a>(
-    policies: &'a InForce,
-    settings: &'a Settings,
-    account: &'a Account,
-    stream: &Stream,
-) -> Option<Law<'a>> {
-    Some(Law { policies: policies.get(&stream.application)?, settings, idp: &account.idp })
 }
 
 /// The streams that the violated rules speak of, oldest first.
