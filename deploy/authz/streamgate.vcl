@@ -33,6 +33,12 @@ sub vcl_recv {
         unset req.http.Streamgate-State;
         unset req.http.Streamgate-CMSD;
         unset req.http.Streamgate-Cookie;
+        unset req.http.Streamgate-Account;
+        unset req.http.Streamgate-Application;
+        unset req.http.Streamgate-Stream;
+        unset req.http.Streamgate-Rule;
+        unset req.http.Streamgate-Streams;
+        unset req.http.Streamgate-Limit;
         set req.http.X-Original-URI = req.url;
         set req.http.X-Original-Method = req.method;
         set req.http.X-Original-Host = req.http.Host;
@@ -54,6 +60,12 @@ sub vcl_recv {
         unset req.http.Authorization;
         unset req.http.Cookie;
     }
+}
+
+sub vcl_backend_fetch {
+    # The viewer's, not the origin's.
+    unset bereq.http.Streamgate-Cookie;
+    unset bereq.http.Streamgate-CMSD;
 }
 
 sub vcl_backend_error {

@@ -19,7 +19,7 @@ use streamgate::gateway::{Endpoint, Snapshot};
 use streamgate::model::Clock;
 use streamgate::streams::StreamTable;
 use streamgate::telemetry::{Metrics, NextWebhooks, Webhooks};
-use streamgate::trust::Trust;
+use streamgate::trust::{Orders, Trust};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -100,6 +100,7 @@ async fn blocking<T: Send + 'static>(
 pub(super) struct Reloader {
     pub(super) current: Arc<ArcSwap<Snapshot>>,
     pub(super) table: Arc<StreamTable>,
+    pub(super) orders: Arc<Orders>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) webhooks: Arc<Webhooks>,
     pub(super) metrics: Arc<Metrics>,
@@ -247,8 +248,10 @@ impl Reloader {
         let fresh = Fetching::of(&snapshot.trust);
         // Nobody's request shall fail for what could have been fetched before.
         tokio::join!(snapshot.trust.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
+        let before = self.current.load().settings.snapshot.clone();
         let snapshot = Arc::new(snapshot);
         self.current.store(snapshot.clone());
+        self.move_orders(before, snapshot.settings.snapshot.clone()).await;
         std::mem::replace(fetching, fresh).stop().await;
         for (address, certificate) in &self.endpoints {
             let read = endpoints.iter().find(|(other, _)| other == address);
@@ -270,6 +273,16 @@ impl Reloader {
             tracing::warn!(%key, "this cannot change while the gateway runs; it takes effect at the next start");
         }
         Reloaded::Applied { revision: snapshot.revision, changed, fixed }
+    }
+
+    /// Blocks and exemptions are kept beside the snapshot, wherever that is from now on.
+    async fn move_orders(&self, before: Option<PathBuf>, now: Option<PathBuf>) {
+        let Some(file) = now.filter(|now| before.as_ref() != Some(now)) else { return };
+        let orders = self.orders.clone();
+        let saved = spawn_blocking(move || orders.save(&file)).await.map_err(std::io::Error::other);
+        if let Err(error) = saved.and_then(|saved| saved) {
+            tracing::error!(%error, "blocks and exemptions cannot be written; they last until the restart");
+        }
     }
 
     /// Whoever keeps something of a configuration for himself is told of the one that is in force now.

@@ -30,6 +30,8 @@ use super::{Outcome, parts};
 
 /// Attempts at an origin: the first and one more.
 const ATTEMPTS: usize = 2;
+/// How long a load balancer that is just asking gets at least.
+const LAST_LOOK: Duration = Duration::from_millis(200);
 /// Idle connections to origins that are kept.
 const KEPT: usize = 2048;
 
@@ -70,7 +72,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics)?);
     let settings = snapshot.settings.clone();
     let current = Arc::new(ArcSwap::new(snapshot));
-    let orders = orders(&settings, &table, &current, &*clock);
+    let orders = orders(&settings, &table, &current, &*clock)?;
     let readiness = readiness(&current);
     let refresh = refresh(&metrics, &webhooks, log.dropped(), store, &orders, &clock);
     let questions = Arc::new(Questions {
@@ -95,6 +97,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let reloader = Reloader {
         current: current.clone(),
         table: table.clone(),
+        orders: orders.clone(),
         endpoints: listeners.clone(),
         webhooks: webhooks.clone(),
         metrics: metrics.clone(),
@@ -131,7 +134,10 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     server.bootstrap();
     let service = gateway::service(&server.configuration, gateway, &listeners).map_err(|error| error.to_string())?;
     server.add_service(background_service("house-keeping", background));
-    server.add_service(background_service("control", control));
+    let mut control = background_service("control", control);
+    // Other proxies ask there about each request of theirs.
+    control.threads = Some(settings.threads);
+    server.add_service(control);
     server.add_service(background_service("reload", reloader));
     server.add_service(service);
     tracing::info!(
@@ -139,6 +145,8 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         control = %settings.control.address,
         "streamgate is up"
     );
+    // Only now: a start that fails must not cost what was kept.
+    put_aside(&settings);
     ready(&settings);
     server.run(RunArgs::default());
 
@@ -186,11 +194,11 @@ fn orders(
     table: &Arc<StreamTable>,
     current: &Arc<ArcSwap<Snapshot>>,
     clock: &dyn Clock,
-) -> Arc<Orders> {
+) -> Result<Arc<Orders>, String> {
     let current = current.clone();
     let orders = Orders::new(table.clone(), move |blocks| current.load().trust.block_also(blocks));
-    restore_orders(settings, &orders, clock);
-    Arc::new(orders)
+    restore_orders(settings, &orders, clock)?;
+    Ok(Arc::new(orders))
 }
 
 fn server_conf(settings: &Settings) -> ServerConf {
@@ -225,7 +233,11 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
             "the snapshot cannot be read; streams return with their play sessions"
         ),
     }
-    // It has served. After a crash it would bring back what has long ended.
+}
+
+/// The snapshot has served. After a crash it would bring back what has long ended.
+fn put_aside(settings: &Settings) {
+    let Some(file) = &settings.snapshot else { return };
     if let Err(error) = std::fs::rename(file, file.with_extension("restored"))
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -233,16 +245,25 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
     }
 }
 
-fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) {
-    let Some(file) = &settings.snapshot else { return };
-    match orders.restore(file, clock.now()) {
-        Ok(0) => {}
-        Ok(orders) => tracing::info!(orders, "blocks and exemptions are in force again"),
-        Err(error) => tracing::error!(
-            file = %Orders::beside(file).display(), %error,
-            "the blocks and exemptions of before the start cannot be read; none of them is in force"
-        ),
+fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) -> Outcome {
+    let Some(file) = &settings.snapshot else { return Ok(()) };
+    let restored = orders.restore(file, clock.now()).map_err(|error| {
+        let file = Orders::beside(file);
+        format!(
+            "the blocks and exemptions in {} can neither be read nor put aside ({error}): move the file away",
+            file.display()
+        )
+    })?;
+    if restored.orders > 0 {
+        tracing::info!(orders = restored.orders, "blocks and exemptions are in force again");
     }
+    if restored.damaged > 0 {
+        tracing::error!(
+            file = %Orders::damaged(file).display(), damaged = restored.damaged,
+            "some blocks and exemptions of before the start cannot be read and are not in force; the file was put aside"
+        );
+    }
+    Ok(())
 }
 
 fn save(settings: &Settings, table: &StreamTable, orders: &Orders, clock: &dyn Clock) {
@@ -289,12 +310,12 @@ impl BackgroundService for ControlPort {
                 return;
             }
         };
-        let readiness = self.control.readiness.clone();
+        let control = self.control.clone();
         let stop = async move {
             let _ = shutdown.changed().await;
-            readiness.drain();
-            // Long enough for a load balancer that is just asking.
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            control.readiness.drain();
+            // As long as the gateway answers viewers: load balancers are to see it, and other proxies go on asking.
+            tokio::time::sleep(control.shutdown_grace().max(LAST_LOOK)).await;
         };
         if let Err(error) = self.control.clone().serve(listener, stop).await {
             tracing::error!(%error, "the control port failed");

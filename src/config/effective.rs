@@ -94,7 +94,7 @@ fn hide(value: &mut Value) {
 
 fn without_secrets(text: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
-    if !["http", "https"].contains(&scheme) {
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Cow::Borrowed(text);
     }
     let (before_query, query) = rest.split_once(['?', '#']).map_or((rest, ""), |(before, query)| (before, query));

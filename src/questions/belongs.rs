@@ -37,7 +37,10 @@ impl Questions {
         let is_entry = matches!(kind, Kind::Playlist | Kind::Mpd);
         let is_again = |stream: &Stream| is_entry && *stream.asset == *path;
         let playing = self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
-        if let Some(stream) = playing.filter(|stream| !is_entry || leads_to(&stream.asset, path)) {
+        // What an application has declared bears no path.
+        let is_declared = |stream: &Stream| stream.is_declared() && stream.plays_what(&viewer.attributes);
+        let of_it = |stream: &Arc<Stream>| !is_entry || leads_to(&stream.asset, path) || is_declared(stream);
+        if let Some(stream) = playing.filter(of_it) {
             // Before media some players ask twice; afterwards it is a refresh.
             if is_again(&stream) && stream.is_playing() {
                 stream.returned_to_entry();
@@ -53,7 +56,8 @@ impl Questions {
             let id = stream.id;
             return if is_again(stream) { Belongs::Again(id) } else { Belongs::To(id, Some(stream.clone())) };
         }
-        let ended = record.tombstones().iter().rev().map(|tombstone| &tombstone.stream).find(|stream| is_own(stream));
+        let ended = record.tombstones().iter().rev().filter(|tombstone| !tombstone.may_be_started_again(now));
+        let ended = ended.map(|tombstone| &tombstone.stream).find(|stream| is_own(stream));
         match ended {
             // Its player goes on by itself. Whoever asks for a multivariant playlist again has pressed the button.
             Some(stream) if !is_again(stream) || kind == Kind::Mpd || stream.refreshes_entry() => {

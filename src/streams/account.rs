@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Cause, Settings, Stream};
+use super::{Cause, SUPERSEDE_GRACE, Settings, Stream};
 use crate::model::{Attributes, Millis, StreamId};
 use crate::policy::{Decision, Explanation, Policy};
 
@@ -28,6 +28,14 @@ pub struct Tombstone {
     pub until: Millis,
     /// Whether its player has been refused already.
     pub told: bool,
+}
+
+impl Tombstone {
+    /// Whether its viewer stopped it, long enough ago for what was under way then to have arrived: the same may be started
+    /// again under another name.
+    pub fn may_be_started_again(&self, now: Millis) -> bool {
+        self.cause == Cause::Stopped && now.since(self.stream.since()) >= SUPERSEDE_GRACE
+    }
 }
 
 /// What has changed with time alone.
@@ -286,6 +294,7 @@ impl Record {
         }
         if let Some((stream, cause)) = &change.bury {
             stream.end(now);
+            stream.tell_application();
             let until = now + settings.tombstone;
             self.bury(Tombstone { stream: stream.clone(), cause: cause.clone(), until, told: true });
         }

@@ -51,6 +51,8 @@ pub struct Stream {
     entry: AtomicU64,
     /// When it was last heard of through the session API; zero where it never was.
     declared: AtomicU64,
+    /// Whether its application has been told of its end.
+    told: AtomicBool,
     /// Requests that are being answered.
     open: AtomicU32,
     idle_ms: AtomicU32,
@@ -93,6 +95,7 @@ impl Stream {
             playback: AtomicU64::new(0),
             entry: AtomicU64::new(now.0),
             declared: AtomicU64::new(0),
+            told: AtomicBool::new(false),
             open: AtomicU32::new(0),
             idle_ms: AtomicU32::new(millis(unknown.idle(settings))),
             paused_after_ms: AtomicU32::new(0),

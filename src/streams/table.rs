@@ -60,7 +60,7 @@ pub struct Ended {
     pub stream: Arc<Stream>,
     /// Why it ended.
     pub cause: Cause,
-    /// Whether its player or its application has been told before.
+    /// Whether its application has been told before.
     pub was_told: bool,
 }
 

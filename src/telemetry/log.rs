@@ -134,7 +134,8 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
         Ok(filter) => EnvFilter::try_new(filter),
         // The framework tells of each service it starts and each viewer who leaves early; we tell what matters of that.
         Err(_) if level == "info" => EnvFilter::try_new("info,pingora_core=error,pingora_proxy=error"),
-        Err(_) => EnvFilter::try_new(level),
+        // What operators do is told however little else is.
+        Err(_) => EnvFilter::try_new(format!("{level},operator=info")),
     };
     filter.map_err(|error| format!("log level {level:?}: {error}"))
 }

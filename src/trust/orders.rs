@@ -7,8 +7,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::identity::{Block, Blocked, TokenId};
 use crate::model::{Account, ApplicationId, Millis, StreamId};
@@ -105,11 +106,27 @@ struct Book {
 }
 
 /// The book as it is written to disk.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Serialize)]
 struct Page {
     blocks: Vec<Entry>,
     exemptions: Vec<Entry>,
+}
+
+/// The same as it is read: one entry that is damaged must not cost the others.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Written {
+    blocks: Vec<Value>,
+    exemptions: Vec<Value>,
+}
+
+/// What a file has kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Orders that are in force again.
+    pub orders: usize,
+    /// Entries that cannot be read. The file is put aside with all of them.
+    pub damaged: usize,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -146,6 +163,12 @@ impl Book {
         }
     }
 
+    /// The next page, with its number.
+    fn turn(&mut self) -> (u64, Page) {
+        self.last += 1;
+        (self.last, self.page())
+    }
+
     fn page(&self) -> Page {
         let entries = |kind| {
             let orders = self.of(kind).iter();
@@ -158,6 +181,8 @@ impl Book {
 /// All orders that are in force.
 pub struct Orders {
     book: Mutex<Book>,
+    /// The number of the page that was written last. Locked while one is written.
+    written: Mutex<u64>,
     table: Arc<StreamTable>,
     /// Puts blocks in force.
     block: Box<dyn Fn(Vec<Block>) + Send + Sync>,
@@ -166,7 +191,7 @@ pub struct Orders {
 impl Orders {
     /// None yet. Exemptions are put in force in `table`, blocks by `block`, which is given all of them at each change.
     pub fn new(table: Arc<StreamTable>, block: impl Fn(Vec<Block>) + Send + Sync + 'static) -> Self {
-        Self { book: Mutex::default(), table, block: Box::new(block) }
+        Self { book: Mutex::default(), written: Mutex::default(), table, block: Box::new(block) }
     }
 
     /// The file of the orders beside a snapshot of streams.
@@ -174,18 +199,31 @@ impl Orders {
         snapshot.with_extension("orders.json")
     }
 
-    /// Takes up what the file beside this snapshot says. Returns how many orders are in force.
+    /// Where the file of the orders beside a snapshot is put that cannot be read as a whole.
+    pub fn damaged(snapshot: &Path) -> PathBuf {
+        snapshot.with_extension("orders.damaged")
+    }
+
+    /// Takes up what the file beside this snapshot says, as far as it can be read. A file with anything in it that cannot be
+    /// read is put aside, because the next order would be written in its place.
     ///
     /// # Errors
-    /// The file is there, but cannot be read; nothing is in force then.
-    pub fn restore(&self, snapshot: &Path, now: Millis) -> io::Result<usize> {
-        let page: Page = match std::fs::read(Self::beside(snapshot)) {
-            Ok(bytes) => serde_json::from_slice(&bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(error),
+    /// The file is there, and can neither be read nor put aside; nothing is in force then.
+    pub fn restore(&self, snapshot: &Path, now: Millis) -> io::Result<Restored> {
+        let file = Self::beside(snapshot);
+        let written = match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice::<Written>(&bytes).ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Restored::default()),
+            Err(_) => None,
         };
+        let mut damaged = usize::from(written.is_none());
+        let written = written.unwrap_or_default();
         let mut book = self.book.lock();
-        for (kind, mut entries) in [(Kind::Block, page.blocks), (Kind::Exemption, page.exemptions)] {
+        for (kind, entries) in [(Kind::Block, written.blocks), (Kind::Exemption, written.exemptions)] {
+            let all = entries.len();
+            let read = entries.into_iter().filter_map(|entry| serde_json::from_value::<Entry>(entry).ok());
+            let mut entries: Vec<Entry> = read.collect();
+            damaged += all - entries.len();
             entries.sort_by_key(|entry| entry.order.at);
             entries.truncate(MOST);
             for Entry { whom, order } in entries {
@@ -193,8 +231,12 @@ impl Orders {
             }
         }
         book.forget_past(now);
+        if damaged > 0 {
+            std::fs::rename(&file, Self::damaged(snapshot))?;
+            write(&book.page(), snapshot)?;
+        }
         self.enforce(&book);
-        Ok(book.blocks.len() + book.exemptions.len())
+        Ok(Restored { orders: book.blocks.len() + book.exemptions.len(), damaged })
     }
 
     /// Writes all orders beside this snapshot, whole or not at all.
@@ -202,7 +244,8 @@ impl Orders {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, snapshot: &Path) -> io::Result<()> {
-        write(&self.book.lock(), snapshot)
+        let (number, page) = self.book.lock().turn();
+        self.write(number, &page, snapshot)
     }
 
     /// Gives an order in place of the one about the same, if there is one. Blocks on the disk where it is kept.
@@ -224,7 +267,7 @@ impl Orders {
             return Err(OrdersError::Full);
         }
         book.insert(kind, whom, order);
-        Ok(self.changed(&book, snapshot))
+        Ok(self.changed(book, snapshot))
     }
 
     /// Lifts the order about this one, if there is one. Blocks on the disk where orders are kept.
@@ -232,7 +275,7 @@ impl Orders {
         let mut book = self.book.lock();
         book.forget_past(now);
         let order = book.of_mut(kind).remove(whom)?;
-        Some((order, self.changed(&book, snapshot)))
+        Some((order, self.changed(book, snapshot)))
     }
 
     /// The order about this one that is in force.
@@ -254,9 +297,12 @@ impl Orders {
         self.book.lock().of(kind).values().filter(|order| now < order.until).count()
     }
 
-    fn changed(&self, book: &Book, snapshot: Option<&Path>) -> Kept {
-        self.enforce(book);
-        match snapshot.map(|snapshot| write(book, snapshot)) {
+    fn changed(&self, mut book: MutexGuard<'_, Book>, snapshot: Option<&Path>) -> Kept {
+        self.enforce(&book);
+        let (number, page) = book.turn();
+        // Who only looks must not wait for a disk.
+        drop(book);
+        match snapshot.map(|snapshot| self.write(number, &page, snapshot)) {
             Some(Ok(())) => Kept::OverRestarts,
             Some(Err(error)) => {
                 tracing::error!(%error, "blocks and exemptions cannot be written; they last until the restart");
@@ -264,6 +310,16 @@ impl Orders {
             }
             None => Kept::UntilRestart,
         }
+    }
+
+    /// Writes a page, unless a later one has been written.
+    fn write(&self, number: u64, page: &Page, snapshot: &Path) -> io::Result<()> {
+        let mut written = self.written.lock();
+        if *written < number {
+            write(page, snapshot)?;
+            *written = number;
+        }
+        Ok(())
     }
 
     fn enforce(&self, book: &Book) {
@@ -278,11 +334,11 @@ impl Orders {
     }
 }
 
-fn write(book: &Book, snapshot: &Path) -> io::Result<()> {
+fn write(page: &Page, snapshot: &Path) -> io::Result<()> {
     let file = Orders::beside(snapshot);
     let unfinished = file.with_extension("unfinished");
     let mut out = File::create(&unfinished)?;
-    out.write_all(&serde_json::to_vec(&book.page())?)?;
+    out.write_all(&serde_json::to_vec(page)?)?;
     out.sync_all()?;
     std::fs::rename(&unfinished, &file)
 }

@@ -66,7 +66,7 @@ async fn c121_dimensions_group_the_streams_and_sum_to_their_number() {
     for (kind, channel) in [("tv", "one"), ("tv", "two"), ("phone", "one")] {
         assert!(house.start("demo", "alice", &[("deviceType", kind), ("channel", channel)]).await.is_compliant());
     }
-    house.start("solo", "alice", &[]).await;
+    house.start("solo", "alice", &[("deviceType", "secret")]).await;
     let path = "/v1/demo/acme/accounts/alice/activity?metrics=activeStreams";
     assert_eq!(read(&house.ask(path).await)["activeStreams"], json!([{ "streamCount": 4 }]));
     let by = async |dimensions: &str| {
@@ -91,7 +91,8 @@ async fn c121_dimensions_group_the_streams_and_sum_to_their_number() {
         { "channel": "two", "deviceType": "tv", "streamCount": 1 },
     ]);
     assert_eq!(by("deviceType,channel").await, expected);
-    let expected = json!([{ "application": "demo", "streamCount": 3 }, { "application": "solo", "streamCount": 1 }]);
+    // Of another tenant without a policy in common is told that it counts, and no more.
+    let expected = json!([{ "application": "Unknown", "streamCount": 1 }, { "application": "demo", "streamCount": 3 }]);
     assert_eq!(by("application").await, expected);
     assert_eq!(by("mvpd").await, json!([{ "mvpd": "acme", "streamCount": 4 }]));
     assert_eq!(by("streamId").await.as_array().unwrap().len(), 4);

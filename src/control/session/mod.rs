@@ -18,6 +18,9 @@ use super::Control;
 
 pub use throttle::Throttle;
 
+/// Streams of one account beyond which an application may declare no more, where no policy says less.
+const MOST_STREAMS: usize = 1000;
+
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new().merge(v1::routes()).merge(v2::routes())

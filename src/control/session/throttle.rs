@@ -25,7 +25,7 @@ pub(super) enum Counted {
 /// Counts calls in fixed windows, each of which its first call opens.
 ///
 /// A window begins with the whole second that the call's `Date` shows, so that the `Expires` of a refusal is exact. Where a
-/// bucket is full, the window that began first gives way.
+/// bucket is full, one that is over gives way, else that with the fewest calls.
 pub struct Throttle {
     buckets: Box<[Mutex<[Window; ROOM]>]>,
     hasher: RandomState,
@@ -70,7 +70,8 @@ impl Throttle {
             return Ok(());
         }
         let own = windows.iter().position(|window| window.of == of);
-        let first = || windows.iter().enumerate().min_by_key(|(_, window)| window.began).map(|(at, _)| at);
+        let least = |window: &Window| (now < end(window), window.calls, window.began);
+        let first = || windows.iter().enumerate().min_by_key(|(_, window)| least(window)).map(|(at, _)| at);
         let began = u32::try_from(now.seconds()).unwrap_or(u32::MAX);
         if let Some(window) = own.or_else(first).and_then(|at| windows.get_mut(at)) {
             *window = Window { of, began, calls: 1 };
@@ -141,14 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_room_the_window_that_began_first_gives_way() {
+    fn where_there_is_no_room_the_window_with_the_fewest_calls_gives_way() {
         let throttle = Throttle::with_room(1);
         let session = |nth: u8| Counted::Session(AccountKey([0; 16]), StreamId([nth; 16]));
-        for nth in 0..8 {
-            assert_eq!(calls(&throttle, session(nth), 201, 100 + u64::from(nth)).0, 200);
+        assert_eq!(calls(&throttle, session(0), 1, 100).0, 1);
+        for nth in 1..8 {
+            assert_eq!(calls(&throttle, session(nth), 201, 100).0, 200);
         }
-        assert_eq!(calls(&throttle, session(8), 1, 110).0, 1);
-        assert_eq!(calls(&throttle, session(7), 1, 110).0, 0, "it is counted still");
-        assert_eq!(calls(&throttle, session(0), 1, 110).0, 1, "it is counted from anew");
+        for nth in 8..100 {
+            assert_eq!(calls(&throttle, session(nth), 1, 110).0, 1);
+        }
+        assert_eq!(calls(&throttle, session(1), 1, 110).0, 0, "who calls too often is counted still");
+        assert_eq!(calls(&throttle, session(0), 200, 110).0, 200, "it is counted from anew");
     }
 }

@@ -79,7 +79,7 @@ impl Record {
                 && stream.has_slot()
                 && stream.application == candidate.application
                 && stream.is_on(&candidate.device)
-                && is_same_asset(&stream.attributes(), &candidate.attributes)
+                && stream.plays_what(&candidate.attributes)
         })
     }
 
@@ -92,7 +92,7 @@ impl Record {
                 && stream.has_slot()
                 && stream.application == candidate.application
                 && stream.device == Device::Named(device.into())
-                && is_same_asset(&stream.attributes(), &candidate.attributes)
+                && stream.plays_what(&candidate.attributes)
         })
     }
 }
@@ -106,13 +106,4 @@ pub fn killed_by(stream: &Stream) -> Cause {
         attributes: stream.attributes(),
     };
     Cause::Killed { reason: KILLED.into(), by: Some(Box::new(by)) }
-}
-
-/// Whether both name the same asset; where neither names one, the same channel.
-fn is_same_asset(one: &Attributes, other: &Attributes) -> bool {
-    let both = |name| (one.get(name), other.get(name));
-    match both("assetId") {
-        (None, None) => matches!(both("channel"), (Some(one), Some(other)) if one == other),
-        (one, other) => one.is_some() && one == other,
-    }
 }

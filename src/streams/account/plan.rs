@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Change, Judgement, Law, Leaving, Plan, Record, Refused};
+use super::{Change, Judgement, Law, Leaving, Plan, Record, Refused, Tombstone};
 use crate::model::{Attributes, Device, Millis, StreamId};
 use crate::policy::{
     Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but, explain,
@@ -44,7 +44,11 @@ impl Record {
         // A player that refreshes its entry manifest comes back here by itself after its stream was terminated.
         let stays_out =
             |stream: &Stream| stream.id == candidate.stream || stream.refreshes_entry() && same_play(stream);
-        if let Some(tombstone) = self.tombstones().iter().find(|tombstone| stays_out(&tombstone.stream)) {
+        // What its own viewer stopped may be started again; only what was under way then stays out.
+        let may_return =
+            |tombstone: &Tombstone| tombstone.stream.id != candidate.stream && tombstone.may_be_started_again(now);
+        let mut terminated = self.tombstones().iter().filter(|tombstone| !may_return(tombstone));
+        if let Some(tombstone) = terminated.find(|tombstone| stays_out(&tombstone.stream)) {
             return Plan::Terminated(tombstone.stream.id, tombstone.cause.clone());
         }
         let supersede: Vec<StreamId> = match &candidate.device {
@@ -102,6 +106,13 @@ impl Record {
 
     /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on.
     pub fn plan_reattach(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+        // After a silence its application has declared anew what its player goes on with.
+        let is_over = || self.tombstones().iter().any(|tombstone| tombstone.stream.id == candidate.stream);
+        if self.find(candidate.stream).is_none_or(|stream| !stream.has_slot())
+            && let Some(declared) = self.declared_play(candidate).filter(|_| !is_over())
+        {
+            return Plan::Continue(declared.clone());
+        }
         if let Some(stream) = self.find(candidate.stream) {
             return self.plan_resume(stream, law, now);
         }
@@ -292,7 +303,10 @@ impl Record {
         for violation in decision.enforced() {
             let of_rule = |cause: &Cause| matches!(cause, Cause::Evicted { policy, rule, .. } if *policy == violation.policy && *rule == violation.rule);
             let fresh = change.leave.iter().filter(|leaving| of_rule(&leaving.cause)).count();
-            let ends = |leaving: &Leaving| change.terminate.iter().any(|(id, _)| *id == leaving.stream);
+            let ends = |leaving: &Leaving| {
+                change.supersede.contains(&leaving.stream)
+                    || change.terminate.iter().any(|(id, _)| *id == leaving.stream)
+            };
             let stays = |leaving: &&Leaving| of_rule(&leaving.cause) && !ends(leaving);
             let mut old: Vec<&Leaving> = self.leaving().iter().filter(stays).collect();
             old.sort_by_key(|leaving| leaving.due);

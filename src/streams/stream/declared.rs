@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::{PLAYING, RESERVED, Stream};
-use crate::model::{Device, Millis};
+use crate::model::{Attributes, Device, Millis};
 use crate::streams::{Candidate, Settings};
 
 impl Stream {
@@ -37,6 +37,21 @@ impl Stream {
     pub(in crate::streams) fn is_on(&self, device: &Device) -> bool {
         self.device == *device
             || self.is_declared() && device.name().is_some_and(|name| self.attributes().get("deviceId") == Some(name))
+    }
+
+    /// Whether it plays the asset that these name; where neither names one, the channel.
+    pub fn plays_what(&self, attributes: &Attributes) -> bool {
+        let own = self.attributes();
+        let both = |name| (own.get(name), attributes.get(name));
+        match both("assetId") {
+            (None, None) => matches!(both("channel"), (Some(one), Some(other)) if one == other),
+            (one, other) => one.is_some() && one == other,
+        }
+    }
+
+    /// Its application is told of its end. Returns whether it has been told before: what its player is told is another matter.
+    pub(in crate::streams) fn tell_application(&self) -> bool {
+        self.told.swap(true, SeqCst)
     }
 
     /// Whether an application has declared it through the session API.

@@ -29,12 +29,25 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let account = &candidate.account;
         let law = self.law(account, policies, settings, now);
-        let joined = self.join(candidate, kills, policies, settings, now).await?;
-        let admission = if let Some(admission) = joined {
+        let mut admission = self.join(candidate, kills, policies, settings, now).await?;
+        if admission.is_none() {
+            // A play that has started since is joined as well.
+            let plan = |record: &Record| match record.undeclared_play(candidate, kills) {
+                Some(stream) => Plan::Continue(stream.clone()),
+                None => record.plan_declare(candidate, kills, &law, now),
+            };
+            admission = match self.decide(candidate, plan, now).await? {
+                Admission::Admitted { created: false, .. } => {
+                    self.join(candidate, kills, policies, settings, now).await?
+                }
+                decided => Some(decided),
+            };
+        }
+        let admission = if let Some(admission) = admission {
             admission
         } else {
-            let plan = |record: &Record| record.plan_declare(candidate, kills, &law, now);
-            self.decide(candidate, plan, now).await?
+            // There is one that cannot be joined: what is told of it would end it.
+            self.decide(candidate, |record| record.plan_declare(candidate, kills, &law, now), now).await?
         };
         if let (Admission::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
             let change = Record::bury_refused(candidate, &refused.decision, &law, now);
@@ -43,8 +56,8 @@ impl StreamTable {
         Ok(admission)
     }
 
-    /// Declares a stream that plays by traffic already: it has its slot. What its application tells of it may end it; then
-    /// nobody is killed. `None`: there is none.
+    /// Declares a stream that plays by traffic already: it has its slot. `None`: there is none, or a rule would end it for what
+    /// its application tells of it, and a start that is refused ends nothing.
     async fn join(
         &self,
         candidate: &Candidate,
@@ -58,11 +71,16 @@ impl StreamTable {
             // Two starts at once must not both take it for theirs.
             let _turn = self.gate(account).lock().await;
             let record = self.store.load(account, now).await?;
-            let Some(stream) = record.undeclared_play(candidate, kills).filter(|stream| stream.beat_declared(now))
-            else {
+            let Some(stream) = record.undeclared_play(candidate, kills) else { return Ok(None) };
+            let (_, news) = record.take_place(kills, &candidate.attributes);
+            let law = self.law(account, policies, settings, now);
+            let learned = stream.learned(&news, &stream.asset).attributes;
+            let judgement = record.plan_judgement(stream.id, learned, &law, now);
+            let ends = judgement.and_then(|judgement| judgement.decision).is_some_and(|decision| decision.refuses());
+            if ends || !stream.beat_declared(now) {
                 return Ok(None);
-            };
-            (stream.clone(), record.take_place(kills, &candidate.attributes).1)
+            }
+            (stream.clone(), news)
         };
         if let Some(refusal) = self.heartbeat(account, &stream, &news, policies, settings, now).await? {
             return Ok(Some(Admission::Refused(refusal)));
@@ -97,6 +115,7 @@ impl StreamTable {
         }
         let refusal = self.judge(account, stream.id, Some((news, &asset)), policies, settings, now).await?;
         if refusal.is_some() {
+            stream.tell_application();
             self.store.told(account, stream.id, now).await?;
         }
         Ok(refusal)
@@ -145,7 +164,8 @@ impl StreamTable {
         let Some(tombstone) = record.terminated(stream) else { return Ok(None) };
         self.store.told(account, stream, now).await?;
         let (stream, cause) = (tombstone.stream.clone(), tombstone.cause.clone());
-        Ok(Some(Ended { stream, cause, was_told: tombstone.told }))
+        let was_told = stream.tell_application();
+        Ok(Some(Ended { stream, cause, was_told }))
     }
 
     /// Commits what `plan` makes of the record; `None`: nothing.

@@ -139,3 +139,34 @@ async fn a_stream_that_its_application_stops_is_over_for_its_player_too() {
     assert!(!stream.beat(Signal::Playback, at(3)));
     assert!(matches!(house.start(&who, at(3)).await, Admission::Refused(Refusal::Terminated(Cause::Stopped))));
 }
+
+#[tokio::test]
+async fn after_a_silence_the_player_goes_on_with_what_its_application_has_declared_anew() {
+    let house = House::of(1);
+    let viewer = viewing("tablet", "/film/main.mpd", &[("assetId", "film")], at(0));
+    let played = house.play(&viewer, at(0)).await;
+    let joined = house.admitted(house.declared(&declaration(1, &FILM, at(1)), &[], false, at(1)).await);
+    assert!(Arc::ptr_eq(&played, &joined));
+    house.table.tick(at(SILENCE + 30));
+    let back = at(SILENCE + 31);
+    let again = house.admitted(house.declared(&declaration(2, &FILM, back), &[], false, back).await);
+    assert_ne!(again.id, played.id, "the first had fallen silent");
+    let resumed = house.table.resume(&viewer, &house.policies, &house.settings, back).await.unwrap();
+    assert!(Arc::ptr_eq(&house.admitted(resumed), &again), "its player is not refused for what it plays itself");
+    assert_eq!(house.running(back), 1);
+}
+
+#[tokio::test]
+async fn an_application_is_told_of_an_end_of_which_its_player_has_been_told_before() {
+    let house = House::evicting(1);
+    let viewer = viewing("tablet", "/film/main.mpd", &[("assetId", "film")], at(0));
+    let played = house.play(&viewer, at(0)).await;
+    house.admitted(house.declared(&declaration(1, &FILM, at(1)), &[], false, at(1)).await);
+    house.admitted(house.declared(&declaration(2, &[("deviceId", "tv")], at(2)), &[], false, at(2)).await);
+    let refused = house.table.resume(&viewer, &house.policies, &house.settings, at(3)).await.unwrap();
+    assert!(matches!(refused, Admission::Refused(Refusal::Terminated(Cause::Evicted { .. }))), "{refused:?}");
+    for was_told in [false, true] {
+        let ended = house.table.ended(&account(0), played.id, at(4)).await.unwrap().unwrap();
+        assert_eq!(ended.was_told, was_told);
+    }
+}

@@ -62,10 +62,12 @@ pub(super) fn count(call: &Call, record: &Record, dimensions: &[String]) -> Vec<
 
 fn value(call: &Call, stream: &Stream, known: &BTreeMap<String, String>, name: &str) -> String {
     match name {
-        "application" | "applicationId" => stream.application.as_str().to_owned(),
-        "applicationName" => call.view().name_of(&stream.application).to_string(),
         "mvpd" | "idp" => call.account.idp.to_string(),
         "accountId" => call.account.subject.to_string(),
+        // Everybody's streams count, and what others do is not for everybody.
+        _ if !call.view().sees(&call.application, &stream.application) => UNKNOWN.to_owned(),
+        "application" | "applicationId" => stream.application.as_str().to_owned(),
+        "applicationName" => call.view().name_of(&stream.application).to_string(),
         "streamId" => stream.id.to_string(),
         "streamStart" => stream.started.0.to_string(),
         other => known.get(other).cloned().unwrap_or_else(|| UNKNOWN.to_owned()),

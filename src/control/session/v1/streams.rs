@@ -16,13 +16,11 @@ use super::link::{Link, Links};
 use super::problem::Problem;
 use super::stream::StreamResource;
 use crate::control::Control;
+use crate::control::session::MOST_STREAMS;
 use crate::control::session::metadata::Metadata;
 use crate::control::session::view::{UNKNOWN, metadata};
 use crate::model::{Attributes, Device};
 use crate::streams::{Admission, Candidate, Stream};
-
-/// Streams of one account that an application may declare here where no policy says less. v1 knows no throttling.
-const MOST_STREAMS: usize = 1000;
 
 /// A stream that has just been declared.
 #[derive(Debug, Serialize, ToSchema)]

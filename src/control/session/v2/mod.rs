@@ -80,10 +80,7 @@ mod tests {
         }
         let statuses: Vec<&String> = start["responses"].as_object().unwrap().keys().collect();
         assert_eq!(statuses, ["202", "400", "401", "403", "409", "429"]);
-        assert_eq!(
-            document["components"]["securitySchemes"]["application"],
-            json!({ "type": "http", "scheme": "basic" })
-        );
+        assert_eq!(start["security"], json!([{ "basic": [] }]));
         let advice = &document["components"]["schemas"]["Advice"]["oneOf"];
         assert_eq!(advice.as_array().map(Vec::len), Some(2), "{advice}");
         assert_ne!(document["components"]["schemas"]["RuleViolation"]["properties"]["conflicts"], Value::Null);

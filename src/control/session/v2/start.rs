@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use crate::control::Control;
+use crate::control::session::MOST_STREAMS;
 use crate::control::session::metadata::Metadata;
 use crate::control::session::required;
 use crate::control::session::throttle::Counted;
@@ -76,6 +77,9 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     call.not_blocked(&view.account, &attributes, id)?;
     if required::lacks(application, &attributes) {
         return Err(lacking());
+    }
+    if call.control.table.streams_of(&view.account) >= MOST_STREAMS {
+        return Err(Answer::throttled(call.now + call.settings.session_api.window));
     }
     let codes = kills::codes(&call.head.headers);
     let kills = if codes.is_empty() {
