@@ -73,25 +73,7 @@ impl Model {
         self.settle(now);
         let by_name = self.plays.iter().position(|play| play.who.stream == who.stream);
         let known = by_name.or_else(|| self.plays.iter().position(|play| play.is_same_play(who, now)));
-        let known = known.or_else(|| {
-            let declared = |play: &Play| {
-                play.is_declared()
-                    && play.has_slot()
-                    && play.who.application == who.application
-                    && who.device.name().is_some_and(|name| play.knows("deviceId") == Some(name))
-                    && play.is_of_asset(&who.attributes)
-            };
-            // One that was joined before it was declared is on its device by name.
-            let named = |play: &Play| {
-                play.is_declared()
-                    && play.has_slot()
-                    && play.who.application == who.application
-                    && who.device.name().is_some()
-                    && play.who.device == who.device
-                    && play.is_of_asset(&who.attributes)
-            };
-            self.plays.iter().position(|play| declared(play) || named(play))
-        });
+        let known = known.or_else(|| self.declared_play(who));
         if let Some(at) = known
             && (self.plays[at].has_slot() || self.plays[at].refreshes_entry)
         {
@@ -106,7 +88,13 @@ impl Model {
         }
         let stays_out =
             |play: &Play| play.who.stream == who.stream || play.refreshes_entry && play.is_same_play(who, now);
-        if let Some(at) = self.graves.iter().position(|grave| stays_out(&grave.play)) {
+        // What its viewer stopped may be started again, but for late requests.
+        let may_return = |grave: &Grave| {
+            let is_late = now.since(grave.ended) < SUPERSEDE_GRACE;
+            grave.play.who.stream != who.stream && grave.cause == "stopped" && !is_late
+        };
+        let out = |grave: &Grave| !may_return(grave) && stays_out(&grave.play);
+        if let Some(at) = self.graves.iter().position(out) {
             return self.refuse_terminated(at, now);
         }
         let left: Vec<StreamId> = self
@@ -127,6 +115,19 @@ impl Model {
     }
 
     /// A stream that takes its slot again by a start is known by what that says. The asset of one that was declared is frozen.
+    /// What an application has declared of what that viewer plays. One that was joined before it was declared is on its device by
+    /// name.
+    fn declared_play(&self, who: &Candidate) -> Option<usize> {
+        let name = who.device.name()?;
+        self.plays.iter().position(|play| {
+            play.is_declared()
+                && play.has_slot()
+                && play.who.application == who.application
+                && (play.knows("deviceId") == Some(name) || play.who.device == who.device)
+                && play.is_of_asset(&who.attributes)
+        })
+    }
+
     fn learn_of(&mut self, answer: &Answer, who: &Candidate) {
         let Answer::Admitted(id, true) = answer else { return };
         if let Some(play) = self.plays.iter_mut().find(|play| play.who.stream == *id)
@@ -140,7 +141,14 @@ impl Model {
 
     pub(crate) fn resume(&mut self, who: &Candidate, policies: &[Arc<Policy>], now: Millis) -> Answer {
         self.settle(now);
-        if let Some(at) = self.plays.iter().position(|play| play.who.stream == who.stream) {
+        let own = self.plays.iter().position(|play| play.who.stream == who.stream);
+        let is_over = self.graves.iter().any(|grave| grave.play.who.stream == who.stream);
+        if own.is_none_or(|at| !self.plays[at].has_slot())
+            && let Some(at) = self.declared_play(who).filter(|_| !is_over)
+        {
+            return Answer::Admitted(self.plays[at].who.stream, false);
+        }
+        if let Some(at) = own {
             return self.go_on(at, policies, now);
         }
         if let Some(at) = self.graves.iter().position(|grave| grave.play.who.stream == who.stream) {
@@ -221,7 +229,7 @@ impl Model {
         let until = now + self.settings.tombstone;
         if let Some(at) = self.plays.iter().position(|play| play.who.stream == id) {
             let play = self.plays.remove(at);
-            self.graves.push(Grave { play, cause, by, until, told: false });
+            self.graves.push(Grave { play, cause, by, until, ended: now, told: false });
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Grave {
     /// The stream that it gave way to.
     pub(super) by: Option<StreamId>,
     pub(super) until: Millis,
+    /// When it ended.
+    pub(super) ended: Millis,
     pub(super) told: bool,
 }
 
