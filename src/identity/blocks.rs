@@ -123,7 +123,9 @@ impl Blocks {
         }
         let of_account = self.accounts.get(account);
         let whole = of_account.and_then(|of| of.whole.as_ref());
-        let device = of_account.and_then(|of| of.devices.get(device.name()?)?.as_ref());
+        // Tokens shorten long names, and so do entries; what an application says comes as it is.
+        let name = device.name().map(|name| bounded(name, DEVICE_MAX));
+        let device = of_account.and_then(|of| of.devices.get(&*name?)?.as_ref());
         let token = token.and_then(|token| self.tokens.get(&token)?.as_ref());
         let session = self.sessions.get(&stream).and_then(Option::as_ref);
         [whole, device, token, session].into_iter().flatten().find(|block| block.holds(now))

@@ -342,3 +342,6 @@ fn write(page: &Page, snapshot: &Path) -> io::Result<()> {
     out.sync_all()?;
     std::fs::rename(&unfinished, &file)
 }
+
+#[cfg(test)]
+mod tests;
