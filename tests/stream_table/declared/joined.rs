@@ -170,3 +170,27 @@ async fn an_application_is_told_of_an_end_of_which_its_player_has_been_told_befo
         assert_eq!(ended.was_told, was_told);
     }
 }
+
+#[tokio::test]
+async fn a_start_that_a_rule_refuses_does_not_end_the_play_that_it_would_have_joined() {
+    let rule = Rule { per: vec![Field::named("channel")], ..Rule::streams("each", 1, WhenExceeded::DenyNewest) };
+    let house = House::under(vec![rule]);
+    house.admitted(house.declared(&declaration(1, &[("channel", "one")], at(0)), &[], false, at(0)).await);
+    let playing = house.play(&viewing("tablet", "/film/main.mpd", &[("assetId", "film")], at(1)), at(1)).await;
+    let told = [("assetId", "film"), ("deviceId", "tablet"), ("channel", "one")];
+    let answer = house.declared(&declaration(2, &told, at(2)), &[], false, at(2)).await;
+    assert!(matches!(answer, Admission::Refused(Refusal::Policy { .. })), "{answer:?}");
+    assert!(playing.beat(Signal::Playback, at(3)) && !playing.is_declared());
+    assert_eq!(house.running(at(3)), 2);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_about_to_leave_ends_once_when_its_device_starts_another() {
+    let rule = Rule::streams("latest", 1, WhenExceeded::TerminateOldest);
+    let house = House::under(vec![Rule { grace: Some(Duration::from_mins(2)), ..rule }]);
+    house.play(&viewing("tablet", "/a.mpd", &[], at(0)), at(0)).await;
+    house.play(&Candidate { stream: StreamId([8; 16]), ..viewing("phone", "/b.mpd", &[], at(1)) }, at(1)).await;
+    house.play(&Candidate { stream: StreamId([9; 16]), ..viewing("tablet", "/c.mpd", &[], at(2)) }, at(2)).await;
+    assert_eq!(house.gauge.held(), 2, "the newest, and the one that plays on for the grace");
+    assert!(house.gauge.lowest() >= 0);
+}
