@@ -12,6 +12,8 @@ mod exempt;
 mod listing;
 #[path = "stream_table/model.rs"]
 mod model;
+#[path = "stream_table/order.rs"]
+mod order;
 #[path = "stream_table/policies.rs"]
 mod policies;
 #[path = "stream_table/property.rs"]

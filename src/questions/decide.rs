@@ -193,7 +193,16 @@ impl Questions {
             }
             (Weight::Counts(signal), _) => {
                 let candidate = candidate(&play.session);
-                let admission = self.table.resume(&candidate, &application.policies, &settings.streams, now);
+                // The start of a second client's stream is not what the play session says that both carry.
+                let is_sealed = !play.sealed.is_empty() && ctx.root.is_none();
+                let (policies, windows) = (&application.policies, &settings.streams);
+                let admission = async {
+                    if is_sealed {
+                        self.table.resume(&candidate, policies, windows, now).await
+                    } else {
+                        self.table.resume_unsealed(&candidate, policies, windows, now).await
+                    }
+                };
                 let play = |stream| Play::new(&play.sealed, play.session.clone(), stream);
                 self.conclude(admission, signal, ctx, now, play).await
             }

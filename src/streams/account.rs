@@ -1,6 +1,7 @@
 //! One account's streams: a pure state machine. Time comes in, transitions come out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -186,6 +187,15 @@ impl Record {
         let ends = |id| change.supersede.contains(&id) || change.terminate.iter().any(|(ended, _)| *ended == id);
         let stays = self.streams.iter().filter(|stream| stream.has_slot() && !ends(stream.id)).count();
         stays + usize::from(change.admit.is_some())
+    }
+
+    /// When a stream starts that wants to start at `wanted`: after all others of the account, so that the order of starts is the
+    /// order of admission, whatever the clock did. The start is sealed into the play session and kept by snapshots, and so is the
+    /// order.
+    pub(in crate::streams) fn next_start(&self, wanted: Millis) -> Millis {
+        let ended = self.tombstones().iter().map(|tombstone| tombstone.stream.started);
+        let newest = self.streams.iter().map(|stream| stream.started).chain(ended).max();
+        newest.map_or(wanted, |newest| wanted.max(newest + Duration::from_millis(1)))
     }
 
     /// The stream of that name.

@@ -17,7 +17,8 @@ pub struct Candidate {
     pub device: Device,
     /// What is played: the path of the entry manifest.
     pub asset: Arc<str>,
-    /// When it started. A stream that comes back keeps its start, and with it its place in the order.
+    /// When it wants to start. It starts later if others of its account have not started earlier. A stream that comes back keeps
+    /// its start, and with it its place in the order.
     pub started: Millis,
     /// What is known of it when it starts.
     pub attributes: Attributes,

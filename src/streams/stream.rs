@@ -35,7 +35,8 @@ const ENDED: u8 = 4;
 pub struct Stream {
     /// The stream's name.
     pub id: StreamId,
-    /// When it started, milliseconds since the epoch; orders the streams of an account.
+    /// When it started, milliseconds since the epoch. It orders the streams of an account: one that starts does so after all
+    /// others, and be it a few milliseconds later than the clock says.
     pub started: Millis,
     /// Which application started it.
     pub application: ApplicationId,
@@ -116,7 +117,8 @@ impl Stream {
     pub fn reattach(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
         let stream = Self::reserve(candidate, settings, now);
         stream.playback.store(now.0, SeqCst);
-        stream.since.store(candidate.started.0, SeqCst);
+        // Its play session may come from a clock that was ahead.
+        stream.since.store(candidate.started.min(now).0, SeqCst);
         stream.entry.store(0, SeqCst);
         stream.phase.store(PLAYING, SeqCst);
         stream

@@ -157,6 +157,22 @@ impl StreamTable {
         self.decide(candidate, plan, now).await
     }
 
+    /// The same for a stream that something else names than its play session, such as a token. If it is not known, it starts now.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn resume_unsealed(
+        &self,
+        candidate: &Candidate,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Admission, Unavailable> {
+        let law = self.law(&candidate.account, policies, settings, now);
+        let plan = |record: &Record| record.plan_unsealed(candidate, &law, now);
+        self.decide(candidate, plan, now).await
+    }
+
     /// What a start would be told, without starting.
     ///
     /// # Errors

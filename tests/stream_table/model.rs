@@ -110,8 +110,16 @@ impl Model {
                 self.learn_of(&answer, who);
                 answer
             }
-            None => self.compete(&Play::new(who, now), &left, &[], policies, now),
+            None => self.compete(&Play::new(&self.newest(who), now), &left, &[], policies, now),
         }
+    }
+
+    /// One that starts is the newest of all, whatever the clock says.
+    fn newest(&self, who: &Candidate) -> Candidate {
+        let all = self.plays.iter().chain(self.graves.iter().map(|grave| &grave.play));
+        let newest = all.map(|play| play.who.started).max();
+        let started = newest.map_or(who.started, |newest| who.started.max(newest + Duration::from_millis(1)));
+        Candidate { started, ..who.clone() }
     }
 
     /// A stream that takes its slot again by a start is known by what that says. The asset of one that was declared is frozen.
@@ -194,7 +202,7 @@ impl Model {
             }
             return Answer::Admitted(id, false);
         }
-        self.compete(&Play::declaring(who, now), &[], &gone, policies, now)
+        self.compete(&Play::declaring(&self.newest(who), now), &[], &gone, policies, now)
     }
 
     /// What is known of a stream was declared, if it is there.
@@ -245,8 +253,9 @@ impl Model {
 
     fn go_on(&mut self, at: usize, policies: &[Arc<Policy>], now: Millis) -> Answer {
         let play = self.plays[at].clone();
+        let left = |play: &Play| (play.since, play.who.started, play.who.stream);
         let left_later =
-            |p: &&Play| p.phase == Phase::Superseded && p.who.device == play.who.device && p.since > play.since;
+            |p: &&Play| p.phase == Phase::Superseded && p.who.device == play.who.device && left(p) > left(&play);
         let late = play.phase == Phase::Superseded
             && now.since(play.since) < SUPERSEDE_GRACE
             && self.plays.iter().filter(left_later).count() < 3;

@@ -140,7 +140,8 @@ impl World {
     fn mint(&mut self, account: u8, application: u8, on: u8, asset: u8, age: u64) -> Candidate {
         self.minted += 1;
         Candidate {
-            stream: StreamId(self.minted.to_be_bytes()),
+            // In no order that could be taken for that of the starts.
+            stream: StreamId(self.minted.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()),
             account: subject(account),
             application: ApplicationId(APPLICATIONS[usize::from(application)].into()),
             device: device(on),
@@ -173,6 +174,7 @@ impl World {
                 let given = self.check(given, &expected, account, application)?;
                 let known = self.players.iter().any(|p| p.account == account && p.session.stream == who.stream);
                 if given == Answer::Admitted(who.stream, true) && !known {
+                    let who = self.as_sealed(who);
                     self.players.push(Player { account, application, session: who, body: None });
                 }
             }
@@ -194,6 +196,7 @@ impl World {
                 let given = self.runtime.block_on(given);
                 let expected = self.models[usize::from(account)].declare(&who, &kills, policies, self.now);
                 if self.check(given, &expected, account, application)? == Answer::Admitted(who.stream, true) {
+                    let who = self.as_sealed(who);
                     self.players.push(Player { account, application, session: who, body: None });
                 }
             }
@@ -249,6 +252,12 @@ impl World {
             Step::Restart { snapshot } => self.restart(snapshot),
         }
         Ok(())
+    }
+
+    /// What the play session of a start says from now on.
+    fn as_sealed(&self, who: Candidate) -> Candidate {
+        let stream = self.table.find(&who.account.key(), who.stream).expect("it has just started");
+        Candidate { started: stream.started, ..who }
     }
 
     fn pick(&self, player: usize) -> Option<usize> {

@@ -210,7 +210,7 @@ impl Replay<'_> {
                 answer.outcome = if created { Outcome::Admitted } else { Outcome::Playing };
                 if let Some(screen) = self.screens.get_mut(player) {
                     // It may go on with the stream of a start just before.
-                    screen.candidate.stream = stream.id;
+                    (screen.candidate.stream, screen.candidate.started) = (stream.id, stream.started);
                     screen.stream = Some(stream.clone());
                 }
                 if let Some(content) = content {

@@ -20,7 +20,9 @@ impl Record {
     pub fn plan_declare(&self, candidate: &Candidate, kills: &[Kill], law: &Law<'_>, now: Millis) -> Plan {
         let (gone, attributes) = self.take_place(kills, &candidate.attributes);
         let candidate = Candidate { attributes, ..candidate.clone() };
-        let stream = Arc::new(Stream::declare(&candidate, law.settings, now));
+        let mut stream = Stream::declare(&candidate, law.settings, now);
+        stream.started = self.next_start(candidate.started);
+        let stream = Arc::new(stream);
         let (standing, scene) = (stream.standing(now), scene(law, now));
         let running = self.running(stream.id, &gone);
         let decision = evaluate(law.policies, &running, &standing, &scene);

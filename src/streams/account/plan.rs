@@ -65,8 +65,9 @@ impl Record {
         if let Some(stream) = known {
             return self.plan(stream, supersede, news(stream), law, now);
         }
-        let stream = Arc::new(Stream::reserve(candidate, law.settings, now));
-        self.plan(&stream, supersede, None, law, now)
+        let mut stream = Stream::reserve(candidate, law.settings, now);
+        stream.started = self.next_start(candidate.started);
+        self.plan(&Arc::new(stream), supersede, None, law, now)
     }
 
     /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.
@@ -96,36 +97,53 @@ impl Record {
 
     /// Whether a request of the stream is one that was under way when its device left it.
     fn is_late(&self, stream: &Stream, now: Millis) -> bool {
-        let left_since = |other: &&Arc<Stream>| {
-            other.is_superseded() && other.device == stream.device && other.since() > stream.since()
-        };
+        // Of two that were left in the same millisecond, the one that started first was.
+        let left = |stream: &Stream| (stream.since(), stream.started, stream.id);
+        let left_since =
+            |other: &&Arc<Stream>| other.is_superseded() && other.device == stream.device && left(other) > left(stream);
         stream.is_superseded()
             && now.since(stream.since()) < SUPERSEDE_GRACE
             && self.streams.iter().filter(left_since).count() < LATE_STREAMS
     }
 
-    /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on.
+    /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on. It keeps the start
+    /// that its play session names, and with it its place in the order.
     pub fn plan_reattach(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+        self.plan_known(candidate, law, now).unwrap_or_else(|| {
+            let stream = Stream::reattach(candidate, law.settings, now);
+            self.plan(&Arc::new(stream), Vec::new(), None, law, now)
+        })
+    }
+
+    /// The same for a stream that something else names than its play session: a token, a device, the client that shares a play
+    /// session with another. Where the record does not know it, it starts now.
+    pub fn plan_unsealed(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+        self.plan_known(candidate, law, now).unwrap_or_else(|| {
+            let mut stream = Stream::reattach(candidate, law.settings, now);
+            stream.started = self.next_start(now);
+            self.plan(&Arc::new(stream), Vec::new(), None, law, now)
+        })
+    }
+
+    /// What is to be done about the request of a stream that the record knows or remembers; `None`: it does neither.
+    fn plan_known(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Option<Plan> {
         // After a silence its application has declared anew what its player goes on with.
         let is_over = || self.tombstones().iter().any(|tombstone| tombstone.stream.id == candidate.stream);
         if self.find(candidate.stream).is_none_or(|stream| !stream.has_slot())
             && let Some(declared) = self.declared_play(candidate).filter(|_| !is_over())
         {
-            return Plan::Continue(declared.clone());
+            return Some(Plan::Continue(declared.clone()));
         }
         if let Some(stream) = self.find(candidate.stream) {
-            return self.plan_resume(stream, law, now);
+            return Some(self.plan_resume(stream, law, now));
         }
-        if let Some(tombstone) = self.tombstones().iter().find(|t| t.stream.id == candidate.stream) {
-            // It gave way to a start that the origin has not answered yet. Until then it plays on, without a slot.
-            return if self.is_provisional(tombstone) {
-                Plan::Continue(tombstone.stream.clone())
-            } else {
-                Plan::Terminated(candidate.stream, tombstone.cause.clone())
-            };
-        }
-        let stream = Arc::new(Stream::reattach(candidate, law.settings, now));
-        self.plan(&stream, Vec::new(), None, law, now)
+        let tombstone = self.tombstones().iter().find(|tombstone| tombstone.stream.id == candidate.stream)?;
+        // It gave way to a start that the origin has not answered yet. Until then it plays on, without a slot.
+        Some(if self.is_provisional(tombstone) {
+            Plan::Continue(tombstone.stream.clone())
+        } else {
+            Plan::Terminated(candidate.stream, tombstone.cause.clone())
+        })
     }
 
     /// `news`: what is known of the stream from now on, where that changes.
