@@ -32,6 +32,12 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
+    /// Whether its player could come back if it were forgotten. What an application declared, and no player asked for, needs a
+    /// start.
+    pub fn keeps_out(&self) -> bool {
+        self.stream.was_followed() || !self.stream.is_declared()
+    }
+
     /// Whether its viewer stopped it, long enough ago for what was under way then to have arrived: the same may be started
     /// again under another name.
     pub fn may_be_started_again(&self, now: Millis) -> bool {
@@ -381,10 +387,8 @@ impl Record {
         let tombstones = self.tombstones.get_or_insert_default();
         tombstones.push(tombstone);
         if tombstones.len() > MOST_TOMBSTONES
-            && let Some((at, _)) = tombstones.iter().enumerate().min_by_key(|(_, tombstone)| {
-                let returns = tombstone.stream.was_followed() || !tombstone.stream.is_declared();
-                (returns, tombstone.until)
-            })
+            && let Some((at, _)) =
+                tombstones.iter().enumerate().min_by_key(|(_, tombstone)| (tombstone.keeps_out(), tombstone.until))
         {
             tombstones.remove(at);
         }

@@ -103,8 +103,10 @@ pub enum Event<'a> {
     Barred(&'a Arc<Stream>, &'a Cause),
     /// Its place in the record was given up.
     Forgotten(&'a Arc<Stream>),
-    /// The table was full and gave up an account whose streams held slots: they have to compete again.
-    Evacuated(&'a Arc<Stream>),
+    /// The table was full, and the place of a stream without a slot was given up.
+    CapacityEvicted(&'a Arc<Stream>),
+    /// The table was full of accounts whose streams hold slots: a start or a return passed without being counted.
+    Unaccounted(&'a Arc<Stream>),
     /// The store did not commit; the admission was not decided.
     Unavailable,
 }

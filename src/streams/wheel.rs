@@ -1,28 +1,31 @@
 //! What is due when: a ring of one-second slots, each with the things to look at in that second.
 
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
 use parking_lot::Mutex;
 
 use crate::model::Millis;
 
 const SLOTS: Tick = 1024;
+/// Streams that start in the same second are due in the same second: so many of them do not wait for each other.
+const LANES: usize = 8;
 
 /// A second of the wheel. Zero means "not scheduled". Narrow, because a million cells keep one: it lasts until 2106.
 pub(super) type Tick = u32;
 
+type Lane<T> = Mutex<Vec<(Tick, T)>>;
+
 /// Things to look at later.
 pub(super) struct Wheel<T> {
-    ring: Mutex<Ring<T>>,
-}
-
-struct Ring<T> {
-    slots: Vec<Vec<(Tick, T)>>,
+    slots: Box<[[Lane<T>; LANES]]>,
     /// The last second that was taken out.
-    done: Tick,
+    done: AtomicU32,
 }
 
 impl<T> Wheel<T> {
     pub(super) fn new() -> Self {
-        Self { ring: Mutex::new(Ring { slots: (0..SLOTS).map(|_| Vec::new()).collect(), done: 0 }) }
+        let slots = (0..SLOTS).map(|_| std::array::from_fn(|_| Lane::default())).collect();
+        Self { slots, done: AtomicU32::new(0) }
     }
 
     /// The second in which something due at `deadline` is looked at: the first that begins after it.
@@ -31,31 +34,36 @@ impl<T> Wheel<T> {
     }
 
     /// Puts `item` up for `tick`, or for the next second if that one has been taken out already: requests bring their own
-    /// time along, which may be a little late. Returns the second in which it comes out.
-    pub(super) fn schedule(&self, tick: Tick, item: T) -> Tick {
-        let mut ring = self.ring.lock();
-        let tick = tick.max(ring.done.saturating_add(1));
-        if let Some(slot) = ring.slots.get_mut(slot_of(tick)) {
-            slot.push((tick, item));
+    /// time along, which may be a little late. Returns the second in which it comes out. Items of different `lane`s do not wait
+    /// for each other.
+    pub(super) fn schedule(&self, tick: Tick, lane: u8, item: T) -> Tick {
+        loop {
+            let tick = tick.max(self.done.load(SeqCst).saturating_add(1));
+            let lanes = self.slots.get(slot_of(tick));
+            let Some(lane) = lanes.and_then(|lanes| lanes.get(usize::from(lane) % LANES)) else { return tick };
+            let mut lane = lane.lock();
+            // Whoever takes out a second says so before it looks into the lanes.
+            if self.done.load(SeqCst) < tick {
+                lane.push((tick, item));
+                return tick;
+            }
         }
-        tick
     }
 
     /// Everything that was scheduled up to `now`. What lies further ahead than the ring reaches stays for its turn.
     pub(super) fn take_due(&self, now: Millis) -> Vec<T> {
-        let mut ring = self.ring.lock();
         let present = second(now);
+        let done = self.done.fetch_max(present, SeqCst);
         // After a long sleep one turn visits every slot.
-        let first = ring.done.saturating_add(1).max(present.saturating_sub(SLOTS - 1));
+        let first = done.saturating_add(1).max(present.saturating_sub(SLOTS - 1));
         let mut due = Vec::new();
-        for tick in first..=present {
-            if let Some(slot) = ring.slots.get_mut(slot_of(tick)) {
-                let (now_due, later) = std::mem::take(slot).into_iter().partition(|(at, _)| *at <= present);
-                *slot = later;
-                due.extend(Vec::into_iter(now_due).map(|(_, item)| item));
-            }
+        for lane in (first..=present).filter_map(|tick| self.slots.get(slot_of(tick))).flatten() {
+            let mut lane = lane.lock();
+            let (now_due, later) = std::mem::take(&mut *lane).into_iter().partition(|(at, _)| *at <= present);
+            *lane = later;
+            drop(lane);
+            due.extend(Vec::into_iter(now_due).map(|(_, item)| item));
         }
-        ring.done = ring.done.max(present);
         due
     }
 }
@@ -78,7 +86,7 @@ mod tests {
     }
 
     fn schedule(wheel: &Wheel<&'static str>, deadline: u64, item: &'static str) {
-        wheel.schedule(Wheel::<&str>::tick_for(at(deadline)), item);
+        wheel.schedule(Wheel::<&str>::tick_for(at(deadline)), deadline.to_le_bytes()[0], item);
     }
 
     #[test]
@@ -114,6 +122,32 @@ mod tests {
         schedule(&wheel, 4999, "far");
         assert!((1001..5000).all(|second| wheel.take_due(at(second)).is_empty()));
         assert_eq!(wheel.take_due(at(5000)), ["far"]);
+    }
+
+    #[test]
+    fn what_is_scheduled_while_a_second_is_taken_out_comes_out_once() {
+        const ITEMS: u32 = 20_000;
+        let wheel = Wheel::new();
+        let mut all = std::thread::scope(|threads| {
+            let schedule = |from: u32| {
+                let wheel = &wheel;
+                move || {
+                    (from..from + ITEMS)
+                        .for_each(|item| drop(wheel.schedule(1 + item % 50, item.to_le_bytes()[0], item)))
+                }
+            };
+            let scheduling = [threads.spawn(schedule(0)), threads.spawn(schedule(ITEMS))];
+            let mut taken = Vec::new();
+            let mut second = 0;
+            while scheduling.iter().any(|thread| !thread.is_finished()) {
+                second += 1;
+                taken.extend(wheel.take_due(at(second)));
+            }
+            taken.extend(wheel.take_due(at(second + 100)));
+            taken
+        });
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(0..2 * ITEMS));
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl Metrics {
         let help = "Time to decide a start or a return, in seconds.";
         let decision = of.histograms("decision_seconds", help, &[], &instants)?.with_label_values(&[] as &[&str]);
         let help = "What happened to streams: admitted, resumed, refused, leaving, idle, superseded, rolled_back, \
-                    terminated, forgotten, evacuated, undecided.";
+                    terminated, forgotten, capacity_evicted, unaccounted, undecided.";
         let events = of.counters("stream_events_total", help, &["application", "event"])?;
         let help = "Starts and returns that would exceed a rule, by the rule's mode and what it asks for: refuse, terminate, or lack \
                     where an attribute is missing that it demands.";

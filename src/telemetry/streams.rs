@@ -25,7 +25,8 @@ impl Observer for Metrics {
             Event::Superseded(stream) => self.event(&stream.application, "superseded", -1),
             Event::RolledBack(stream) => self.event(&stream.application, "rolled_back", -1),
             Event::Forgotten(stream) => self.event(&stream.application, "forgotten", 0),
-            Event::Evacuated(stream) => self.event(&stream.application, "evacuated", -1),
+            Event::CapacityEvicted(stream) => self.event(&stream.application, "capacity_evicted", 0),
+            Event::Unaccounted(stream) => self.event(&stream.application, "unaccounted", 0),
             Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
                 let slots = if matches!(event, Event::Terminated(..)) { -1 } else { 0 };
                 self.event(&stream.application, "terminated", slots);

@@ -64,7 +64,8 @@ pub(crate) fn is_admitted(admission: &Admission) -> bool {
 pub(crate) struct Gauge {
     held: AtomicI64,
     lowest: AtomicI64,
-    evacuated: AtomicUsize,
+    capacity_evicted: AtomicUsize,
+    unaccounted: AtomicUsize,
     heard: Mutex<Vec<&'static str>>,
     demanded: Mutex<Vec<(String, u16)>>,
     attempts: Mutex<Vec<(usize, bool)>>,
@@ -91,9 +92,14 @@ impl Gauge {
         self.attempts.lock().clone()
     }
 
-    /// How many holders were evacuated.
-    pub(crate) fn evacuated(&self) -> usize {
-        self.evacuated.load(SeqCst)
+    /// How many streams without a slot were given up because the table was full.
+    pub(crate) fn capacity_evicted(&self) -> usize {
+        self.capacity_evicted.load(SeqCst)
+    }
+
+    /// How many starts and returns found no room.
+    pub(crate) fn unaccounted(&self) -> usize {
+        self.unaccounted.load(SeqCst)
     }
 
     /// What was heard since the last call.
@@ -112,7 +118,8 @@ impl Observer for Gauge {
             Event::RolledBack(_) => ("rolled back", -1),
             Event::Terminated(..) => ("terminated", -1),
             Event::Barred(..) => ("barred", 0),
-            Event::Evacuated(_) => ("evacuated", -1),
+            Event::CapacityEvicted(_) => ("capacity evicted", 0),
+            Event::Unaccounted(_) => ("unaccounted", 0),
             Event::Forgotten(_) => ("forgotten", 0),
             Event::Refused(..) => ("refused", 0),
             Event::Violated(_) => ("violated", 0),
@@ -130,7 +137,8 @@ impl Observer for Gauge {
         };
         let held = self.held.fetch_add(step, SeqCst) + step;
         self.lowest.fetch_min(held, SeqCst);
-        self.evacuated.fetch_add(usize::from(word == "evacuated"), SeqCst);
+        self.capacity_evicted.fetch_add(usize::from(word == "capacity evicted"), SeqCst);
+        self.unaccounted.fetch_add(usize::from(word == "unaccounted"), SeqCst);
         self.heard.lock().push(word);
     }
 }

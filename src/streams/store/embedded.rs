@@ -1,22 +1,27 @@
 //! The table in this process: moka keeps the accounts, a short lock guards each.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::index::Index;
+use super::room::{Place, Room, Worth};
 use super::{AccountStore, Commit, Kept, Unavailable};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
-use crate::streams::account::{Change, Record, Transition};
+use crate::streams::account::{Change, Record, Tombstone, Transition};
 use crate::streams::wheel::{Tick, Wheel, second};
 use crate::streams::{Event, Observer, Settings, Stream};
+
+/// A start that finds the table full gives up so many accounts at most: more than one only where many start at once.
+const MAX_EVICTIONS: usize = 8;
+/// The log says at most this often that the table is full.
+const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One account in the table. There are a million of them: its size counts.
 struct Cell {
@@ -29,20 +34,44 @@ struct Inner {
     record: Record,
     /// The second of the wheel in which this cell is looked at next; zero if in none.
     scheduled: Tick,
+    /// Where it stands among the accounts that may go when the table is full.
+    place: Option<Place>,
+}
+
+impl Inner {
     /// The cell is out of the table; whoever still holds it has to look again.
-    gone: bool,
+    const GONE: Tick = Tick::MAX;
+
+    fn is_gone(&self) -> bool {
+        self.scheduled == Self::GONE
+    }
+
+    /// What is lost with the account; `None`: a stream holds a slot, and the account stays.
+    fn worth(&self) -> Option<Worth> {
+        if self.record.streams().iter().any(|stream| stream.has_slot()) {
+            return None;
+        }
+        let keeps_out = self.record.tombstones().iter().any(Tombstone::keeps_out);
+        Some(if keeps_out { Worth::Tombstones } else { Worth::Little })
+    }
 }
 
 /// The embedded home of the accounts' records.
+///
+/// A full table gives up accounts without a slot, and never one whose stream holds a slot: nobody who makes up accounts can push
+/// out those who play. moka would decide by use alone, so it keeps accounts without a bound of its own.
 pub struct Embedded {
     cells: Cache<AccountKey, Arc<Cell>>,
-    /// The same in order, for listings, which do not make an account look used.
+    /// The same in order, for listings.
     index: Index<Cell>,
-    /// Cells that moka gave up because the table was full; their streams still have to be told.
-    evacuated: Arc<Mutex<Vec<Arc<Cell>>>>,
+    room: Room<Cell>,
     wheel: Wheel<Arc<Cell>>,
     /// Streams whose time to leave has come.
     due: Mutex<Vec<(Account, StreamId)>>,
+    /// Starts and returns for which there was no room, since the log has said so.
+    unaccounted: AtomicU64,
+    /// When the log has said so.
+    warned: Mutex<Millis>,
     settings: ArcSwap<Settings>,
     observer: Arc<dyn Observer>,
 }
@@ -50,50 +79,37 @@ pub struct Embedded {
 impl Embedded {
     /// An empty table.
     pub fn new(settings: Settings, observer: Arc<dyn Observer>) -> Self {
-        let evacuated = Arc::new(Mutex::new(Vec::new()));
-        let listener = evacuated.clone();
-        let cells = Cache::builder()
-            .max_capacity(settings.capacity)
-            // The default policy may turn a newcomer away to keep what is popular; a limit must hold for newcomers first.
-            .eviction_policy(EvictionPolicy::lru())
-            .eviction_listener(move |_, cell: Arc<Cell>, cause| {
-                if cause == RemovalCause::Size {
-                    // Runs inside moka, perhaps while another account is locked: only note it here.
-                    listener.lock().push(cell);
-                }
-            })
-            .build();
         Self {
-            cells,
+            cells: Cache::builder().build(),
             index: Index::default(),
-            evacuated,
+            room: Room::default(),
             wheel: Wheel::new(),
             due: Mutex::default(),
+            unaccounted: AtomicU64::new(0),
+            warned: Mutex::default(),
             settings: ArcSwap::from_pointee(settings),
             observer,
         }
     }
 
-    /// How many accounts are kept, as of the last house-keeping.
+    /// How many accounts are kept.
     pub fn accounts(&self) -> u64 {
-        self.cells.entry_count()
+        self.room.taken()
     }
 
-    /// Runs `action` on the account's settled record, and makes sure that its next deadline is watched.
-    fn with<T>(&self, account: &Account, now: Millis, action: impl FnOnce(&mut Record, &Settings) -> T) -> T {
-        let key = account.key();
+    /// Runs `action` on the settled record of an account that is in the table, and makes sure that its next deadline is
+    /// watched.
+    fn with_known<T>(
+        &self,
+        key: AccountKey,
+        now: Millis,
+        action: impl FnOnce(&mut Record, &Settings) -> T,
+    ) -> Option<T> {
         let settings = self.settings.load();
         loop {
-            let fresh = || {
-                let cell = Arc::new(Cell { account: account.clone(), inner: Mutex::default() });
-                self.index.insert(key, cell.clone());
-                cell
-            };
-            let cell = self.cells.get_with(key, fresh);
-            // This cell may follow one that moka has given up, whose streams must not go on beside the new ones.
-            self.evacuate_all(&settings, now);
+            let cell = self.cells.get(&key)?;
             let mut inner = cell.inner.lock();
-            if inner.gone {
+            if inner.is_gone() {
                 // Between its mark and its removal; the remover is a few instructions away.
                 drop(inner);
                 std::thread::yield_now();
@@ -101,9 +117,86 @@ impl Embedded {
             }
             self.settle(&cell, &mut inner, &settings, now);
             let result = action(&mut inner.record, &settings);
+            self.list(&cell, &mut inner);
             self.watch(&cell, &mut inner, &settings, now);
-            return result;
+            return Some(result);
         }
+    }
+
+    /// The same where the account may not be in the table. `Err`: there is no room for it.
+    fn with<T>(
+        &self,
+        account: &Account,
+        now: Millis,
+        action: impl FnOnce(&mut Record, &Settings) -> T,
+    ) -> Result<T, Unavailable> {
+        let key = account.key();
+        let mut action = Some(action);
+        loop {
+            let run = |record: &mut Record, settings: &Settings| action.take().map(|action| action(record, settings));
+            if let Some(result) = self.with_known(key, now, run).flatten() {
+                return Ok(result);
+            }
+            self.enter(key, account, now)?;
+        }
+    }
+
+    /// Puts an account into the table that is not there.
+    fn enter(&self, key: AccountKey, account: &Account, now: Millis) -> Result<(), Unavailable> {
+        let settings = self.settings.load();
+        let mut evictions = 0;
+        while !self.room.take(settings.capacity) {
+            if evictions == MAX_EVICTIONS || !self.evict_one(key, &settings, now) {
+                return Err(Unavailable);
+            }
+            evictions += 1;
+        }
+        let mut is_new = false;
+        self.cells.get_with(key, || {
+            is_new = true;
+            let cell = Arc::new(Cell { account: account.clone(), inner: Mutex::default() });
+            self.index.insert(key, cell.clone());
+            cell
+        });
+        if !is_new {
+            self.room.give_back();
+        }
+        Ok(())
+    }
+
+    /// Gives up the account that goes first. `false`: none may go.
+    fn evict_one(&self, near: AccountKey, settings: &Settings, now: Millis) -> bool {
+        while let Some((place, cell)) = self.room.next(near) {
+            let mut inner = cell.inner.lock();
+            // It has taken a slot or gone since.
+            if inner.place != Some(place) {
+                continue;
+            }
+            inner.place = None;
+            self.settle(&cell, &mut inner, settings, now);
+            for stream in std::mem::take(&mut inner.record).streams() {
+                stream.set_idle(now);
+                self.observer.observe(&cell.account, &Event::CapacityEvicted(stream));
+            }
+            self.remove(&cell, inner);
+            return true;
+        }
+        false
+    }
+
+    fn remove(&self, cell: &Arc<Cell>, mut inner: MutexGuard<'_, Inner>) {
+        let key = cell.account.key();
+        if let Some(place) = inner.place.take() {
+            self.room.unlist(key, place);
+        }
+        inner.scheduled = Inner::GONE;
+        drop(inner);
+        self.index.remove(key, cell);
+        self.cells.entry(key).and_compute_with(|entry| match entry {
+            Some(found) if Arc::ptr_eq(found.value(), cell) => Op::Remove,
+            _ => Op::Nop,
+        });
+        self.room.give_back();
     }
 
     fn settle(&self, cell: &Cell, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
@@ -116,13 +209,28 @@ impl Embedded {
         });
     }
 
+    /// Notes whether the account may go when the table is full.
+    fn list(&self, cell: &Arc<Cell>, inner: &mut MutexGuard<'_, Inner>) {
+        let worth = inner.worth();
+        if worth == inner.place.map(Place::worth) {
+            return;
+        }
+        let key = cell.account.key();
+        if let Some(place) = inner.place.take() {
+            self.room.unlist(key, place);
+        }
+        inner.place = worth.and_then(|worth| self.room.list(key, worth, cell.clone()));
+    }
+
     /// Schedules the cell's next look, unless an earlier one is.
     fn watch(&self, cell: &Arc<Cell>, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
         // An empty record is looked at as well, to be removed.
         let deadline = inner.record.next_deadline(settings, now).unwrap_or(now);
         let tick = Wheel::<Arc<Cell>>::tick_for(deadline);
         if inner.scheduled == 0 || tick < inner.scheduled {
-            inner.scheduled = self.wheel.schedule(tick, cell.clone());
+            // Somewhere in memory: as good as chance, and no hash of the account's name.
+            let [_, lane, ..] = Arc::as_ptr(cell).addr().to_le_bytes();
+            inner.scheduled = self.wheel.schedule(tick, lane, cell.clone());
         }
     }
 
@@ -130,51 +238,40 @@ impl Embedded {
     fn visit(&self, cell: &Arc<Cell>, settings: &Settings, now: Millis) {
         let mut inner = cell.inner.lock();
         // A cell that was put forward leaves its former place in the wheel behind.
-        if inner.gone || inner.scheduled > second(now) {
+        if inner.is_gone() || inner.scheduled > second(now) {
             return;
         }
         inner.scheduled = 0;
         self.settle(cell, &mut inner, settings, now);
-        self.due.lock().extend(inner.record.due(now).map(|stream| (cell.account.clone(), stream)));
-        if !inner.record.is_empty() {
+        if !inner.record.leaving().is_empty() {
+            self.due.lock().extend(inner.record.due(now).map(|stream| (cell.account.clone(), stream)));
+        }
+        if inner.record.is_empty() {
+            self.remove(cell, inner);
+        } else {
+            self.list(cell, &mut inner);
             self.watch(cell, &mut inner, settings, now);
-            let busy = inner.record.streams().iter().any(|stream| stream.has_slot());
-            drop(inner);
-            if busy {
-                // Heartbeats on a kept connection do not touch the cache; this keeps the account from looking unused.
-                let _ = self.cells.get(&cell.account.key());
-            }
+        }
+    }
+
+    /// The log says that the table is full, if it was.
+    fn warn(&self, settings: &Settings, now: Millis) {
+        if self.unaccounted.load(Relaxed) == 0 {
             return;
         }
-        inner.gone = true;
-        drop(inner);
-        let key = cell.account.key();
-        self.index.remove(key, cell);
-        self.cells.entry(key).and_compute_with(|entry| match entry {
-            Some(found) if Arc::ptr_eq(found.value(), cell) => Op::Remove,
-            _ => Op::Nop,
-        });
-    }
-
-    /// Evacuates what moka has given up. The list stays locked until that is done, so that nobody goes on before.
-    fn evacuate_all(&self, settings: &Settings, now: Millis) {
-        for cell in self.evacuated.lock().drain(..) {
-            self.evacuate(&cell, settings, now);
+        let mut warned = self.warned.lock();
+        if now.since(*warned) < WARN_INTERVAL && *warned != Millis(0) {
+            return;
         }
-    }
-
-    /// The table was full: the streams of accounts that it gave up lose their slots and have to compete again.
-    fn evacuate(&self, cell: &Arc<Cell>, settings: &Settings, now: Millis) {
-        self.index.remove(cell.account.key(), cell);
-        let mut inner = cell.inner.lock();
-        inner.gone = true;
-        self.settle(cell, &mut inner, settings, now);
-        for stream in std::mem::take(&mut inner.record).streams() {
-            let held = stream.has_slot();
-            stream.set_idle(now);
-            let event = if held { Event::Evacuated(stream) } else { Event::Forgotten(stream) };
-            self.observer.observe(&cell.account, &event);
-        }
+        *warned = now;
+        let starts = self.unaccounted.swap(0, Relaxed);
+        tracing::warn!(
+            starts,
+            accounts = self.accounts(),
+            capacity = settings.capacity,
+            "the stream table is full of accounts that play; these starts and returns passed without being counted: raise \
+             streams.capacity, or find out who starts streams under so many accounts"
+        );
     }
 }
 
@@ -207,7 +304,8 @@ impl AccountStore for Embedded {
     }
 
     async fn load(&self, account: &Account, now: Millis) -> Result<Record, Unavailable> {
-        Ok(self.with(account, now, |record, _| record.clone()))
+        // Whoever is only looked at, or refused, takes no room.
+        Ok(self.with_known(account.key(), now, |record, _| record.clone()).unwrap_or_default())
     }
 
     async fn commit(
@@ -217,7 +315,7 @@ impl AccountStore for Embedded {
         change: &Change,
         now: Millis,
     ) -> Result<Commit, Unavailable> {
-        Ok(self.with(account, now, |record, settings| {
+        let committed = self.with(account, now, |record, settings| {
             if record.version != expected {
                 return Commit::Conflict(record.clone());
             }
@@ -248,16 +346,23 @@ impl AccountStore for Embedded {
                 self.observer.observe(account, &event);
             }
             Commit::Done
-        }))
+        });
+        if committed.is_err() {
+            self.unaccounted.fetch_add(1, Relaxed);
+            if let Some(stream) = &change.admit {
+                self.observer.observe(account, &Event::Unaccounted(stream));
+            }
+        }
+        committed
     }
 
     async fn told(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
-        self.with(account, now, |record, settings| record.told(stream, settings, now));
+        self.with_known(account.key(), now, |record, settings| record.told(stream, settings, now));
         Ok(())
     }
 
     async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
-        self.with(account, now, |record, _| {
+        self.with_known(account.key(), now, |record, _| {
             if let Some(stream) = record.roll_back(stream, now) {
                 self.observer.observe(account, &Event::RolledBack(&stream));
             }
@@ -269,7 +374,7 @@ impl AccountStore for Embedded {
         let settings = self.settings.load();
         if let Some(cell) = self.cells.get(account) {
             let mut inner = cell.inner.lock();
-            if !inner.gone {
+            if !inner.is_gone() {
                 self.watch(&cell, &mut inner, &settings, now);
             }
         }
@@ -281,7 +386,7 @@ impl AccountStore for Embedded {
             self.visit(&cell, &settings, now);
         }
         self.cells.run_pending_tasks();
-        self.evacuate_all(&settings, now);
+        self.warn(&settings, now);
     }
 
     fn take_due(&self) -> Vec<(Account, StreamId)> {
@@ -311,9 +416,9 @@ impl AccountStore for Embedded {
         }
     }
 
-    fn restore(&self, kept: Kept, now: Millis) {
+    fn restore(&self, kept: Kept, now: Millis) -> bool {
         let account = kept.account.clone();
-        self.with(&account, now, |record, settings| {
+        let restored = self.with(&account, now, |record, settings| {
             let before = record.streams().len();
             kept.restore_into(record, settings, now);
             for stream in record.streams().get(before..).unwrap_or_default() {
@@ -322,5 +427,9 @@ impl AccountStore for Embedded {
                 }
             }
         });
+        if restored.is_err() {
+            self.unaccounted.fetch_add(1, Relaxed);
+        }
+        restored.is_ok()
     }
 }

@@ -2,6 +2,7 @@
 
 mod embedded;
 mod index;
+mod room;
 mod snapshot;
 
 use std::sync::Arc;
@@ -88,6 +89,6 @@ pub trait AccountStore: Send + Sync {
     /// Calls `visit` for every account that this gateway knows. For listings and snapshots; not in the way of requests.
     fn each(&self, visit: &mut dyn FnMut(&Account, &Record));
 
-    /// Takes up an account from a snapshot.
-    fn restore(&self, kept: Kept, now: Millis);
+    /// Takes up an account from a snapshot. `false`: there is no room for it.
+    fn restore(&self, kept: Kept, now: Millis) -> bool;
 }

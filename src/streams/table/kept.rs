@@ -50,8 +50,7 @@ impl StreamTable {
         for line in lines {
             match serde_json::from_slice::<Kept>(&line?) {
                 Ok(kept) => {
-                    self.store.restore(kept, now);
-                    restored.accounts += 1;
+                    restored.accounts += usize::from(self.store.restore(kept, now));
                 }
                 Err(_) => restored.damaged += 1,
             }

@@ -52,10 +52,12 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
         Event::Admitted(_) | Event::Resumed(_) => Some(WebhookEvent::Started),
         Event::Refused(..) => Some(WebhookEvent::Refused),
         Event::Terminated(..) => Some(WebhookEvent::Terminated),
-        Event::Idle(_) | Event::Superseded(_) | Event::RolledBack(_) | Event::Evacuated(_) => Some(WebhookEvent::Ended),
+        Event::Idle(_) | Event::Superseded(_) | Event::RolledBack(_) => Some(WebhookEvent::Ended),
         // Its end has been told, or nothing has come of it yet.
         Event::Barred(..)
         | Event::Forgotten(_)
+        | Event::CapacityEvicted(_)
+        | Event::Unaccounted(_)
         | Event::Leaving(..)
         | Event::Violated(_)
         | Event::Lacked(_)
@@ -76,7 +78,6 @@ impl Told {
             Event::Idle(stream) => of(stream, What::Ended("silent")),
             Event::Superseded(stream) => of(stream, What::Ended("superseded")),
             Event::RolledBack(stream) => of(stream, What::Ended("rolled_back")),
-            Event::Evacuated(stream) => of(stream, What::Ended("evacuated")),
             Event::Refused(candidate, decision) => {
                 Some(Self::of_candidate(candidate, What::Refused(broken(decision)), at, id))
             }
