@@ -40,3 +40,16 @@ async fn one_that_gave_way_to_a_session_that_has_ended_since_is_still_told_the_r
     assert_eq!((&advice["ruleName"], &advice["threshold"]), (&"the-latest".into(), &1.into()));
     assert!(advice["conflicts"].as_object().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn starts_of_one_account_in_the_same_millisecond_have_an_order() {
+    let api = api().await;
+    for round in 0..300 {
+        let account = format!("i1/quick-{round}");
+        // `started` refuses anything but 202.
+        let first = api.started("fifo", &account, &[]).await;
+        let second = api.started("fifo", &account, &[]).await;
+        assert_eq!(api.ids("fifo", &account).await, from_ref(&second), "round {round}");
+        assert_ne!(first, second);
+    }
+}
