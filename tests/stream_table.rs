@@ -20,6 +20,8 @@ mod policies;
 mod property;
 #[path = "stream_table/races.rs"]
 mod races;
+#[path = "stream_table/restarted.rs"]
+mod restarted;
 #[path = "stream_table/snapshot.rs"]
 mod snapshot;
 #[path = "stream_table/support.rs"]

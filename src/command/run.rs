@@ -62,7 +62,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let observers: Vec<Arc<dyn Observer>> = vec![metrics.clone(), webhooks.clone(), decisions.clone()];
     let observer: Arc<dyn Observer> = Arc::new(observers);
     let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
-    let table = Arc::new(StreamTable::new(store.clone(), observer));
+    let table = Arc::new(StreamTable::new(store.clone(), observer).opened_at(clock.now()));
     table.configure(settings.streams.clone(), settings.in_force());
     restore(&settings, &table, &*clock);
     // From here on: that streams of a snapshot have started was told when they did.

@@ -12,7 +12,7 @@ use super::respond::Problem;
 use crate::config::Application;
 use crate::model::{Account, AccountKey, Attributes, Millis};
 use crate::streams::{Refusal, Stream};
-use crate::telemetry::Refused;
+use crate::telemetry::{Outcome, Refused};
 
 /// A player that is refused asks again and again: so much time is between two explanations for one account.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -78,15 +78,23 @@ impl Questions {
     pub(super) fn record(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
         let Refusal::Policy { refused, .. } = refusal else { return };
         self.decisions.explain(ctx.request, account, &refused.explanation);
-        if !ctx.settings.log.explanations || !tracing::enabled!(tracing::Level::INFO) {
-            return;
+        if self.may_log_explanation(account, ctx)
+            && let Ok(explanation) = serde_json::to_string(&refused.explanation)
+        {
+            self.log_explanation(&explanation, account, ctx);
         }
+    }
+
+    /// Whether the log is to have explanations, and had none of this account just before.
+    fn may_log_explanation(&self, account: &AccountKey, ctx: &Context) -> bool {
         let Explained(explained) = &self.explained;
-        if explained.contains_key(account) {
-            return;
-        }
-        explained.insert(*account, ());
-        if let Ok(explanation) = serde_json::to_string(&refused.explanation) {
+        ctx.settings.log.explanations && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
+    }
+
+    fn log_explanation(&self, explanation: &str, account: &AccountKey, ctx: &Context) {
+        if self.may_log_explanation(account, ctx) {
+            let Explained(explained) = &self.explained;
+            explained.insert(*account, ());
             tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
         }
     }
@@ -98,6 +106,12 @@ impl Questions {
             return;
         }
         let session = ctx.play.as_ref().map(|play| &play.session);
+        if problem.outcome == Outcome::Terminated
+            && let Some(session) = session
+            && let Some(explanation) = self.decisions.explain_end(ctx.request, session.stream)
+        {
+            self.log_explanation(&explanation, &session.key, ctx);
+        }
         self.decisions.refused(Refused {
             id: ctx.request,
             at: self.clock.now(),

@@ -149,6 +149,9 @@ impl Problem {
                     Cause::Evicted { .. } => {
                         "Another stream of this account was started, and this one gave way.".into()
                     }
+                    Cause::Displaced { .. } => "The gateway was restarted. A stream of this account that had started earlier \
+                                                came back, and this one, which started after the restart, was one too many."
+                        .into(),
                     Cause::Refused { .. } => "This stream is more than the account may watch at once by now.".into(),
                     Cause::Stopped => "This stream was stopped.".into(),
                     Cause::Killed { reason, .. } => format!("This stream was ended: {reason}"),
@@ -156,7 +159,10 @@ impl Problem {
                 let title = "Stream ended";
                 let mut problem = Self::new(StatusCode::FORBIDDEN, "stream-terminated", title, detail);
                 problem.more.insert("cause".into(), cause.label().into());
-                if let Cause::Evicted { policy, rule, .. } | Cause::Refused { policy, rule } = cause {
+                if let Cause::Evicted { policy, rule, .. }
+                | Cause::Displaced { policy, rule, .. }
+                | Cause::Refused { policy, rule } = cause
+                {
                     problem.more.insert("violations".into(), json!([{ "policy": policy, "rule": rule }]));
                 }
                 problem.outcome(Outcome::Terminated, cause.label())

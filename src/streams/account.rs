@@ -82,12 +82,14 @@ pub struct Change {
     pub bury: Option<(Arc<Stream>, Cause)>,
     /// A stream that takes a slot: a new one, or one in the record that resumes.
     pub admit: Option<Arc<Stream>>,
+    /// On what the end of streams rests whose players could not guess it.
+    pub explained: Vec<(StreamId, Explanation)>,
 }
 
 impl Change {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        let Self { set, terminate, leave, stay, supersede, bury, admit } = self;
+        let Self { set, terminate, leave, stay, supersede, bury, admit, explained: _ } = self;
         set.is_none()
             && bury.is_none()
             && admit.is_none()
@@ -159,6 +161,7 @@ pub struct Record {
 
 mod declared;
 mod plan;
+mod seniority;
 
 pub use declared::{Kill, killed_by};
 

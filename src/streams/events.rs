@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Candidate, Stream};
 use crate::model::{Account, ApplicationId, Attributes, Millis, StreamId};
-use crate::policy::{Decision, Demand, Lack, Violation};
+use crate::policy::{Decision, Demand, Explanation, Lack, Violation};
 
 /// Why a stream was terminated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,15 @@ pub enum Cause {
         /// The rule.
         rule: Arc<str>,
         /// The stream that took its place.
+        by: StreamId,
+    },
+    /// By policy: an older stream came back after the gateway was started anew, and this one had been admitted meanwhile.
+    Displaced {
+        /// The policy whose rule asked for it.
+        policy: Arc<str>,
+        /// The rule.
+        rule: Arc<str>,
+        /// The stream that came back.
         by: StreamId,
     },
     /// By policy: something became known of it, or a limit has shrunk.
@@ -58,6 +67,7 @@ impl Cause {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Evicted { .. } => "evicted",
+            Self::Displaced { .. } => "displaced",
             Self::Refused { .. } => "refused",
             Self::Stopped => "stopped",
             Self::Killed { .. } => "killed",
@@ -99,6 +109,8 @@ pub enum Event<'a> {
     RolledBack(&'a Arc<Stream>),
     /// It was terminated.
     Terminated(&'a Arc<Stream>, &'a Cause),
+    /// On what that rests, where its player could not guess it.
+    Explained(&'a Arc<Stream>, &'a Explanation),
     /// The same of one that had lost its slot before: it cannot come back.
     Barred(&'a Arc<Stream>, &'a Cause),
     /// Its place in the record was given up.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
 
 use super::account::{Change, Judgement, Plan, Record, Refused};
@@ -84,6 +84,8 @@ pub struct StreamTable {
     /// For what is decided without a request: streams whose grace is over.
     in_force: ArcSwap<(InForce, Settings)>,
     exemptions: ArcSwap<Exemptions>,
+    /// When the gateway was started, where streams may have played before of which it knows nothing.
+    opened: ArcSwapOption<Millis>,
 }
 
 impl StreamTable {
@@ -91,7 +93,20 @@ impl StreamTable {
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
         let in_force = ArcSwap::from_pointee((InForce::new(), Settings::default()));
         let gates = (0..GATES).map(|_| Mutex::new(())).collect();
-        Self { store, observer, gates, in_force, exemptions: ArcSwap::default() }
+        Self { store, observer, gates, in_force, exemptions: ArcSwap::default(), opened: ArcSwapOption::empty() }
+    }
+
+    /// The same, for a gateway that was started at `opened` and may not know of all that played before: for the longest idle
+    /// window from then on, streams that come back stay before those that started since.
+    #[must_use]
+    pub fn opened_at(self, opened: Millis) -> Self {
+        self.opened.store(Some(Arc::new(opened)));
+        self
+    }
+
+    /// A snapshot has told of everything that played before.
+    fn knows_all(&self) {
+        self.opened.store(None);
     }
 
     /// The stream of a play session, if this gateway knows it. The hot path: one look-up, no await.
@@ -153,7 +168,15 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Admission, Unavailable> {
         let law = self.law(&candidate.account, policies, settings, now);
-        let plan = |record: &Record| record.plan_reattach(candidate, &law, now);
+        let opened = self.opened.load().as_deref().copied();
+        let opened = opened.filter(|opened| now.since(*opened) < settings.idle_max);
+        let plan = |record: &Record| match (record.plan_reattach(candidate, &law, now), opened) {
+            (Plan::Refuse(refused), Some(opened)) if record.is_unknown(candidate.stream) => {
+                let senior = record.plan_senior(candidate, &refused.decision, opened, &law, now);
+                senior.unwrap_or(Plan::Refuse(refused))
+            }
+            (plan, _) => plan,
+        };
         self.decide(candidate, plan, now).await
     }
 

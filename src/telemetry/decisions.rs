@@ -25,6 +25,8 @@ const REFUSALS: u64 = 8 << 20;
 const STRANGERS: u64 = 2 << 20;
 /// Bytes for explanations.
 const EXPLANATIONS: u64 = 16 << 20;
+/// Bytes for explanations of the end of streams.
+const ENDS: u64 = 4 << 20;
 /// Bytes for what happened to accounts.
 const HISTORIES: u64 = 8 << 20;
 
@@ -114,6 +116,8 @@ pub struct Decisions {
     /// The last explained refusal of each account.
     explained: Cache<AccountKey, u64>,
     histories: Cache<AccountKey, Arc<[Happened]>>,
+    /// On what the end of streams rests, as JSON.
+    ends: Cache<StreamId, Arc<str>>,
 }
 
 impl Decisions {
@@ -132,6 +136,7 @@ impl Decisions {
             explanations: explanations.build(),
             explained: Cache::builder().max_capacity(10_000).time_to_live(AGAIN).build(),
             histories: histories.build(),
+            ends: bounded(ENDS).weigher(|_, text: &Arc<str>| bytes(text.len() + 128)).build(),
         }
     }
 
@@ -146,6 +151,13 @@ impl Decisions {
             Explained::Here(text.into())
         };
         self.explanations.insert(refusal, explained);
+    }
+
+    /// A request of a stream that was terminated is refused. Returns on what that end rests, as JSON, where it is remembered.
+    pub fn explain_end(&self, refusal: u64, stream: StreamId) -> Option<Arc<str>> {
+        let text = self.ends.get(&stream)?;
+        self.explanations.insert(refusal, Explained::Here(text.clone()));
+        Some(text)
     }
 
     /// A request was refused.
@@ -228,6 +240,11 @@ impl Decisions {
 
 impl Observer for Decisions {
     fn observe(&self, account: &Account, event: &Event<'_>) {
+        if let Event::Explained(stream, explanation) = event
+            && let Ok(text) = serde_json::to_string(explanation)
+        {
+            self.ends.insert(stream.id, text.into());
+        }
         let (stream, what) = match event {
             Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
                 (stream, What::Terminated((*cause).clone()))

@@ -49,7 +49,7 @@ impl Observer for Metrics {
                 let labels = [&*violation.policy, &*violation.rule, violation.mode.label(), effect];
                 self.violations.with_label_values(&labels).inc();
             }
-            Event::Attempted { .. } => {}
+            Event::Attempted { .. } | Event::Explained(..) => {}
             Event::Unavailable => self.events.with_label_values(&["", "undecided"]).inc(),
         }
     }

@@ -84,7 +84,7 @@ impl Usage {
             Event::Superseded(stream) | Event::Terminated(stream, Cause::Stopped) => {
                 self.ended(&self.completed, stream, stream.since());
             }
-            Event::Terminated(stream, Cause::Evicted { .. } | Cause::Refused { .. }) => {
+            Event::Terminated(stream, Cause::Evicted { .. } | Cause::Displaced { .. } | Cause::Refused { .. }) => {
                 self.ended(&self.dismissed, stream, stream.since());
             }
             Event::Terminated(stream, Cause::Killed { .. }) => self.ended(&self.killed, stream, stream.since()),

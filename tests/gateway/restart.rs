@@ -88,3 +88,30 @@ async fn a_damaged_snapshot_is_said_and_loses_only_what_is_damaged() {
     super::support::until("the log says so", async || gateway.log().contains("part of the snapshot cannot be read"))
         .await;
 }
+
+#[tokio::test]
+async fn after_a_crash_one_that_played_stays_before_one_that_started_since() {
+    let origin = Origin::usual().await;
+    let policy = "{ name: one, limit: 1, when_exceeded: deny_newest }";
+    let setup = || Setup { policy, ..Setup::before(&[&origin]) };
+    let gateway = setup().start().await;
+    let played = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    assert_eq!(gateway.get(&format!("{played}/news/a.ts")).await.status, 200);
+    let folder = gateway.folder.clone();
+    gateway.crash().await;
+    let gateway = setup().start_in(folder).await;
+    let newcomer = gateway.enter("/film/master.m3u8", "phone").await;
+    assert_eq!(newcomer.status, 200, "nobody is known to play");
+    let newcomer = newcomer.prefix();
+    assert_eq!(gateway.get(&format!("{newcomer}/news/a.ts")).await.status, 200);
+    assert_eq!(gateway.get(&format!("{played}/news/a.ts")).await.status, 200, "it played before");
+    let ended = gateway.get(&format!("{newcomer}/news/a.ts")).await;
+    assert_eq!((ended.status, ended.problem_type().as_str()), (403, "stream-terminated"));
+    let problem = ended.problem();
+    assert_eq!(problem["cause"], "displaced");
+    assert_eq!(problem["violations"][0]["policy"], "one");
+    assert!(problem["detail"].as_str().unwrap().contains("restarted"), "{problem}");
+    assert_eq!(gateway.metric("streamgate_terminations_total", "cause=\"displaced\"").await, 1);
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
+    assert_eq!(gateway.enter("/film/master.m3u8", "tablet").await.status, 403);
+}

@@ -132,6 +132,7 @@ impl Observer for Gauge {
                 self.attempts.lock().push((*level, *admitted));
                 return;
             }
+            Event::Explained(..) => ("explained", 0),
             Event::Leaving(..) => ("leaving", 0),
             Event::Unavailable => ("unavailable", 0),
         };

@@ -103,7 +103,7 @@ fn changed(script: &Script, change: &Change) -> Result<Map<String, Value>, serde
     if let Some(cause) = cause {
         let Value::Object(told) = serde_json::to_value(cause)? else { return Ok(fields) };
         fields.extend(told);
-        if let Cause::Evicted { by, .. } = cause {
+        if let Cause::Evicted { by, .. } | Cause::Displaced { by, .. } = cause {
             fields.insert("by".into(), json!(named(script, *by)));
         }
     }

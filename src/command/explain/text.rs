@@ -104,6 +104,9 @@ impl Page<'_> {
     fn cause(&self, cause: &Cause) -> String {
         match cause {
             Cause::Evicted { policy, rule, by } => format!("{policy}/{rule}, for {}", self.name(*by)),
+            Cause::Displaced { policy, rule, by } => {
+                format!("{policy}/{rule}, for {}, which came back", self.name(*by))
+            }
             Cause::Refused { policy, rule } => format!("{policy}/{rule} does not admit it any more"),
             Cause::Stopped => "it was stopped".to_owned(),
             Cause::Killed { reason, .. } => format!("it was killed ({reason})"),

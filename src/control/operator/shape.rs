@@ -149,7 +149,7 @@ fn tenant(settings: &Settings, application: &ApplicationId) -> Option<String> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cause)]
 pub(super) struct CauseShown {
-    /// `evicted` (it gave way to another), `refused` (by a rule that looked again), `stopped` or `killed`.
+    /// `evicted` (it gave way to another), `displaced` (an older one came back after a restart), `refused` (by a rule that looked again), `stopped` or `killed`.
     cause: &'static str,
     /// The policy that asked for it, where one did.
     policy: Option<String>,
@@ -164,13 +164,13 @@ pub(super) struct CauseShown {
 impl CauseShown {
     pub(super) fn of(cause: &Cause) -> Self {
         let (policy, rule) = match cause {
-            Cause::Evicted { policy, rule, .. } | Cause::Refused { policy, rule } => {
-                (Some(policy.to_string()), Some(rule.to_string()))
-            }
+            Cause::Evicted { policy, rule, .. }
+            | Cause::Displaced { policy, rule, .. }
+            | Cause::Refused { policy, rule } => (Some(policy.to_string()), Some(rule.to_string())),
             Cause::Stopped | Cause::Killed { .. } => (None, None),
         };
         let by = match cause {
-            Cause::Evicted { by, .. } => Some(by.to_string()),
+            Cause::Evicted { by, .. } | Cause::Displaced { by, .. } => Some(by.to_string()),
             Cause::Killed { by, .. } => by.as_ref().map(|by| by.stream.to_string()),
             Cause::Refused { .. } | Cause::Stopped => None,
         };

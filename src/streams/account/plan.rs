@@ -360,7 +360,13 @@ pub(super) fn end(decision: &Decision, change: &mut Change, cause: impl Fn(&Viol
     }
 }
 
-fn dismiss(change: &mut Change, stream: StreamId, cause: Cause, grace: Option<std::time::Duration>, now: Millis) {
+pub(super) fn dismiss(
+    change: &mut Change,
+    stream: StreamId,
+    cause: Cause,
+    grace: Option<std::time::Duration>,
+    now: Millis,
+) {
     match grace.filter(|grace| !grace.is_zero()) {
         Some(grace) => change.leave.push(Leaving { stream, cause, due: now + grace }),
         None => change.terminate.push((stream, cause)),

@@ -336,6 +336,10 @@ impl AccountStore for Embedded {
                 // Who counts slots has been told already that a silent stream holds none.
                 let event = if *held { Event::Terminated(stream, cause) } else { Event::Barred(stream, cause) };
                 self.observer.observe(account, &event);
+                let mut explained = change.explained.iter().filter(|(id, _)| *id == stream.id);
+                if let Some((_, explanation)) = explained.next() {
+                    self.observer.observe(account, &Event::Explained(stream, explanation));
+                }
             }
             for stream in &leaving {
                 self.observer.observe(account, &Event::Superseded(stream));

@@ -145,7 +145,9 @@ impl<'a> Details<'a> {
 
     fn terminated(cause: &'a Cause) -> Self {
         let (rule, reason, by) = match cause {
-            Cause::Evicted { policy, rule, by } => (Some((policy, rule)), None, Some(*by)),
+            Cause::Evicted { policy, rule, by } | Cause::Displaced { policy, rule, by } => {
+                (Some((policy, rule)), None, Some(*by))
+            }
             Cause::Refused { policy, rule } => (Some((policy, rule)), None, None),
             Cause::Stopped => (None, None, None),
             Cause::Killed { reason, by } => (None, Some(&**reason), by.as_ref().map(|by| by.stream)),

@@ -57,6 +57,7 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
         Event::Barred(..)
         | Event::Forgotten(_)
         | Event::CapacityEvicted(_)
+        | Event::Explained(..)
         | Event::Unaccounted(_)
         | Event::Leaving(..)
         | Event::Violated(_)

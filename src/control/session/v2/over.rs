@@ -46,7 +46,9 @@ pub(super) async fn over(
     let (policy, rule, by) = match &cause {
         Cause::Stopped => return Answer::GONE,
         Cause::Killed { reason, by } => return adviser.killed(reason, by.as_deref(), stream.since()),
-        Cause::Evicted { policy, rule, by } => (policy.clone(), rule.clone(), Some(*by)),
+        Cause::Evicted { policy, rule, by } | Cause::Displaced { policy, rule, by } => {
+            (policy.clone(), rule.clone(), Some(*by))
+        }
         Cause::Refused { policy, rule } => (policy.clone(), rule.clone(), None),
     };
     if was_told || at == At::Stop {

@@ -1,0 +1,110 @@
+//! Who stays when streams come back that were here before the gateway was started.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::plan::{dismiss, end, scene};
+use super::{Change, Law, Plan, Record};
+use crate::model::{Millis, StreamId};
+use crate::policy::{Decision, Effect, Standing, Violation, evaluate, evaluate_but, explain};
+use crate::streams::{Candidate, Cause, Stream};
+
+/// So many streams that started since are asked to give way at most.
+const MAX_NEWCOMERS: usize = 32;
+/// Starts of one account at the same moment lie this much ahead of the clock at most.
+const AHEAD: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// When the gateway was started. What played before is known only as far as a snapshot tells or it has come back.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    at: Millis,
+    now: Millis,
+}
+
+impl Opening {
+    /// Whether a stream with that start was there before. One whose start lies ahead started while the clock was wrong.
+    fn follows(self, started: Millis) -> bool {
+        started < self.at || started > self.now + AHEAD
+    }
+}
+
+impl Record {
+    /// Whether the stream is neither there nor remembered.
+    pub fn is_unknown(&self, id: StreamId) -> bool {
+        self.find(id).is_none() && self.tombstones().iter().all(|tombstone| tombstone.stream.id != id)
+    }
+
+    /// Decides again about a stream whose play session is genuine, that this record does not know, and that `refused` keeps
+    /// out. The gateway was started at `opened`, a moment ago, and streams have been admitted since that would have met this
+    /// one: each is judged as if it had. The youngest comes first. Whichever of them a rule would have refused beside
+    /// it ends; where the rule lets others give way, its own order says who does. `None`: the refusal stands.
+    pub fn plan_senior(
+        &self,
+        candidate: &Candidate,
+        refused: &Decision,
+        opened: Millis,
+        law: &Law<'_>,
+        now: Millis,
+    ) -> Option<Plan> {
+        let opening = Opening { at: opened, now };
+        let is_newer = |stream: &Stream| {
+            !opening.follows(stream.started)
+                && (opening.follows(candidate.started) || candidate.started < stream.started)
+        };
+        let mut newcomers: SmallVec<[&Arc<Stream>; 4]> =
+            self.streams.iter().filter(|stream| self.counts(stream) && is_newer(stream)).collect();
+        // Its own device has gone on to something else.
+        let same_device =
+            |stream: &&Arc<Stream>| candidate.device.name().is_some() && stream.device == candidate.device;
+        if newcomers.iter().any(same_device) {
+            return None;
+        }
+        newcomers.sort_by_key(|stream| std::cmp::Reverse((stream.started, stream.id)));
+        let returning = Arc::new(Stream::reattach(candidate, law.settings, now));
+        let scene = scene(law, now);
+        let (mut gone, mut change) = (Vec::<StreamId>::new(), Change::default());
+        for newcomer in newcomers.into_iter().take(MAX_NEWCOMERS) {
+            if gone.contains(&newcomer.id) {
+                continue;
+            }
+            let mut running: SmallVec<[Standing<'_>; 8]> = self.running(newcomer.id, &gone);
+            running.push(returning.standing(returning.since()));
+            let standing = newcomer.standing(newcomer.since());
+            let decision = evaluate_but(law.policies, &running, &standing, &scene, &|policy, rule| {
+                !refused.has_refused(policy, rule)
+            });
+            let refusing = decision.enforced().find(|violation| violation.effect == Effect::Refuse);
+            if let Some(violation) = refusing {
+                let (policy, rule) = (violation.policy.clone(), violation.rule.clone());
+                change.terminate.push((newcomer.id, Cause::Displaced { policy, rule, by: candidate.stream }));
+                change.explained.push((newcomer.id, explain(law.policies, &running, &standing, &scene)));
+                gone.push(newcomer.id);
+            } else {
+                for (id, violation) in decision.terminations() {
+                    // By the rule's own order it is the returning stream itself that gives way.
+                    if id == candidate.stream {
+                        return None;
+                    }
+                    let (policy, rule) = (violation.policy.clone(), violation.rule.clone());
+                    dismiss(&mut change, id, Cause::Evicted { policy, rule, by: newcomer.id }, violation.grace, now);
+                    gone.push(id);
+                }
+            }
+            let decision =
+                evaluate(law.policies, &self.running(candidate.stream, &gone), &returning.standing(now), &scene);
+            if !gone.is_empty() && !decision.refuses() {
+                change.admit = Some(returning.clone());
+                let evicted = |violation: &Violation| Cause::Evicted {
+                    policy: violation.policy.clone(),
+                    rule: violation.rule.clone(),
+                    by: candidate.stream,
+                };
+                end(&decision, &mut change, evicted, now);
+                self.bound_leaving(&decision, &mut change);
+                return Some(Plan::Admit(decision, change));
+            }
+        }
+        None
+    }
+}
