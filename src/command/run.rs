@@ -26,6 +26,7 @@ use tokio::sync::mpsc;
 use super::edges::{SystemClock, SystemEntropy};
 use super::house::Running;
 use super::reload::{Reloader, Source};
+use super::snapshots::Snapshots;
 use super::{Outcome, parts};
 
 /// Attempts at an origin: the first and one more.
@@ -139,6 +140,9 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     control.threads = Some(settings.threads);
     server.add_service(control);
     server.add_service(background_service("reload", reloader));
+    let snapshots = background_service("snapshots", Snapshots::new(table.clone(), current.clone(), clock.clone()));
+    let last_snapshot = snapshots.task();
+    server.add_service(snapshots);
     server.add_service(service);
     tracing::info!(
         listeners = ?listeners.iter().map(|(address, _)| *address).collect::<Vec<_>>(),
@@ -151,7 +155,8 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     server.run(RunArgs::default());
 
     webhooks.finish(LAST_WORDS);
-    save(&current.load().settings, &table, &orders, &*clock);
+    save_orders(&current.load().settings, &orders);
+    last_snapshot.finish();
     Ok(())
 }
 
@@ -235,9 +240,10 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
     }
 }
 
-/// The snapshot has served. After a crash it would bring back what has long ended.
+/// The snapshot has served. After a crash it would bring back what has long ended. One that is written every few seconds stays
+/// until the next one replaces it: streams that it brings back too late hold no slots.
 fn put_aside(settings: &Settings) {
-    let Some(file) = &settings.snapshot else { return };
+    let Some(file) = settings.snapshot.as_ref().filter(|_| settings.snapshot_interval.is_none()) else { return };
     if let Err(error) = std::fs::rename(file, file.with_extension("restored"))
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -266,15 +272,11 @@ fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) -> Ou
     Ok(())
 }
 
-fn save(settings: &Settings, table: &StreamTable, orders: &Orders, clock: &dyn Clock) {
+fn save_orders(settings: &Settings, orders: &Orders) {
     let Some(file) = &settings.snapshot else { return };
     // They are written at each change; but a reload may have moved the snapshot since.
     if let Err(error) = orders.save(file) {
         tracing::error!(file = %Orders::beside(file).display(), %error, "blocks and exemptions cannot be written");
-    }
-    match table.save(file, &settings.streams, clock.now()) {
-        Ok(accounts) => tracing::info!(file = %file.display(), accounts, "snapshot written"),
-        Err(error) => tracing::error!(file = %file.display(), %error, "the snapshot cannot be written"),
     }
 }
 

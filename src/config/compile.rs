@@ -68,6 +68,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         self::blocks(&mut context, &blocks.file);
     }
     let snapshot = raw.streams.snapshot.as_ref().map(|path| snapshot(&mut context, path));
+    let snapshot_interval = snapshot_interval(&mut context, &raw.streams);
     let limits = times::limits(&mut context, &raw.limits);
     let grace =
         times::bounded(&mut context, &root.key("shutdown").key("grace"), &raw.shutdown.grace, times::UP_TO_AN_HOUR);
@@ -96,6 +97,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         keys: keys?,
         streams,
         snapshot,
+        snapshot_interval,
         limits,
         shutdown_grace: grace,
         effective: effective(&document.value, threads),
@@ -165,6 +167,15 @@ fn snapshot(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
         context.say(&at, format!("there is no folder `{}`: make it, or write a path in another", folder.display()));
     }
     file
+}
+
+fn snapshot_interval(context: &mut Context<'_>, raw: &raw::Streams) -> Option<std::time::Duration> {
+    let written = raw.snapshot_interval.as_ref()?;
+    let at = Pointer::default().key("streams").key("snapshot_interval");
+    if raw.snapshot.is_none() {
+        context.say(&at, "there is no `streams.snapshot` to write: name a file there, or leave this out".to_owned());
+    }
+    Some(times::bounded(context, &at, written, times::INTERVAL))
 }
 
 fn log(raw: &raw::Log) -> Log {

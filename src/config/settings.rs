@@ -57,6 +57,8 @@ pub struct Settings {
     pub streams: streams::Settings,
     /// Where streams are kept over a restart.
     pub snapshot: Option<PathBuf>,
+    /// How often that is also written while the gateway runs; `None`: only at shutdown.
+    pub snapshot_interval: Option<Duration>,
     /// What one viewer or one peer may demand.
     pub limits: Limits,
     /// How long requests in flight may take once the gateway is told to stop.

@@ -45,6 +45,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert_eq!(settings.streams, streams::Settings::default());
     assert_eq!(settings.streams.paused_holds_slot, 2 * MINUTE);
     assert_eq!((settings.snapshot, settings.shutdown_grace), (None, Duration::from_secs(5)));
+    assert_eq!(settings.snapshot_interval, None);
     assert!(settings.threads >= 1);
     let limits = &settings.limits;
     assert_eq!((limits.connections, limits.requests_per_connection), (20_000, 10_000));
@@ -75,7 +76,7 @@ fn every_key_that_can_be_set_is_heard() {
             )
             .replace("mode: enforce", "mode: shadow")
             .replace("deny_newest", "terminate_oldest")
-            .replace("capacity: 1000000", "capacity: 5\n  snapshot: kept.snapshot")
+            .replace("capacity: 1000000", "capacity: 5\n  snapshot: kept.snapshot\n  snapshot_interval: 5s")
             .replace("unidentified: refuse", "unidentified: pass")
             .replace("origin: main }", "origin: main, host: TV.example.com }")
     ));
@@ -94,6 +95,7 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!((rule.mode, &rule.when_exceeded), (Mode::Shadow, &WhenExceeded::TerminateOldest));
     assert_eq!(settings.streams.capacity, 5);
     assert!(settings.snapshot.unwrap().ends_with("kept.snapshot"));
+    assert_eq!(settings.snapshot_interval, Some(Duration::from_secs(5)));
     assert!(settings.routes.find(Some("tv.example.com:8443"), "/").is_some());
     assert!(settings.routes.find(Some("example.com"), "/").is_none());
     let limits = &settings.limits;

@@ -115,3 +115,23 @@ async fn after_a_crash_one_that_played_stays_before_one_that_started_since() {
     assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
     assert_eq!(gateway.enter("/film/master.m3u8", "tablet").await.status, 403);
 }
+
+#[tokio::test]
+async fn with_snapshots_of_a_running_gateway_a_crash_loses_next_to_nothing() {
+    let origin = Origin::usual().await;
+    let policy = "{ name: one, limit: 1, when_exceeded: deny_newest }";
+    let streams = "{ snapshot: streams.json, snapshot_interval: 1s }";
+    let setup = || Setup { policy, streams, ..Setup::before(&[&origin]) };
+    let gateway = setup().start().await;
+    let played = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    assert_eq!(gateway.get(&format!("{played}/news/a.ts")).await.status, 200);
+    let file = gateway.folder.path().join("streams.json");
+    let kept = || std::fs::read_to_string(&file).unwrap_or_default();
+    super::support::until("the stream is in the snapshot", async || kept().contains("/news/master.m3u8")).await;
+    let folder = gateway.folder.clone();
+    gateway.crash().await;
+    let gateway = setup().start_in(folder).await;
+    assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
+    assert_eq!(gateway.enter("/film/master.m3u8", "phone").await.status, 403, "the slot is held");
+    assert_eq!(gateway.get(&format!("{played}/news/a.ts")).await.status, 200);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use streamgate::model::{Device, Millis, StreamId};
 use streamgate::policy::WhenExceeded;
-use streamgate::streams::{Admission, Refusal, Restored, Settings, Signal, State, StreamTable};
+use streamgate::streams::{Admission, Cause, Refusal, Restored, Settings, Signal, State, StreamTable};
 
 use crate::support::{account, at, candidate, holders, household, is_admitted, policy, table};
 
@@ -162,4 +162,65 @@ async fn a_snapshot_keeps_hints_as_hints_and_odd_names_as_they_are() {
     assert_eq!(found.damaged, 0);
     let stream = after.find(&who.account.key(), who.stream).expect("it is known");
     assert_eq!((&stream.device, &stream.asset), (&who.device, &who.asset));
+}
+
+#[tokio::test]
+async fn what_was_written_while_the_gateway_ran_comes_back_after_a_crash() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let settings = Settings::default();
+    let (before, _) = table(&settings);
+    for subject in 0..200 {
+        assert!(play(&before, subject, 0, 1, at(0)).await);
+    }
+    assert_eq!(before.save_running(&file, &settings, at(1)).expect("a snapshot"), 200);
+    assert!(play(&before, 200, 0, 1, at(2)).await, "it goes on");
+    assert_eq!(before.save_running(&file, &settings, at(3)).expect("a snapshot"), 201);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing unfinished is left");
+    let (after, found) = restored(&file, at(10));
+    assert_eq!(found, Restored { accounts: 201, damaged: 0 });
+    assert_eq!(holders(&after, &settings, at(10)).len(), 201);
+    // Long after, nobody waits any more, and what ended meanwhile takes no slot.
+    let (after, found) = restored(&file, at(3) + settings.forget);
+    assert_eq!(found.accounts, 201);
+    assert!(holders(&after, &settings, at(3) + settings.forget).is_empty());
+}
+
+#[tokio::test]
+async fn only_a_snapshot_of_a_gateway_that_stopped_tells_of_all_that_played() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let settings = Settings::default();
+    for (whole, answer) in [(true, false), (false, true)] {
+        let (before, _) = table(&settings);
+        assert!(play(&before, 7, 0, 1, at(0)).await);
+        let save = if whole { StreamTable::save } else { StreamTable::save_running };
+        save(&before, &file, &settings, at(1)).expect("a snapshot");
+        let after = table(&settings).0.opened_at(at(2));
+        after.restore(&file, at(2)).expect("a readable file");
+        assert!(play(&after, 0, 1, 1, at(2)).await);
+        let back = after.resume(&candidate(0, 0, "/live", at(0)), &household(1), &settings, at(3)).await;
+        assert_eq!(back.is_ok_and(|back| is_admitted(&back)), answer, "whole: {whole}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_over_the_restart_makes_nothing_last_longer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streams.snapshot");
+    let settings = Settings::default();
+    let (before, _) = table(&settings);
+    assert!(play(&before, 0, 0, 2, at(36_000)).await && play(&before, 0, 1, 2, at(36_000)).await);
+    let second = candidate(0, 1, "/live", at(36_000)).stream;
+    assert!(before.end(&account(0), second, &Cause::Stopped, at(36_001)).await.expect("an answer"));
+    before.save(&file, &settings, at(36_002)).expect("a snapshot");
+    let (after, _) = restored(&file, at(0));
+    assert_eq!(holders(&after, &settings, at(0)).len(), 1);
+    after.tick(at(0) + settings.tombstone + Duration::from_secs(2));
+    let (_, record) = after.peek(&account(0).key()).expect("it is known");
+    assert!(record.tombstones().is_empty(), "its time is over");
+    for second in [400, 800, 1400] {
+        after.tick(at(second));
+    }
+    assert!(after.peek(&account(0).key()).is_none(), "it is forgotten");
 }

@@ -34,7 +34,8 @@ pub(super) const RESOLVE: Bounds = (SECOND, HOUR);
 pub(super) const GRACE: Bounds = (Duration::ZERO, Duration::from_hours(24));
 /// How long something may be, that is at least a second.
 pub(super) const WINDOW: Bounds = (SECOND, MONTH);
-const INTERVAL: Bounds = (SECOND, HOUR);
+/// How often something is done.
+pub(super) const INTERVAL: Bounds = (SECOND, HOUR);
 /// Something of that kind that may also be nothing.
 pub(super) const OPTIONAL_WINDOW: Bounds = (Duration::ZERO, MONTH);
 

@@ -61,6 +61,8 @@ pub(in crate::config) struct Streams {
     /// File where streams are kept over a restart. Left out: they are rebuilt from their play sessions.
     #[schemars(length(min = 1))]
     pub(in crate::config) snapshot: Option<String>,
+    /// How often the snapshot is also written while the gateway runs. Left out: only at shutdown.
+    pub(in crate::config) snapshot_interval: Option<Written<Duration>>,
 }
 
 /// Bounds of the idle window.
@@ -93,6 +95,7 @@ impl Default for Streams {
             sharing_overlap: of.sharing_overlap.into(),
             capacity: of.capacity,
             snapshot: None,
+            snapshot_interval: None,
         }
     }
 }

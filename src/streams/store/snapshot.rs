@@ -1,6 +1,7 @@
-//! A record as it is written to disk at shutdown and read at start.
+//! A record as it is written to disk and read at start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,12 @@ pub struct Kept {
     /// Its streams that are about to be terminated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaving: Vec<Leaving>,
+    /// When this was written; zero in files of earlier versions.
+    #[serde(default)]
+    pub saved: Millis,
+    /// Whether the gateway went on after this was written, so that more may have happened since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub runs: bool,
 }
 
 /// One stream. Its cadence is learned again from the next manifest.
@@ -70,18 +77,44 @@ impl Kept {
             streams: streams.collect(),
             tombstones: tombstones.collect(),
             leaving: record.leaving().to_vec(),
+            saved: now,
+            runs: false,
         }
     }
 
     /// Lays everything back into a record.
-    pub fn restore_into(self, record: &mut Record, settings: &Settings, now: Millis) {
-        for kept in self.streams {
+    pub fn restore_into(mut self, record: &mut Record, settings: &Settings, now: Millis) {
+        // The clock may have been set back since. Starts stay as they are: they are an order.
+        self.set_back(self.saved.since(now));
+        // After so long nobody waits for the gateway any more.
+        let is_late = self.saved != Millis(0) && now.since(self.saved) >= settings.forget;
+        for mut kept in self.streams {
+            kept.holds &= !is_late;
             record.restore(Arc::new(kept.revive(&self.account, settings, now)));
         }
         record.restore_leaving(self.leaving);
         for kept in self.tombstones {
             let stream = Arc::new(kept.stream.revive(&self.account, settings, now));
             record.restore_tombstone(Tombstone { stream, cause: kept.cause, until: kept.until, told: kept.told });
+        }
+    }
+}
+
+impl Kept {
+    fn set_back(&mut self, by: Duration) {
+        if by.is_zero() {
+            return;
+        }
+        let ended = self.tombstones.iter_mut().map(|tombstone| {
+            tombstone.until = tombstone.until - by;
+            &mut tombstone.stream
+        });
+        for stream in self.streams.iter_mut().chain(ended) {
+            stream.since = stream.since - by;
+            stream.seen = stream.seen - by;
+        }
+        for leaving in &mut self.leaving {
+            leaving.due = leaving.due - by;
         }
     }
 }

@@ -8,26 +8,41 @@ use crate::model::Millis;
 use crate::streams::Settings;
 use crate::streams::store::Kept;
 
+/// Accounts that are read at once.
+const PAGE: usize = 64;
+
 impl StreamTable {
     /// Writes every account to `file`, one JSON document a line. The file appears whole or not at all.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, file: &Path, settings: &Settings, now: Millis) -> io::Result<usize> {
+        self.write(file, settings, now, false)
+    }
+
+    /// The same while the gateway goes on. Accounts are read one after the other, and no request waits for the file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_running(&self, file: &Path, settings: &Settings, now: Millis) -> io::Result<usize> {
+        self.write(file, settings, now, true)
+    }
+
+    fn write(&self, file: &Path, settings: &Settings, now: Millis, runs: bool) -> io::Result<usize> {
         let unfinished = file.with_extension("unfinished");
         let mut out = BufWriter::new(std::fs::File::create(&unfinished)?);
         let mut accounts = 0;
-        let mut failure = None;
-        self.store.each(&mut |account, record| {
-            if failure.is_none() && !record.is_empty() {
-                let kept = Kept::of(account, record, settings, now);
-                let written = serde_json::to_writer(&mut out, &kept).map_err(io::Error::from);
-                failure = written.and_then(|()| out.write_all(b"\n")).err();
+        let mut last = None;
+        loop {
+            let page = self.store.page(last, PAGE);
+            let Some((key, ..)) = page.last() else { break };
+            last = Some(*key);
+            for (_, account, record) in page.iter().filter(|(.., record)| !record.is_empty()) {
+                let kept = Kept { runs, ..Kept::of(account, record, settings, now) };
+                serde_json::to_writer(&mut out, &kept)?;
+                out.write_all(b"\n")?;
                 accounts += 1;
             }
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
         }
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         std::fs::rename(&unfinished, file)?;
@@ -35,7 +50,8 @@ impl StreamTable {
     }
 
     /// Takes up what [`save`](Self::save) wrote. Lines that do not read are counted and passed over: their streams come back
-    /// with their play sessions.
+    /// with their play sessions. What a gateway has written when it stopped is all that there was, and who comes back later
+    /// has no seniority.
     ///
     /// # Errors
     /// The file is there but cannot be read.
@@ -47,13 +63,19 @@ impl StreamTable {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(restored),
             Err(error) => return Err(error),
         };
+        let mut runs = false;
         for line in lines {
             match serde_json::from_slice::<Kept>(&line?) {
                 Ok(kept) => {
+                    runs |= kept.runs;
                     restored.accounts += usize::from(self.store.restore(kept, now));
                 }
                 Err(_) => restored.damaged += 1,
             }
+        }
+        // One of no accounts may be one of a gateway that ran, and had none then.
+        if !runs && restored.accounts > 0 && restored.damaged == 0 {
+            self.knows_all();
         }
         Ok(restored)
     }

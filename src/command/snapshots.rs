@@ -1,0 +1,110 @@
+//! Writes the snapshot of the stream table: at shutdown, and every few seconds where the configuration says so.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use streamgate::gateway::Snapshot;
+use streamgate::model::Clock;
+use streamgate::streams::StreamTable;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+/// Between two looks at the configuration where no interval is set.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The background service that writes snapshots of a running gateway.
+pub(super) struct Snapshots(Arc<Writer>);
+
+struct Writer {
+    table: Arc<StreamTable>,
+    current: Arc<ArcSwap<Snapshot>>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+/// Held while a file is written: two must not write the same one.
+#[derive(Default)]
+struct State {
+    /// The last one has been written.
+    finished: bool,
+    /// The last attempt failed, and the log has said so.
+    failed: bool,
+}
+
+impl Snapshots {
+    /// Snapshots of `table`, under the configuration that is current.
+    pub(super) fn new(table: Arc<StreamTable>, current: Arc<ArcSwap<Snapshot>>, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Writer { table, current, clock, state: Mutex::default() }))
+    }
+
+    /// Writes the snapshot of a gateway that has stopped. No other one is written after it; one that is under way is
+    /// waited for.
+    pub(super) fn finish(&self) {
+        self.0.finish();
+    }
+}
+
+impl Writer {
+    fn finish(&self) {
+        let mut state = self.state.lock();
+        state.finished = true;
+        let current = self.current.load_full();
+        let Some(file) = &current.settings.snapshot else { return };
+        match self.table.save(file, &current.settings.streams, self.clock.now()) {
+            Ok(accounts) => tracing::info!(file = %file.display(), accounts, "snapshot written"),
+            Err(error) => tracing::error!(file = %file.display(), %error, "the snapshot cannot be written"),
+        }
+    }
+
+    fn write(&self) {
+        let mut state = self.state.lock();
+        let current = self.current.load_full();
+        let Some(file) = current.settings.snapshot.as_ref().filter(|_| !state.finished) else { return };
+        match self.table.save_running(file, &current.settings.streams, self.clock.now()) {
+            Ok(accounts) => {
+                tracing::debug!(file = %file.display(), accounts, "snapshot written");
+                if std::mem::take(&mut state.failed) {
+                    tracing::info!(file = %file.display(), "the snapshot can be written again");
+                }
+            }
+            Err(error) if !state.failed => {
+                state.failed = true;
+                tracing::error!(
+                    file = %file.display(), %error,
+                    "the snapshot cannot be written; it is tried again at each `streams.snapshot_interval`"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[async_trait]
+impl BackgroundService for Snapshots {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let mut pause = LOOK;
+        loop {
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = shutdown.changed() => return,
+            }
+            let interval = self.0.current.load().settings.snapshot_interval;
+            let Some(interval) = interval else {
+                pause = LOOK;
+                continue;
+            };
+            let (began, writer) = (Instant::now(), self.0.clone());
+            // Files are written on threads of their own, and the next one only after this one.
+            if let Err(error) = spawn_blocking(move || writer.write()).await {
+                tracing::error!(%error, "writing the snapshot failed");
+            }
+            // A large table takes its time: at most half of it goes by with writing.
+            pause = interval.max(began.elapsed());
+        }
+    }
+}
