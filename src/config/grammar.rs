@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::identity::jwt::Algorithm;
-use crate::identity::{Forwarding, Source, ValueSource};
+use crate::identity::{Forwarding, Source, ValueSource, ValueSourceError};
 
 use super::server::Server;
 use super::words::{CountWord, ExceededWord, MissingWord};
@@ -230,6 +230,9 @@ impl Grammar for StreamWord {
             ("fingerprint", _) => Ok(Self::Fingerprint),
             (_, Ok(source)) if !matches!(source, ValueSource::Literal(_)) && !source.is_of_manifest() => {
                 Ok(Self::Named(source))
+            }
+            (_, Err(ValueSourceError::Unknown { near: Some(near), .. })) => {
+                Err(format!("gives no stream: did you mean `{near}`? Write {}", Self::WANTED))
             }
             _ => Err(format!("gives no stream: write {}", Self::WANTED)),
         }

@@ -16,14 +16,14 @@ use super::percent::{form_decoded, percent_decoded_text};
 use super::request::RequestFacts;
 use super::source;
 
+mod unknown;
+
 /// Bytes of a value that a request brings; longer ones are no values.
 const VALUE_MAX: usize = 1024;
 
-/// What the text of a source begins with when it is no literal.
-const KINDS: [&str; 8] = ["claim:", "header:", "query:", "cookie:", "cmcd:", "path:", "manifest:", "text:"];
-
 /// Where a value comes from. Written `claim:PATH`, `header:NAME`, `query:NAME`, `cookie:NAME`, `cmcd:KEY`, `path:REGEX`,
-/// `manifest:live`, or as the value itself; `text:VALUE` is a value that looks like one of these.
+/// `manifest:live`, or as the value itself. `text:VALUE` is a value that begins with a word and a colon: another word in front
+/// of a colon is an error, so that a misspelt source is never taken for a value.
 ///
 /// Everything but claims and literals is what the viewer says of itself, unless something in front of the gateway sets it.
 /// Such a value has at most 1 KiB of UTF-8 and no control characters, else it is none.
@@ -66,6 +66,19 @@ pub enum ValueSourceError {
         /// What it might be instead.
         example: &'static str,
     },
+    /// A word and a colon in front, and the word is no source.
+    #[error(
+        "`{text}` names no source, because there is no `{word}:`; {} `text:{text}` for a value that reads so",
+        unknown::remedy(.near.as_deref())
+    )]
+    Unknown {
+        /// What was written.
+        text: Box<str>,
+        /// The word in front of the colon.
+        word: Box<str>,
+        /// What may be meant instead.
+        near: Option<Box<str>>,
+    },
     /// The expression of `path:`.
     #[error(transparent)]
     Pattern(#[from] PatternError),
@@ -82,7 +95,7 @@ impl FromStr for ValueSource {
             (!name.is_empty() && name.chars().all(fits)).then(|| Box::from(name)).ok_or_else(|| wrong(example))
         };
         match text.split_once(':') {
-            Some(("claim", "")) => Err(wrong("claim:sub")),
+            Some(("claim", path)) if path.is_empty() || path.trim() != path => Err(wrong("claim:sub")),
             Some(("claim", path)) => Ok(Self::Claim(with_dots(path).into())),
             Some(("header", name)) => {
                 let name = HeaderName::from_str(name).map_err(|_| wrong("header:x-device"))?;
@@ -98,7 +111,7 @@ impl FromStr for ValueSource {
             Some(("text", "")) => Err(ValueSourceError::Empty),
             Some(("text", literal)) => Ok(Self::Literal(literal.into())),
             _ if text.is_empty() => Err(ValueSourceError::Empty),
-            _ => Ok(Self::Literal(text.into())),
+            _ => unknown::fault(text).map_or_else(|| Ok(Self::Literal(text.into())), Err),
         }
     }
 }
@@ -106,7 +119,9 @@ impl FromStr for ValueSource {
 impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Literal(value) if KINDS.iter().any(|kind| value.starts_with(kind)) => write!(f, "text:{value}"),
+            // As it is read back: what looks like a source needs the word.
+            Self::Literal(value) if !matches!(value.parse(), Ok(Self::Literal(_))) => write!(f, "text:{value}"),
+            Self::Literal(value) if value.starts_with("text:") => write!(f, "text:{value}"),
             Self::Literal(value) => f.write_str(value),
             Self::Claim(path) => write!(f, "claim:{path}"),
             Self::Header(name) => write!(f, "header:{name}"),

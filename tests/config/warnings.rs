@@ -175,3 +175,26 @@ fn check_prints_warnings_and_counts_them_and_is_content() {
     let (code, out, err) = check(&with("limit: 2", "limit: 2, target: chanel, exempt: 'true'"));
     assert_eq!((code, out.as_str(), err.lines().count()), (Some(1), "", 1), "{err}");
 }
+
+#[test]
+fn a_subject_that_is_the_same_for_all_viewers_is_told() {
+    let all = "a constant `subject` makes one account of all viewers";
+    let rest = "a constant makes one account of all viewers who have no value of the sources before it";
+    for (subject, told) in [
+        ("everybody", format!("19:16: warning: applications.tv.identity.subject: {all}")),
+        ("\"text:calim:sub\"", format!("19:16: warning: applications.tv.identity.subject: {all}")),
+        (
+            "{ from: \"text:a:b\", split: \":\", part: 2 }",
+            format!("19:16: warning: applications.tv.identity.subject: {all}"),
+        ),
+        ("[everybody]", format!("19:17: warning: applications.tv.identity.subject[0]: {all}")),
+        ("[everybody, \"claim:sub\"]", format!("19:17: warning: applications.tv.identity.subject[0]: {all}")),
+        ("[\"claim:sub\", everybody]", format!("19:30: warning: applications.tv.identity.subject[1]: {rest}")),
+    ] {
+        let warnings = warnings(&with("subject: \"claim:sub\"", &format!("subject: {subject}")));
+        assert!(warnings.len() == 1 && warnings[0].starts_with(&told), "{subject}\n{warnings:?}\n{told}");
+    }
+    let warnings = warnings(&with("device: \"claim:device\"", "device: [\"claim:device\", tv]"));
+    let told = "20:31: warning: applications.tv.identity.device[1]: a constant makes one device of all of an account";
+    assert!(warnings.len() == 1 && warnings[0].starts_with(told), "{warnings:?}");
+}

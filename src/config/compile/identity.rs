@@ -68,16 +68,21 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
             }
         }
     }
+    warn_of_one_account(context, &at.key("subject"), &raw.subject);
     let device = raw.device.as_ref().map(|device| {
-        if let ValueFrom::Text(text) = device
-            && matches!(text.value, ValueSource::Literal(_))
-        {
-            context.say(
-                &at.key("device"),
+        let at = at.key("device");
+        match device.items().iter().position(|item| matches!(item.source(), ValueSource::Literal(_))) {
+            Some(nth) if matches!(device, ValueFrom::List(_)) => context.warn(
+                &at.item(nth),
+                "a constant makes one device of all of an account that have no value of the sources before it: leave it out",
+            ),
+            Some(_) => context.say(
+                &at,
                 "a literal makes one device of all that an account has: write `claim:NAME`, or leave the key out",
-            );
+            ),
+            None => {}
         }
-        value(context, &at.key("device"), device)
+        value(context, &at, device)
     });
     let named = [Some(("idp", &raw.idp)), Some(("subject", &raw.subject)), raw.device.as_ref().map(|d| ("device", d))];
     for (key, source) in named.into_iter().flatten() {
@@ -105,6 +110,23 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
         stream: stream(context, &at.key("stream"), raw),
         attributes,
     }
+}
+
+/// Warns where viewers share one account because the configuration says so. Their streams count together.
+fn warn_of_one_account(context: &mut Context<'_>, at: &Pointer, subject: &ValueFrom) {
+    let items = subject.items();
+    let Some(nth) = items.iter().position(|item| matches!(item.source(), ValueSource::Literal(_))) else { return };
+    let at = if matches!(subject, ValueFrom::List(_)) { at.item(nth) } else { at.clone() };
+    context.warn(
+        &at,
+        if nth == 0 {
+            "a constant `subject` makes one account of all viewers, and their streams count together: write `claim:NAME`, for \
+             example"
+        } else {
+            "a constant makes one account of all viewers who have no value of the sources before it, and their streams count \
+             together: leave it out, and they are refused"
+        },
+    );
 }
 
 /// A value with its fall-backs.

@@ -73,8 +73,10 @@ fn a_source_reads_back_what_it_writes() {
         "text:claim:sub",
         "text:text:",
         "acme",
-        "https://idp.example",
-        "Claim:sub",
+        "text:https://idp.example",
+        "text:calim:sub",
+        "text:urn:a:b",
+        "12:30",
         " padded ",
     ] {
         assert_eq!(source(text).to_string(), text);
@@ -90,6 +92,7 @@ fn a_source_reads_back_what_it_writes() {
 fn what_names_nothing_is_refused_with_a_sentence_that_says_what_to_write() {
     for (text, example) in [
         ("claim:", "claim:sub"),
+        ("claim: sub", "claim:sub"),
         ("header:", "header:x-device"),
         ("header:a b", "header:x-device"),
         ("header:cookie", "cookie:NAME"),
