@@ -190,6 +190,24 @@ fn the_pure_rooms_compute_and_do_nothing_else() {
 }
 
 #[test]
+fn files_are_written_and_renamed_in_one_place() {
+    // The demo lays out keys that are public.
+    let allowed = ["streams/durable_file.rs", "command/demo.rs"];
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test() && !allowed.contains(&&*source.name)) {
+        let code = source.code();
+        // Tests beside the code stand behind it.
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        for way in ["fs::write", "fs::rename", "fs::copy", "File::create", "OpenOptions"] {
+            if code.contains(way) {
+                wrong.push(format!("{} uses {way} in place of streams::durable_file", source.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn no_two_files_import_each_other() {
     let sources = sources();
     let names: BTreeSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();

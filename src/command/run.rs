@@ -18,7 +18,7 @@ use streamgate::gateway::{self, Background, Gateway, Snapshot};
 use streamgate::model::{Clock, Entropy};
 use streamgate::questions::{Explained, Questions};
 use streamgate::streams::store::Embedded;
-use streamgate::streams::{Observer, StreamTable};
+use streamgate::streams::{Observer, StreamTable, durable_file};
 use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webhooks};
 use streamgate::trust::{Kind, Orders};
 use tokio::sync::mpsc;
@@ -244,7 +244,7 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
 /// until the next one replaces it: streams that it brings back too late hold no slots.
 fn put_aside(settings: &Settings) {
     let Some(file) = settings.snapshot.as_ref().filter(|_| settings.snapshot_interval.is_none()) else { return };
-    if let Err(error) = std::fs::rename(file, file.with_extension("restored"))
+    if let Err(error) = durable_file::rename(file, &file.with_extension("restored"))
         && error.kind() != std::io::ErrorKind::NotFound
     {
         tracing::warn!(file = %file.display(), %error, "the snapshot cannot be put aside; remove it before the next start");

@@ -8,6 +8,7 @@ pub mod account;
 mod cadence;
 mod candidate;
 mod client;
+pub mod durable_file;
 mod events;
 mod known;
 mod pace;

@@ -2,8 +2,7 @@
 //! Each is for a time; they are kept in a file of their own, so that a restart does not lift them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use serde_json::Value;
 
 use crate::identity::{Block, Blocked, TokenId};
 use crate::model::{Account, ApplicationId, Millis, StreamId};
-use crate::streams::{Exemptions, StreamTable};
+use crate::streams::{Exemptions, StreamTable, durable_file};
 
 /// Orders of one kind at most.
 const MOST: usize = 10_000;
@@ -211,11 +210,12 @@ impl Orders {
     /// The file is there, and can neither be read nor put aside; nothing is in force then.
     pub fn restore(&self, snapshot: &Path, now: Millis) -> io::Result<Restored> {
         let file = Self::beside(snapshot);
-        let written = match std::fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice::<Written>(&bytes).ok(),
+        let bytes = match std::fs::read(&file) {
+            Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Restored::default()),
             Err(_) => None,
         };
+        let written = bytes.as_ref().and_then(|bytes| serde_json::from_slice::<Written>(bytes).ok());
         let mut damaged = usize::from(written.is_none());
         let written = written.unwrap_or_default();
         let mut book = self.book.lock();
@@ -232,7 +232,12 @@ impl Orders {
         }
         book.forget_past(now);
         if damaged > 0 {
-            std::fs::rename(&file, Self::damaged(snapshot))?;
+            let aside = Self::damaged(snapshot);
+            match bytes {
+                // A copy: a crash between the two must not cost the orders that can be read.
+                Some(bytes) => durable_file::write(&aside, |out| out.write_all(&bytes))?,
+                None => durable_file::rename(&file, &aside)?,
+            }
             write(&book.page(), snapshot)?;
         }
         self.enforce(&book);
@@ -335,12 +340,7 @@ impl Orders {
 }
 
 fn write(page: &Page, snapshot: &Path) -> io::Result<()> {
-    let file = Orders::beside(snapshot);
-    let unfinished = file.with_extension("unfinished");
-    let mut out = File::create(&unfinished)?;
-    out.write_all(&serde_json::to_vec(page)?)?;
-    out.sync_all()?;
-    std::fs::rename(&unfinished, &file)
+    durable_file::write(&Orders::beside(snapshot), |out| Ok(serde_json::to_writer(out, page)?))
 }
 
 #[cfg(test)]

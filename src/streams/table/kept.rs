@@ -1,18 +1,18 @@
 //! The table over a restart.
 
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use super::{Restored, StreamTable};
 use crate::model::Millis;
-use crate::streams::Settings;
 use crate::streams::store::Kept;
+use crate::streams::{Settings, durable_file};
 
 /// Accounts that are read at once.
 const PAGE: usize = 64;
 
 impl StreamTable {
-    /// Writes every account to `file`, one JSON document a line. The file appears whole or not at all.
+    /// Writes every account to `file`, one JSON document a line. The file appears whole or not at all, and is on the disk.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -29,24 +29,22 @@ impl StreamTable {
     }
 
     fn write(&self, file: &Path, settings: &Settings, now: Millis, runs: bool) -> io::Result<usize> {
-        let unfinished = file.with_extension("unfinished");
-        let mut out = BufWriter::new(std::fs::File::create(&unfinished)?);
-        let mut accounts = 0;
-        let mut last = None;
-        loop {
-            let page = self.store.page(last, PAGE);
-            let Some((key, ..)) = page.last() else { break };
-            last = Some(*key);
-            for (_, account, record) in page.iter().filter(|(.., record)| !record.is_empty()) {
-                let kept = Kept { runs, ..Kept::of(account, record, settings, now) };
-                serde_json::to_writer(&mut out, &kept)?;
-                out.write_all(b"\n")?;
-                accounts += 1;
+        durable_file::write(file, |mut out| {
+            let mut accounts = 0;
+            let mut last = None;
+            loop {
+                let page = self.store.page(last, PAGE);
+                let Some((key, ..)) = page.last() else { break };
+                last = Some(*key);
+                for (_, account, record) in page.iter().filter(|(.., record)| !record.is_empty()) {
+                    let kept = Kept { runs, ..Kept::of(account, record, settings, now) };
+                    serde_json::to_writer(&mut out, &kept)?;
+                    out.write_all(b"\n")?;
+                    accounts += 1;
+                }
             }
-        }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&unfinished, file)?;
-        Ok(accounts)
+            Ok(accounts)
+        })
     }
 
     /// Takes up what [`save`](Self::save) wrote. Lines that do not read are counted and passed over: their streams come back
