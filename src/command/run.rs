@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use pingora::services::background::{BackgroundService, background_service};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
 use streamgate::gateway::{self, Background, Gateway, Snapshot};
-use streamgate::model::{Clock, Entropy};
-use streamgate::questions::{Explained, Questions};
+use streamgate::model::Clock;
+use streamgate::questions::{Explained, Questions, RequestIds};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Observer, StreamTable, durable_file};
 use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webhooks};
@@ -83,7 +83,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         entropy: Arc::new(SystemEntropy),
         explained: Explained::default(),
         decisions: decisions.clone(),
-        requests: AtomicU64::new(u64::from_be_bytes(SystemEntropy.bytes()[..8].try_into().unwrap_or_default())),
+        requests: RequestIds::new(&SystemEntropy),
     });
     let gateway = Gateway { current: current.clone(), questions: questions.clone() };
     let background = Background {

@@ -12,12 +12,12 @@ mod decide;
 mod judge;
 mod misuse;
 mod over;
+mod request_ids;
 mod respond;
 mod snapshot;
 mod told;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::model::{Clock, Entropy};
 use crate::streams::StreamTable;
@@ -28,6 +28,7 @@ pub(crate) use asked::{Asked, From, bare, host, is_forwarded_tls};
 pub use context::Context;
 pub(crate) use context::{Play, Watch};
 pub use judge::Explained;
+pub use request_ids::RequestIds;
 pub(crate) use respond::Problem;
 pub use snapshot::Snapshot;
 pub(crate) use told::PATH as AUTHZ;
@@ -49,13 +50,13 @@ pub struct Questions {
     pub explained: Explained,
     /// What was decided a while ago.
     pub decisions: Arc<Decisions>,
-    /// Names requests in logs and refusals; starts at a random number so that names differ between runs.
-    pub requests: AtomicU64,
+    /// Names requests in logs and refusals.
+    pub requests: RequestIds,
 }
 
 impl Questions {
     /// The name of the next request.
     pub(crate) fn next_request(&self) -> u64 {
-        self.requests.fetch_add(1, Relaxed)
+        self.requests.next()
     }
 }
