@@ -207,6 +207,88 @@ fn files_are_written_and_renamed_in_one_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Names that secrets, and what is made of them, go by where something else claims to know them.
+const SECRET_NAMES: [&str; 14] = [
+    "bearer",
+    "code",
+    "credential",
+    "credentials",
+    "digest",
+    "known",
+    "mac",
+    "mark",
+    "password",
+    "proof",
+    "secret",
+    "signature",
+    "tag",
+    "token",
+];
+
+/// The operands of `==` and `!=` in a line: the path or call in front, the one behind.
+fn compared(line: &str) -> Vec<(&str, &str)> {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '(' | ')' | '&' | '*' | ':');
+    let mut found = Vec::new();
+    for operator in [" == ", " != "] {
+        for (at, _) in line.match_indices(operator) {
+            let (before, after) = (&line[..at], &line[at + operator.len()..]);
+            let start = before.rfind(|c| !part(c)).map_or(0, |at| at + 1);
+            let end = after.find(|c| !part(c)).unwrap_or(after.len());
+            found.push((&before[start..], &after[..end]));
+        }
+    }
+    found
+}
+
+/// Whether an operand is a secret's own bytes or text, and not its length or something else that it has.
+fn is_secret(operand: &str) -> bool {
+    let bare = operand.trim_matches(['&', '*', '(', ')']);
+    let bare = [".as_ref()", ".as_bytes()", ".as_str()", ".as_slice()", ".expose()", ".to_string("]
+        .iter()
+        .fold(bare, |bare, call| bare.trim_end_matches(call.trim_end_matches(')')).trim_end_matches(['(', ')']));
+    let name = bare.rsplit(['.', ':']).next().unwrap_or_default();
+    SECRET_NAMES.contains(&name)
+}
+
+#[test]
+fn what_is_keyed_or_secret_is_compared_in_constant_time() {
+    // Exact: the reader finds what it is to find, and nothing else.
+    for line in [
+        "if mark == given {",
+        "self.all().any(|key| key.mark(application, account, &id.0) == mark)",
+        "return known.as_ref() == given;",
+        "x != token.secret.expose()",
+        "hmac.tag != other.tag.as_ref()",
+    ] {
+        assert!(compared(line).iter().any(|(a, b)| is_secret(a) || is_secret(b)), "{line}");
+    }
+    for line in
+        ["if mac.len() != algorithm.length() {", "key.id == id", "Some(key.algorithm()) == self.algorithm", "a = b"]
+    {
+        assert!(!compared(line).iter().any(|(a, b)| is_secret(a) || is_secret(b)), "{line}");
+    }
+    let mut wrong = Vec::new();
+    // Only there is anything keyed: files that make or hold secrets, and those that are shown credentials.
+    let keyed = ["hmac", "aead", "constant_time", "AUTHORIZATION", ".expose()", "digest("];
+    let sources = sources();
+    let mut read = 0;
+    for source in sources.iter().filter(|source| !source.is_test()) {
+        let code = source.code();
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        if !keyed.iter().any(|word| code.contains(word)) {
+            continue;
+        }
+        read += 1;
+        for line in code.lines() {
+            if compared(line).iter().any(|(a, b)| is_secret(a) || is_secret(b)) {
+                wrong.push(format!("{}: {}", source.name, line.trim()));
+            }
+        }
+    }
+    assert!(read >= 10, "only {read} files hold anything keyed; the reader is broken");
+    assert!(wrong.is_empty(), "compare in constant time (aws_lc_rs::constant_time):\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn no_two_files_import_each_other() {
     let sources = sources();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -164,8 +165,8 @@ impl KeyRing {
 
     /// Whether `id` was [issued](Self::issue) to that application for that account, with a key of this ring.
     pub fn has_issued(&self, application: &ApplicationId, account: &AccountKey, id: StreamId) -> bool {
-        let mark = id.0.last_chunk().copied().unwrap_or_default();
-        self.all().any(|key| key.mark(application, account, &id.0) == mark)
+        let mark: [u8; 4] = id.0.last_chunk().copied().unwrap_or_default();
+        self.all().fold(false, |found, key| equal(&key.mark(application, account, &id.0), &mark) | found)
     }
 
     /// The code by which another viewer of the account may have the stream killed: 16 hexadecimal digits.
@@ -175,10 +176,7 @@ impl KeyRing {
 
     /// Whether that is the stream's code, by any key of this ring.
     pub fn is_termination_code(&self, account: &AccountKey, stream: StreamId, code: &str) -> bool {
-        self.all().any(|key| {
-            let known = key.code(account, stream);
-            aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), code.as_bytes()).is_ok()
-        })
+        self.all().fold(false, |found, key| equal(key.code(account, stream).as_bytes(), code.as_bytes()) | found)
     }
 
     fn all(&self) -> impl Iterator<Item = &Key> {
@@ -188,6 +186,11 @@ impl KeyRing {
     fn key(&self, id: u8) -> Option<&Key> {
         self.all().find(|key| key.id == id)
     }
+}
+
+/// Whether two marks are the same, in a time that tells nothing about them. Every key of a ring is tried, for the same reason.
+fn equal(known: &[u8], given: &[u8]) -> bool {
+    verify_slices_are_equal(known, given).is_ok()
 }
 
 impl Key {

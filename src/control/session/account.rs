@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
 use crate::config::{Application, Settings};
 use crate::identity::percent_decoded;
 use crate::model::Account;
@@ -12,8 +14,15 @@ use super::malformed::Malformed;
 const VALUE_MAX: usize = 256;
 
 /// The application of that id, if it may declare streams. One that may not does not exist for the session API.
+///
+/// The id is all that a caller proves itself with. So it is compared with every one, in a time that does not tell how much of
+/// it is right.
 pub(super) fn application<'s>(settings: &'s Settings, id: &str) -> Option<&'s Arc<Application>> {
-    settings.applications.get(id).filter(|application| application.activity.declares())
+    let declaring = settings.applications.values().filter(|application| application.activity.declares());
+    declaring.fold(None, |found, application| {
+        let known = application.id.as_str().as_bytes();
+        if verify_slices_are_equal(known, id.as_bytes()).is_ok() { Some(application) } else { found }
+    })
 }
 
 /// One segment of a path as it came, counted from 1; empty where the path is shorter.
