@@ -5,6 +5,7 @@
 
 mod session_api {
     mod bad_input;
+    mod counted;
     mod eviction;
     mod heartbeat;
     mod kill;

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,7 +31,7 @@ impl Control {
         let mut whole = empty();
         whole.merge(authz::documented());
         let routes = OpenApiRouter::with_openapi(whole)
-            .merge(session::routes())
+            .merge(session::routes().layer(from_fn_with_state(self.clone(), session::count)))
             .merge(operator::routes())
             .routes(routes!(document::document))
             .routes(routes!(alive))

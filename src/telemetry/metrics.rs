@@ -7,6 +7,7 @@ use prometheus::{
     Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
+use super::calls::{ApiOperation, ApiOutcome, ApiVersion, Calls, LoginFailure};
 use super::family::Family;
 use super::usage::Usage;
 use crate::media::Kind;
@@ -126,6 +127,7 @@ pub struct Metrics {
     pub webhook_queue: IntGaugeVec,
     pub decision: Histogram,
     pub(super) usage: Usage,
+    calls: Calls,
     /// By outcome, in the order of [`Outcome::ALL`].
     answered: Vec<Histogram>,
     /// Likewise.
@@ -241,6 +243,7 @@ impl Metrics {
             webhook_queue,
             decision,
             usage: Usage::new(&of)?,
+            calls: Calls::new(&of)?,
             registry,
         })
     }
@@ -262,6 +265,16 @@ impl Metrics {
         if let Some(counter) = at.and_then(|at| self.authz.get(at)) {
             counter.inc();
         }
+    }
+
+    /// Counts a call of the session API.
+    pub fn api_call(&self, version: ApiVersion, operation: ApiOperation, outcome: ApiOutcome) {
+        self.calls.call(version, operation, outcome);
+    }
+
+    /// Counts a request for the operator's API that was not let in.
+    pub fn login_failure(&self, reason: LoginFailure) {
+        self.calls.login_failure(reason);
     }
 
     /// Notes how long a viewer waited for the response's header.

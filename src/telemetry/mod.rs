@@ -1,9 +1,11 @@
 //! What the house tells the outside: metrics, the access log, webhooks, and the listeners that turn stream events into them.
 
 mod access;
+mod calls;
 mod decisions;
 mod family;
 mod log;
+mod log_limit;
 mod metrics;
 mod streams;
 mod trust;
@@ -11,7 +13,9 @@ mod usage;
 mod webhooks;
 
 pub use access::Access;
+pub use calls::{ApiOperation, ApiOutcome, ApiVersion, LoginFailure};
 pub use decisions::{Decisions, Happened, KEPT, Refused, What};
 pub use log::{Format, LogGuard, init};
+pub use log_limit::LogLimit;
 pub use metrics::{ManifestResult, Metrics, Outcome};
 pub use webhooks::{NextWebhooks, Webhooks};

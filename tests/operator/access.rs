@@ -135,3 +135,50 @@ async fn what_is_done_is_in_the_log_with_who_did_it_and_why() {
     assert_eq!(line["account"], label);
     assert!(!log.contains("alice"), "nobody is named in the log");
 }
+
+#[tokio::test]
+async fn who_is_not_let_in_is_counted_and_logged_with_the_address_and_never_with_what_was_sent() {
+    let program = Config::default().start().await;
+    let wrong = "Bearer almost-the-right-token";
+    let reader = super::support::bearer(READER);
+    let cases: [(&str, &str, &[(&str, &str)]); 4] = [
+        ("no_token", "/status", &[]),
+        ("malformed", "/status", &[("authorization", "Basic Ym9zczpib3Nz")]),
+        ("wrong_token", "/status", &[("authorization", wrong)]),
+        ("wrong_role", "/drain", &[("authorization", &reader)]),
+    ];
+    for (reason, _, _) in cases.iter().chain(&[("from_a_page", "", &[][..])]) {
+        assert_eq!(program.metric("streamgate_operator_login_failures_total", &format!("\"{reason}\"")).await, 0);
+    }
+    for (reason, path, headers) in cases {
+        let method = if reason == "wrong_role" { Method::POST } else { Method::GET };
+        for _ in 0..20 {
+            assert!([401, 403].contains(&with(&program, method.clone(), path, headers).await.status));
+        }
+        let labels = format!("\"{reason}\"");
+        assert_eq!(program.metric("streamgate_operator_login_failures_total", &labels).await, 20, "{reason}");
+        until(reason, async || program.log().contains(&format!("\"reason\":\"{reason}\""))).await;
+    }
+    let log = program.log();
+    for (reason, _, _) in cases {
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&format!("\"reason\":\"{reason}\""))).collect();
+        assert!((1..=3).contains(&lines.len()), "of twenty, one in ten seconds is written: {lines:?}");
+        let line: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+        assert_eq!((line["level"].as_str(), line["client"].as_str()), (Some("WARN"), Some("127.0.0.1")), "{line}");
+    }
+    for secret in ["almost-the-right-token", "Ym9zczpib3Nz", reader.split_at(7).1] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+    assert_eq!(program.look("/status").await["draining"], false);
+    assert_eq!(program.metric("streamgate_operator_login_failures_total", "").await, 80, "a login is no failure");
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_let_in_is_counted_as_one() {
+    let program = Config { tokens: false, ..Config::default() }.start().await;
+    for headers in [("origin", "https://evil.example"), ("host", "evil.example")] {
+        assert_eq!(with(&program, Method::GET, "/status", &[headers]).await.status, 403);
+    }
+    assert_eq!(program.metric("streamgate_operator_login_failures_total", "from_a_page").await, 2);
+    until("it is in the log", async || program.log().contains("from_a_page")).await;
+}

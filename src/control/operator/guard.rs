@@ -1,18 +1,24 @@
 //! Who may ask. Every handler begins with one of these.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 
 use super::problem::Problem;
 use crate::config::{ControlToken, Role};
 use crate::control::Control;
+use crate::telemetry::{LogLimit, LoginFailure};
+
+/// So much time is between two lines of the log about failed logins of one kind: whoever tries tokens must not fill a disk.
+const EVERY: Duration = Duration::from_secs(10);
+static LOGINS: [LogLimit; LoginFailure::ALL.len()] = [const { LogLimit::new(EVERY) }; LoginFailure::ALL.len()];
 
 /// Somebody who may look.
 #[derive(Debug)]
@@ -29,7 +35,8 @@ impl FromRequestParts<Control> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
-        who(&parts.headers, &control.settings().control.tokens).map(|_| Self)
+        let found = who(&parts.headers, &control.settings().control.tokens);
+        found.map(|_| Self).map_err(|failure| failure.refused(control, &parts.extensions))
     }
 }
 
@@ -37,24 +44,69 @@ impl FromRequestParts<Control> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
-        let (name, role) = who(&parts.headers, &control.settings().control.tokens)?;
-        if role < Role::Operate { Err(Problem::only_reads()) } else { Ok(Self { name }) }
+        let found = who(&parts.headers, &control.settings().control.tokens).and_then(|(name, role)| {
+            if role < Role::Operate {
+                Err(Failure::new(LoginFailure::WrongRole, Problem::only_reads()))
+            } else {
+                Ok(name)
+            }
+        });
+        found.map(|name| Self { name }).map_err(|failure| failure.refused(control, &parts.extensions))
     }
 }
 
 /// Whether somebody may look.
-pub(super) fn admits(headers: &HeaderMap, control: &Control) -> Result<(), Problem> {
-    who(headers, &control.settings().control.tokens).map(drop)
+pub(super) fn admits(request: &Request, control: &Control) -> Result<(), Problem> {
+    let found = who(request.headers(), &control.settings().control.tokens);
+    found.map(drop).map_err(|failure| failure.refused(control, request.extensions()))
 }
 
-fn who(headers: &HeaderMap, tokens: &[ControlToken]) -> Result<(Arc<str>, Role), Problem> {
+/// Why somebody is not let in, and what they are told.
+struct Failure {
+    reason: LoginFailure,
+    told: Problem,
+}
+
+impl Failure {
+    fn new(reason: LoginFailure, told: Problem) -> Self {
+        Self { reason, told }
+    }
+
+    fn unauthorized(reason: LoginFailure) -> Self {
+        Self::new(reason, Problem::unauthorized())
+    }
+
+    /// Counts it and writes it to the log, without anything that was sent: it may be a token with one letter wrong.
+    fn refused(self, control: &Control, of: &Extensions) -> Problem {
+        let Self { reason, told } = self;
+        control.metrics.login_failure(reason);
+        // One line for each reason: those who send nothing do not hide who tries tokens.
+        let limit = LoginFailure::ALL.iter().position(|known| *known == reason).and_then(|nth| LOGINS.get(nth));
+        if let Some(held_back) = limit.and_then(|limit| limit.admits(control.clock.now())) {
+            let client = of.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip().to_canonical());
+            tracing::warn!(
+                client = client.map(tracing::field::display),
+                reason = reason.label(),
+                held_back,
+                "somebody was not let in to the operator's API"
+            );
+        }
+        told
+    }
+}
+
+fn who(headers: &HeaderMap, tokens: &[ControlToken]) -> Result<(Arc<str>, Role), Failure> {
     if tokens.is_empty() {
         return not_from_a_page(headers).map(|()| ("anybody".into(), Role::Operate));
     }
     let mut fields = headers.get_all(AUTHORIZATION).iter();
-    let (Some(field), None) = (fields.next(), fields.next()) else { return Err(Problem::unauthorized()) };
+    let field = match (fields.next(), fields.next()) {
+        (Some(field), None) => field,
+        (None, _) => return Err(Failure::unauthorized(LoginFailure::NoToken)),
+        (Some(_), Some(_)) => return Err(Failure::unauthorized(LoginFailure::Malformed)),
+    };
     let given = field.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-    let Some((_, given)) = given else { return Err(Problem::unauthorized()) };
+    let Some((_, given)) = given else { return Err(Failure::unauthorized(LoginFailure::Malformed)) };
     // Digests have one length, and each token is compared: the time tells neither how long a token is nor which one it was.
     let given = digest(&SHA256, given.trim_ascii());
     let mut found = None;
@@ -64,27 +116,28 @@ fn who(headers: &HeaderMap, tokens: &[ControlToken]) -> Result<(Arc<str>, Role),
             found = Some((token.name.clone(), token.role));
         }
     }
-    found.ok_or_else(Problem::unauthorized)
+    found.ok_or_else(|| Failure::unauthorized(LoginFailure::WrongToken))
 }
 
 /// Without a token, whoever reaches the port may do everything. The browser of an operator reaches it too, whatever page it
 /// shows: no page may use it, neither from its own origin nor under a name that was made to lead here (DNS rebinding).
-fn not_from_a_page(headers: &HeaderMap) -> Result<(), Problem> {
+fn not_from_a_page(headers: &HeaderMap) -> Result<(), Failure> {
+    let refused = |told| Err(Failure::new(LoginFailure::FromAPage, Problem::from_a_page(told)));
     if headers.contains_key(ORIGIN) {
-        return Err(Problem::from_a_page(
+        return refused(
             "The request comes from a web page (it has `Origin`), and nothing proves that the page may: configure \
              `control.tokens`.",
-        ));
+        );
     }
     let mut hosts = headers.get_all(HOST).iter();
     let (host, only) = (hosts.next().and_then(|host| host.to_str().ok()), hosts.next().is_none());
     if only && host.is_some_and(is_no_name) {
         return Ok(());
     }
-    Err(Problem::from_a_page(
+    refused(
         "`Host` is neither an IP address nor localhost, as it is when a web page has a name of its own made to lead here: ask \
          by IP address, or configure `control.tokens`.",
-    ))
+    )
 }
 
 /// Whether a `Host` is an IP address or `localhost`, with or without a port.

@@ -4,6 +4,7 @@
 //! them ([`metadata`]) and has to say ([`required`]), and what it is shown ([`view`]).
 
 mod account;
+mod counting;
 mod malformed;
 mod metadata;
 mod required;
@@ -16,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::Control;
 
+pub(super) use counting::count;
 pub use throttle::Throttle;
 
 /// Streams of one account beyond which an application may declare no more, where no policy says less.

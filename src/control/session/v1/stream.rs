@@ -1,9 +1,9 @@
 //! One stream: its heartbeats, and whether it keeps the policies.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +14,7 @@ use crate::control::Control;
 use crate::control::session::metadata::Metadata;
 use crate::model::{Millis, StreamId};
 use crate::streams::{Cause, StreamTable};
+use crate::telemetry::ApiOperation;
 
 /// A stream.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,7 +75,7 @@ impl StreamResource {
         (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn heartbeat(State(control): State<Control>, request: Request) -> Result<StatusCode, Problem> {
+pub(super) async fn heartbeat(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let call = Call::of(&control, &head)?;
     let event = Metadata::read(&head, body).await?.remove("event");
@@ -84,10 +85,11 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
         Some("stop") => true,
         Some(_) => return Err(Problem::bad("an event is alive or stop")),
     };
+    let done = || (Extension(if stops { ApiOperation::Stop } else { ApiOperation::Heartbeat }), StatusCode::ACCEPTED);
     let id = call.stream.ok_or_else(Problem::no_stream)?;
     let Some(stream) = control.table.find(&account.key(), id).filter(|stream| call.owns(stream)) else {
         ended(&control, &call, id).await?;
-        return Ok(StatusCode::ACCEPTED);
+        return Ok(done().into_response());
     };
     if !stops && call.is_blocked(&control, &stream.attributes(), id) {
         return Err(Problem::blocked());
@@ -97,7 +99,7 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
     } else if !(stream.holds(&settings.streams, *now) && stream.beat_declared(*now)) {
         control.table.revive(account, &stream, &application.policies, &settings.streams, *now).await?;
     }
-    Ok(StatusCode::ACCEPTED)
+    Ok(done().into_response())
 }
 
 /// Tells whether a stream keeps the policies now.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,6 +21,7 @@ use crate::control::session::metadata::Metadata;
 use crate::control::session::view::{UNKNOWN, metadata};
 use crate::model::{Attributes, Device};
 use crate::streams::{Admission, Candidate, Stream};
+use crate::telemetry::ApiOutcome;
 
 /// A stream that has just been declared.
 #[derive(Debug, Serialize, ToSchema)]
@@ -139,7 +140,9 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
     let location = HeaderValue::try_from(call.address_of(id)).map_err(|_| Problem::bad("the path is malformed"))?;
     let started = StartedStream { stream, activity: Activity { active_streams } };
     let headers = [(LOCATION, location), (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"))];
-    Ok((StatusCode::CREATED, headers, Json(started)).into_response())
+    // What the policies do not admit is started all the same in this version, and counted as what it is.
+    let outcome = if compliant { ApiOutcome::Accepted } else { ApiOutcome::Refused };
+    Ok((StatusCode::CREATED, headers, Extension(outcome), Json(started)).into_response())
 }
 
 /// Lists the streams of an account that run and that the application may see.
