@@ -169,9 +169,9 @@ fn a_composite_value_is_split_and_its_parts_are_counted_from_one() {
         let value = taken("claim:sub", part(":", number));
         assert_eq!(found_in(&value, "/", None, &[]).as_deref(), expected, "part {number}");
     }
-    let empty_part = taken("a::c", part(":", 2));
+    let empty_part = taken("text:a::c", part(":", 2));
     assert_eq!(found_in(&empty_part, "/", None, &[]), None);
-    let whole = taken("a:c", part("|", 1));
+    let whole = taken("text:a:c", part("|", 1));
     assert_eq!(found_in(&whole, "/", None, &[]).as_deref(), Some("a:c"));
 }
 
