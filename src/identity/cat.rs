@@ -6,7 +6,8 @@
 //!
 //! `catu`, `catm`, `cath`, `catalpn`, `catnip` and `catgeoiso3166` are checked at every request. `catif` and `catifdata`
 //! are read and not acted upon: with them the token would say where a refused viewer is led. `catpor` is passed over.
-//! Every other restriction refuses the token, unless the operator has it ignored.
+//! Regular expressions are searched for; `^` and `$` anchor them. Every other restriction of CTA-5007 refuses the token, unless
+//! the operator has it ignored. Numbers that are none of its claims are ignored (RFC 8392 §3).
 
 mod cbor;
 mod cose;

@@ -21,7 +21,7 @@ pub enum Match {
     Suffix(Box<str>),
     /// It has this somewhere.
     Contains(Box<str>),
-    /// The regular expression covers the whole text. The engine takes linear time.
+    /// The regular expression finds something in the text, or covers all of it, as it was compiled. The engine takes linear time.
     Regex(Box<Regex>),
     /// The text has this SHA-256.
     Sha256([u8; 32]),
@@ -40,6 +40,16 @@ impl Match {
         let regex = regex::RegexBuilder::new(&anchored).size_limit(REGEX_MAX).build().ok()?;
         // A pattern such as `a)|(b` would close the group that holds it, and be anchored no more.
         Regex::new(pattern).ok()?;
+        Some(Self::Regex(Box::new(regex)))
+    }
+
+    /// A regular expression that is searched for, as POSIX has it: it says itself with `^` and `$` where it begins and ends.
+    /// `None` where it is none, or too costly.
+    pub fn search(pattern: &str) -> Option<Self> {
+        if pattern.len() > PATTERN_MAX {
+            return None;
+        }
+        let regex = regex::RegexBuilder::new(pattern).size_limit(REGEX_MAX).build().ok()?;
         Some(Self::Regex(Box::new(regex)))
     }
 
@@ -101,6 +111,26 @@ mod tests {
         }
         for pattern in ["a)|(b", "(", "\\", "(?:a{1000}){1000}"] {
             assert!(Match::regex(pattern).is_none(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_that_is_searched_for_says_itself_where_it_begins_and_ends() {
+        for (pattern, text, found) in [
+            ("/live/", "/vod/live/a", true),
+            ("^/live/", "/vod/live/a", false),
+            ("^/live/", "/live/a", true),
+            ("\\.ts$", "/live/a.ts", true),
+            ("\\.ts$", "/live/a.ts.mp4", false),
+            ("^/live/[a-z]+$", "/live/news", true),
+            ("^/live/[a-z]+$", "/live/news/1", false),
+            ("a|^b$", "xax", true),
+            ("", "anything", true),
+        ] {
+            assert_eq!(Match::search(pattern).unwrap().holds(text), found, "{pattern} {text}");
+        }
+        for pattern in ["(", "a)", "\\", "(?:a{1000}){1000}", &"a".repeat(PATTERN_MAX + 1)] {
+            assert!(Match::search(pattern).is_none(), "{pattern}");
         }
     }
 

@@ -153,7 +153,8 @@ impl Demands {
         cbor::pairs(value).ok_or(TokenError::Malformed)?.iter().map(one).collect()
     }
 
-    /// A list of the expression and of what its groups have to hold. Some writers put flags in the place of the first group:
+    /// A list of the expression, which is searched for as POSIX and other readers of these tokens have it, and of what its groups
+    /// have to hold. Some writers put flags in the place of the first group:
     /// anything but `null` there is refused.
     fn regex(&mut self, value: &Value) -> Result<Match, TokenError> {
         let items = value.as_array().ok_or(TokenError::Malformed)?;
@@ -162,7 +163,7 @@ impl Demands {
         if self.regexes > REGEXES_MAX || !groups.iter().all(Value::is_null) {
             return Err(TokenError::Critical);
         }
-        Match::regex(text(pattern)?).ok_or(TokenError::Critical)
+        Match::search(text(pattern)?).ok_or(TokenError::Critical)
     }
 }
 

@@ -11,6 +11,9 @@ use super::cbor;
 
 pub(super) const EXP: i64 = 4;
 pub(super) const IAT: i64 = 6;
+/// The key or connection that a token is bound to (RFC 8747).
+const CONFIRMATION: i64 = 8;
+const GEOHASH: i64 = 282;
 pub(super) const REPLAY: i64 = 308;
 pub(super) const VERSION: i64 = 310;
 pub(super) const NETWORK: i64 = 311;
@@ -28,9 +31,9 @@ const NAMES: [(i64, &str); 27] = [
     (5, "nbf"),
     (IAT, "iat"),
     (7, "cti"),
-    (8, "cnf"),
+    (CONFIRMATION, "cnf"),
     (9, "scope"),
-    (282, "geohash"),
+    (GEOHASH, "geohash"),
     (REPLAY, "catreplay"),
     (309, "catpor"),
     (VERSION, "catv"),
@@ -58,13 +61,11 @@ pub(super) fn name(label: i64) -> Cow<'static, str> {
 
 /// Whether a token with this claim, which nothing here judges, has to be refused.
 ///
-/// Passed over are: what restricts nothing (`scope`, `catpor`, `catif`, `catifdata`, `catr`), what RFC 8392 §3 lets a
-/// reader pass over (unknown numbers of one byte) and private claims (texts, numbers below -65536 and above 65535).
-/// Refused are the other restrictions of CTA-5007, and unknown numbers from the range in which it registers its claims:
-/// the next one may be a restriction too.
+/// RFC 8392 §3: a claim that is not understood is ignored. So are numbers without a name here, those of private claims among
+/// them, and what restricts nothing (`scope`, `catpor`, `catif`, `catifdata`, `catr`). Refused are the restrictions that are known
+/// and not supported: who ignored them would let the token do more than it says.
 pub(super) fn is_critical(label: i64) -> bool {
-    let passed_over = matches!(label, 309 | 320 | 322 | 323);
-    label == 8 || (matches!(label, 256..=65_535 | -65_536..=-257) && !passed_over)
+    matches!(label, CONFIRMATION | GEOHASH | REPLAY | VERSION..=324) && !matches!(label, 320 | 322 | 323)
 }
 
 /// The claims of a token, as they stand there and as JSON under their names.
