@@ -153,10 +153,10 @@ impl EdgeAuth {
         };
         let good = if *bind_url && fields.get("acl").is_none() {
             // The issuer may have signed the path as it is sent or as it is meant, each of them escaped or not.
-            let (sent, meant) = (request.path.as_bytes(), percent_decoded(request.path.as_bytes()));
-            let forms = [Cow::Borrowed(sent), Cow::Owned(escaped_early(sent))];
-            let decoded = matches!(meant, Cow::Owned(_)).then(|| [Cow::Owned(escaped_early(&meant)), meant]);
-            forms.iter().chain(decoded.iter().flatten()).any(|url| verifies(Some(url)))
+            let path = request.path;
+            let sent = is_of_uri(path).then_some(path.as_bytes());
+            let forms = [sent.map(Cow::Borrowed), meant(path).map(Cow::Owned)];
+            forms.into_iter().flatten().any(|url| verifies(Some(&url)) || verifies(Some(&escaped_early(&url))))
         } else {
             verifies(None)
         };
@@ -194,6 +194,32 @@ impl Format for EdgeAuth {
 
 fn begins_field(token: &[u8], at: usize) -> bool {
     at.checked_sub(1).is_none_or(|before| token.get(before) == Some(&b'~'))
+}
+
+/// Whether RFC 3986 §3.3 lets a path hold the byte as it is.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte)
+}
+
+/// Whether a path is written as a URI has it. Another spelling than this one is not what anybody has signed.
+fn is_of_uri(path: &str) -> bool {
+    path.bytes().all(|byte| is_plain(byte) || byte == b'%')
+}
+
+/// What is meant by a path with escapes, where this is the only way to write it: escaped is what has to be, in upper case.
+/// A path that is written otherwise is another URL, which an origin may read as another one, too.
+fn meant(path: &str) -> Option<Vec<u8>> {
+    let plain = percent_decoded(path.as_bytes());
+    let mut again = String::with_capacity(path.len());
+    for &byte in &*plain {
+        match byte {
+            // Whoever signs it may as well have signed the escape itself.
+            b'%' => return None,
+            _ if is_plain(byte) => again.push(char::from(byte)),
+            _ => again.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    (again == path && again.as_bytes() != &*plain).then(|| plain.into_owned())
 }
 
 /// The one address that the token names, perhaps escaped.
