@@ -54,6 +54,9 @@ pub struct Settings {
     pub renew: bool,
     /// What opens encrypted `sub` and `cdniip`.
     pub decrypt: Vec<ContentKey>,
+    /// Whether tokens are refused that the RFC has refused where practice does not: those with a `jti`, because no list of used
+    /// ones is kept (§2.1.8), and those with a `sub` that is not encrypted (§2.1.2).
+    pub to_the_letter: bool,
 }
 
 impl Settings {
@@ -67,6 +70,7 @@ impl Settings {
             regex: Coverage::Whole,
             renew: false,
             decrypt: Vec::new(),
+            to_the_letter: false,
         }
     }
 }
@@ -94,7 +98,8 @@ impl Coverage {
 
 /// Verifies, and renews, tokens of RFC 9246.
 ///
-/// A token id (`jti`) is accepted although nobody keeps a list of used ones: it names the stream, over many requests.
+/// A token id (`jti`) is accepted although nobody keeps a list of used ones: it names the stream, over many requests. So is a
+/// `sub` in plain text. Both are refused [to the letter](Settings::to_the_letter).
 #[derive(Debug)]
 pub struct UriSigning {
     settings: Settings,
@@ -110,6 +115,12 @@ impl UriSigning {
     fn conditions(&self, members: &mut Map<String, Value>) -> Result<Vec<Condition>, TokenError> {
         if members.get("cdniv").is_some_and(|version| version.as_u64() != Some(1)) {
             return Err(TokenError::Critical);
+        }
+        if self.settings.to_the_letter {
+            let is_plain = |sub: &Value| !sub.as_str().is_some_and(jwe::is_encrypted);
+            if members.contains_key("jti") || members.get("sub").is_some_and(is_plain) {
+                return Err(TokenError::Critical);
+            }
         }
         // A list of extensions that must be understood (§2.1.9), and none is.
         if members.contains_key("cdnicrit") {

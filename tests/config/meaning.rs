@@ -184,3 +184,39 @@ fn a_configuration_file_is_read_with_the_files_beside_it() {
     std::fs::write(&file, b"\xff\xfe").unwrap();
     assert!(load(&file).unwrap_err().to_string().ends_with("is not UTF-8 text"));
 }
+
+#[test]
+fn each_kind_of_token_can_be_held_to_the_letter() {
+    let jwt = "        jwt:\n          keys: [{ alg: HS256, secret: { file: keys/tv.hs256 } }]   # also RS256, ES256, EdDSA with public keys (PEM or JWK)\n";
+    let keys = "keys: [{ alg: HS256, secret: { file: keys/tv.hs256 } }]";
+    for (kind, practical, literal) in [
+        (format!("jwt: {{ {keys}"), vec!["leeway: 60s"], vec!["leeway: 0ns"]),
+        (format!("cat: {{ {keys}"), vec!["leeway: 60s", "replay: PerPlay"], vec!["leeway: 0ns", "replay: Refuse"]),
+        (
+            "edge_auth: { keys: [{ file: keys/edge.hex }]".to_owned(),
+            vec!["leeway: 60s", "check_ip: false"],
+            vec!["leeway: 0ns", "check_ip: true"],
+        ),
+        (
+            "media_cdn: { keys: [{ ed25519: { file: keys/ed25519.pem } }]".to_owned(),
+            vec!["leeway: 60s", "check_ip: false"],
+            vec!["leeway: 0ns", "check_ip: true"],
+        ),
+        (
+            format!("uri_signing: {{ issuers: [{{ issuer: acme, {keys} }}], uri_required: false"),
+            vec!["leeway: 60s", "uri_required: false", "to_the_letter: false"],
+            vec!["leeway: 0ns", "uri_required: true", "to_the_letter: true"],
+        ),
+    ] {
+        for (strict, shown) in [("", &practical), (", strict: false", &practical), (", strict: true", &literal)] {
+            let folder = folder();
+            std::fs::write(folder.path().join("keys/edge.hex"), "aabbccddeeff").unwrap();
+            let text = with(jwt, &format!("        {kind}{strict} }}\n"));
+            let settings = streamgate::config::parse(&text, folder.path()).unwrap_or_else(|report| panic!("{report}"));
+            let found = format!("{:?}", application(&settings).identity.as_ref().unwrap());
+            for word in shown {
+                assert!(found.contains(word), "{kind}{strict}: no {word} in {found}");
+            }
+        }
+    }
+}

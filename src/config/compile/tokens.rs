@@ -109,7 +109,7 @@ impl<'a> Tokens<'a> {
         }
         let places: Vec<Source> = raw.places.iter().map(|place| place.value.clone()).collect();
         Some(if let Some(raw) = &raw.jwt {
-            Arc::new(Jwt::of(self.jwt(context, &at.key("jwt"), raw), LEEWAY))
+            Arc::new(Jwt::of(self.jwt(context, &at.key("jwt"), raw), leeway(raw.strict)))
         } else if let Some(raw) = &raw.cat {
             Arc::new(self.cat(context, &at.key("cat"), raw))
         } else if let Some(raw) = &raw.edge_auth {
@@ -148,11 +148,12 @@ impl<'a> Tokens<'a> {
         let issuers = Issuers::new(vec![self.issuer(found, raw.issuer.as_deref(), &raw.audience, false)]);
         Cat::new(cat::Settings {
             issuers,
-            leeway: LEEWAY,
+            leeway: leeway(raw.strict),
             ignore: raw.ignore.iter().map(|name| name.as_str().into()).collect(),
             country_header: raw.country_header.as_ref().map(|name| name.value.0.clone()),
             renew: raw.renew,
             replay: match raw.replay {
+                raw::Replay::PerPlay if raw.strict => cat::Replay::Refuse,
                 raw::Replay::PerPlay => cat::Replay::PerPlay,
                 raw::Replay::Refuse => cat::Replay::Refuse,
             },
@@ -179,8 +180,9 @@ impl<'a> Tokens<'a> {
         });
         let decrypt = decrypt.collect();
         let settings = uri_signing::Settings {
-            leeway: LEEWAY,
-            uri_required: raw.uri_required,
+            leeway: leeway(raw.strict),
+            uri_required: raw.uri_required || raw.strict,
+            to_the_letter: raw.strict,
             renew: raw.renew,
             decrypt,
             ..uri_signing::Settings::strict(issuers)
@@ -254,6 +256,11 @@ impl<'a> Tokens<'a> {
     }
 }
 
+/// What is given to the times of tokens, for clocks that differ.
+fn leeway(strict: bool) -> Duration {
+    if strict { Duration::ZERO } else { LEEWAY }
+}
+
 /// Makes a key of what stands in a file.
 type Read<T> = Box<dyn Fn(&[u8]) -> Result<T, KeyError> + Send + Sync>;
 
@@ -323,8 +330,8 @@ impl Tokens<'_> {
             },
             salt: salt.map(|salt| salt.expose().into()),
             bind_url: raw.url_tokens,
-            check_ip: raw.check_ip,
-            leeway: LEEWAY,
+            check_ip: raw.check_ip || raw.strict,
+            leeway: leeway(raw.strict),
         })
     }
 
@@ -360,7 +367,12 @@ impl Tokens<'_> {
         let parts = parts.collect();
         let keys = self.rotating(context, parts);
         let signed_urls = places.iter().any(|place| matches!(place, Source::Query(name) if **name == *"Signature"));
-        MediaCdn::new(media_cdn::Settings { keys, signed_urls, leeway: LEEWAY, check_ip: raw.check_ip })
+        MediaCdn::new(media_cdn::Settings {
+            keys,
+            signed_urls,
+            leeway: leeway(raw.strict),
+            check_ip: raw.check_ip || raw.strict,
+        })
     }
 
     fn cloud_front(
@@ -388,6 +400,12 @@ impl Tokens<'_> {
         self.sources.push(source);
         let in_query = places.iter().any(|place| matches!(place, Source::Query(_)));
         let in_cookies = places.iter().any(|place| matches!(place, Source::Cookie(_)));
-        CloudFront::new(cloud_front::Settings { keys, in_query, in_cookies, check_ip: raw.check_ip, leeway: LEEWAY })
+        CloudFront::new(cloud_front::Settings {
+            keys,
+            in_query,
+            in_cookies,
+            check_ip: raw.check_ip || raw.strict,
+            leeway: leeway(raw.strict),
+        })
     }
 }

@@ -62,6 +62,9 @@ pub(in crate::config) struct Jwt {
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = null))]
     pub(in crate::config) issuers: Vec<Issuer>,
+    /// Hold to the letter of the standard: no leeway for clocks that differ.
+    #[serde(default)]
+    pub(in crate::config) strict: bool,
 }
 
 /// One who signs tokens.
@@ -163,6 +166,9 @@ pub(in crate::config) struct Cat {
     /// tokens is kept); `refuse` does not.
     #[serde(default)]
     pub(in crate::config) replay: Replay,
+    /// Hold to the letter of the standard: no leeway for clocks that differ, and no token with `catreplay: 1`.
+    #[serde(default)]
+    pub(in crate::config) strict: bool,
 }
 
 /// What becomes of a token that may not be used twice.
@@ -194,6 +200,9 @@ pub(in crate::config) struct EdgeAuth {
     /// Hold a token with `ip` to that address. Viewers change networks: best left off.
     #[serde(default)]
     pub(in crate::config) check_ip: bool,
+    /// Hold to the letter of the standard: no leeway for clocks that differ, and a token with `ip` comes from that address.
+    #[serde(default)]
+    pub(in crate::config) strict: bool,
 }
 
 /// The hash of an EdgeAuth MAC.
@@ -219,6 +228,9 @@ pub(in crate::config) struct MediaCdn {
     /// Hold a token with `IPRanges` to them. Viewers change networks: best left off.
     #[serde(default)]
     pub(in crate::config) check_ip: bool,
+    /// Hold to the letter of the standard: no leeway for clocks that differ, and a token with `IPRanges` comes from them.
+    #[serde(default)]
+    pub(in crate::config) strict: bool,
 }
 
 /// One key of Media CDN: exactly one of `ed25519`, `hmac_sha256` and `hmac_sha1`, each in base64url.
@@ -253,6 +265,10 @@ pub(in crate::config) struct UriSigning {
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(in crate::config) decrypt: Vec<Material>,
+    /// Hold to the letter of the standard: no leeway for clocks that differ, no token with a `jti` (no list of used ones is kept), none with a
+    /// `sub` that is not encrypted, and none without `cdniuc`.
+    #[serde(default)]
+    pub(in crate::config) strict: bool,
 }
 
 fn yes() -> bool {
@@ -269,6 +285,9 @@ pub(in crate::config) struct CloudFront {
     /// Hold a policy with `IpAddress` to it. Viewers change networks: best left off.
     #[serde(default)]
     pub(in crate::config) check_ip: bool,
+    /// Hold to the letter of the standard: no leeway for clocks that differ, and a policy with `IpAddress` is held to it.
+    #[serde(default)]
+    pub(in crate::config) strict: bool,
 }
 
 /// One key of CloudFront.

@@ -148,6 +148,25 @@ fn claims_that_may_not_be_passed_over_are_understood_or_refused() {
 }
 
 #[test]
+fn to_the_letter_neither_a_token_id_nor_a_subject_in_plain_text_is_accepted() {
+    let sealed = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..a.b.c";
+    for (claims, practical, literal) in [
+        (json!({}), Ok(()), Ok(())),
+        (json!({ "jti": "s-1" }), Ok(()), Err(TokenError::Critical)),
+        (json!({ "jti": 7 }), Ok(()), Err(TokenError::Critical)),
+        (json!({ "sub": "alice" }), Ok(()), Err(TokenError::Critical)),
+        (json!({ "sub": 2041 }), Ok(()), Err(TokenError::Critical)),
+        (json!({ "sub": sealed }), Ok(()), Ok(())),
+        (json!({ "sub": sealed, "jti": "s-1" }), Ok(()), Err(TokenError::Critical)),
+    ] {
+        let token = token(claims.clone());
+        assert_eq!(answer(&token), practical, "{claims}");
+        let settings = Settings { to_the_letter: true, ..settings() };
+        assert_eq!(ask(settings, &token, "/live/a.ts", None, NOW).map(drop), literal, "{claims}");
+    }
+}
+
+#[test]
 fn a_token_ends_at_exp_and_at_the_end_of_the_leeway() {
     let token = token(json!({ "nbf": EXP - 50 }));
     let at = |leeway: u64, seconds: u64| {
