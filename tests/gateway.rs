@@ -7,6 +7,7 @@ mod gateway {
     mod admission;
     mod alone;
     mod clients;
+    mod clock;
     mod formats;
     mod forms;
     mod guards;

@@ -1,53 +1,67 @@
 //! The edges where time and randomness come in.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
-use streamgate::model::{Clock, Entropy, Millis};
+use streamgate::model::{Clock, Entropy, Millis, Moment};
 
-/// The system's time, which never runs backwards.
+/// The system's two times.
 ///
-/// It moves with a clock that nobody sets. Where the system's time turns out to be ahead of that (it was set after the start,
-/// or the machine slept) it follows; where the system's time was set back it does not, because windows would never close.
+/// One-way time begins with what the system's clock shows at the start, and goes on with a clock that nobody sets. Wall time is
+/// what the system's clock shows, without the drift of two clocks: up to a second the two are taken for the same, so that what
+/// is translated from one to the other comes out the same each time.
 pub(crate) struct SystemClock {
     started: Millis,
     since: Instant,
-    /// How far the system's time has gone ahead of ours since the start, in milliseconds.
-    ahead: AtomicU64,
-    /// When the two were compared last, by our own clock: reading one clock for a request is enough.
-    compared: AtomicU64,
+    /// By how much wall time is ahead, in milliseconds.
+    offset: AtomicI64,
+    /// The system's clock; in tests, one that is set by hand.
+    system: fn() -> Millis,
 }
 
-/// The system's time has to be this far ahead to be followed; less is the drift of two clocks. They are compared as often.
-const DRIFT: Duration = Duration::from_secs(1);
+/// The system's clock is followed where it is this far from what it was taken for.
+const DRIFT: u64 = 1000;
+
+/// No start is believed to be before this (2026-01-01). A machine without a battery begins in 1970, and times of before its
+/// start, which play sessions bring along, would have no room.
+const EARLIEST: Millis = Millis(1_767_225_600_000);
 
 impl SystemClock {
     pub(crate) fn new() -> Self {
-        Self { started: wall(), since: Instant::now(), ahead: AtomicU64::new(0), compared: AtomicU64::new(0) }
+        Self::with(system)
     }
 
-    fn follow(&self, steady: Millis) {
-        self.compared.store(steady.0, Relaxed);
-        let ours = steady + Duration::from_millis(self.ahead.load(Relaxed));
-        let theirs = wall();
-        if theirs > ours + DRIFT {
-            self.ahead.fetch_max(theirs.0 - steady.0, Relaxed);
-        }
+    fn with(system: fn() -> Millis) -> Self {
+        let clock = Self { started: system().max(EARLIEST), since: Instant::now(), offset: AtomicI64::new(0), system };
+        // Where the start is not believed, wall time is off from the beginning.
+        let _ = clock.moment();
+        clock
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Millis {
-        let steady = self.started + self.since.elapsed();
-        if steady.since(Millis(self.compared.load(Relaxed))) >= DRIFT {
-            self.follow(steady);
+        self.started + self.since.elapsed()
+    }
+
+    fn wall(&self) -> Millis {
+        self.moment().wall
+    }
+
+    fn moment(&self) -> Moment {
+        let (now, wall) = (self.now(), (self.system)());
+        let known = now.shifted(self.offset.load(Relaxed));
+        if known.0.abs_diff(wall.0) <= DRIFT {
+            return Moment { now, wall: known };
         }
-        steady + Duration::from_millis(self.ahead.load(Relaxed))
+        let moment = Moment { now, wall };
+        self.offset.store(moment.offset(), Relaxed);
+        moment
     }
 }
 
-fn wall() -> Millis {
+fn system() -> Millis {
     Millis(0) + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -68,16 +82,65 @@ impl Entropy for SystemEntropy {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    thread_local! {
+        static SHOWN: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+
+    fn shown() -> Millis {
+        Millis(SHOWN.get())
+    }
+
+    fn set(millis: u64) {
+        SHOWN.set(millis);
+    }
+
+    const NOON: u64 = 1_793_500_000_000;
+    const HOUR: u64 = 3_600_000;
+
     #[test]
-    fn the_clock_follows_a_system_whose_time_was_set_late_and_never_goes_back() {
-        let clock = SystemClock::new();
-        let behind = SystemClock { started: wall() - Duration::from_hours(10), ..SystemClock::new() };
-        assert!(behind.now() + DRIFT >= clock.now(), "it caught up");
-        let first = behind.now();
-        let ahead = SystemClock { started: wall() + Duration::from_hours(10), ..SystemClock::new() };
-        assert!(ahead.now() >= ahead.started, "set back meanwhile, it goes on from where it was");
-        assert!(behind.now() >= first);
+    fn wall_time_follows_the_systems_clock_at_once_and_one_way_time_never_does() {
+        set(NOON);
+        let clock = SystemClock::with(shown);
+        assert_eq!(clock.wall(), Millis(NOON).max(clock.moment().wall));
+        let mut before = clock.now();
+        for wall in [NOON + HOUR, NOON - HOUR, NOON, NOON + 30 * 24 * HOUR, 0] {
+            set(wall);
+            let moment = clock.moment();
+            assert_eq!((moment.wall, clock.wall()), (Millis(wall), clock.moment().wall), "it is set");
+            assert!(moment.now >= before && moment.now.since(before) < Duration::from_secs(30), "windows go on");
+            assert!(moment.now >= Millis(NOON) && moment.now < Millis(NOON + HOUR));
+            before = moment.now;
+        }
+    }
+
+    #[test]
+    fn what_is_translated_comes_out_the_same_as_long_as_nobody_sets_the_clock() {
+        set(NOON);
+        let clock = SystemClock::with(shown);
+        let started = clock.now();
+        let first = clock.moment().to_wall(started);
+        for drift in [0, 1, 400, 900] {
+            set(NOON + drift);
+            assert_eq!(clock.moment().to_wall(started), first, "{drift} ms");
+        }
+        set(NOON + 2 * HOUR);
+        assert!(clock.moment().to_wall(started).0.abs_diff(first.0 + 2 * HOUR) < 30_000);
+    }
+
+    #[test]
+    fn a_machine_that_begins_in_1970_has_room_for_what_was_before_its_start() {
+        set(5000);
+        let clock = SystemClock::with(shown);
+        assert!(clock.now() >= EARLIEST);
+        assert_eq!(clock.wall(), Millis(5000), "a token of 1970 would be good");
+        set(NOON);
+        let moment = clock.moment();
+        assert_eq!(moment.wall, Millis(NOON));
+        let an_hour_ago = moment.past(Millis(NOON - HOUR));
+        assert_eq!(moment.now.since(an_hour_ago), Duration::from_hours(1), "play sessions keep their age");
     }
 }

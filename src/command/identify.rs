@@ -45,7 +45,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
         client,
         alpn: "http/1.1",
     };
-    let now = SystemClock::new().now();
+    let now = SystemClock::new().wall();
     let mut shown = json!({ "application": application.id, "origin": route.origin.as_ref().map(|origin| &origin.name), "path": path });
     if let Some(sealed) = sealed {
         let session = settings.keys.open(sealed, now).map_err(|error| format!("{error} ({})", error.label()))?;
@@ -113,7 +113,7 @@ fn outside(
             }
         }
     });
-    Ok(identity.identify(facts, SystemClock::new().now()))
+    Ok(identity.identify(facts, SystemClock::new().wall()))
 }
 
 fn play_session(session: &PlaySession) -> Value {

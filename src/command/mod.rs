@@ -76,7 +76,7 @@ fn mint(
     })?;
     let id = StreamId(SystemEntropy.bytes()).to_string();
     found
-        .mint(subject, device, lifetime, SystemClock::new().now(), &id)
+        .mint(subject, device, lifetime, SystemClock::new().wall(), &id)
         .map_err(|error| format!("application `{application}`: {error}"))
 }
 

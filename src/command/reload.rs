@@ -297,7 +297,7 @@ impl Reloader {
     fn tell_revision(&self, snapshot: &Snapshot) {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.metrics.config_revision.set(number(snapshot.revision));
-        let now = self.clock.now();
+        let now = self.clock.wall();
         self.applied.store(now.0, Relaxed);
         self.metrics.config_applied.set(number(now.seconds()));
     }

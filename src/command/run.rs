@@ -65,6 +65,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
     let table = Arc::new(StreamTable::new(store.clone(), observer).opened_at(clock.now()));
     table.configure(settings.streams.clone(), settings.in_force());
+    table.tell_wall(clock.moment());
     restore(&settings, &table, &*clock);
     // From here on: that streams of a snapshot have started was told when they did.
     let hooks = NextWebhooks::of(&settings).map_err(|error| error.to_string())?;
@@ -183,12 +184,15 @@ fn refresh(
     let (metrics, webhooks) = (metrics.clone(), webhooks.clone());
     let (orders, clock) = (orders.clone(), clock.clone());
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    #[allow(clippy::cast_precision_loss, reason = "no clock is off by so much that it matters")]
+    let seconds = |millis: i64| millis as f64 / 1000.0;
     Box::new(move || {
         webhooks.refresh();
         for (kind, label) in [(Kind::Block, "block"), (Kind::Exemption, "exemption")] {
-            metrics.orders.with_label_values(&[label]).set(number(orders.count(kind, clock.now()) as u64));
+            metrics.orders.with_label_values(&[label]).set(number(orders.count(kind, clock.wall()) as u64));
         }
         metrics.accounts.set(number(store.accounts()));
+        metrics.clock_offset.set(seconds(clock.moment().offset()));
         metrics.log_lines_dropped.set(number(dropped()));
     })
 }
@@ -253,7 +257,7 @@ fn put_aside(settings: &Settings) {
 
 fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) -> Outcome {
     let Some(file) = &settings.snapshot else { return Ok(()) };
-    let restored = orders.restore(file, clock.now()).map_err(|error| {
+    let restored = orders.restore(file, clock.wall()).map_err(|error| {
         let file = Orders::beside(file);
         format!(
             "the blocks and exemptions in {} can neither be read nor put aside ({error}): move the file away",

@@ -55,6 +55,7 @@ impl Writer {
         state.finished = true;
         let current = self.current.load_full();
         let Some(file) = &current.settings.snapshot else { return };
+        self.table.tell_wall(self.clock.moment());
         match self.table.save(file, &current.settings.streams, self.clock.now()) {
             Ok(accounts) => tracing::info!(file = %file.display(), accounts, "snapshot written"),
             Err(error) => tracing::error!(file = %file.display(), %error, "the snapshot cannot be written"),

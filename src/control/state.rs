@@ -150,7 +150,7 @@ impl ControlParts {
 
     /// The block that shuts this viewer out now, if one does.
     pub(super) fn blocked(&self, account: &AccountKey, device: &Device, stream: StreamId) -> Option<Block> {
-        self.blocks().blocked(account, device, None, stream, self.clock.now()).cloned()
+        self.blocks().blocked(account, device, None, stream, self.clock.wall()).cloned()
     }
 }
 

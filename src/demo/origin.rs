@@ -36,7 +36,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     // Without its address a listener is of no use: the one error that is not some client's.
     listener.local_addr()?;
-    let channel = Channel::full_at(clock.now());
+    let channel = Channel::full_at(clock.wall());
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -48,7 +48,7 @@ pub async fn serve(
                     let clock = Arc::clone(&clock);
                     connections.spawn(async move {
                         let answer = service_fn(move |request| {
-                            let response = respond(&request, channel, clock.now());
+                            let response = respond(&request, channel, clock.wall());
                             async move { Ok::<_, Infallible>(response) }
                         });
                         // What goes wrong here is the client's affair: it went away or does not speak HTTP.

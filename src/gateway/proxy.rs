@@ -48,7 +48,7 @@ impl ProxyHttp for Gateway {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<()> {
         guards::header_read();
-        ctx.started = self.clock.now();
+        ctx.begin(self.clock.moment());
         let limits = &ctx.settings.limits;
         let (keep_alive, write_timeout) = (limits.keep_alive.as_secs().max(1), limits.write_timeout);
         if session.get_keepalive().is_some() {

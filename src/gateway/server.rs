@@ -21,7 +21,7 @@ use super::tls::Certificate;
 use super::{Gateway, Snapshot};
 use crate::model::Clock;
 use crate::streams::StreamTable;
-use crate::telemetry::Metrics;
+use crate::telemetry::{ClockWatch, Metrics};
 
 /// Where viewers connect, and the certificate that makes it speak TLS.
 pub type Endpoint = (SocketAddr, Option<Arc<Certificate>>);
@@ -98,9 +98,13 @@ impl BackgroundService for Background {
         let keeper = async {
             let mut seconds = tokio::time::interval(Duration::from_secs(1));
             let mut told = self.current.load().upstreams.clone();
+            let watched = ClockWatch::default();
             loop {
                 seconds.tick().await;
-                let now = self.clock.now();
+                let moment = self.clock.moment();
+                let now = moment.now;
+                self.table.tell_wall(moment);
+                watched.look(moment);
                 self.table.tick(now);
                 self.table.take_leave(now).await;
                 let upstreams = self.current.load().upstreams.clone();

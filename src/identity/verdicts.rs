@@ -26,6 +26,9 @@ const STALE: Duration = Duration::from_hours(1);
 /// How long a service that is away is left alone about one question.
 const AWAY: Duration = Duration::from_secs(1);
 
+/// Requests that come at the same time read the clock one after the other, and not in the order in which they look here.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// The answers of one authorization service, the least recently used of which are forgotten first.
 pub struct Verdicts {
     entries: ArcSwap<Cache<QuestionKey, Entry>>,
@@ -34,6 +37,8 @@ pub struct Verdicts {
 #[derive(Clone)]
 struct Entry {
     answer: Result<Arc<Map<String, Value>>, TokenError>,
+    /// When it was given. Where the clock has been set back since, the service is asked again.
+    at: Millis,
     /// The first moment at which the service has to be asked again.
     until: Millis,
     /// The end of what the service itself said; `None` where it said nothing.
@@ -41,6 +46,12 @@ struct Entry {
     /// How often it was asked.
     asked: u32,
     weight: u32,
+}
+
+impl Entry {
+    fn holds(&self, now: Millis) -> bool {
+        now < self.until && self.at <= now + SLACK
+    }
 }
 
 /// What became of a question that the service did not answer.
@@ -72,7 +83,7 @@ impl Verdicts {
     /// # Errors
     /// `Unasked` where it has to be asked (again); `Refused`; `Undecided` where it was asked in vain a moment ago.
     pub fn get(&self, key: &QuestionKey, now: Millis) -> Result<Claims, TokenError> {
-        let entry = self.entries.load().get(key).filter(|entry| now < entry.until).ok_or(TokenError::Unasked)?;
+        let entry = self.entries.load().get(key).filter(|entry| entry.holds(now)).ok_or(TokenError::Unasked)?;
         Ok(Claims::new(Map::clone(&*entry.answer?), entry.until))
     }
 
@@ -84,13 +95,13 @@ impl Verdicts {
     /// The service said yes, for `lifetime`, held to between 1 s and 24 h.
     pub fn allow(&self, key: QuestionKey, claims: Map<String, Value>, lifetime: Duration, now: Millis) {
         let until = now + lifetime.clamp(LIFETIME.0, LIFETIME.1);
-        self.put(key, Ok(claims.into()), until, Some(until));
+        self.put(key, Ok(claims.into()), (now, until), Some(until));
     }
 
     /// The service said no, which is believed for `lifetime`.
     pub fn refuse(&self, key: QuestionKey, lifetime: Duration, now: Millis) {
         let until = now + lifetime;
-        self.put(key, Err(TokenError::Refused), until, Some(until));
+        self.put(key, Err(TokenError::Refused), (now, until), Some(until));
     }
 
     /// The service did not answer. For a second, what it said before goes on, up to an hour after its end; where there is
@@ -100,10 +111,10 @@ impl Verdicts {
         let before = before.filter(|entry| entry.said.is_some_and(|said| now < said + STALE));
         let until = now + AWAY;
         if let Some(Entry { answer, said, .. }) = before {
-            self.put(key, answer, until, said);
+            self.put(key, answer, (now, until), said);
             WhileAway::Stale
         } else {
-            self.put(key, instead.map(Arc::new).ok_or(TokenError::Undecided), until, None);
+            self.put(key, instead.map(Arc::new).ok_or(TokenError::Undecided), (now, until), None);
             WhileAway::Instead
         }
     }
@@ -112,14 +123,14 @@ impl Verdicts {
         &self,
         key: QuestionKey,
         answer: Result<Arc<Map<String, Value>>, TokenError>,
-        until: Millis,
+        (at, until): (Millis, Millis),
         said: Option<Millis>,
     ) {
         let asked = self.asked(&key).saturating_add(1);
         let claims =
             answer.as_ref().map_or(0, |claims| claims.iter().map(|(name, value)| name.len() + size(value)).sum());
         let weight = u32::try_from(OVERHEAD + claims).unwrap_or(u32::MAX);
-        self.entries.load().insert(key, Entry { answer, until, said, asked, weight });
+        self.entries.load().insert(key, Entry { answer, at, until, said, asked, weight });
     }
 }
 

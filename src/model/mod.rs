@@ -10,4 +10,4 @@ pub use account::{Account, AccountKey};
 pub use attributes::Attributes;
 pub use device::Device;
 pub use stream::{ApplicationId, ParseStreamIdError, StreamId};
-pub use time::{Clock, Entropy, Millis};
+pub use time::{Clock, Entropy, Millis, Moment};

@@ -22,7 +22,8 @@ impl Questions {
     /// Answers a proxy that asks with the head of this request about one of its viewers' requests.
     pub(crate) async fn authorize(&self, snapshot: Arc<Snapshot>, mut parts: Parts) -> Response<Bytes> {
         let mut ctx = Context::new(self.next_request(), snapshot);
-        (ctx.door, ctx.started) = (Door::Asked, self.clock.now());
+        ctx.door = Door::Asked;
+        ctx.begin(self.clock.moment());
         let verdict = match told::original(&mut parts, ctx.settings.hops.as_ref()) {
             Ok(from) => {
                 ctx.from = from;

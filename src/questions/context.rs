@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use crate::config::{Application, Origin, Settings};
 use crate::identity::{Bare, KeyRing, PlaySession, Renewed};
 use crate::media::Kind;
-use crate::model::{Clock, Millis};
+use crate::model::{Clock, Millis, Moment};
 use crate::policy::Violation;
 use crate::streams::{Signal, Stream};
 use crate::telemetry::Outcome;
@@ -99,8 +99,10 @@ pub struct Context {
     pub(crate) snapshot: Arc<Snapshot>,
     /// Its configuration.
     pub(crate) settings: Arc<Settings>,
-    /// When its header had been read.
+    /// When its header had been read, by one-way time.
     pub(crate) started: Millis,
+    /// The same by wall time, which tokens, blocks and the age of play sessions are judged by.
+    pub(crate) wall: Millis,
     pub(crate) kind: Kind,
     pub(crate) outcome: Outcome,
     /// One word for the log, where there is more to say than the outcome.
@@ -140,6 +142,7 @@ impl Context {
             settings: snapshot.settings.clone(),
             snapshot,
             started: Millis(0),
+            wall: Millis(0),
             kind: Kind::Other,
             outcome: Outcome::Passed,
             reason: "",
@@ -157,6 +160,16 @@ impl Context {
             watch: None,
             carried: Mutex::new(None),
         }
+    }
+
+    /// When its header had been read, by both times.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { now: self.started, wall: self.wall }
+    }
+
+    /// Notes that its header has been read.
+    pub(crate) fn begin(&mut self, moment: Moment) {
+        (self.started, self.wall) = (moment.now, moment.wall);
     }
 
     /// The path at the origin: without play session and token.

@@ -60,7 +60,7 @@ impl Questions {
                 Err(problem) => unproven = Some(problem),
             }
         }
-        match self.identify(asked, &application, &ctx.snapshot.trust, now).await {
+        match self.identify(asked, &application, &ctx.snapshot.trust, ctx.wall).await {
             Some(Ok(Identified { viewer, renewed })) => {
                 ctx.renewed = renewed;
                 self.with_token(&viewer, asked, weight, &application, ctx, now).await
@@ -79,11 +79,11 @@ impl Questions {
         asked: &Asked<'_>,
         application: &Application,
         trust: &Trust,
-        now: Millis,
+        wall: Millis,
     ) -> Option<Result<Identified, TokenError>> {
         let identity = application.identity.as_ref()?;
         let facts = asked.facts();
-        let mut found = identity.identify(&facts, now)?;
+        let mut found = identity.identify(&facts, wall)?;
         let again = match &found {
             Err(TokenError::UnknownKey) => trust.refresh(application.id.as_str()).await,
             Err(TokenError::Unasked) => match identity.question(&facts) {
@@ -96,7 +96,7 @@ impl Questions {
             _ => false,
         };
         if again {
-            found = identity.identify(&facts, now)?;
+            found = identity.identify(&facts, wall)?;
         }
         if let Err(TokenError::Unasked) = found {
             found = Err(TokenError::Undecided);
@@ -119,7 +119,7 @@ impl Questions {
         let plays = |stream: &Arc<Stream>| stream.holds(&ctx.settings.streams, now);
         // Age keeps a play session from bringing a stream back. It does not end one that plays.
         let current = |session: &PlaySession, stream: Option<&Arc<Stream>>| {
-            !keys.has_expired(session, now) || stream.is_some_and(plays)
+            !keys.has_expired(session, ctx.wall) || stream.is_some_and(plays)
         };
         // Nor does a key that was taken out of the ring since the connection's play was opened with it.
         if let Some(play) = ctx.carried(sealed)
@@ -132,7 +132,7 @@ impl Questions {
             self.metrics.play_session_errors.with_label_values(&[error.label()]).inc();
             Problem::play_session(error)
         };
-        let session = keys.open_of_any_age(sealed).map_err(refused)?;
+        let mut session = keys.open_of_any_age(sealed).map_err(refused)?;
         if session.application != application.id {
             self.metrics.play_session_errors.with_label_values(&["other_application"]).inc();
             return Err(Problem::foreign_play_session());
@@ -141,6 +141,8 @@ impl Questions {
         if !current(&session, stream.as_ref()) {
             return Err(refused(OpenError::Expired));
         }
+        // Under seal is wall time, which other gateways and later starts of this one understand.
+        session.started = ctx.moment().past(session.started);
         Ok(Arc::new(Play::new(sealed, session, stream)))
     }
 
@@ -262,7 +264,11 @@ impl Questions {
             // name it and the token came in the query, which players send once, the name needs a play session to carry it.
             let carried = ctx.door == Door::Asked
                 || named.is_some() && !(viewer.by_query && Self::is_chosen(application) && mint);
-            let seal = |session: &PlaySession| if carried { String::new() } else { settings.keys.seal(session) };
+            let moment = ctx.moment();
+            let by_wall =
+                |session: &PlaySession| PlaySession { started: moment.to_wall(session.started), ..session.clone() };
+            let seal =
+                |session: &PlaySession| if carried { String::new() } else { settings.keys.seal(&by_wall(session)) };
             if weight == Weight::Checked || is_speculative(asked.request) {
                 // A HEAD or a prefetch learns what a start would be told, and takes nothing. What was prefetched may be
                 // played later, so it carries a play session that competes when media is asked for.
@@ -393,7 +399,7 @@ impl Questions {
         if let Some(play) = ctx.root.take().or_else(|| ctx.play.clone()) {
             return self.with_play_session(play, asked, weight, &application, ctx, now).await;
         }
-        match self.identify(asked, &application, &ctx.snapshot.trust, now).await {
+        match self.identify(asked, &application, &ctx.snapshot.trust, ctx.wall).await {
             Some(Ok(Identified { viewer, renewed })) => {
                 ctx.renewed = renewed;
                 self.with_token(&viewer, asked, weight, &application, ctx, now).await

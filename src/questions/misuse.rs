@@ -22,7 +22,7 @@ impl Questions {
         ctx: &Context,
     ) -> Result<(), Box<Problem>> {
         let blocks = ctx.snapshot.blocks.load();
-        match blocks.blocked(account, device, token, stream, ctx.started) {
+        match blocks.blocked(account, device, token, stream, ctx.wall) {
             Some(block) => Err(Problem::blocked(block)),
             None => Ok(()),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
@@ -86,6 +87,8 @@ pub struct StreamTable {
     exemptions: ArcSwap<Exemptions>,
     /// When the gateway was started, where streams may have played before of which it knows nothing.
     opened: ArcSwapOption<Millis>,
+    /// By how many milliseconds wall time is ahead of the time that comes in.
+    wall_ahead: AtomicI64,
 }
 
 impl StreamTable {
@@ -93,7 +96,7 @@ impl StreamTable {
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
         let in_force = ArcSwap::from_pointee((InForce::new(), Settings::default()));
         let gates = (0..GATES).map(|_| Mutex::new(())).collect();
-        Self { store, observer, gates, in_force, exemptions: ArcSwap::default(), opened: ArcSwapOption::empty() }
+        Self { store, observer, gates, in_force, exemptions: ArcSwap::default(), opened: ArcSwapOption::empty(), wall_ahead: AtomicI64::new(0) }
     }
 
     /// The same, for a gateway that was started at `opened` and may not know of all that played before: for the longest idle

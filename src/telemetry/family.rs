@@ -1,7 +1,9 @@
 //! How a metric is made.
 
 use prometheus::core::Collector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 /// Makes metrics under our name and registers them.
 pub(super) struct Family<'a>(pub(super) &'a Registry);
@@ -26,6 +28,10 @@ impl Family<'_> {
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         self.add(IntGauge::new(full(name), help)?)
+    }
+
+    pub(super) fn fraction(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.add(Gauge::new(full(name), help)?)
     }
 
     pub(super) fn histograms(

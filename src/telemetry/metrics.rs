@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use super::calls::{ApiOperation, ApiOutcome, ApiVersion, Calls, LoginFailure};
@@ -118,6 +118,7 @@ pub struct Metrics {
     pub origin_failures: IntCounterVec,
     pub origin_servers: IntGaugeVec,
     pub accounts: IntGauge,
+    pub clock_offset: Gauge,
     pub orders: IntGaugeVec,
     pub log_lines_dropped: IntGauge,
     pub config_revision: IntGauge,
@@ -217,6 +218,10 @@ impl Metrics {
             manifests: of.counters("manifests_total", "Manifests by what became of them.", &["result"])?,
             connections: of.gauge("connections", "Open connections of viewers.")?,
             accounts: of.gauge("accounts", "Accounts in the stream table.")?,
+            clock_offset: of.fraction(
+                "clock_offset_seconds",
+                "By how much the system's clock is ahead of the gateway's one-way time: not zero where it was set since the start.",
+            )?,
             orders: of.gauges("orders", "Blocks and exemptions that operators ordered and that hold.", &["kind"])?,
             answered: Outcome::ALL.iter().map(|outcome| answered.with_label_values(&[outcome.label()])).collect(),
             authz: Outcome::ALL.iter().map(|outcome| authz.with_label_values(&[outcome.label()])).collect(),

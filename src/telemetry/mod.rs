@@ -2,6 +2,7 @@
 
 mod access;
 mod calls;
+mod clock;
 mod decisions;
 mod family;
 mod log;
@@ -14,6 +15,7 @@ mod webhooks;
 
 pub use access::Access;
 pub use calls::{ApiOperation, ApiOutcome, ApiVersion, LoginFailure};
+pub use clock::ClockWatch;
 pub use decisions::{Decisions, Happened, KEPT, Refused, What};
 pub use log::{Format, LogGuard, init};
 pub use log_limit::LogLimit;

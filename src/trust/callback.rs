@@ -80,7 +80,7 @@ impl Service {
         let key = question.key;
         let mut answered = {
             let mut under_way = self.under_way.lock();
-            let known = self.source.verdicts.get(&key, self.clock.now());
+            let known = self.source.verdicts.get(&key, self.clock.wall());
             if !matches!(known, Err(TokenError::Unasked)) {
                 return; // somebody else has asked meanwhile
             }
@@ -108,7 +108,8 @@ impl Service {
         let late = |_| format!("no answer within {:?}", self.source.deadline);
         let answer = timeout(self.source.deadline, self.answer(question)).await.map_err(late);
         let CallbackSource { name, verdicts, negative, .. } = &self.source;
-        let now = self.clock.now();
+        // By the time by which tokens are judged, verdicts among them.
+        let now = self.clock.wall();
         let result = match answer.and_then(|answer| answer) {
             Ok(answer) => {
                 if self.is_away.swap(false, Relaxed) {
@@ -143,7 +144,7 @@ impl Service {
             Away::Admit if label.is_none() => Some(guest(&question.token)),
             Away::Admit | Away::Refuse => None,
         };
-        let usual = match self.source.verdicts.away(question.key, instead, self.clock.now()) {
+        let usual = match self.source.verdicts.away(question.key, instead, self.clock.wall()) {
             WhileAway::Stale => "stale",
             WhileAway::Instead => "away",
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamgate::model::ApplicationId;
+use streamgate::model::{ApplicationId, Moment};
 use streamgate::policy::{Policy, Rule, WhenExceeded};
 use streamgate::streams::{InForce, Settings, Signal};
 
@@ -62,4 +62,24 @@ async fn neither_a_smaller_limit_nor_a_grace_that_is_over_ends_what_an_exempt_ac
     table.take_leave(at(8)).await;
     let record = table.record(&account(0), at(8)).await.unwrap();
     assert_eq!((record.streams().len(), record.tombstones().len(), record.leaving().len()), (4, 0, 0));
+}
+
+#[tokio::test]
+async fn an_exemption_ends_by_the_clock_on_the_wall_whatever_that_is_set_to() {
+    let (settings, policies) = (Settings::default(), household(1));
+    let (table, _) = table(&settings);
+    table.exempt(HashMap::from([(account(0).key(), at(4000))]));
+    // Seconds of one-way time, by how many the wall is ahead, whether the exemption holds.
+    for (now, ahead, holds) in
+        [(0, 0, true), (3999, 0, true), (4000, 0, false), (4000, -3600, true), (7599, -3600, true)].into_iter().chain([
+            (7600, -3600, false),
+            (399, 3600, true),
+            (400, 3600, false),
+        ])
+    {
+        let now = at(now);
+        table.tell_wall(Moment { now, wall: now.shifted(ahead * 1000) });
+        assert_eq!(table.is_exempt(&account(0), now), holds, "{now} {ahead}");
+        assert_eq!(table.law(&account(0), &policies, &settings, now).policies.is_empty(), holds);
+    }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use streamgate::model::{Device, Millis, StreamId};
+use streamgate::model::{Device, Millis, Moment, StreamId};
 use streamgate::policy::WhenExceeded;
 use streamgate::streams::{Admission, Cause, Refusal, Restored, Settings, Signal, State, StreamTable};
 
@@ -223,4 +223,37 @@ async fn a_clock_that_was_set_back_over_the_restart_makes_nothing_last_longer() 
         after.tick(at(second));
     }
     assert!(after.peek(&account(0).key()).is_none(), "it is forgotten");
+}
+
+/// Before the restart the two times are an hour apart, because the clock was set; the next start begins with what it shows.
+#[tokio::test]
+async fn a_snapshot_is_in_wall_time_so_that_the_next_start_reads_the_same_ages() {
+    let settings = Settings::default();
+    for ahead in [-3_600_000, 0, 3_600_000_i64] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("streams.snapshot");
+        let (before, _) = table(&settings);
+        let policies = [policy("household", 1, WhenExceeded::TerminateOldest, &["tv"])];
+        assert!(play(&before, 0, 0, 1, at(5000)).await);
+        let second = before.start(&candidate(0, 1, "/live", at(5040)), &policies, &settings, at(5040)).await;
+        assert!(second.is_ok_and(|answer| is_admitted(&answer)));
+        before.tell_wall(Moment { now: at(5041), wall: at(5041).shifted(ahead) });
+        before.save(&file, &settings, at(5041)).expect("a snapshot");
+
+        // By wall time ten seconds later.
+        let now = at(5051).shifted(ahead);
+        let (after, found) = restored(&file, now);
+        assert_eq!(found, Restored { accounts: 1, damaged: 0 }, "{ahead}");
+        let expected = [(candidate(0, 1, "/live", at(0)).stream, at(5040).shifted(ahead), State::Playing)];
+        assert_eq!(streams(&after, 0, now), expected, "{ahead}");
+        // Its tombstone lasts as long as it would have.
+        let until = at(5040).shifted(ahead) + settings.tombstone;
+        let (first, policies) = (candidate(0, 0, "/live", at(5000).shifted(ahead)), household(2));
+        let (again, _) = restored(&file, until - Duration::from_secs(1));
+        let back = again.resume(&first, &policies, &settings, until - Duration::from_secs(1)).await;
+        assert!(matches!(back, Ok(Admission::Refused(Refusal::Terminated(_)))), "{ahead}");
+        let (again, _) = restored(&file, until);
+        let back = again.resume(&first, &policies, &settings, until).await;
+        assert!(!matches!(back, Ok(Admission::Refused(Refusal::Terminated(_)))), "{ahead}");
+    }
 }

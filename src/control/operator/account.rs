@@ -91,32 +91,33 @@ pub(super) async fn show(
     Names((idp, subject)): Names<(String, String)>,
 ) -> Result<Answer<AccountShown>, Problem> {
     let account = account(&idp, &subject)?;
-    let (settings, now, key) = (control.settings(), control.clock.now(), account.key());
+    let (settings, moment, key) = (control.settings(), control.clock.moment(), account.key());
     let record = control.table.peek(&key).map(|(_, record)| record);
     let is_known = record.as_ref().is_some_and(|record| !record.is_empty());
     let record = record.unwrap_or_default();
-    let ordered = control.orders.list(Kind::Block, now).into_iter();
+    let ordered = control.orders.list(Kind::Block, moment.wall).into_iter();
     let ordered = ordered.filter(|(whom, _)| whom.account().is_some_and(|of| of == account));
     let blocks: Vec<OrderShown> = ordered.map(|(whom, order)| OrderShown::of(&whom, &order)).collect();
     let whom = Whom::Account { idp: account.idp.clone(), subject: account.subject.clone() };
-    let exemption = control.orders.find(Kind::Exemption, &whom, now).map(|order| OrderShown::of(&whom, &order));
+    let exemption = control.orders.find(Kind::Exemption, &whom, moment.wall).map(|order| OrderShown::of(&whom, &order));
     // No device and no stream has this name: what is found is about the account.
     let blocked = control.blocked(&key, &Device::Hint(0), StreamId([0; 16]));
-    let history: Vec<HappenedShown> = control.decisions.history(&key).iter().map(HappenedShown::of).collect();
+    let history: Vec<HappenedShown> =
+        control.decisions.history(&key).iter().map(|one| HappenedShown::of(one, moment)).collect();
     if !is_known && blocks.is_empty() && exemption.is_none() && blocked.is_none() && history.is_empty() {
         return Err(unknown());
     }
     let leaving = record.leaving().iter().map(|leaving| LeavingShown {
         stream: leaving.stream.to_string(),
         cause: CauseShown::of(&leaving.cause),
-        due: time(leaving.due),
+        due: time(moment.to_wall(leaving.due)),
     });
-    let terminated = record.tombstones().iter().map(|one| TerminatedShown::of(&account, one, &settings, now));
+    let terminated = record.tombstones().iter().map(|one| TerminatedShown::of(&account, one, &settings, moment));
     Ok(Answer(AccountShown {
         account: AccountName::of(&account),
         label: settings.keys.account_label(&key),
-        holding: record.streams().iter().filter(|stream| stream.holds(&settings.streams, now)).count(),
-        streams: record.streams().iter().map(|one| StreamShown::of(&account, one, &settings, now)).collect(),
+        holding: record.streams().iter().filter(|stream| stream.holds(&settings.streams, moment.now)).count(),
+        streams: record.streams().iter().map(|one| StreamShown::of(&account, one, &settings, moment)).collect(),
         terminated: terminated.collect(),
         leaving: leaving.collect(),
         blocked: blocked.map(|block| BlockedShown { until: block.until.map(time), reason: block.reason.to_string() }),
@@ -189,12 +190,12 @@ async fn end(
     reason: &str,
     only: Option<StreamId>,
 ) -> Result<EndedShown, Problem> {
-    let (settings, now) = (control.settings(), control.clock.now());
+    let (settings, moment) = (control.settings(), control.clock.moment());
     let cause = Cause::Killed { reason: reason.into(), by: None };
     let (mut ended, mut failed) = (Vec::new(), false);
     for stream in record.streams().iter().filter(|stream| only.is_none_or(|only| stream.id == only)) {
-        let shown = StreamShown::of(account, stream, &settings, now);
-        match control.table.end(account, stream.id, &cause, now).await {
+        let shown = StreamShown::of(account, stream, &settings, moment);
+        match control.table.end(account, stream.id, &cause, moment.now).await {
             Ok(true) => ended.push(shown),
             Ok(false) => {}
             Err(_) => {

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::shape::{CauseShown, time};
+use crate::model::Moment;
 use crate::telemetry::{Happened, What};
 
 /// Something that was decided.
@@ -39,9 +40,9 @@ pub(super) struct HappenedShown {
 }
 
 impl HappenedShown {
-    pub(super) fn of(happened: &Happened) -> Self {
+    pub(super) fn of(happened: &Happened, moment: Moment) -> Self {
         let mut shown = Self {
-            at: time(happened.at),
+            at: time(moment.to_wall(happened.at)),
             what: "",
             application: happened.application.as_ref().map(ToString::to_string),
             stream: happened.stream.map(|stream| stream.to_string()),
@@ -59,7 +60,7 @@ impl HappenedShown {
                 shown.what = "refused";
                 shown.refusal = Some(format!("{refusal:016x}"));
                 shown.reason = Some((*reason).to_owned());
-                (shown.times, shown.first) = (Some(*times), Some(time(*first)));
+                (shown.times, shown.first) = (Some(*times), Some(time(moment.to_wall(*first))));
             }
             What::Terminated(cause) => {
                 shown.what = "terminated";

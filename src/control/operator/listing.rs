@@ -226,17 +226,17 @@ pub(super) async fn streams(
     Asked(filter): Asked<Filter>,
 ) -> Result<Answer<StreamsShown>, Problem> {
     let (limit, from) = (filter.limit()?, filter.cursor()?);
-    let (settings, now) = (control.settings(), control.clock.now());
+    let (settings, moment) = (control.settings(), control.clock.moment());
     let mut streams = Vec::new();
     let next = walk(&control, &filter, from, |key, account, record| {
         let place = |stream: &Stream| (stream.started, stream.id);
         let is_behind =
             |stream: &Stream| from.account != Some(key) || from.stream.is_none_or(|last| place(stream) > last);
-        let wanted = record.streams().iter().filter(|one| is_behind(one) && filter.fits(one, &settings, now));
+        let wanted = record.streams().iter().filter(|one| is_behind(one) && filter.fits(one, &settings, moment.now));
         let mut wanted: Vec<&Arc<Stream>> = wanted.collect();
         wanted.sort_by_key(|stream| place(stream));
         for (nth, stream) in wanted.iter().enumerate() {
-            streams.push(StreamShown::of(account, stream, &settings, now));
+            streams.push(StreamShown::of(account, stream, &settings, moment));
             if streams.len() == limit {
                 let is_last = nth + 1 == wanted.len();
                 let stream = (!is_last).then(|| place(stream));

@@ -149,7 +149,7 @@ fn name(text: &str) -> Result<(), Problem> {
 
 /// The order about somebody that is in force.
 pub(super) fn find(control: &Control, kind: Kind, whom: &Whom) -> Result<Answer<OrderShown>, Problem> {
-    let order = control.orders.find(kind, whom, control.clock.now()).ok_or_else(|| missing(kind))?;
+    let order = control.orders.find(kind, whom, control.clock.wall()).ok_or_else(|| missing(kind))?;
     Ok(Answer(OrderShown::of(whom, &order)))
 }
 
@@ -162,7 +162,7 @@ pub(super) async fn give(
     wanted: &Wanted,
 ) -> Result<Answer<OrderedShown>, Problem> {
     let (seconds, reason) = wanted.checked()?;
-    let now = control.clock.now();
+    let now = control.clock.wall();
     let order = Order {
         until: now + Duration::from_secs(seconds),
         reason: reason.into(),
@@ -186,7 +186,7 @@ pub(super) async fn lift(
     kind: Kind,
     whom: Whom,
 ) -> Result<Answer<OrderedShown>, Problem> {
-    let now = control.clock.now();
+    let now = control.clock.wall();
     let (orders, file, about) = (control.orders.clone(), file(control), whom.clone());
     let lifted = spawn_blocking(move || orders.lift(kind, &about, file.as_deref(), now)).await;
     let (order, kept) = lifted.map_err(|_| broken())?.ok_or_else(|| missing(kind))?;
@@ -207,7 +207,7 @@ fn list(control: &Control, kind: Kind, page: &Page) -> Result<Answer<OrdersShown
     };
     let wrong = || Problem::malformed("`cursor` is not the `next` of a page: begin without it.");
     let behind = page.cursor.as_deref().map(|text| read(text).ok_or_else(wrong)).transpose()?.unwrap_or(0);
-    let mut orders = control.orders.list(kind, control.clock.now());
+    let mut orders = control.orders.list(kind, control.clock.wall());
     orders.retain(|(_, order)| order.number > behind);
     let next = orders.get(limit - 1).filter(|_| orders.len() > limit).map(|(_, last)| format!("{:016x}", last.number));
     let orders = orders.iter().take(limit).map(|(whom, order)| OrderShown::of(whom, order)).collect();

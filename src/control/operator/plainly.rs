@@ -5,19 +5,25 @@ use std::fmt::{self, Write};
 use serde_json::Value;
 
 use super::shape::time;
-use crate::model::Millis;
+use crate::model::{Millis, Moment};
 use crate::telemetry::Refused;
 
 /// Tells a refusal: the document that the viewer got, and on what it rests.
-pub(super) fn render(refused: &Refused, problem: &Value, explanation: Option<&Value>) -> String {
+pub(super) fn render(refused: &Refused, problem: &Value, explanation: Option<&Value>, moment: Moment) -> String {
     let mut out = String::new();
     // Writing to a text cannot fail.
-    let _ = all(&mut out, refused, problem, explanation);
+    let _ = all(&mut out, refused, problem, explanation, moment);
     out
 }
 
-fn all(out: &mut String, refused: &Refused, problem: &Value, explanation: Option<&Value>) -> fmt::Result {
-    write!(out, "{} ", time(refused.at))?;
+fn all(
+    out: &mut String,
+    refused: &Refused,
+    problem: &Value,
+    explanation: Option<&Value>,
+    moment: Moment,
+) -> fmt::Result {
+    write!(out, "{} ", time(moment.to_wall(refused.at)))?;
     if let Some(application) = &refused.application {
         write!(out, "{application} ")?;
     }
@@ -36,10 +42,10 @@ fn all(out: &mut String, refused: &Refused, problem: &Value, explanation: Option
     let running = list(&explanation["running"]);
     writeln!(out, "\nStreams that held slots: {}", if running.is_empty() { "none" } else { "" })?;
     for stream in running {
-        stream_line(out, stream)?;
+        stream_line(out, stream, moment)?;
     }
     writeln!(out, "The stream that wanted one:")?;
-    stream_line(out, &explanation["candidate"])?;
+    stream_line(out, &explanation["candidate"], moment)?;
     for policy in list(&explanation["policies"]) {
         for rule in list(&policy["rules"]) {
             rule_line(out, text(&policy["policy"]), rule)?;
@@ -48,13 +54,13 @@ fn all(out: &mut String, refused: &Refused, problem: &Value, explanation: Option
     Ok(())
 }
 
-fn stream_line(out: &mut String, stream: &Value) -> fmt::Result {
+fn stream_line(out: &mut String, stream: &Value, moment: Moment) -> fmt::Result {
     write!(out, "  {} {}", text(&stream["application"]), text(&stream["asset"]))?;
     if let Some(device) = stream["device"].as_str() {
         write!(out, " on {device}")?;
     }
     let started = stream["started"].as_u64().map(Millis).unwrap_or_default();
-    write!(out, ", since {}", time(started))?;
+    write!(out, ", since {}", time(moment.to_wall(started)))?;
     for (name, value) in stream["attributes"].as_array().into_iter().flatten().filter_map(pair) {
         write!(out, ", {name} {value}")?;
     }

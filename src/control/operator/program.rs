@@ -100,13 +100,14 @@ pub(super) struct DrainShown {
     (status = 200, description = "The status.", body = StatusShown),
 ))]
 pub(super) async fn status(_: Reader, From(control): From<Control>) -> Answer<StatusShown> {
-    let (revision, now) = (control.house.revision(), control.clock.now());
+    let (revision, moment) = (control.house.revision(), control.clock.moment());
+    let now = moment.now;
     let counts = control.counted.counts(&control.table, &revision.settings.streams, now).await;
     Answer(StatusShown {
         version: env!("CARGO_PKG_VERSION"),
         revision: revision.number,
         applied: time(revision.applied),
-        started: time(control.started),
+        started: time(moment.to_wall(control.started)),
         uptime: now.since(control.started).as_secs(),
         draining: control.readiness.is_draining(),
         accounts: counts.accounts,
@@ -117,9 +118,9 @@ pub(super) async fn status(_: Reader, From(control): From<Control>) -> Answer<St
             idle: counts.idle,
             superseded: counts.superseded,
         },
-        counted: time(counts.at),
-        blocks: control.orders.count(Kind::Block, now),
-        exemptions: control.orders.count(Kind::Exemption, now),
+        counted: time(moment.to_wall(counts.at)),
+        blocks: control.orders.count(Kind::Block, moment.wall),
+        exemptions: control.orders.count(Kind::Exemption, moment.wall),
     })
 }
 

@@ -75,9 +75,10 @@ pub(super) async fn show(
     let explanation = explained.as_ref().and_then(|(_, text)| serde_json::from_str::<Value>(text).ok());
     let problem: Value = serde_json::from_slice(&refused.problem).unwrap_or_default();
     let account = refused.account.as_ref();
+    let moment = control.clock.moment();
     Ok(Answer(RefusalShown {
         refusal: format!("{:016x}", refused.id),
-        at: time(refused.at),
+        at: time(moment.to_wall(refused.at)),
         reason: refused.reason,
         application: refused.application.as_ref().map(ToString::to_string),
         account: account.map(AccountName::of),
@@ -85,7 +86,7 @@ pub(super) async fn show(
         stream: refused.stream.map(|stream| stream.to_string()),
         device: refused.device.as_ref().and_then(|device| device.name()).map(str::to_owned),
         asset: refused.asset.as_ref().map(ToString::to_string),
-        text: plainly::render(&refused, &problem, explanation.as_ref()),
+        text: plainly::render(&refused, &problem, explanation.as_ref(), moment),
         problem,
         explanation,
         explained: explained.map(|(id, _)| format!("{id:016x}")),

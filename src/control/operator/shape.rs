@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::config::Settings;
-use crate::model::{Account, ApplicationId, Millis};
+use crate::model::{Account, ApplicationId, Millis, Moment};
 use crate::streams::account::Tombstone;
 use crate::streams::{Cause, Stream};
 
@@ -120,7 +120,7 @@ pub(super) struct StreamShown {
 }
 
 impl StreamShown {
-    pub(super) fn of(account: &Account, stream: &Stream, settings: &Settings, now: Millis) -> Self {
+    pub(super) fn of(account: &Account, stream: &Stream, settings: &Settings, moment: Moment) -> Self {
         let attributes = stream.attributes();
         Self {
             id: stream.id.to_string(),
@@ -129,10 +129,10 @@ impl StreamShown {
             tenant: tenant(settings, &stream.application),
             device: stream.device.name().map(str::to_owned),
             asset: stream.asset.to_string(),
-            state: State::of(stream, settings, now),
-            started: time(stream.started),
-            since: time(stream.since()),
-            seen: time(stream.last_seen()),
+            state: State::of(stream, settings, moment.now),
+            started: time(moment.to_wall(stream.started)),
+            since: time(moment.to_wall(stream.since())),
+            seen: time(moment.to_wall(stream.last_seen())),
             traffic: !stream.is_declared() || stream.was_followed(),
             declared: stream.declared().map(time),
             content: Content::of(stream),
@@ -198,11 +198,11 @@ pub(super) struct TerminatedShown {
 }
 
 impl TerminatedShown {
-    pub(super) fn of(account: &Account, tombstone: &Tombstone, settings: &Settings, now: Millis) -> Self {
+    pub(super) fn of(account: &Account, tombstone: &Tombstone, settings: &Settings, moment: Moment) -> Self {
         Self {
-            stream: StreamShown::of(account, &tombstone.stream, settings, now),
+            stream: StreamShown::of(account, &tombstone.stream, settings, moment),
             cause: CauseShown::of(&tombstone.cause),
-            until: time(tombstone.until),
+            until: time(moment.to_wall(tombstone.until)),
             told: tombstone.told,
         }
     }

@@ -24,7 +24,8 @@ pub(super) enum Counted {
 
 /// Counts calls in fixed windows, each of which its first call opens.
 ///
-/// A window begins with the whole second that the call's `Date` shows, so that the `Expires` of a refusal is exact. Where a
+/// A window begins with the whole second that the call's `Date` shows, so that the `Expires` of a refusal is exact; one that
+/// begins in the future, because the clock was set back, is over. Where a
 /// bucket is full, one that is over gives way, else that with the fewest calls.
 pub struct Throttle {
     buckets: Box<[Mutex<[Window; ROOM]>]>,
@@ -61,8 +62,11 @@ impl Throttle {
         let at = usize::try_from(of % self.buckets.len() as u64).unwrap_or_default();
         let Some(bucket) = self.buckets.get(at) else { return Ok(()) };
         let mut windows = bucket.lock();
+        let second = u32::try_from(now.seconds()).unwrap_or(u32::MAX);
         let end = |window: &Window| Millis(u64::from(window.began) * 1000) + whole_seconds(limits.window);
-        if let Some(window) = windows.iter_mut().find(|window| window.of == of && now < end(window)) {
+        // Calls that come at the same time read the clock one after the other.
+        let lasts = |window: &Window| now < end(window) && window.began <= second.saturating_add(1);
+        if let Some(window) = windows.iter_mut().find(|window| window.of == of && lasts(window)) {
             if window.calls >= limits.calls {
                 return Err(end(window));
             }
@@ -70,11 +74,10 @@ impl Throttle {
             return Ok(());
         }
         let own = windows.iter().position(|window| window.of == of);
-        let least = |window: &Window| (now < end(window), window.calls, window.began);
+        let least = |window: &Window| (lasts(window), window.calls, window.began);
         let first = || windows.iter().enumerate().min_by_key(|(_, window)| least(window)).map(|(at, _)| at);
-        let began = u32::try_from(now.seconds()).unwrap_or(u32::MAX);
         if let Some(window) = own.or_else(first).and_then(|at| windows.get_mut(at)) {
-            *window = Window { of, began, calls: 1 };
+            *window = Window { of, began: second, calls: 1 };
         }
         Ok(())
     }
@@ -128,6 +131,15 @@ mod tests {
         for counted in all {
             assert_eq!(calls(&throttle, counted, 201, 1).0, 200, "{counted:?}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_shuts_nobody_out() {
+        let throttle = Throttle::default();
+        let counted = Counted::Subject(Account::new("i1", "alice").key());
+        assert_eq!(calls(&throttle, counted, 201, 10_000), (200, Some(Millis(10_060_000))));
+        assert_eq!(calls(&throttle, counted, 201, 6_400), (200, Some(Millis(6_460_000))), "an hour earlier");
+        assert_eq!(calls(&throttle, counted, 201, 10_000), (200, Some(Millis(10_060_000))), "and there again");
     }
 
     #[test]

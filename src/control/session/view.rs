@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::config::{Application, Settings};
-use crate::model::{Account, AccountKey, ApplicationId, Attributes, Millis, StreamId};
+use crate::model::{Account, AccountKey, ApplicationId, Attributes, Millis, Moment, StreamId};
 use crate::streams::Stream;
 use crate::streams::account::Record;
 
@@ -21,12 +21,14 @@ pub(super) struct View<'s> {
     pub(super) account: AccountKey,
     /// When.
     pub(super) now: Millis,
+    /// The same by both times.
+    pub(super) moment: Moment,
 }
 
 impl<'s> View<'s> {
     /// The streams of `account` now.
-    pub(super) fn new(settings: &'s Settings, account: &Account, now: Millis) -> Self {
-        Self { settings, account: account.key(), now }
+    pub(super) fn new(settings: &'s Settings, account: &Account, moment: Moment) -> Self {
+        Self { settings, account: account.key(), now: moment.now, moment }
     }
 
     /// The streams that hold a slot, oldest first.
@@ -117,7 +119,7 @@ mod tests {
              sessions:\n  keys: [{ id: 1, secret: { file: session.key } }]\n";
         let settings = crate::config::parse(text, std::path::Path::new("conf/demo/keys"))
             .unwrap_or_else(|report| panic!("{report}"));
-        let view = View::new(&settings, &Account::new("i", "s"), Millis(0));
+        let view = View::new(&settings, &Account::new("i", "s"), Moment::default());
         for (caller, seen) in [
             ("demo", ["demo", "twin", "guest"].as_slice()),
             ("twin", &["demo", "twin"]),

@@ -82,6 +82,24 @@ impl Kept {
         }
     }
 
+    /// The same with every time so many milliseconds later.
+    #[must_use]
+    pub fn shifted(mut self, by: i64) -> Self {
+        if self.saved != Millis(0) {
+            self.saved = self.saved.shifted(by);
+        }
+        self.streams = self.streams.into_iter().map(|stream| stream.shifted(by)).collect();
+        for leaving in &mut self.leaving {
+            leaving.due = leaving.due.shifted(by);
+        }
+        for tombstone in &mut self.tombstones {
+            tombstone.until = tombstone.until.shifted(by);
+        }
+        let tombstones = self.tombstones.into_iter();
+        self.tombstones = tombstones.map(|kept| KeptTombstone { stream: kept.stream.shifted(by), ..kept }).collect();
+        self
+    }
+
     /// Lays everything back into a record.
     pub fn restore_into(mut self, record: &mut Record, settings: &Settings, now: Millis) {
         // The clock may have been set back since. Starts stay as they are: they are an order.
@@ -120,6 +138,11 @@ impl Kept {
 }
 
 impl KeptStream {
+    fn shifted(self, by: i64) -> Self {
+        let [started, since, seen] = [self.started, self.since, self.seen].map(|at| at.shifted(by));
+        Self { started, since, seen, ..self }
+    }
+
     fn of(stream: &Stream, settings: &Settings, now: Millis) -> Self {
         Self {
             stream: stream.id,

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::StreamTable;
-use crate::model::{Account, AccountKey, Millis};
+use crate::model::{Account, AccountKey, Millis, Moment};
 use crate::policy::Policy;
 use crate::streams::Settings;
 use crate::streams::account::Law;
 
-/// Until when accounts are exempt from all policies.
+/// Until when accounts are exempt from all policies, by the clock on the wall.
 pub type Exemptions = HashMap<AccountKey, Millis>;
 
 impl StreamTable {
@@ -19,8 +20,19 @@ impl StreamTable {
         self.exemptions.store(Arc::new(exemptions));
     }
 
+    /// Notes how far the clock on the wall, by which exemptions end, is from the time that this table goes by.
+    pub fn tell_wall(&self, moment: Moment) {
+        self.wall_ahead.store(moment.offset(), Relaxed);
+    }
+
+    /// The same moment by both times, as far as this table has been told.
+    pub(super) fn moment(&self, now: Millis) -> Moment {
+        Moment { now, wall: now.shifted(self.wall_ahead.load(Relaxed)) }
+    }
+
     /// Whether the account is exempt now.
     pub fn is_exempt(&self, account: &Account, now: Millis) -> bool {
+        let now = self.moment(now).wall;
         let exemptions = self.exemptions.load();
         // Nearly always there are none, and a key costs a hash.
         !exemptions.is_empty() && exemptions.get(&account.key()).is_some_and(|until| now < *until)

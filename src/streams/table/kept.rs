@@ -12,7 +12,7 @@ use crate::streams::{Settings, durable_file};
 const PAGE: usize = 64;
 
 impl StreamTable {
-    /// Writes every account to `file`, one JSON document a line. The file appears whole or not at all, and is on the disk.
+    /// Writes every account to `file`, one JSON document a line, with wall times: the next start has another one-way time. The file appears whole or not at all, and is on the disk.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -29,6 +29,7 @@ impl StreamTable {
     }
 
     fn write(&self, file: &Path, settings: &Settings, now: Millis, runs: bool) -> io::Result<usize> {
+        let offset = self.moment(now).offset();
         durable_file::write(file, |mut out| {
             let mut accounts = 0;
             let mut last = None;
@@ -37,7 +38,7 @@ impl StreamTable {
                 let Some((key, ..)) = page.last() else { break };
                 last = Some(*key);
                 for (_, account, record) in page.iter().filter(|(.., record)| !record.is_empty()) {
-                    let kept = Kept { runs, ..Kept::of(account, record, settings, now) };
+                    let kept = Kept { runs, ..Kept::of(account, record, settings, now) }.shifted(offset);
                     serde_json::to_writer(&mut out, &kept)?;
                     out.write_all(b"\n")?;
                     accounts += 1;
@@ -55,6 +56,7 @@ impl StreamTable {
     /// The file is there but cannot be read.
     pub fn restore(&self, file: &Path, now: Millis) -> io::Result<Restored> {
         let mut restored = Restored::default();
+        let offset = self.moment(now).offset().saturating_neg();
         let lines = match std::fs::File::open(file) {
             // Bytes, not text: damage may have broken the encoding of one line, and must not cost the others.
             Ok(file) => io::BufReader::new(file).split(b'\n'),
@@ -66,7 +68,7 @@ impl StreamTable {
             match serde_json::from_slice::<Kept>(&line?) {
                 Ok(kept) => {
                     runs |= kept.runs;
-                    restored.accounts += usize::from(self.store.restore(kept, now));
+                    restored.accounts += usize::from(self.store.restore(kept.shifted(offset), now));
                 }
                 Err(_) => restored.damaged += 1,
             }

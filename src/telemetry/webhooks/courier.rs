@@ -192,7 +192,7 @@ impl Courier {
     }
 
     async fn post(&self, batch: &Batch) -> Outcome {
-        let timestamp = self.edges.clock.now().seconds();
+        let timestamp = self.edges.clock.wall().seconds();
         let Some(client) = self.edges.client.load_full() else {
             return Outcome::Later(None, "there is no HTTP client".to_owned());
         };
@@ -211,7 +211,7 @@ impl Courier {
         };
         let status = response.status();
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let asked = asked.and_then(|value| retry_after(value, self.edges.clock.now()));
+        let asked = asked.and_then(|value| retry_after(value, self.edges.clock.wall()));
         let why = format!("the answer is {status}");
         let outcome = match status {
             _ if status.is_success() => Outcome::Accepted,

@@ -154,7 +154,7 @@ impl Observer for Webhooks {
             return;
         }
         let edges = &self.edges;
-        let Some(told) = Told::of(account, event, edges.clock.now(), edges.entropy.bytes()) else { return };
+        let Some(told) = Told::of(account, event, edges.clock.moment(), edges.entropy.bytes()) else { return };
         let told = Arc::new(told);
         hooks.iter().filter(|hook| hook.wants(kind)).for_each(|hook| hook.offer(&told));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::WebhookEvent;
-use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::model::{Account, ApplicationId, Attributes, Device, Millis, Moment, StreamId};
 use crate::policy::{Decision, Effect, Mode};
 use crate::streams::{Candidate, Cause, Event, Stream};
 
@@ -70,7 +70,7 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
 
 impl Told {
     /// `None`: it is nothing to tell.
-    pub(super) fn of(account: &Account, event: &Event<'_>, at: Millis, id: [u8; 16]) -> Option<Self> {
+    pub(super) fn of(account: &Account, event: &Event<'_>, at: Moment, id: [u8; 16]) -> Option<Self> {
         let of = |stream: &Arc<Stream>, what| Some(Self::of_stream(account, stream, what, at, id));
         match event {
             Event::Admitted(stream) => of(stream, What::Started { resumed: false }),
@@ -86,31 +86,31 @@ impl Told {
         }
     }
 
-    fn of_stream(account: &Account, stream: &Stream, what: What, at: Millis, id: [u8; 16]) -> Self {
+    fn of_stream(account: &Account, stream: &Stream, what: What, at: Moment, id: [u8; 16]) -> Self {
         Self {
             id,
-            at,
+            at: at.wall,
             account: account.clone(),
             application: stream.application.clone(),
             stream: stream.id,
             device: stream.device.clone(),
             asset: stream.asset.clone(),
-            started: stream.started,
+            started: at.to_wall(stream.started),
             attributes: stream.attributes(),
             what,
         }
     }
 
-    fn of_candidate(candidate: &Candidate, what: What, at: Millis, id: [u8; 16]) -> Self {
+    fn of_candidate(candidate: &Candidate, what: What, at: Moment, id: [u8; 16]) -> Self {
         Self {
             id,
-            at,
+            at: at.wall,
             account: candidate.account.clone(),
             application: candidate.application.clone(),
             stream: candidate.stream,
             device: candidate.device.clone(),
             asset: candidate.asset.clone(),
-            started: candidate.started,
+            started: at.to_wall(candidate.started),
             attributes: candidate.attributes.clone(),
             what,
         }

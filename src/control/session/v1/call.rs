@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::control::session::account::{account, application, segment};
 use crate::control::session::metadata::Metadata;
 use crate::control::session::view::View;
-use crate::model::{Account, Attributes, Device, Millis, StreamId};
+use crate::model::{Account, Attributes, Device, Millis, Moment, StreamId};
 use crate::streams::Stream;
 
 /// Names in one list of a query.
@@ -24,7 +24,10 @@ pub(super) struct Call {
     pub(super) settings: Arc<Settings>,
     pub(super) application: Arc<Application>,
     pub(super) account: Account,
+    /// By one-way time.
     pub(super) now: Millis,
+    /// By both times.
+    pub(super) moment: Moment,
     /// Scheme, host and path up to the account's.
     base: String,
     /// The address of what is asked for.
@@ -39,7 +42,7 @@ impl Call {
     /// # Errors
     /// The application is unknown or does not speak for the account's provider, or a name is malformed.
     pub(super) fn of(control: &Control, head: &Parts) -> Result<Self, Problem> {
-        let settings = control.settings();
+        let (settings, moment) = (control.settings(), control.clock.moment());
         let path = head.uri.path();
         let [id, mvpd, subject, stream] = [1, 2, 4, 6].map(|nth| segment(path, nth));
         let id = crate::control::session::account::value(id).map_err(|_| Problem::no_application())?;
@@ -57,7 +60,8 @@ impl Call {
             base: format!("{host}/v1{}", account_path.join("/")),
             address: format!("{host}/v1{path}{query}"),
             stream: stream.parse().ok(),
-            now: control.clock.now(),
+            now: moment.now,
+            moment,
             settings,
             application,
             account,
@@ -66,7 +70,7 @@ impl Call {
 
     /// The account as the application may see it.
     pub(super) fn view(&self) -> View<'_> {
-        View::new(&self.settings, &self.account, self.now)
+        View::new(&self.settings, &self.account, self.moment)
     }
 
     /// Whether an operator has blocked the account, the device that the application names, or the stream.
@@ -76,7 +80,7 @@ impl Call {
             return false;
         }
         let device = known.get("deviceId").map_or(Device::Hint(0), |name| Device::Named(name.into()));
-        blocks.blocked(&self.account.key(), &device, None, stream, self.now).is_some()
+        blocks.blocked(&self.account.key(), &device, None, stream, self.moment.wall).is_some()
     }
 
     /// Where what is asked for is.

@@ -47,7 +47,7 @@ impl StreamResource {
         let address = call.address_of(id);
         let heartbeat = Link::heartbeat(&address);
         let links = StreamLinks { this: Link::to(address), heartbeat };
-        Self { links, id: id.to_string(), started: started.0, compliant }
+        Self { links, id: id.to_string(), started: call.moment.to_wall(started).0, compliant }
     }
 }
 

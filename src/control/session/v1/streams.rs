@@ -111,7 +111,7 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
     let call = Call::of(&control, &head)?;
     let attributes: Attributes = Metadata::read(&head, body).await?.into();
     let Call { settings, application, account, now, .. } = &call;
-    let id = settings.keys.issue(&application.id, &account.key(), *now, control.entropy.bytes());
+    let id = settings.keys.issue(&application.id, &account.key(), call.moment.wall, control.entropy.bytes());
     if call.is_blocked(&control, &attributes, id) {
         return Err(Problem::blocked());
     }
@@ -182,7 +182,7 @@ pub(super) async fn list(State(control): State<Control>, request: Request) -> Re
             mvpd: call.account.idp.to_string(),
             account_id: call.account.subject.to_string(),
             stream_id: stream.id.to_string(),
-            stream_start: stream.started.0,
+            stream_start: call.moment.to_wall(stream.started).0,
             initiator,
             fields: fields.collect(),
         }

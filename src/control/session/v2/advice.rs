@@ -79,7 +79,7 @@ impl Adviser<'_> {
         let attributes = by.map_or(&nothing, |by| &by.attributes);
         let terminator = TerminatingSession {
             channel: channel(attributes).to_owned(),
-            started_at: rfc3339(by.map_or(at, |by| by.started)),
+            started_at: rfc3339(self.view.moment.to_wall(by.map_or(at, |by| by.started))),
             device_name: device_name(attributes).to_owned(),
             application_name: by.map_or(UNKNOWN.into(), |by| self.view.name_of(&by.application)).to_string(),
         };
@@ -137,7 +137,7 @@ impl Adviser<'_> {
             termination_code: self.view.termination_code(stream.id),
             metadata: metadata(stream),
             channel: channel(&attributes).to_owned(),
-            started_at: rfc3339(stream.started),
+            started_at: rfc3339(self.view.moment.to_wall(stream.started)),
             device_name: device_name(&attributes).to_owned(),
             application_name: self.view.name_of(&stream.application).to_string(),
         }
@@ -162,7 +162,7 @@ mod tests {
         let text =
             "applications: { tv: { activity: api } }\nsessions: { keys: [{ id: 1, secret: { file: session.key } }] }\n";
         let settings = crate::config::parse(text, std::path::Path::new("conf/demo/keys")).unwrap();
-        let view = View::new(&settings, &Account::new("i", "s"), Millis(0));
+        let view = View::new(&settings, &Account::new("i", "s"), crate::model::Moment::default());
         let answer = Adviser { view, languages: None }.killed("Please call us", None, Millis(1_793_732_400_120));
         let response = answer.into_response(&HeaderMap::new(), &settings, Millis(0));
         assert_eq!(response.status(), StatusCode::GONE);

@@ -16,7 +16,7 @@ use crate::control::session::account::{self, application, segment};
 use crate::control::session::malformed::Malformed;
 use crate::control::session::throttle::Counted;
 use crate::control::session::view::View;
-use crate::model::{Account, AccountKey, Attributes, Device, Millis, StreamId};
+use crate::model::{Account, AccountKey, Attributes, Device, Millis, Moment, StreamId};
 use crate::streams::{Candidate, Refusal};
 use crate::telemetry::Refused;
 
@@ -31,19 +31,22 @@ pub(super) struct Call<'c> {
     pub(super) control: &'c Control,
     pub(super) head: Parts,
     pub(super) settings: Arc<Settings>,
-    /// The one reading of the clock, for the decision and for `Date`.
+    /// The one reading of the clock, for the decision.
     pub(super) now: Millis,
+    /// The same by both times, for `Date`.
+    pub(super) moment: Moment,
 }
 
 impl<'c> Call<'c> {
     pub(super) fn new(control: &'c Control, head: Parts) -> Self {
-        Self { control, head, settings: control.settings(), now: control.clock.now() }
+        let moment = control.clock.moment();
+        Self { control, head, settings: control.settings(), now: moment.now, moment }
     }
 
     /// Answers it.
     pub(super) fn answer(&self, answer: Result<Answer, Answer>) -> Response {
         let answer = answer.unwrap_or_else(|refusal| refusal);
-        answer.into_response(&self.head.headers, &self.settings, self.now)
+        answer.into_response(&self.head.headers, &self.settings, self.moment.wall)
     }
 
     /// Who calls: the user of Basic credentials (RFC 7617) without a password.
@@ -78,12 +81,12 @@ impl<'c> Call<'c> {
 
     /// The account as the caller may see it.
     pub(super) fn view(&self, account: &Account) -> View<'_> {
-        View::new(&self.settings, account, self.now)
+        View::new(&self.settings, account, self.moment)
     }
 
     /// Counts the call.
     pub(super) fn count(&self, counted: Counted) -> Result<(), Answer> {
-        let counted = self.control.throttle.count(counted, &self.settings.session_api, self.now);
+        let counted = self.control.throttle.count(counted, &self.settings.session_api, self.moment.wall);
         counted.map_err(Answer::throttled)
     }
 
@@ -99,7 +102,7 @@ impl<'c> Call<'c> {
             return Ok(());
         }
         let device = attributes.get("deviceId").map_or(Device::Hint(0), |name| Device::Named(name.into()));
-        match blocks.blocked(account, &device, None, session, self.now) {
+        match blocks.blocked(account, &device, None, session, self.moment.wall) {
             Some(_) => Err(Answer::FORBIDDEN),
             None => Ok(()),
         }
@@ -126,7 +129,7 @@ impl<'c> Call<'c> {
 
     /// By when the session has to be heard of again, if that is said now.
     pub(super) fn accepted(&self) -> Answer {
-        Answer::ACCEPTED.expires(self.now + self.settings.streams.interval)
+        Answer::ACCEPTED.expires(self.moment.wall + self.settings.streams.interval)
     }
 
     /// What it says cannot be read.

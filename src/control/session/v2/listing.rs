@@ -68,7 +68,7 @@ fn announced(stream: &Stream, view: &View<'_>) -> Millis {
 fn shown(stream: &Stream, view: &View<'_>) -> RunningStream {
     RunningStream {
         session_id: stream.id.to_string(),
-        start_time: stream.started.0,
+        start_time: view.moment.to_wall(stream.started).0,
         application_id: stream.application.to_string(),
         application_name: view.name_of(&stream.application).to_string(),
         termination_code: view.termination_code(stream.id),

@@ -73,13 +73,13 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     }
     let metadata = Metadata::read(&call.head, body).await.map_err(|error| call.malformed(error))?;
     let attributes = Attributes::from(metadata);
-    let id = call.settings.keys.issue(&application.id, &view.account, call.now, call.control.entropy.bytes());
+    let id = call.settings.keys.issue(&application.id, &view.account, call.moment.wall, call.control.entropy.bytes());
     call.not_blocked(&view.account, &attributes, id)?;
     if required::lacks(application, &attributes) {
         return Err(lacking());
     }
     if call.control.table.streams_of(&view.account) >= MOST_STREAMS {
-        return Err(Answer::throttled(call.now + call.settings.session_api.window));
+        return Err(Answer::throttled(call.moment.wall + call.settings.session_api.window));
     }
     let codes = kills::codes(&call.head.headers);
     let kills = if codes.is_empty() {
