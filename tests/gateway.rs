@@ -14,6 +14,7 @@ mod gateway {
     mod manifests;
     mod origins;
     mod policies;
+    mod redirects;
     mod restart;
     #[path = "../support/signers.rs"]
     mod signers;

@@ -8,7 +8,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
 use crate::identity::{Identity, path};
-use crate::media::Kind;
+use crate::media::{self, Kind, Target};
 use crate::questions::host;
 
 /// Whether the path says nothing and the request proves an identity: it may turn out to ask for a manifest.
@@ -36,27 +36,35 @@ pub(super) fn bare_query<'a>(uri: &'a Uri, identity: Option<&Identity>) -> Optio
     Some(identity.map_or(Cow::Borrowed(query), |identity| identity.strip_query(query)))
 }
 
-/// A redirect from an address that says nothing to one of ours: the origin has not seen the token, so it is put back.
+/// A redirect to one of our addresses without a play session: the origin has not seen the token, so it is put back.
 pub(super) fn give_token_back(
     request: &RequestHeader,
     location: &str,
+    target: &Target<'_>,
     response: &mut ResponseHeader,
     ctx: &Context,
 ) -> pingora::Result<()> {
-    let Some(token) = query_tokens(request, ctx) else { return Ok(()) };
-    let (rest, fragment) = location.split_once('#').map_or((location, ""), |(rest, fragment)| (rest, fragment));
-    let rooted = rest.starts_with('/') && !rest.starts_with("//");
-    let ours = host(request).is_some_and(|host| {
-        let after = rest.split_once("://").map_or("", |(_, after)| after);
-        after.strip_prefix(host).is_some_and(|path| path.starts_with('/'))
-    });
-    let relative = !rest.contains("://") && !rest.starts_with("//");
-    if !(rooted || ours || relative) {
+    let tokens = query_tokens(request, ctx);
+    if tokens.is_none() && ctx.bare.is_none() || media::is_elsewhere(location, target) {
         return Ok(());
     }
-    let joint = if rest.contains('?') { '&' } else { '?' };
-    let hash = if fragment.is_empty() { "" } else { "#" };
-    response.insert_header(LOCATION, format!("{rest}{joint}{token}{hash}{fragment}"))?;
+    let (rest, hash) = location.find('#').map_or((location, ""), |at| location.split_at(at));
+    let (address, query) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
+    let path = media::path_of(address);
+    let server = address.strip_suffix(path).unwrap_or_default();
+    // The origin's own name leads round us.
+    let ours = server.split_once("//").is_some_and(|(_, name)| host(request) == Some(name));
+    let server = if ours { server } else { "" };
+    let path = if path.is_empty() && server.is_empty() && address.contains("//") { "/" } else { path };
+    let put_back = ctx.bare.as_ref().and_then(|bare| bare.put_back(path));
+    let path = put_back.as_deref().unwrap_or(path);
+    let joint = match &tokens {
+        None => "",
+        Some(_) if query.is_empty() => "?",
+        Some(_) => "&",
+    };
+    let tokens = tokens.unwrap_or_default();
+    response.insert_header(LOCATION, format!("{server}{path}{query}{joint}{tokens}{hash}"))?;
     response.insert_header(CACHE_CONTROL, "private, no-store")
 }
 

@@ -22,9 +22,9 @@ use super::outbound::{
     bare_query, give_token_back, identity, is_nameless, origin_uri, strip_referer, strip_token_headers,
 };
 use super::{Gateway, annotate, guards, sender};
-use crate::identity::Renewed;
+use crate::identity::{Renewed, path};
 use crate::media::{self, Kind};
-use crate::questions::{Asked, Play, Problem, Questions, Watch, bare, host};
+use crate::questions::{Asked, Problem, Questions, Watch, bare, host};
 use crate::telemetry::{Access, ManifestResult, Outcome};
 
 /// Fields that describe bytes which a rewritten manifest no longer has.
@@ -184,7 +184,19 @@ impl ProxyHttp for Gateway {
             self.roll_back(ctx).await;
             return Ok(());
         }
+        if response.status == StatusCode::NOT_MODIFIED {
+            // The viewer has it and may play it, if it asked whether it had. Nothing is played of an answer to another question.
+            let has_it =
+                [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| session.req_header().headers.contains_key(name));
+            if !has_it {
+                self.roll_back(ctx).await;
+            }
+            return Ok(());
+        }
         if response.status.is_redirection() {
+            let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+            let elsewhere = location.is_some_and(|location| leads_elsewhere(location, session.req_header(), ctx));
+            self.redirected(elsewhere, ctx).await;
             return Self::follow(session, response, ctx);
         }
         if ![StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
@@ -378,7 +390,7 @@ impl Gateway {
         response.insert_header(CACHE_CONTROL, "private, no-store")?;
         let request = session.req_header();
         if request.method == Method::GET {
-            ctx.body = Body::Expected(kind, Box::new(place(request, &play, ctx)));
+            ctx.body = Body::Expected(kind, Box::new(place(request, &play.sealed, ctx)));
         }
         Ok(())
     }
@@ -388,9 +400,10 @@ impl Gateway {
         let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let Some(location) = location.map(str::to_owned) else { return Ok(()) };
         let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else {
-            return give_token_back(session.req_header(), &location, response, ctx);
+            let place = place(session.req_header(), "", ctx);
+            return give_token_back(session.req_header(), &location, &place.target(), response, ctx);
         };
-        let place = place(session.req_header(), play, ctx);
+        let place = place(session.req_header(), &play.sealed, ctx);
         if let Some(prefixed) = media::prefixed(&location, &place.target()) {
             response.insert_header(LOCATION, prefixed)?;
             // The way to one viewer's stream is not for a cache.
@@ -425,14 +438,22 @@ impl Gateway {
     }
 }
 
-fn place(request: &RequestHeader, play: &Play, ctx: &Context) -> Place {
+/// Whether a redirect leads to media, and to another host. A manifest, wherever it is, starts a play there.
+fn leads_elsewhere(location: &str, request: &RequestHeader, ctx: &Context) -> bool {
+    let place = place(request, "", ctx);
+    media::is_elsewhere(location, &place.target()) && !media::classify(media::path_of(location), None).is_manifest()
+}
+
+fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> Place {
     let query = bare_query(&request.uri, identity(ctx)).map(Cow::into_owned);
-    let prefix = if play.sealed.is_empty() { String::new() } else { format!("/~s/{}", play.sealed) };
+    let prefix = if sealed.is_empty() { String::new() } else { format!("/~s/{sealed}") };
+    // A start that a redirect led to is given another play session than the one that it came with.
+    let inherited = path::split(request.uri.path()).is_some_and(|(carried, _)| carried == sealed);
     Place {
         prefix,
         document: ctx.path_of(&request.uri).to_owned(),
         query,
-        inherited: ctx.prefix_length > 0,
+        inherited,
         authority: host(request).unwrap_or_default().to_owned(),
         origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }

@@ -50,6 +50,18 @@ impl PlaySession {
         bounded(path, ASSET_MAX).into()
     }
 
+    /// The same under another id, before anything is played with it: the first manifest that is asked for with it starts the
+    /// stream.
+    #[must_use]
+    pub fn not_begun(&self, stream: StreamId) -> Self {
+        Self { stream, asset: Arc::from(""), ..self.clone() }
+    }
+
+    /// Whether nothing has been played with it, as far as it says.
+    pub fn has_not_begun(&self) -> bool {
+        self.asset.is_empty()
+    }
+
     /// The part of the stream's id that travels in the open. Ids are unique, so are nonces.
     pub(super) fn nonce(&self) -> [u8; NONCE] {
         self.stream.0.first_chunk().copied().unwrap_or_default()

@@ -409,5 +409,6 @@ pub fn user_agent(headers: &HeaderMap) -> &[u8] {
     agent.get(..USER_AGENT_MAX).unwrap_or(agent)
 }
 
+mod put_back;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! One reference that does not stand in a manifest: where an origin redirects to.
 
 use super::Target;
-use super::reference::{Base, Change, Judge};
+use super::path::path_end;
+use super::reference::{Base, Change, Judge, authority_end};
 
 /// The reference with the prefix put in, where a player that follows it would lose the prefix; `None` where it stays as it
 /// is.
@@ -17,6 +18,19 @@ pub fn prefixed(reference: &str, target: &Target<'_>) -> Option<String> {
             String::from_utf8([head, judge.prefix(), &middle, tail].concat()).ok()
         }
     }
+}
+
+/// Whether a reference leads to another host.
+pub fn is_elsewhere(reference: &str, target: &Target<'_>) -> bool {
+    // Where nothing is put in, nothing is looked at.
+    let judge = Judge::new(&Target { prefix: "/~s", ..*target });
+    matches!(judge.judge(reference.as_bytes(), Base::Inherited(target.document.as_bytes())), Change::Foreign)
+}
+
+/// The path of a reference, of whichever host.
+pub fn path_of(reference: &str) -> &str {
+    let from = authority_end(reference.as_bytes());
+    reference.get(from..path_end(reference.as_bytes(), from)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -52,6 +66,27 @@ mod tests {
         assert_eq!(prefixed("//o.example:8443/b.m3u8", &target).as_deref(), Some("/~s/X/b.m3u8"));
         assert_eq!(prefixed("https://o.example:8443", &target).as_deref(), Some("/~s/X/"));
         assert_eq!(prefixed("https://o.example/b.m3u8", &target), None, "another port is another server");
+    }
+
+    #[test]
+    fn another_host_is_told_from_our_own_and_that_of_the_origin() {
+        let target = Target {
+            prefix: "",
+            document: "/a",
+            query: None,
+            inherited: false,
+            authority: "tv.example",
+            origin: Some("o.example"),
+        };
+        for ours in ["/b", "b", "?x", "", "https://tv.example/b", "//o.example/b", "http://TV.example:80/b"] {
+            assert!(!is_elsewhere(ours, &target), "{ours}");
+        }
+        for foreign in ["https://cdn.example/b", "//cdn.example/b", "http://tv.example:81/b"] {
+            assert!(is_elsewhere(foreign, &target), "{foreign}");
+        }
+        assert_eq!(path_of("https://cdn.example/b/c.ts?x=/y#z"), "/b/c.ts");
+        assert_eq!(path_of("b/c.ts?x"), "b/c.ts");
+        assert_eq!(path_of("https://cdn.example"), "");
     }
 
     #[test]

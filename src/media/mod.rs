@@ -17,5 +17,5 @@ mod reference;
 
 pub use classify::{Kind, Signal, classify, classify_response, sniff};
 pub use facts::{Facts, Form, Outcome, Unparsable};
-pub use location::prefixed;
+pub use location::{is_elsewhere, path_of, prefixed};
 pub use reference::Target;

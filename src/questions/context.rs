@@ -122,8 +122,10 @@ pub struct Context {
     pub(crate) root: Option<Arc<Play>>,
     /// The request asks for an entry manifest, to start a stream.
     pub(crate) starts: bool,
-    /// This request took the slot: if the origin fails it is given back.
+    /// This request is a start and took the slot.
     pub(crate) reserved: bool,
+    /// This request took the slot and came without a play session: where the origin does not honour it, the slot is given back.
+    pub(crate) taken: bool,
     /// Rules of policies that annotate, which the stream exceeds.
     pub(crate) annotations: Option<Arc<Vec<Violation>>>,
     pub(crate) watch: Option<Watch>,
@@ -156,6 +158,7 @@ impl Context {
             play: None,
             starts: false,
             reserved: false,
+            taken: false,
             annotations: None,
             watch: None,
             carried: Mutex::new(None),

@@ -10,7 +10,7 @@ use super::asked::{Asked, Weight, host, is_ambiguous, is_speculative, well_forme
 use super::belongs::Belongs;
 use super::context::{Context, Door, Play, Watch};
 use super::respond::Problem;
-use crate::config::{Application, Unidentified};
+use crate::config::{Application, Settings, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
 use crate::media::{self, Kind};
 use crate::model::{Account, Device, Millis, StreamId};
@@ -170,6 +170,10 @@ impl Questions {
             Self::not_blocked(&session.key, &session.device, session.token, session.stream, ctx)?;
         }
         let stream = play.stream.clone();
+        let is_entry = matches!(ctx.kind, Kind::Playlist | Kind::Mpd);
+        if is_entry && stream.is_none() && weight == Weight::Counts(Signal::Presence) && play.session.has_not_begun() {
+            return self.begin(&play, asked, application, ctx, now).await;
+        }
         if let (Weight::Counts(signal), Some(stream)) = (weight, &stream)
             && stream.is_to_be_judged(signal)
         {
@@ -209,6 +213,25 @@ impl Questions {
                 self.conclude(admission, signal, ctx, now, play).await
             }
         }
+    }
+
+    /// A start with a play session that has not begun: an origin redirected to this manifest.
+    async fn begin(
+        &self,
+        play: &Play,
+        asked: &Asked<'_>,
+        application: &Arc<Application>,
+        ctx: &mut Context,
+        now: Millis,
+    ) -> Result<(), Box<Problem>> {
+        let settings = ctx.settings.clone();
+        let asset = PlaySession::asset_name(asked.path);
+        let stream = StreamId(self.entropy.bytes());
+        let session = PlaySession { stream, asset, started: now, ..play.session.clone() };
+        ctx.starts = true;
+        let start = candidate(&session);
+        let admission = self.table.start(&start, &application.policies, &settings.streams, now);
+        self.conclude(admission, Signal::Presence, ctx, now, |stream| minted(session, stream, &settings)).await
     }
 
     /// A request with a token and without a play session.
@@ -282,15 +305,11 @@ impl Questions {
             }
             ctx.starts = true;
             let admission = self.table.start(&start, &application.policies, &settings.streams, now);
-            let minted = |stream: Option<Arc<Stream>>| {
-                // A start that goes on with an older stream carries that one's play session.
-                let mut session = session.clone();
-                if let Some(stream) = &stream {
-                    (session.stream, session.started) = (stream.id, stream.started);
-                }
+            let carry = |stream: Option<Arc<Stream>>| {
+                let session = continued(session.clone(), stream.as_deref());
                 Play::new(&seal(&session), session, stream)
             };
-            self.conclude(admission, Signal::Presence, ctx, now, minted).await?;
+            self.conclude(admission, Signal::Presence, ctx, now, carry).await?;
             if let Some(stream) = ctx.play.as_ref().and_then(|play| play.stream.clone())
                 && !ctx.reserved
             {
@@ -363,6 +382,7 @@ impl Questions {
                     stream.beat(signal, now);
                 }
                 ctx.reserved = created && ctx.starts;
+                ctx.taken = created && (ctx.starts || ctx.prefix_length == 0);
                 self.count_split(ctx, created, "split");
                 ctx.watch = Some(Watch::new(stream.clone(), signal, &self.clock));
                 ctx.annotations = stream.annotations();
@@ -410,19 +430,39 @@ impl Questions {
         }
     }
 
-    /// Gives the slot of a start back that the origin did not honour.
+    /// The origin sends the viewer elsewhere. A redirect is not a play: what the request took is given back, and where it
+    /// leads to is the start. A start leaves behind a play session that has not begun, for `Location` to carry.
+    ///
+    /// Media of a play session is a heartbeat wherever it is fetched from; so is media that another host serves
+    /// (`elsewhere`), for no other request of it will come here.
+    pub(crate) async fn redirected(&self, elsewhere: bool, ctx: &mut Context) {
+        let plays = elsewhere && ctx.kind.signal() == media::Signal::Playback;
+        if !ctx.taken || plays {
+            return;
+        }
+        let started = if ctx.starts { ctx.play.clone() } else { None };
+        self.roll_back(ctx).await;
+        if let Some(play) = started.filter(|play| !play.sealed.is_empty()) {
+            let session = play.session.not_begun(StreamId(self.entropy.bytes()));
+            let sealed = ctx.settings.keys.seal(&session);
+            ctx.play = Some(Arc::new(Play::new(&sealed, session, None)));
+        }
+    }
+
+    /// Gives back what a request took that the origin did not honour.
     pub(crate) async fn roll_back(&self, ctx: &mut Context) {
         if let Some(watch) = &mut ctx.watch {
             watch.spoil();
         }
-        if !std::mem::take(&mut ctx.reserved) {
+        ctx.reserved = false;
+        if !std::mem::take(&mut ctx.taken) {
             return;
         }
         // The watch would count as a sign of life until this request is gone.
         ctx.watch = None;
         if let Some(play) = ctx.play.take() {
             let Play { session, .. } = &*play;
-            if self.table.roll_back(&session.account, session.stream, self.clock.now()).await.is_err() {
+            if self.table.give_back(&session.account, session.stream, self.clock.now()).await.is_err() {
                 tracing::warn!(stream = %session.stream, "a start could not be taken back in time; its reservation runs out");
             }
         }
@@ -438,6 +478,20 @@ impl Questions {
     pub(crate) fn passed(ctx: &Context) -> Outcome {
         if ctx.annotations.is_none() { Outcome::Passed } else { Outcome::Annotated }
     }
+}
+
+/// A start that goes on with an older stream carries that one's play session.
+fn continued(session: PlaySession, stream: Option<&Stream>) -> PlaySession {
+    match stream {
+        Some(stream) => PlaySession { stream: stream.id, started: stream.started, ..session },
+        None => session,
+    }
+}
+
+/// What a start is admitted with, under a play session of its own.
+fn minted(session: PlaySession, stream: Option<Arc<Stream>>, settings: &Settings) -> Play {
+    let session = continued(session, stream.as_deref());
+    Play::new(&settings.keys.seal(&session), session, stream)
 }
 
 fn candidate(session: &PlaySession) -> Candidate {

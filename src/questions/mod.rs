@@ -26,7 +26,7 @@ use crate::telemetry::{Decisions, Metrics};
 pub(crate) use annotate::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
 pub(crate) use asked::{Asked, From, bare, host, is_forwarded_tls};
 pub use context::Context;
-pub(crate) use context::{Play, Watch};
+pub(crate) use context::Watch;
 pub use judge::Explained;
 pub use request_ids::RequestIds;
 pub(crate) use respond::Problem;

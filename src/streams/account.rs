@@ -160,10 +160,12 @@ pub struct Record {
 }
 
 mod declared;
+mod give_back;
 mod plan;
 mod seniority;
 
 pub use declared::{Kill, killed_by};
+pub use give_back::GivenBack;
 
 impl Record {
     /// The streams in the record, in the order in which they came.
@@ -347,6 +349,12 @@ impl Record {
         let stream = self.streams.remove(at);
         stream.end(now);
         self.version += 1;
+        self.lift_tombstones(id, now);
+        Some(stream)
+    }
+
+    /// Streams that gave way to this one, and whose players have not been told yet, may compete again.
+    fn lift_tombstones(&mut self, id: StreamId, now: Millis) {
         let by_it = |cause: &Cause| matches!(cause, Cause::Evicted { by, .. } if *by == id);
         if let Some(leaving) = &mut self.leaving {
             leaving.retain(|leaving| !by_it(&leaving.cause));
@@ -360,7 +368,6 @@ impl Record {
                 self.bury(tombstone);
             }
         }
-        Some(stream)
     }
 
     /// Puts a stream back that a snapshot has kept.

@@ -359,6 +359,23 @@ impl Stream {
         self.phase.store(SUPERSEDED, SeqCst);
     }
 
+    /// Back to where it was: the start that its device left it for has come to nothing.
+    pub(super) fn restore(&self) {
+        let followed = self.playback.load(SeqCst) != 0 || self.is_declared();
+        self.since.store(self.started.0, SeqCst);
+        self.phase.store(if followed { PLAYING } else { RESERVED }, SeqCst);
+    }
+
+    /// Whether nothing has been heard of it since the request of media that gave it its slot.
+    pub(super) fn is_only_returned(&self) -> bool {
+        let since = self.since.load(SeqCst);
+        self.phase.load(SeqCst) == PLAYING
+            && self.playback.load(SeqCst) == since
+            && self.presence.load(SeqCst) <= since
+            && self.open.load(SeqCst) == 0
+            && !self.is_declared()
+    }
+
     /// Back into competition, without a slot.
     pub(super) fn set_idle(&self, now: Millis) {
         self.since.store(now.0, SeqCst);

@@ -441,6 +441,15 @@ impl StreamTable {
         self.store.roll_back(account, stream, now).await
     }
 
+    /// Gives back what a request took that the origin answered with an error or a redirect: its slot, the slots of the streams
+    /// that its device had left for it, and the end of those that gave way to it and have not been told.
+    ///
+    /// # Errors
+    /// The store is not available; the slot comes free when the stream falls silent.
+    pub async fn give_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
+        self.store.give_back(account, stream, now).await
+    }
+
     /// A stream's clocks were set in a way that may bring its next deadline forward, such as a shorter idle window.
     pub fn reschedule(&self, account: &AccountKey, now: Millis) {
         self.store.reschedule(account, now);

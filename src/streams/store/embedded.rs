@@ -14,7 +14,7 @@ use super::index::Index;
 use super::room::{Place, Room, Worth};
 use super::{AccountStore, Commit, Kept, Unavailable};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
-use crate::streams::account::{Change, Record, Tombstone, Transition};
+use crate::streams::account::{Change, GivenBack, Record, Tombstone, Transition};
 use crate::streams::wheel::{Tick, Wheel, second};
 use crate::streams::{Event, Observer, Settings, Stream};
 
@@ -370,6 +370,20 @@ impl AccountStore for Embedded {
             if let Some(stream) = record.roll_back(stream, now) {
                 self.observer.observe(account, &Event::RolledBack(&stream));
             }
+        });
+        Ok(())
+    }
+
+    async fn give_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
+        self.with(account, now, |record, _| match record.give_back(stream, now) {
+            Some(GivenBack::Removed(stream, restored)) => {
+                self.observer.observe(account, &Event::RolledBack(&stream));
+                for stream in &restored {
+                    self.observer.observe(account, &Event::Resumed(stream));
+                }
+            }
+            Some(GivenBack::Idle(stream)) => self.observer.observe(account, &Event::Idle(&stream)),
+            None => {}
         });
         Ok(())
     }

@@ -68,6 +68,9 @@ pub trait AccountStore: Send + Sync {
     /// Takes back a start that nothing has followed; see [`Record::roll_back`].
     async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
 
+    /// Gives back what a request took that the origin did not honour; see [`Record::give_back`].
+    async fn give_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
+
     /// The stream's clocks were set anew in a way that may bring its next deadline forward.
     fn reschedule(&self, account: &AccountKey, now: Millis);
 
