@@ -12,6 +12,7 @@ mod gateway {
     mod forms;
     mod guards;
     mod manifests;
+    mod named;
     mod origins;
     mod policies;
     mod redirects;

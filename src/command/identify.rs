@@ -63,7 +63,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
     match found {
         None => Err("the request has no token where this application looks for one".to_owned()),
         Some(Err(error)) => Err(format!("{error} ({})", error.label())),
-        Some(Ok(Identified { viewer, renewed })) => {
+        Some(Ok(Identified { viewer, renewed, .. })) => {
             let device = match &viewer.device {
                 Device::Named(name) => json!(name),
                 Device::Hint(hint) => json!({ "hint": format!("{hint:016x}") }),

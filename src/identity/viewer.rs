@@ -50,8 +50,6 @@ pub struct Viewer {
     pub token: Option<TokenId>,
     /// Prefixes of paths, one of which every manifest must have that is asked for with what the token starts. Empty: any.
     pub scope: Scope,
-    /// Whether the token came in a query, which players send with the first request only.
-    pub by_query: bool,
     /// The first moment at which the token is no longer accepted.
     pub expires: Millis,
 }
@@ -85,6 +83,9 @@ pub struct Identified {
     pub viewer: Arc<Viewer>,
     /// A fresh token for the viewer, where the old one asks for that.
     pub renewed: Option<Renewed>,
+    /// Whether the token reaches every request of the play by itself, as headers and cookies do. A query is sent with the first
+    /// request only, and a token in the path reaches only what is relative to it.
+    pub reaches_all: bool,
 }
 
 /// A path without the token that it carried.
@@ -101,10 +102,8 @@ pub struct Bare {
 
 impl Identified {
     /// What the place of the token says besides.
-    fn from(mut self, source: &Source, request: &RequestFacts<'_>, chosen: bool) -> Self {
-        if chosen && matches!(source, Source::Query(_)) && self.viewer.session.is_some() {
-            Arc::make_mut(&mut self.viewer).by_query = true;
-        }
+    fn from(mut self, source: &Source, request: &RequestFacts<'_>) -> Self {
+        self.reaches_all = matches!(source, Source::Header(_) | Source::Cookie(_));
         if let Some(scope) = request.in_path.filter(|found| found.source == source).and_then(|found| found.scope) {
             Arc::make_mut(&mut self.viewer).scope = Scope::from(scope);
         }
@@ -165,8 +164,7 @@ impl Identity {
         let (kind, source, token) = self.find(request)?;
         let result = self.identified(kind, token.as_bytes(), request, now);
         let (Err(TokenError::Expired), Source::Cookie(name)) = (&result, source) else {
-            let chosen = !self.mapping.stream.is_of_token_alone();
-            return Some(result.map(|identified| identified.from(source, request, chosen)));
+            return Some(result.map(|identified| identified.from(source, request)));
         };
         // A browser keeps cookies of one name for several paths. One that has expired does not hide its successor.
         let others = source::cookies_of(request.headers, name).skip(1).take(OTHER_COOKIES_MAX);
@@ -225,7 +223,7 @@ impl Identity {
             Some(viewer) => seen_from(viewer, request),
             None => Arc::new(self.viewer(&proof.claims, request)?),
         };
-        Ok(Identified { viewer, renewed: format.renew(&proof.claims, &bare, now) })
+        Ok(Identified { viewer, renewed: format.renew(&proof.claims, &bare, now), reaches_all: true })
     }
 
     fn verify(
@@ -249,17 +247,7 @@ impl Identity {
         let attributes = self.mapping.attributes(claims, request);
         let token = TokenId::of(&self.application, claims);
         let scope = Scope::of(claims.conditions());
-        Ok(Viewer {
-            account,
-            key,
-            device,
-            session,
-            attributes,
-            token,
-            scope,
-            by_query: false,
-            expires: claims.expires(),
-        })
+        Ok(Viewer { account, key, device, session, attributes, token, scope, expires: claims.expires() })
     }
 
     /// The path without the tokens that it carries, if it carries one; the first counts. Players take names and parameters

@@ -115,6 +115,8 @@ pub struct Context {
     pub(crate) prefix_length: usize,
     /// The path at the origin, where it carried a token.
     pub(crate) bare: Option<Arc<Bare>>,
+    /// Whether the viewer's token reaches every request of the play by itself.
+    pub(crate) token_reaches_all: bool,
     /// A fresh token for the viewer.
     pub(crate) renewed: Option<Renewed>,
     pub(crate) play: Option<Arc<Play>>,
@@ -153,6 +155,7 @@ impl Context {
             from: From::default(),
             prefix_length: 0,
             bare: None,
+            token_reaches_all: false,
             renewed: None,
             root: None,
             play: None,

@@ -61,8 +61,8 @@ impl Questions {
             }
         }
         match self.identify(asked, &application, &ctx.snapshot.trust, ctx.wall).await {
-            Some(Ok(Identified { viewer, renewed })) => {
-                ctx.renewed = renewed;
+            Some(Ok(Identified { viewer, renewed, reaches_all })) => {
+                (ctx.renewed, ctx.token_reaches_all) = (renewed, reaches_all);
                 self.with_token(&viewer, asked, weight, &application, ctx, now).await
             }
             Some(Err(error)) if ctx.kind.is_media() => Err(Problem::token(error)),
@@ -283,10 +283,9 @@ impl Questions {
             if let Some(split) = self.split_off(&play, asked, weight, application, &settings, now)? {
                 return self.with_play_session(split, asked, weight, application, ctx, now).await;
             }
-            // A token that names the stream reaches every request: nothing has to be minted. But where the viewer's own fields
-            // name it and the token came in the query, which players send once, the name needs a play session to carry it.
-            let carried = ctx.door == Door::Asked
-                || named.is_some() && !(viewer.by_query && Self::is_chosen(application) && mint);
+            // Where something names the stream and the token reaches every request by itself, nothing has to be minted. Where it
+            // does not, a play session carries the name on.
+            let carried = ctx.door == Door::Asked || named.is_some() && (ctx.token_reaches_all || !mint);
             let moment = ctx.moment();
             let by_wall =
                 |session: &PlaySession| PlaySession { started: moment.to_wall(session.started), ..session.clone() };
@@ -420,8 +419,8 @@ impl Questions {
             return self.with_play_session(play, asked, weight, &application, ctx, now).await;
         }
         match self.identify(asked, &application, &ctx.snapshot.trust, ctx.wall).await {
-            Some(Ok(Identified { viewer, renewed })) => {
-                ctx.renewed = renewed;
+            Some(Ok(Identified { viewer, renewed, reaches_all })) => {
+                (ctx.renewed, ctx.token_reaches_all) = (renewed, reaches_all);
                 self.with_token(&viewer, asked, weight, &application, ctx, now).await
             }
             Some(Err(error)) => Err(Problem::token(error)),

@@ -132,6 +132,25 @@ async fn c127_a_session_and_a_proxied_play_of_one_device_and_channel_are_one_str
 }
 
 #[tokio::test]
+async fn a_declared_session_is_played_with_a_token_in_the_query_that_names_it() {
+    let origin = Origin::usual().await;
+    let api = before(&origin).await;
+    for entry in ["/live/master.m3u8", "/live/low.m3u8", "/film/manifest.mpd"] {
+        let session = api.started("tv", ACCOUNT, &[]).await;
+        let token = saying(&json!({ "sid": session }));
+        let answer = api.gateway.get(&format!("{entry}?token={token}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let prefix = answer.prefix();
+        for path in ["/live/low.m3u8", "/live/a.ts", "/rooted/b.ts"] {
+            assert_eq!(api.gateway.get(&format!("{prefix}{path}")).await.status, 200, "{entry} {path}");
+        }
+        assert_eq!(api.ids("demo", ACCOUNT).await, from_ref(&session), "{entry}");
+        assert_status(&api.stop("tv", ACCOUNT, &session).await, 202);
+        assert_eq!(api.gateway.get(&format!("{prefix}/live/a.ts")).await.status, 403, "{entry}");
+    }
+}
+
+#[tokio::test]
 async fn a_play_that_is_counted_elsewhere_does_not_know_ids_of_other_accounts() {
     let origin = Origin::usual().await;
     let api = before(&origin).await;

@@ -124,7 +124,6 @@ fn claims_and_literals_become_a_viewer() {
         attributes: [("contractType".into(), "premium".into())].into_iter().collect(),
         token: Some(TokenId::named(&ApplicationId("tv".into()), "t-1")),
         scope: Scope::default(),
-        by_query: false,
         expires: Millis(EXP * 1000),
     };
     assert_eq!(*viewer, expected);
