@@ -480,3 +480,69 @@ fn the_next_deadline_is_the_earliest_of_all() {
     house.settle(at(60));
     assert_eq!(house.record.next_deadline(&house.settings, at(60)), Some(at(660)), "both are idle: ten minutes on");
 }
+
+#[test]
+fn a_zap_that_comes_to_nothing_leaves_its_device_what_it_had() {
+    for played in [true, false] {
+        let mut house = House::of(1);
+        let old = house.admit(&candidate(1, "a", "/x", at(0)), at(0));
+        if played {
+            assert!(old.beat(Signal::Playback, at(0)));
+        }
+        let new = house.admit(&candidate(2, "a", "/y", at(1)), at(1));
+        let given = house.record.give_back(new.id, at(2));
+        assert!(matches!(given, Some(GivenBack::Removed(gone, left)) if gone.id == new.id && left.len() == 1));
+        assert_eq!(house.state(&old, at(2)), if played { State::Playing } else { State::Reserved });
+        assert!(
+            matches!(house.start(&candidate(3, "b", "/x", at(2)), at(2)), Plan::Refuse(_)),
+            "the slot is its own again"
+        );
+        assert!(old.beat(Signal::Playback, at(3)));
+    }
+}
+
+#[test]
+fn a_stream_that_was_left_before_is_not_brought_back() {
+    let mut house = House::of(1);
+    let oldest = house.play(&candidate(1, "a", "/x", at(0)), at(0));
+    let old = house.play(&candidate(2, "a", "/y", at(1)), at(1));
+    let new = house.admit(&candidate(3, "a", "/z", at(2)), at(2));
+    assert!(house.record.give_back(new.id, at(3)).is_some());
+    assert_eq!((house.state(&oldest, at(3)), house.state(&old, at(3))), (State::Superseded, State::Playing));
+}
+
+#[test]
+fn a_return_that_comes_to_nothing_is_given_back_unless_the_stream_has_been_heard_of_since() {
+    let who = candidate(1, "a", "/x", at(0));
+    let mut house = House::of(1);
+    house.play(&who, at(0));
+    house.settle(at(100));
+    let back = house.resume(&who, at(100));
+    let Plan::Admit(_, Change { admit: Some(stream), .. }) = back else { panic!("{back:?}") };
+    assert!(matches!(house.record.give_back(who.stream, at(101)), Some(GivenBack::Idle(_))));
+    assert_eq!(house.state(&stream, at(101)), State::Idle);
+    house.resume(&who, at(102));
+    stream.opened();
+    assert!(house.record.give_back(who.stream, at(102)).is_none(), "another of its requests is being answered");
+    stream.closed(Signal::Playback, at(103));
+    assert!(house.record.give_back(who.stream, at(103)).is_none());
+
+    let unknown = candidate(2, "b", "unknown", at(200));
+    let mut house = House::of(1);
+    house.resume(&unknown, at(200));
+    assert!(matches!(house.record.give_back(unknown.stream, at(201)), Some(GivenBack::Removed(..))));
+    assert!(house.record.is_empty());
+}
+
+#[test]
+fn a_return_that_comes_to_nothing_lifts_the_tombstones_of_those_who_gave_way_to_it() {
+    let mut house = House::new(1, WhenExceeded::TerminateOldest);
+    let old = candidate(1, "a", "/x", at(0));
+    house.play(&old, at(0));
+    let other = candidate(2, "b", "unknown", at(40));
+    house.resume(&other, at(40));
+    assert_eq!(house.record.tombstones().len(), 1);
+    assert!(house.record.give_back(other.stream, at(41)).is_some());
+    assert!(house.record.tombstones().is_empty());
+    assert!(matches!(house.resume(&old, at(42)), Plan::Admit(..)));
+}
