@@ -12,6 +12,7 @@ mod gateway {
     mod forms;
     mod guards;
     mod manifests;
+    mod media;
     mod named;
     mod origins;
     mod policies;

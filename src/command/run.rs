@@ -16,7 +16,7 @@ use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
 use streamgate::gateway::{self, Background, Gateway, Snapshot};
 use streamgate::model::Clock;
-use streamgate::questions::{Explained, Questions, RequestIds};
+use streamgate::questions::{Explained, Listed, Questions, RequestIds};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Observer, StreamTable, durable_file};
 use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webhooks};
@@ -84,6 +84,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         entropy: Arc::new(SystemEntropy),
         explained: Explained::default(),
         decisions: decisions.clone(),
+        listed: Listed::default(),
         requests: RequestIds::new(&SystemEntropy),
     });
     let gateway = Gateway { current: current.clone(), questions: questions.clone() };

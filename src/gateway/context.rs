@@ -3,9 +3,11 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::inspect::Inspection;
 use super::manifest::Body;
 use super::snapshot::Snapshot;
 use super::upstream::{Server, Upstreams, Use};
+use crate::media::Kind;
 use crate::questions::{self, Problem};
 
 /// One request: what is known of it, and what becomes of it at the origin.
@@ -15,6 +17,10 @@ pub struct Context {
     pub(super) server: Option<Use>,
     pub(super) tried: Option<Arc<Server>>,
     pub(super) body: Body,
+    /// The answer passes as harmless as long as its first bytes do not say otherwise.
+    pub(super) inspection: Option<Inspection>,
+    /// What an earlier attempt's first bytes showed.
+    pub(super) belied: Option<Kind>,
     /// A refusal that was decided only when the origin had answered.
     pub(super) late: Option<Box<Problem>>,
 }
@@ -27,6 +33,8 @@ impl Context {
             server: None,
             tried: None,
             body: Body::Untouched,
+            inspection: None,
+            belied: None,
             late: None,
         }
     }

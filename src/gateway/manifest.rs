@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::media::{self, Facts, Form, Kind, Target, Unparsable, dash, hls};
+use crate::media::{self, Disguised, Facts, Form, Kind, Target, Unparsable, dash, hls};
 use crate::streams::Cadence;
 use crate::telemetry::ManifestResult;
 
@@ -47,16 +47,17 @@ pub(super) struct Passed {
     pub(super) result: ManifestResult,
     pub(super) foreign: u32,
     pub(super) facts: Option<Facts>,
+    pub(super) disguised: Disguised,
 }
 
 impl Passed {
-    fn of(outcome: Result<media::Outcome, Unparsable>) -> Self {
+    fn of(outcome: Result<media::Outcome, Unparsable>, disguised: Disguised) -> Self {
         match outcome {
             Ok(media::Outcome { facts, rewritten, foreign, .. }) => {
                 let result = if rewritten > 0 { ManifestResult::Rewritten } else { ManifestResult::Unchanged };
-                Self { result, foreign, facts: Some(facts) }
+                Self { result, foreign, facts: Some(facts), disguised }
             }
-            Err(_) => Self { result: ManifestResult::Unparsable, foreign: 0, facts: None },
+            Err(_) => Self { result: ManifestResult::Unparsable, foreign: 0, facts: None, disguised },
         }
     }
 }
@@ -78,7 +79,8 @@ impl Body {
                     scanner.push(piece, &mut out);
                 }
                 if end && let Self::Playlist(scanner) = std::mem::replace(self, Self::Untouched) {
-                    Some(Passed::of(scanner.finish(&mut out)))
+                    let (outcome, disguised) = scanner.finish_and_note(&mut out);
+                    Some(Passed::of(outcome, disguised))
                 } else {
                     None
                 }
@@ -88,15 +90,17 @@ impl Body {
                 if collected.len() > most {
                     out = std::mem::take(collected);
                     *self = Self::Untouched;
-                    Some(Passed { result: ManifestResult::Oversized, foreign: 0, facts: None })
+                    let disguised = Disguised::default();
+                    Some(Passed { result: ManifestResult::Oversized, foreign: 0, facts: None, disguised })
                 } else if end {
-                    let outcome = dash::rewrite(collected, &place.target(), &mut out);
+                    let mut disguised = Disguised::default();
+                    let outcome = dash::rewrite_and_note(collected, &place.target(), &mut out, &mut disguised);
                     if outcome.is_err() {
                         // A broken manifest is the origin's to answer for; a cut one would be ours.
                         out = std::mem::take(collected);
                     }
                     *self = Self::Untouched;
-                    Some(Passed::of(outcome))
+                    Some(Passed::of(outcome, disguised))
                 } else {
                     None
                 }

@@ -3,6 +3,7 @@
 mod annotate;
 mod context;
 mod guards;
+mod inspect;
 mod manifest;
 mod outbound;
 mod proxy;
@@ -10,6 +11,7 @@ mod proxy_header;
 mod proxy_protocol;
 mod sender;
 mod server;
+mod shown;
 mod snapshot;
 mod tls;
 mod upstream;

@@ -14,7 +14,7 @@ use crate::questions::host;
 /// Whether the path says nothing and the request proves an identity: it may turn out to ask for a manifest.
 pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
     let name = ctx.path_of(&request.uri).rsplit('/').next().unwrap_or_default();
-    ctx.kind == Kind::Other
+    ctx.kind == Kind::Unknown
         && !name.contains('.')
         && request.method != Method::OPTIONS
         && (ctx.play.is_some() || ctx.bare.is_some() || query_tokens(request, ctx).is_some())

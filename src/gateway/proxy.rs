@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HOST, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -17,14 +17,17 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::Context;
+use super::inspect::{Inspection, Look};
 use super::manifest::{Body, Place, cadence};
 use super::outbound::{
     bare_query, give_token_back, identity, is_nameless, origin_uri, strip_referer, strip_token_headers,
 };
+use super::shown::{begins_in_the_middle, shown};
 use super::{Gateway, annotate, guards, sender};
 use crate::identity::{Renewed, path};
 use crate::media::{self, Kind};
 use crate::questions::{Asked, Problem, Questions, Watch, bare, host};
+use crate::streams::Signal;
 use crate::telemetry::{Access, ManifestResult, Outcome};
 
 /// Fields that describe bytes which a rewritten manifest no longer has.
@@ -150,7 +153,7 @@ impl ProxyHttp for Gateway {
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, identity);
-        if ctx.kind.is_manifest() {
+        if ctx.belied.unwrap_or(ctx.kind).is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
                 upstream.remove_header(&name);
@@ -162,9 +165,18 @@ impl ProxyHttp for Gateway {
                 upstream.remove_header(&RANGE);
             }
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
+        } else if ctx.kind.is_harmless() && begins_in_the_middle(upstream) {
+            // Whether it is harmless shows at its beginning only. A server may answer a range with the whole (RFC 9110 §14.2).
+            upstream.remove_header(&RANGE);
+            upstream.remove_header(&IF_RANGE);
+        }
+        if ctx.kind.is_harmless() && self.is_listed(session.req_header(), ctx) {
+            // Nor is it seen in bytes that were compressed for whoever asked for that.
+            upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         }
         // A second attempt begins with nothing of the first.
         ctx.body = Body::Untouched;
+        ctx.inspection = None;
         Ok(())
     }
 
@@ -191,7 +203,11 @@ impl ProxyHttp for Gateway {
             if !has_it {
                 self.roll_back(ctx).await;
             }
-            return Ok(());
+            // No type, no bytes. In a play, what it is called decides: whatever is not known to be harmless plays on.
+            return match ctx.kind {
+                Kind::Unknown if ctx.prefix_length > 0 => self.decide_again(session, Kind::Segment, ctx).await,
+                _ => Ok(()),
+            };
         }
         if response.status.is_redirection() {
             let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
@@ -199,23 +215,17 @@ impl ProxyHttp for Gateway {
             self.redirected(elsewhere, ctx).await;
             return Self::follow(session, response, ctx);
         }
-        if ![StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
-            return Ok(());
+        let shown = shown(session.req_header(), response, ctx);
+        let kind = shown.kind;
+        if shown.counts_more_than(ctx.kind) {
+            self.decide_again(session, kind, ctx).await?;
+        } else if ctx.kind == Kind::Unknown {
+            ctx.kind = kind;
         }
-        self.pulled(ctx);
-        let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = media::classify_response(ctx.kind, content_type);
-        if kind.is_media() && !ctx.kind.is_media() {
-            let bare = ctx.bare.clone();
-            let asked = Asked::new(session.req_header(), bare.as_deref(), ctx.from);
-            let late = self.decide_late(&asked, kind, ctx).await;
-            if let Err(problem) = late {
-                // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
-                let status = problem.status().as_u16();
-                ctx.late = Some(problem);
-                return Err(Error::new(ErrorType::HTTPStatus(status)));
-            }
+        if [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
+            self.pulled(ctx);
         }
+        ctx.inspection = shown.claim.map(Inspection::of);
         if !kind.is_manifest() || response.status != StatusCode::OK {
             return Ok(());
         }
@@ -252,7 +262,7 @@ impl ProxyHttp for Gateway {
 
     fn response_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Context,
@@ -265,6 +275,14 @@ impl ProxyHttp for Gateway {
                 "the stream has ended while its media was being sent",
             ));
         }
+        if let Some(inspection) = &mut ctx.inspection {
+            match inspection.look(body, end) {
+                Look::More => {}
+                Look::Harmless => ctx.inspection = None,
+                Look::Belied(kind) => self.belie(kind, session, ctx)?,
+            }
+            return Ok(None);
+        }
         if matches!(ctx.body, Body::Untouched) {
             return Ok(None);
         }
@@ -272,6 +290,9 @@ impl ProxyHttp for Gateway {
         if let Some(passed) = ctx.body.filter(body, end, most) {
             self.count_manifest(passed.result);
             self.metrics.foreign_references.inc_by(u64::from(passed.foreign));
+            if let Some(application) = &ctx.application {
+                self.listed.note(application.id.as_str(), &passed.disguised);
+            }
             let stream = ctx.play.as_ref().and_then(|play| Some((play.stream.as_ref()?, play.session.key)));
             if let (Some((stream, account)), Some(cadence)) =
                 (stream, passed.facts.as_ref().and_then(|facts| cadence(facts, ctx.prefix_length == 0)))
@@ -355,6 +376,50 @@ impl Gateway {
             session.write_response_body(Some(body), true).await?;
         }
         Ok(())
+    }
+
+    /// Decides about a request again, of which its answer shows more than its name did.
+    async fn decide_again(&self, session: &Session, kind: Kind, ctx: &mut Context) -> pingora::Result<()> {
+        let bare = ctx.bare.clone();
+        let asked = Asked::new(session.req_header(), bare.as_deref(), ctx.from);
+        let late = self.decide_late(&asked, kind, ctx).await;
+        let Err(problem) = late else { return Ok(()) };
+        // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
+        let status = problem.status().as_u16();
+        ctx.late = Some(problem);
+        Err(Error::new(ErrorType::HTTPStatus(status)))
+    }
+
+    /// The first bytes of an answer that passed as harmless show that it is media. Where the viewer has got nothing of it yet,
+    /// the origin is asked again, and what is known now is known when its answer comes.
+    fn belie(&self, kind: Kind, session: &Session, ctx: &mut Context) -> pingora::Result<()> {
+        ctx.inspection = None;
+        if is_unanswered(session) {
+            ctx.belied = Some(kind);
+            let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is media, whatever it is called");
+            error.set_retry(true);
+            return Err(error);
+        }
+        // The head of the answer has gone. A play session whose stream holds its slot needs no decision.
+        let stream = ctx.play.as_ref().filter(|_| ctx.prefix_length > 0).and_then(|play| play.stream.clone());
+        let stream = stream.filter(|stream| stream.beat(Signal::Playback, self.clock.now()));
+        match stream {
+            Some(stream) if kind == Kind::Segment => {
+                ctx.kind = kind;
+                ctx.watch = Some(Watch::new(stream, Signal::Playback, &self.clock));
+                Ok(())
+            }
+            _ => {
+                ctx.reason = "cut_off";
+                Err(Error::explain(ErrorType::HTTPStatus(403), "the answer is media, whatever it is called"))
+            }
+        }
+    }
+
+    /// Whether manifests listed names like this one as segments.
+    fn is_listed(&self, request: &RequestHeader, ctx: &Context) -> bool {
+        let application = ctx.application.as_ref();
+        application.is_some_and(|application| self.listed.lists(application.id.as_str(), ctx.path_of(&request.uri)))
     }
 
     fn server_failed(&self, ctx: &Context, reason: &str) {

@@ -1,4 +1,10 @@
 //! What a request asks for, as far as its path, its query and the head of the response tell.
+//!
+//! A name can say three things. It names media, which is decided before the origin is asked. It names something that is
+//! positively no media: a page, a script, a style, a font, an image. Or it says nothing, and then the answer decides: what is
+//! not known to be harmless is media (see [`super::answer`]).
+
+use std::borrow::Cow;
 
 use super::percent::PercentDecoded;
 
@@ -23,8 +29,10 @@ pub enum Kind {
     Subtitle,
     /// Thumbnails and other images.
     Thumbnail,
-    /// Anything else.
+    /// Positively something else: a page, a script, a style, a font, data of an application.
     Other,
+    /// Nothing is known of it. Its answer may show that it is harmless; else it is media.
+    Unknown,
 }
 
 /// What a request of a kind counts as.
@@ -44,7 +52,7 @@ pub enum Signal {
 
 impl Kind {
     /// Every kind, in the order of their labels in metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Playlist,
         Self::Mpd,
         Self::MpdPatch,
@@ -55,6 +63,7 @@ impl Kind {
         Self::Subtitle,
         Self::Thumbnail,
         Self::Other,
+        Self::Unknown,
     ];
 
     /// The name in metrics and logs, from a closed set.
@@ -70,6 +79,7 @@ impl Kind {
             Self::Subtitle => "subtitle",
             Self::Thumbnail => "thumbnail",
             Self::Other => "other",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -78,9 +88,14 @@ impl Kind {
         matches!(self, Self::Playlist | Self::Mpd | Self::MpdPatch)
     }
 
-    /// Whether it belongs to a play and therefore needs an identity.
+    /// Whether it is known to belong to a play and therefore needs an identity.
     pub fn is_media(self) -> bool {
-        !matches!(self, Self::Thumbnail | Self::Other)
+        !matches!(self, Self::Thumbnail | Self::Other | Self::Unknown)
+    }
+
+    /// Whether it is known to be no media.
+    pub fn is_harmless(self) -> bool {
+        matches!(self, Self::Thumbnail | Self::Other)
     }
 
     /// What a request of this kind counts as. A manifest is presence here; only the gateway knows whether it is an entry
@@ -91,7 +106,7 @@ impl Kind {
             Self::Segment | Self::Part => Signal::Playback,
             Self::Init => Signal::Neutral,
             Self::Key => Signal::Intent,
-            Self::Thumbnail | Self::Other => Signal::Never,
+            Self::Thumbnail | Self::Other | Self::Unknown => Signal::Never,
         }
     }
 }
@@ -103,7 +118,7 @@ impl Kind {
 /// something is an initialisation segment or a key, which count for nothing.
 pub fn classify(path: &str, query: Option<&str>) -> Kind {
     match by_path(path) {
-        Kind::Other => query.and_then(object_type).filter(|said| counts(*said)).unwrap_or(Kind::Other),
+        Kind::Unknown => query.and_then(object_type).filter(|said| counts(*said)).unwrap_or(Kind::Unknown),
         guess => guess,
     }
 }
@@ -112,37 +127,11 @@ fn counts(kind: Kind) -> bool {
     matches!(kind.signal(), Signal::Presence | Signal::Playback)
 }
 
-/// Corrects a guess by the `Content-Type` of the response. Only a path that says nothing, or that says manifest, is
-/// corrected; a content type that fits no manifest leaves the guess to [`sniff`].
-pub fn classify_response(guess: Kind, content_type: Option<&str>) -> Kind {
-    if guess != Kind::Other && !guess.is_manifest() {
-        return guess;
-    }
-    let Some(content_type) = content_type else { return guess };
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let is = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
-    if is(&["application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl"]) {
-        Kind::Playlist
-    } else if is(&["application/dash+xml", "video/vnd.mpeg.dash.mpd"]) {
-        Kind::Mpd
-    } else if is(&["application/dash-patch+xml"]) {
-        Kind::MpdPatch
-    } else if guess != Kind::Other {
-        guess
-    } else if is_audio_or_video(essence) || is(&["application/mp4", "multipart/byteranges"]) {
-        // Several ranges of a path that says nothing: what is inside cannot be seen, so it counts.
-        Kind::Segment
-    } else if is(&["text/vtt", "application/ttml+xml"]) {
-        Kind::Subtitle
-    } else if essence.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("image/")) {
-        Kind::Thumbnail
-    } else {
-        Kind::Other
-    }
-}
-
-fn is_audio_or_video(essence: &str) -> bool {
-    essence.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("video/") || start.eq_ignore_ascii_case("audio/"))
+/// The extension that a path has, where it names something that is positively no media; without case, as the origin reads it.
+pub(super) fn harmless_extension(path: &str) -> Option<String> {
+    let name = name(path);
+    let (_, extension) = name.rsplit_once('.')?;
+    harmless(extension).map(|_| extension.to_ascii_lowercase())
 }
 
 /// Recognises a manifest by the first bytes of its body; a kilobyte is enough unless a long comment stands in front.
@@ -173,28 +162,50 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
 }
 
 fn by_path(path: &str) -> Kind {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    // Parameters of the segment (RFC 3986 §3.3) are no part of the file's name.
-    let name = name.split(';').next().unwrap_or_default();
-    if name.contains('%') {
-        // The origin will read it decoded, so that is what it is.
-        let decoded: Vec<u8> = PercentDecoded::new(name.as_bytes()).collect();
-        return by_name(path, &String::from_utf8_lossy(&decoded));
-    }
-    by_name(path, name)
-}
-
-fn by_name(path: &str, name: &str) -> Kind {
+    let name = name(path);
     let by_extension =
-        name.rsplit_once('.').map_or(Kind::Other, |(stem, extension)| by_extension(path, stem, extension));
+        name.rsplit_once('.').map_or(Kind::Unknown, |(stem, extension)| by_extension(path, stem, extension));
     match by_extension {
-        Kind::Other if name.eq_ignore_ascii_case("license") || name.eq_ignore_ascii_case("licence") => Kind::Key,
-        Kind::Other => smooth(path, name).unwrap_or(Kind::Other),
+        Kind::Unknown if name.eq_ignore_ascii_case("license") || name.eq_ignore_ascii_case("licence") => Kind::Key,
+        Kind::Unknown => smooth(path, &name).unwrap_or(Kind::Unknown),
         kind => kind,
     }
 }
 
-fn by_extension(path: &str, stem: &str, extension: &str) -> Kind {
+/// The name of the file that a path asks for, as origins read it: decoded once, without parameters of the segment (RFC 3986
+/// §3.3), and without the slashes, dots, blanks and empty segments behind it that file systems and servers drop.
+fn name(path: &str) -> Cow<'_, str> {
+    for segment in path.rsplit('/') {
+        let segment = segment.split(';').next().unwrap_or_default();
+        let name = if segment.contains('%') {
+            let decoded: Vec<u8> = PercentDecoded::new(segment.as_bytes()).collect();
+            let decoded = String::from_utf8_lossy(&decoded);
+            let whole = decoded.trim_end_matches(is_dropped);
+            Cow::Owned(whole.rsplit(['/', '\\']).next().unwrap_or_default().to_owned())
+        } else {
+            Cow::Borrowed(segment.trim_end_matches(is_dropped))
+        };
+        if !name.is_empty() {
+            return name;
+        }
+    }
+    Cow::Borrowed("")
+}
+
+fn is_dropped(c: char) -> bool {
+    matches!(c, '/' | '\\' | '.') || c.is_whitespace() || c.is_control()
+}
+
+fn by_extension(path: &str, stem: &str, written: &str) -> Kind {
+    if let Some(kind) = harmless(written) {
+        return kind;
+    }
+    // What follows an extension and could not be part of one, such as a broken percent code, does not make it another.
+    let length = written.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(written.len());
+    let (extension, rest) = written.split_at_checked(length).unwrap_or((written, ""));
+    if rest.starts_with(['-', '_', '(', '@']) {
+        return Kind::Unknown;
+    }
     let is = |names: &[&str]| names.iter().any(|name| extension.eq_ignore_ascii_case(name));
     if is(&["ts", "m4s", "mp4", "aac"]) || is(&MORE_SEGMENTS) {
         if is_init(stem) {
@@ -214,15 +225,71 @@ fn by_extension(path: &str, stem: &str, extension: &str) -> Kind {
         Kind::Subtitle
     } else if is(&["key"]) || (is(&["bin"]) && find_ignore_case(path, "key").is_some()) {
         Kind::Key
-    } else if is(&["jpg", "jpeg", "png", "webp", "bif"]) {
-        Kind::Thumbnail
     } else {
-        Kind::Other
+        Kind::Unknown
     }
 }
 
-const MORE_SEGMENTS: [&str; 14] =
-    ["m4v", "m4a", "m4f", "m4i", "cmfv", "cmfa", "m2t", "mts", "ac3", "ec3", "mp3", "webm", "cmfm", "m2ts"];
+/// What an extension names that is positively no media. Programs (`php`, `cgi`) are not among them: they answer with anything.
+fn harmless(extension: &str) -> Option<Kind> {
+    let is = |names: &[&str]| names.iter().any(|name| extension.eq_ignore_ascii_case(name));
+    if is(&IMAGES) {
+        Some(Kind::Thumbnail)
+    } else if is(&PAGES) {
+        Some(Kind::Other)
+    } else {
+        None
+    }
+}
+
+const IMAGES: [&str; 19] = [
+    "jpg", "jpeg", "png", "webp", "bif", "gif", "svg", "ico", "avif", "bmp", "heic", "heif", "jfif", "pjpeg", "apng",
+    "tif", "tiff", "jxl", "cur",
+];
+
+const PAGES: [&str; 31] = [
+    "html",
+    "htm",
+    "xhtml",
+    "css",
+    "js",
+    "mjs",
+    "cjs",
+    "json",
+    "map",
+    "webmanifest",
+    "xml",
+    "xsl",
+    "txt",
+    "text",
+    "csv",
+    "md",
+    "rss",
+    "atom",
+    "ics",
+    "yaml",
+    "yml",
+    "woff",
+    "woff2",
+    "ttf",
+    "otf",
+    "eot",
+    "wasm",
+    "pdf",
+    "dcsm",
+    "vmap",
+    "vast",
+];
+
+const MORE_SEGMENTS: [&str; 69] = [
+    // Of the formats that are streamed.
+    "m4v", "m4a", "m4f", "m4i", "cmfv", "cmfa", "m2t", "mts", "ac3", "ec3", "mp3", "webm", "cmfm", "m2ts", "eac3",
+    "ac4", "ismv", "isma", "tsv", "tsa", "f4f", "f4v", "weba", "opus", "trp", "mpegts", "mp2t",
+    // Of films and sound that are sent whole.
+    "mkv", "mk3d", "mka", "mov", "qt", "avi", "divx", "flv", "wmv", "wma", "asf", "mpg", "mpeg", "mpe", "m1v", "m2v",
+    "mpv", "mp2", "mpa", "m2a", "m4b", "m4p", "m4r", "3gp", "3gpp", "3g2", "ogv", "ogg", "oga", "ogm", "flac", "wav",
+    "aif", "aiff", "dts", "vob", "h264", "h265", "hevc", "rm", "rmvb", "mxf",
+];
 
 /// `x.ism/Manifest`, `x.ism/Manifest(format=m3u8-aapl)`, `x.ism/QualityLevels(1)/Fragments(video=2)`: Smooth Streaming and the
 /// packagers that kept its paths.

@@ -17,6 +17,7 @@ use self::levels::Places;
 use self::names::Role;
 use self::scan::{Scan, Site, scan};
 use self::text::{decode, encode};
+use super::disguise::Disguised;
 use super::facts::{Form, Outcome, Unparsable};
 use super::path::directory;
 use super::reference::{Base, Change, Judge, Place, Target};
@@ -29,6 +30,20 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 ///
 /// Any of [`Unparsable`] but `NotAPlaylist`. Nothing has been appended to `out` then; send the original bytes.
 pub fn rewrite(input: &[u8], target: &Target<'_>, out: &mut Vec<u8>) -> Result<Outcome, Unparsable> {
+    rewrite_and_note(input, target, out, &mut Disguised::default())
+}
+
+/// The same, taking note of segments that are called like something harmless.
+///
+/// # Errors
+///
+/// As [`rewrite`].
+pub fn rewrite_and_note(
+    input: &[u8],
+    target: &Target<'_>,
+    out: &mut Vec<u8>,
+    disguised: &mut Disguised,
+) -> Result<Outcome, Unparsable> {
     let mark = if input.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let body = input.get(mark..).unwrap_or_default();
     let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0')).ok_or(Unparsable::Encoding)?;
@@ -39,7 +54,7 @@ pub fn rewrite(input: &[u8], target: &Target<'_>, out: &mut Vec<u8>) -> Result<O
         Vec::new()
     } else {
         outcome.undefined = scan.unreadable;
-        Rewrite { document: body, target, judge: &judge, scan: &scan }.edits(&mut outcome)
+        Rewrite { document: body, target, judge: &judge, scan: &scan }.edits(&mut outcome, disguised)
     };
     out.reserve(input.len() + edits.iter().map(|edit| edit.written.len()).sum::<usize>());
     out.extend_from_slice(input.get(..mark).unwrap_or_default());
@@ -68,8 +83,9 @@ struct Rewrite<'r> {
 
 impl Rewrite<'_> {
     /// Every edit, in the order of the document.
-    fn edits(&self, outcome: &mut Outcome) -> Vec<Edit> {
+    fn edits(&self, outcome: &mut Outcome, disguised: &mut Disguised) -> Vec<Edit> {
         let places = self.places();
+        self.note(&places, disguised);
         let mut edits: Vec<Edit> =
             self.scan.sites.iter().filter_map(|site| self.edit(site, &places, outcome)).collect();
         if self.scan.facts.form == Form::Mpd && !self.target.inherited {
@@ -79,6 +95,24 @@ impl Rewrite<'_> {
         }
         edits.sort_by_key(|edit| edit.range.start);
         edits
+    }
+
+    /// Takes note of media, templates of it and files that a base names. Sets of images are what they say.
+    fn note(&self, places: &Places, disguised: &mut Disguised) {
+        let document = Place { foreign: false, path: Some(self.target.document.as_bytes().into()) };
+        let unknown = Place { foreign: false, path: None };
+        for site in self.scan.sites.iter().filter(|site| matches!(site.role, Role::Media | Role::Base)) {
+            let Some(decoded) = decode(self.document, site.range.clone()) else { continue };
+            if self.scan.levels.is_image(site.level) || decoded.text.ends_with(b"/") {
+                continue;
+            }
+            let from = match site.role {
+                Role::Base if site.level == 0 => Some(&document),
+                Role::Base => places.of_base(site.level),
+                _ => places.of_media(site.level),
+            };
+            disguised.note(&decoded.text, self.judge, from.unwrap_or(&unknown));
+        }
     }
 
     /// Where the references of each level lead. A patch does not tell which MPD it belongs to.

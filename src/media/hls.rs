@@ -12,6 +12,7 @@ mod variables;
 use memchr::{memchr, memchr_iter};
 
 use self::lines::{Copier, Lines};
+use super::disguise::Disguised;
 use super::facts::{Outcome, Unparsable};
 use super::reference::Target;
 
@@ -75,14 +76,20 @@ impl Scanner {
     /// # Errors
     ///
     /// [`Unparsable::NotAPlaylist`] when the first line is not `#EXTM3U`; the output equals the input then.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<Outcome, Unparsable> {
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<Outcome, Unparsable> {
+        self.finish_and_note(out).0
+    }
+
+    /// The same, and which segments it lists that are called like something harmless.
+    pub fn finish_and_note(mut self, out: &mut Vec<u8>) -> (Result<Outcome, Unparsable>, Disguised) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() || self.phase == Phase::First {
             let mut copier = Copier::new(&held, out);
             self.line(&held, 0, &mut copier);
             copier.copy_to(held.len());
         }
-        if self.phase == Phase::Other { Err(Unparsable::NotAPlaylist) } else { Ok(self.lines.outcome()) }
+        let outcome = if self.phase == Phase::Other { Err(Unparsable::NotAPlaylist) } else { Ok(self.lines.outcome()) };
+        (outcome, self.lines.disguised)
     }
 
     /// Finishes the line that was begun in earlier chunks, if its end is here. Returns what follows it.

@@ -6,8 +6,11 @@
 //!
 //! Nothing here knows of HTTP servers, and nothing panics: whatever the bytes are, they pass.
 
+mod answer;
+mod bytes;
 mod classify;
 pub mod dash;
+mod disguise;
 mod facts;
 pub mod hls;
 mod location;
@@ -15,7 +18,10 @@ mod path;
 mod percent;
 mod reference;
 
-pub use classify::{Kind, Signal, classify, classify_response, sniff};
+pub use answer::{Claim, classify_response, classify_unknown, is_too_large_for_init};
+pub use bytes::{HEAD, belied};
+pub use classify::{Kind, Signal, classify, sniff};
+pub use disguise::{Disguised, marks_of};
 pub use facts::{Facts, Form, Outcome, Unparsable};
 pub use location::{is_elsewhere, path_of, prefixed};
 pub use reference::Target;

@@ -147,7 +147,7 @@ impl Context {
             snapshot,
             started: Millis(0),
             wall: Millis(0),
-            kind: Kind::Other,
+            kind: Kind::Unknown,
             outcome: Outcome::Passed,
             reason: "",
             application: None,

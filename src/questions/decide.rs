@@ -40,8 +40,17 @@ impl Questions {
         ctx.origin = origin;
         ctx.application = Some(application.clone());
         ctx.kind = media::classify(asked.path, request.uri.query());
+        if ctx.kind.is_harmless() && asked.sealed.is_some() && self.listed.lists(application.id.as_str(), asked.path) {
+            // Whatever it is called, a manifest listed it as a segment.
+            ctx.kind = Kind::Segment;
+        }
 
-        if ctx.kind.is_media() && ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&request.method) {
+        // Licences are asked for by POST.
+        let may_be_posted = ctx.kind == Kind::Key && request.method == Method::POST;
+        if ctx.kind.is_media()
+            && !may_be_posted
+            && ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&request.method)
+        {
             return Err(Problem::method());
         }
         if request.method == Method::OPTIONS {
@@ -247,6 +256,11 @@ impl Questions {
         if weight == Weight::Never {
             return Ok(());
         }
+        // Without a play session, words are no reason to take a slot.
+        let weight = match weight {
+            Weight::Counts(_) if ctx.kind == Kind::Subtitle && ctx.door == Door::Proxied => Weight::Checked,
+            weight => weight,
+        };
         let mut entry = matches!(ctx.kind, Kind::Playlist | Kind::Mpd);
         let settings = ctx.settings.clone();
         let mint = application.identity.as_ref().is_none_or(|identity| identity.mapping().stream.mint);
@@ -405,7 +419,8 @@ impl Questions {
         }
     }
 
-    /// A path that said nothing answers with media: decides as if that had been known, now that the origin has answered.
+    /// A path that said nothing, or something else, answers with media: decides as if that had been known, now that the origin
+    /// has answered.
     pub(crate) async fn decide_late(
         &self,
         asked: &Asked<'_>,

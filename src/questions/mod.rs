@@ -10,6 +10,7 @@ mod belongs;
 mod context;
 mod decide;
 mod judge;
+mod listed;
 mod misuse;
 mod over;
 mod request_ids;
@@ -28,6 +29,7 @@ pub(crate) use asked::{Asked, From, bare, host, is_forwarded_tls};
 pub use context::Context;
 pub(crate) use context::Watch;
 pub use judge::Explained;
+pub use listed::Listed;
 pub use request_ids::RequestIds;
 pub(crate) use respond::Problem;
 pub use snapshot::Snapshot;
@@ -50,6 +52,8 @@ pub struct Questions {
     pub explained: Explained,
     /// What was decided a while ago.
     pub decisions: Arc<Decisions>,
+    /// What manifests listed as segments under names of something harmless.
+    pub listed: Listed,
     /// Names requests in logs and refusals.
     pub requests: RequestIds,
 }

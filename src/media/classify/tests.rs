@@ -7,19 +7,23 @@ fn extensions_decide_whatever_their_case() {
         (Kind::Mpd, &["mpd", "MPD"]),
         (Kind::MpdPatch, &["mpp"]),
         (Kind::Segment, &["ts", "m2t", "mts", "m4s", "m4v", "m4a", "m4f", "mp4", "cmfv", "cmfa", "aac", "ac3", "ec3"]),
-        (Kind::Segment, &["mp3", "webm", "m4i", "TS"]),
+        (
+            Kind::Segment,
+            &["mp3", "webm", "m4i", "TS", "mkv", "MOV", "avi", "flv", "ogv", "flac", "wav", "opus", "ismv", "vob"],
+        ),
         (Kind::Subtitle, &["vtt", "webvtt", "ttml", "dfxp", "cmft", "srt", "stpp"]),
         (Kind::Key, &["key"]),
-        (Kind::Thumbnail, &["jpg", "jpeg", "png", "webp", "bif"]),
-        (Kind::Other, &["json", "dcsm", "html", "js", "bin", ""]),
+        (Kind::Thumbnail, &["jpg", "jpeg", "png", "webp", "bif", "gif", "svg", "ico", "avif"]),
+        (Kind::Other, &["json", "dcsm", "html", "js", "css", "txt", "woff2", "xml"]),
+        (Kind::Unknown, &["bin", "", "foo", "php", "mp4x", "dat", "exe"]),
     ];
     for (kind, extensions) in table {
         for extension in extensions {
             assert_eq!(classify(&format!("/live/a.b/name.{extension}"), None), kind, "{extension}");
         }
     }
-    for path in ["", "/", "/live.m3u8/", "/a.ts/b", "*", "/\u{1F3AC}"] {
-        assert_eq!(classify(path, None), Kind::Other, "{path:?}");
+    for path in ["", "/", "/a.ts/b", "*", "/\u{1F3AC}", "/.", "//;x", "/a.mp4-poster", "/watch"] {
+        assert_eq!(classify(path, None), Kind::Unknown, "{path:?}");
     }
 }
 
@@ -48,7 +52,7 @@ fn paths_of_smooth_streaming_are_known() {
     assert_eq!(classify("/x.ism/manifest(format=m3u8-aapl)", None), Kind::Playlist);
     assert_eq!(classify("/x.ism/QualityLevels(1)/Manifest(video,format=m3u8-aapl)", None), Kind::Playlist);
     assert_eq!(classify("/x.ism/QualityLevels(1)/Fragments(video=2)", None), Kind::Segment);
-    assert_eq!(classify("/manifests", None), Kind::Other);
+    assert_eq!(classify("/manifests", None), Kind::Unknown);
 }
 
 #[test]
@@ -62,9 +66,9 @@ fn cmcd_names_what_the_path_does_not_and_never_contradicts_it() {
     assert_eq!(said("/x.m3u8", "v"), Kind::Playlist);
     assert_eq!(said("/x.ts", "m"), Kind::Segment);
     assert_eq!(said("/x.jpg", "v"), Kind::Thumbnail);
-    assert_eq!(said("/x", "o"), Kind::Other);
-    assert_eq!(classify("/x", Some("CMCD=sid%3D%22%2Cot%3Dv%2C%22")), Kind::Other, "quoted text is no pair");
-    assert_eq!(classify("/x", Some("CMCD=%2")), Kind::Other);
+    assert_eq!(said("/x", "o"), Kind::Unknown);
+    assert_eq!(classify("/x", Some("CMCD=sid%3D%22%2Cot%3Dv%2C%22")), Kind::Unknown, "quoted text is no pair");
+    assert_eq!(classify("/x", Some("CMCD=%2")), Kind::Unknown);
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn cmcd_is_not_believed_where_it_makes_a_request_count_for_nothing() {
         assert_eq!(classify("/x.mp4", Some(&query)), Kind::Segment, "{said}");
     }
     for said in ["i", "k"] {
-        assert_eq!(classify("/x", Some(&format!("CMCD=ot%3D{said}"))), Kind::Other, "{said}");
+        assert_eq!(classify("/x", Some(&format!("CMCD=ot%3D{said}"))), Kind::Unknown, "{said}");
     }
 }
 
@@ -83,23 +87,41 @@ fn a_name_is_read_as_the_origin_will_read_it() {
     assert_eq!(classify("/a.t%73", None), Kind::Segment);
     assert_eq!(classify("/a%2Ets", None), Kind::Segment);
     assert_eq!(classify("/a.m3u8;v=1", None), Kind::Playlist);
-    assert_eq!(classify("/a.%ff", None), Kind::Other);
+    assert_eq!(classify("/a.%ff", None), Kind::Unknown);
 }
 
 #[test]
-fn the_content_type_decides_for_paths_that_say_nothing_and_between_manifests() {
-    let typed = |guess, content_type| classify_response(guess, Some(content_type));
-    assert_eq!(typed(Kind::Other, "Application/VND.apple.mpegurl; charset=utf-8"), Kind::Playlist);
-    assert_eq!(typed(Kind::Other, "application/dash+xml"), Kind::Mpd);
-    assert_eq!(typed(Kind::Playlist, "application/dash+xml"), Kind::Mpd);
-    assert_eq!(typed(Kind::Mpd, "application/dash-patch+xml"), Kind::MpdPatch);
-    assert_eq!(typed(Kind::Playlist, "text/html"), Kind::Playlist);
-    assert_eq!(typed(Kind::Segment, "application/x-mpegurl"), Kind::Segment);
-    assert_eq!(typed(Kind::Other, "video/mp2t"), Kind::Segment);
-    assert_eq!(typed(Kind::Other, "text/vtt"), Kind::Subtitle);
-    assert_eq!(typed(Kind::Other, "image/avif"), Kind::Thumbnail);
-    assert_eq!(typed(Kind::Other, "text/html"), Kind::Other);
-    assert_eq!(classify_response(Kind::Mpd, None), Kind::Mpd);
+fn what_stands_behind_a_name_does_not_make_it_something_else() {
+    let behind = [
+        ".", "...", "%2e", "%2E.", "%20", " ", "%09", "/", "//", "%2f", "/.", "/%20", "/;x", ";", ";v=1", ";v=1/",
+        "%3Bv=1", "%", "%2", "%zz", "%z", "%%", "%3f", "%3Fx=1", "%23x", ":", "::$DATA", "*", ",", "&x=1", "~",
+        "%c2%a0", "%5c", "\u{a0}", "+",
+    ];
+    for (name, kind) in [
+        ("a.ts", Kind::Segment),
+        ("a.T%53", Kind::Segment),
+        ("a.m%33u8", Kind::Playlist),
+        ("a%2em3u8", Kind::Playlist),
+        ("a.mpd", Kind::Mpd),
+        ("film.MKV", Kind::Segment),
+        ("init.mp4", Kind::Init),
+        ("a.key", Kind::Key),
+        ("a.vtt", Kind::Subtitle),
+    ] {
+        for behind in behind {
+            assert_eq!(classify(&format!("/live/{name}{behind}"), None), kind, "{name}{behind}");
+        }
+    }
+}
+
+#[test]
+fn a_name_is_harmless_only_if_nothing_odd_stands_behind_it() {
+    for path in ["/a.jpg", "/a.jpg/", "/a.jpg.", "/a.jpg;v=1", "/a.jp%67", "/a.ts.jpg", "/a%2Ejpg%20"] {
+        assert_eq!(classify(path, None), Kind::Thumbnail, "{path}");
+    }
+    for path in ["/a.jpg%zz", "/a.jpg%", "/a.jpg:x", "/a.jpg~", "/a.jpg2", "/jpg", "/a.jp%2567"] {
+        assert_eq!(classify(path, None), Kind::Unknown, "{path}");
+    }
 }
 
 #[test]

@@ -70,8 +70,7 @@ impl Levels {
     /// so in a patch.
     pub(super) fn longest_segment(&self, complete: bool) -> Option<Duration> {
         let longest = self.list.iter().enumerate().filter_map(|(at, level)| {
-            let is_image = |at: usize| self.list.get(at).is_some_and(|level| level.image);
-            if level.ticks == 0 || self.line(at).any(is_image) {
+            if level.ticks == 0 || self.is_image(at) {
                 return None;
             }
             let timescale = self.line(at).find_map(|at| self.list.get(at)?.timescale);
@@ -80,6 +79,11 @@ impl Levels {
             Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
         });
         longest.max()
+    }
+
+    /// Whether what is listed on a level are images.
+    pub(super) fn is_image(&self, level: usize) -> bool {
+        self.line(level).any(|at| self.list.get(at).is_some_and(|level| level.image))
     }
 
     /// The level and those above it, the root last.

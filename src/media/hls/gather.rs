@@ -17,6 +17,8 @@ pub(super) struct Gathered {
     part_target: Option<Duration>,
     longest_nanos: u64,
     total_nanos: u64,
+    /// `EXT-X-IMAGES-ONLY`, and the tiles of such playlists: what it lists are thumbnails.
+    of_images: bool,
 }
 
 impl Gathered {
@@ -27,6 +29,11 @@ impl Gathered {
             self.longest_nanos = self.longest_nanos.max(length);
             self.total_nanos = self.total_nanos.saturating_add(length);
         }
+    }
+
+    /// Whether what it lists from here on is media.
+    pub(super) fn lists_media(&self) -> bool {
+        self.form == Some(Form::MediaPlaylist) && !self.of_images
     }
 
     /// A tag that stands in multivariant playlists only.
@@ -43,6 +50,7 @@ impl Gathered {
                 self.target_duration = seconds(text);
             }
             b"ENDLIST" => self.complete = true,
+            b"IMAGES-ONLY" | b"TILES" => self.of_images = true,
             b"PLAYLIST-TYPE" => self.complete |= text.trim_ascii() == b"VOD",
             b"PART-INF" => self.part_target = attribute(line, at, b"PART-TARGET").and_then(seconds),
             b"SERVER-CONTROL" => self.blocking_reload = attribute(line, at, b"CAN-BLOCK-RELOAD") == Some(b"YES"),

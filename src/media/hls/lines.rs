@@ -3,9 +3,10 @@
 use super::attributes::Attributes;
 use super::gather::Gathered;
 use super::variables::{self, Variables};
+use crate::media::disguise::Disguised;
 use crate::media::facts::Outcome;
 use crate::media::path::directory;
-use crate::media::reference::{Base, Change, Judge, Plain, Target, authority_end, is_calm, trim};
+use crate::media::reference::{Base, Change, Judge, Place, Plain, Target, authority_end, is_calm, trim};
 
 /// Copies a source in as few and as long runs as the splices allow.
 pub(super) struct Copier<'c> {
@@ -46,6 +47,7 @@ pub(super) struct Lines {
     inherited: bool,
     variables: Variables,
     gathered: Gathered,
+    pub(super) disguised: Disguised,
     rewritten: u32,
     foreign: u32,
     undefined: u32,
@@ -60,6 +62,7 @@ impl Lines {
             inherited: target.inherited,
             variables: Variables::default(),
             gathered: Gathered::default(),
+            disguised: Disguised::default(),
             rewritten: 0,
             foreign: 0,
             undefined: 0,
@@ -89,6 +92,7 @@ impl Lines {
         if self.judge.is_idle() {
             return;
         }
+        self.lists(line);
         let plain = if copier.calm { self.judge.glance(line) } else { None };
         match plain {
             None => self.reference(line, at, self.inherited, copier),
@@ -98,6 +102,23 @@ impl Lines {
                 copier.splice(at, &[self.judge.prefix(), directory], at);
                 self.rewritten += 1;
             }
+        }
+    }
+
+    /// A reference to media, where the playlist has any.
+    fn lists(&mut self, reference: &[u8]) {
+        // Nearly all are called what they are.
+        let usual = [&b".ts"[..], b".m4s", b".mp4", b".aac"].iter().any(|extension| reference.ends_with(extension));
+        if usual || !self.gathered.lists_media() {
+            return;
+        }
+        let from = Place { foreign: false, path: Some((&*self.document).into()) };
+        if variables::present(reference) {
+            if let Some(expanded) = self.variables.expand(reference) {
+                self.disguised.note(&expanded.text, &self.judge, &from);
+            }
+        } else {
+            self.disguised.note(reference, &self.judge, &from);
         }
     }
 
@@ -119,7 +140,13 @@ impl Lines {
                 self.gathered.rendition();
                 self.attributes(&tag, &[b"SERVER-URI"], self.inherited, copier);
             }
-            b"KEY" | b"MAP" | b"PART" | b"PRELOAD-HINT" => {
+            b"KEY" => self.attributes(&tag, &[b"URI"], self.inherited, copier),
+            b"MAP" | b"PART" | b"PRELOAD-HINT" => {
+                let uri =
+                    Attributes::new(line, tag.text).find(|attribute| attribute.quoted && attribute.name == b"URI");
+                if let Some(uri) = uri.filter(|_| !self.judge.is_idle()) {
+                    self.lists(uri.value);
+                }
                 self.attributes(&tag, &[b"URI"], self.inherited, copier);
             }
             // A player compares this URI with the one it loads the rendition from; a relative one must stay relative to
@@ -127,6 +154,7 @@ impl Lines {
             b"RENDITION-REPORT" => self.attributes(&tag, &[b"URI"], true, copier),
             b"DATERANGE" => self.attributes(&tag, &[b"X-ASSET-URI", b"X-ASSET-LIST"], self.inherited, copier),
             b"PREFETCH" | b"TWITCH-PREFETCH" => {
+                self.lists(line.get(tag.text..).unwrap_or_default());
                 self.reference(line.get(tag.text..).unwrap_or_default(), at + tag.text, self.inherited, copier);
             }
             b"DEFINE" => self.define(&tag, copier),

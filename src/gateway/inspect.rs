@@ -1,0 +1,84 @@
+//! First bytes of answers that pass as harmless: looked at before the viewer gets them.
+
+use bytes::Bytes;
+
+use crate::media::{self, Claim, HEAD, Kind};
+
+/// An answer whose first bytes have to bear out what it says it is.
+pub(super) struct Inspection {
+    claim: Claim,
+    /// Text passes as it comes, because somebody may be waiting for each line; all else waits here for its first few KB.
+    held: Vec<u8>,
+    seen: usize,
+}
+
+/// What a look has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nothing yet.
+    More,
+    /// It is what it says.
+    Harmless,
+    /// It is this.
+    Belied(Kind),
+}
+
+impl Inspection {
+    pub(super) fn of(claim: Claim) -> Self {
+        Self { claim, held: Vec::new(), seen: 0 }
+    }
+
+    /// Looks at the next piece of the body and leaves in its place what may go on.
+    pub(super) fn look(&mut self, piece: &mut Option<Bytes>, end: bool) -> Look {
+        let arrived = piece.as_ref().map_or(0, Bytes::len);
+        self.seen = self.seen.saturating_add(arrived);
+        if self.claim != Claim::Text && (!self.held.is_empty() || arrived < HEAD && !end) {
+            self.held.extend_from_slice(piece.take().as_deref().unwrap_or_default());
+            if self.held.len() < HEAD && !end {
+                return Look::More;
+            }
+            *piece = Some(std::mem::take(&mut self.held).into());
+        }
+        let head = piece.as_deref().unwrap_or_default();
+        match media::belied(self.claim, head.get(..HEAD).unwrap_or(head)) {
+            Some(kind) => Look::Belied(kind),
+            None if self.seen >= HEAD || end => Look::Harmless,
+            None => Look::More,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIF: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0\x2C";
+
+    #[test]
+    fn a_picture_waits_for_its_first_bytes_however_they_are_cut_and_text_does_not_wait() {
+        let mut picture = Inspection::of(Claim::Image);
+        for byte in GIF {
+            let mut piece = Some(Bytes::copy_from_slice(&[*byte]));
+            assert_eq!((picture.look(&mut piece, false), piece), (Look::More, None));
+        }
+        let mut piece = Some(Bytes::from(vec![0; HEAD]));
+        assert_eq!(picture.look(&mut piece, false), Look::Harmless);
+        assert_eq!(piece.map(|piece| piece.len()), Some(GIF.len() + HEAD));
+        let mut text = Inspection::of(Claim::Text);
+        for line in ["data: 1\n\n", "data: 2\n\n"] {
+            let mut piece = Some(Bytes::from(line));
+            assert_eq!(text.look(&mut piece, false), Look::More);
+            assert_eq!(piece.as_deref(), Some(line.as_bytes()));
+        }
+        assert_eq!(text.look(&mut Some(Bytes::from_static(&[0x47, 0, 1])), false), Look::Belied(Kind::Segment));
+    }
+
+    #[test]
+    fn an_answer_that_ends_early_is_judged_by_what_it_has() {
+        let mut whole = Some(Bytes::from_static(GIF));
+        assert_eq!(Inspection::of(Claim::Image).look(&mut whole, true), Look::Harmless);
+        assert_eq!(Inspection::of(Claim::Image).look(&mut None, true), Look::Harmless);
+        let mut film = Some(Bytes::from_static(b"\0\0\0\x18ftypiso5"));
+        assert_eq!(Inspection::of(Claim::Image).look(&mut film, true), Look::Belied(Kind::Segment));
+    }
+}

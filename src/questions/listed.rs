@@ -1,0 +1,75 @@
+//! What manifests of the last while listed as segments under names of something harmless.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+
+use crate::media::{Disguised, marks_of};
+
+/// So many folders are remembered at most, twice: since the last sweep, and from before it.
+const FOLDERS_MAX: usize = 4096;
+
+/// Folders, each with an extension, in which manifests list segments: a bounded set, of which the least used go first.
+#[derive(Debug, Default)]
+pub struct Listed {
+    known: Mutex<Generations>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    recent: HashSet<u64>,
+    older: HashSet<u64>,
+}
+
+impl Listed {
+    /// Takes note of what a manifest lists.
+    pub(crate) fn note(&self, application: &str, disguised: &Disguised) {
+        let mut marks = disguised.marks(application).peekable();
+        if marks.peek().is_some() {
+            let mut known = self.known.lock();
+            marks.for_each(|mark| known.insert(mark));
+        }
+    }
+
+    /// Whether a manifest listed a path like this as a segment. One look at the name for all that are called what they are.
+    pub(crate) fn lists(&self, application: &str, path: &str) -> bool {
+        let marks = marks_of(application, path);
+        if marks.is_empty() {
+            return false;
+        }
+        let mut known = self.known.lock();
+        let found = marks.into_iter().find(|mark| known.recent.contains(mark) || known.older.contains(mark));
+        found.is_some_and(|mark| {
+            known.insert(mark);
+            true
+        })
+    }
+}
+
+impl Generations {
+    fn insert(&mut self, mark: u64) {
+        if self.recent.len() >= FOLDERS_MAX && !self.recent.contains(&mark) {
+            self.older = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(mark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_stays_while_others_come_and_the_set_stays_small() {
+        let mut known = Generations::default();
+        known.insert(0);
+        for mark in 1..100_000 {
+            known.insert(mark);
+            if mark % 1000 == 0 {
+                assert!(known.recent.contains(&0) || known.older.contains(&0));
+                known.insert(0);
+            }
+        }
+        assert!(known.recent.len() + known.older.len() <= 2 * FOLDERS_MAX);
+    }
+}

@@ -1,0 +1,333 @@
+//! What is not known to be harmless is media: it needs a token, holds a slot and is stopped by termination. What is known to
+//! be harmless passes, with a token and without.
+
+use bytes::Bytes;
+use hyper::Response;
+
+use super::support::{Answer, Body, Gateway, Origin, Setup, answer, piecewise, token, until, usual};
+
+const ONE: &str = "{ name: one, limit: 1, when_exceeded: deny_newest }";
+const PNG: &[u8] = b"\x89PNG\r\n\x1A\n\0\0\0\x0DIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1F\x15\xC4\x89\
+    \0\0\0\x0BIDAT\x08\xD7\x63\x60\0\x02\0\0\x05\0\x01\xE2\x26\x05\x9B\0\0\0\0IEND\xAE\x42\x60\x82";
+const OCTETS: &str = "application/octet-stream";
+
+/// A few packets of a transport stream.
+fn film() -> Bytes {
+    let mut packet = vec![0x47_u8, 0x40, 0, 0x10];
+    packet.resize(188, 0xFF);
+    packet.repeat(12).into()
+}
+
+/// The same behind a picture, as some hide it.
+fn film_behind_a_picture() -> Bytes {
+    [PNG, &film()].concat().into()
+}
+
+/// Nothing that anybody would know, as of an encrypted segment.
+fn noise() -> Bytes {
+    (0_u32..6000).map(|nth| (nth.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect()
+}
+
+/// What an origin has: a path, what it says it is, and its bytes.
+type Thing = (&'static str, Option<&'static str>, fn() -> Bytes);
+
+/// Media that its name does not give away, or that hides behind another.
+const MEDIA: [Thing; 24] = [
+    ("/a/film.mkv", Some(OCTETS), film),
+    ("/a/film.mov", None, film),
+    ("/a/film", Some("video/mp4"), film),
+    ("/a/film", Some(OCTETS), film),
+    ("/a/film", Some("binary/octet-stream"), film),
+    ("/a/film", Some("application/whatever"), film),
+    ("/a/film", None, film),
+    ("/a/film.foo", Some("audio/aac"), film),
+    ("/a/film.foo", None, noise),
+    ("/a/film.php", Some("video/mp2t"), film),
+    ("/a/film.mp4.", Some(OCTETS), film),
+    ("/a/film.ts/", Some("text/html"), noise),
+    ("/a/film.ts%20", Some(OCTETS), film),
+    ("/a/film.ts;x=y", None, film),
+    ("/a/film.ts%zz", Some("text/plain"), film),
+    ("/a/seg.jpg", Some("video/mp2t"), film),
+    ("/a/seg.jpg", Some("image/jpeg"), film),
+    ("/a/seg.png", Some("image/png"), film_behind_a_picture),
+    ("/a/seg.jpg", Some("image/jpeg"), noise),
+    ("/a/seg.jpg", None, film),
+    ("/a/seg.html", Some("text/html"), film),
+    ("/a/seg.css", Some("text/css"), noise),
+    ("/a/seg.woff2", Some("font/woff2"), film),
+    ("/a/list.txt", Some("text/plain"), || "#EXTM3U\n#EXTINF:2,\na.ts\n".into()),
+];
+
+const HARMLESS: [Thing; 24] = [
+    ("/", Some("text/html; charset=utf-8"), || "<!DOCTYPE html><title>TV</title>".into()),
+    ("/watch/1", Some("text/html"), || "<html>".into()),
+    ("/index.html", Some(OCTETS), || "<html>".into()),
+    ("/old.html", Some("text/html"), || b"<p>M\xFCller</p>".as_slice().into()),
+    ("/app.js", Some("application/javascript"), || "let a = 1;".into()),
+    ("/app.js", None, || "let a = 1;".into()),
+    ("/style.css", Some("text/css"), || "a { color: red }".into()),
+    ("/api/config", Some("application/json"), || "{}".into()),
+    ("/api/feed", Some("application/atom+xml"), || "<feed/>".into()),
+    ("/robots.txt", Some("text/plain"), || "User-agent: *".into()),
+    ("/steering", Some("application/vnd.apple.steering-list+json"), || "{}".into()),
+    ("/font", Some("font/woff2"), || b"wOF2\0\x01\0\0".as_slice().into()),
+    ("/a.woff2", None, || b"wOF2\0\x01\0\0".as_slice().into()),
+    ("/subtitles/1", Some("text/vtt"), || "WEBVTT\n\n".into()),
+    ("/subtitles/2", Some("application/ttml+xml"), || "<tt/>".into()),
+    ("/thumb.png", Some("image/png"), || PNG.into()),
+    ("/thumb.png", Some(OCTETS), || PNG.into()),
+    ("/thumb.png", None, || PNG.into()),
+    ("/image/1", Some("image/png"), || PNG.into()),
+    ("/logo.svg", Some("image/svg+xml"), || "<svg/>".into()),
+    ("/favicon.ico", Some("image/x-icon"), || b"\0\0\x01\0\x01\0".as_slice().into()),
+    ("/manual.pdf", Some("application/pdf"), || "%PDF-1.7".into()),
+    ("/empty", None, || "".into()),
+    ("/thumb.jpg", Some("image/gif"), || b"GIF89a\x01\0\x01\0\0\0\0\x2C".as_slice().into()),
+];
+
+fn of((_, content_type, bytes): Thing) -> Response<Body> {
+    let mut response = answer(200, content_type.unwrap_or_default(), bytes());
+    if content_type.is_none() {
+        response.headers_mut().remove("content-type");
+    }
+    response
+}
+
+/// An origin that has these things; the nth is asked for with `?nth`. All else is as usual.
+async fn having(things: &'static [Thing]) -> Origin {
+    Origin::new(move |request| async move {
+        let nth = request.uri().query().and_then(|query| query.split('&').find_map(|pair| pair.parse::<usize>().ok()));
+        match nth.and_then(|nth| things.get(nth)) {
+            Some(thing) => of(*thing),
+            None => usual(request.uri().path()),
+        }
+    })
+    .await
+}
+
+async fn before(origin: &Origin) -> Gateway {
+    Setup { policy: ONE, ..Setup::before(&[origin]) }.start().await
+}
+
+async fn streams(gateway: &Gateway) -> i64 {
+    gateway.metric("streamgate_streams", "").await
+}
+
+async fn with_cookie(gateway: &Gateway, path: &str, device: &str) -> Answer {
+    let cookie = format!("token={}", token("alice", device));
+    Answer::of(gateway.client.get(gateway.url(path)).header("cookie", cookie).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn media_under_any_name_needs_a_token_holds_a_slot_and_is_stopped_by_termination() {
+    let origin = having(&MEDIA).await;
+    let policy = "{ name: one, limit: 1, when_exceeded: terminate_oldest }";
+    let first = before(&origin).await;
+    let second = Setup { policy, streams: "{ min_tenure: 0s }", ..Setup::before(&[&origin]) }.start().await;
+    for (nth, (path, content_type, bytes)) in MEDIA.into_iter().enumerate() {
+        let what = format!("{path} {content_type:?} {nth}");
+        let path = format!("{path}?{nth}");
+        let bare = first.get(&path).await;
+        assert_eq!((bare.status, bare.problem_type().as_str()), (401, "no-identity"), "{what}");
+        let is_list = bytes().starts_with(b"#EXTM3U");
+        let prefix = second.enter(&format!("/news-{nth}/master.m3u8"), &format!("tv-{nth}")).await.prefix();
+        let played = second.get(&format!("{prefix}{path}")).await;
+        assert_eq!(played.status, 200, "{what}");
+        assert!(is_list || played.body == bytes(), "{what}: nothing is lost");
+        second.enter(&format!("/news-{nth}/low.m3u8"), &format!("phone-{nth}")).await;
+        let stopped = second.get(&format!("{prefix}{path}")).await;
+        assert_eq!((stopped.status, stopped.problem_type().as_str()), (403, "stream-terminated"), "{what}");
+    }
+    // With a token and without a play session: one device after the other.
+    for (nth, (path, content_type, _)) in MEDIA.into_iter().enumerate() {
+        let what = format!("{path} {content_type:?} {nth}");
+        let gateway = before(&origin).await;
+        let path = format!("{path}?{nth}");
+        assert_eq!(with_cookie(&gateway, &path, "tv").await.status, 200, "{what}");
+        assert_eq!(streams(&gateway).await, 1, "{what}");
+        let refused = with_cookie(&gateway, &path, "phone").await;
+        assert_eq!((refused.status, refused.problem_type().as_str()), (403, "stream-limit"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_harmless_passes_and_holds_no_slot_with_a_token_and_without() {
+    let origin = having(&HARMLESS).await;
+    let gateway = before(&origin).await;
+    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    for (nth, (path, content_type, bytes)) in HARMLESS.into_iter().enumerate() {
+        let what = format!("{path} {content_type:?}");
+        let path = format!("{path}?{nth}");
+        for answer in [
+            gateway.get(&path).await,
+            with_cookie(&gateway, &path, "phone").await,
+            gateway.get(&format!("{prefix}{path}")).await,
+        ] {
+            assert_eq!((answer.status, &answer.body), (200, &bytes()), "{what}");
+        }
+    }
+    assert_eq!(streams(&gateway).await, 1);
+}
+
+#[tokio::test]
+async fn no_byte_of_media_passes_under_another_name_however_late_it_comes() {
+    let (mut send, body) = piecewise();
+    let body = std::sync::Mutex::new(Some(body));
+    let origin = Origin::new(move |_| {
+        let mut response = Response::new(body.lock().unwrap().take().unwrap());
+        response.headers_mut().insert("content-type", "image/png".parse().unwrap());
+        async move { response }
+    })
+    .await;
+    let gateway = before(&origin).await;
+    let mut picture = gateway.client.get(gateway.url("/seg.png")).send().await.unwrap();
+    let film = film_behind_a_picture();
+    let (head, rest) = film.split_at(20);
+    send.send_data(Bytes::copy_from_slice(head)).await.unwrap();
+    // The origin may find that nobody listens any more.
+    let _ = send.send_data(Bytes::copy_from_slice(rest)).await;
+    let _ = send.send_data(Bytes::from(vec![0; 8192])).await;
+    let mut got = 0;
+    while let Ok(Some(piece)) = picture.chunk().await {
+        got += piece.len();
+    }
+    assert_eq!(got, 0);
+    assert!(!origin.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_range_in_the_middle_is_no_way_round_and_head_tells_no_more_than_get() {
+    let origin = having(&MEDIA).await;
+    let gateway = before(&origin).await;
+    for (nth, (path, content_type, _)) in MEDIA.into_iter().enumerate() {
+        for range in ["bytes=1-", "bytes=200-900", "bytes=-500", "bytes=0-0,300-"] {
+            let url = gateway.url(&format!("{path}?{nth}"));
+            let asked = gateway.client.get(url).header("range", range).header("if-range", "\"origin\"");
+            assert_eq!(asked.send().await.unwrap().status(), 401, "{path} {content_type:?} {range}");
+        }
+    }
+    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    let middle = gateway.client.get(gateway.url(&format!("{prefix}/a/film?2"))).header("range", "bytes=5-");
+    assert_eq!(middle.send().await.unwrap().status(), 200);
+    assert_eq!(origin.last().headers["range"], "bytes=5-", "what is not called harmless is asked for as it was");
+    let head = gateway.client.head(gateway.url("/a/film?3")).send().await.unwrap();
+    assert_eq!(head.status(), 401);
+}
+
+#[tokio::test]
+async fn parts_and_what_has_not_changed_are_judged_by_type_and_name() {
+    let origin = Origin::new(|request| async move {
+        let path = request.uri().path();
+        if path.contains("master") {
+            return usual(path);
+        }
+        if request.headers().contains_key("if-none-match") {
+            return answer(304, "", "");
+        }
+        let content_type = if path.starts_with("/image") { "image/png" } else { "video/mp4" };
+        let mut part = answer(206, content_type, noise().slice(100..));
+        part.headers_mut().insert("content-range", "bytes 100-5999/6000".parse().unwrap());
+        part
+    })
+    .await;
+    let gateway = before(&origin).await;
+    for (path, status) in [("/image/1", 206), ("/image/1.png", 206), ("/film/1", 401), ("/film/1.png", 401)] {
+        assert_eq!(gateway.get(path).await.status, status, "{path}");
+    }
+    let unchanged = async |path: &str| {
+        let asked = gateway.client.get(gateway.url(path)).header("if-none-match", "\"x\"");
+        asked.send().await.unwrap().status()
+    };
+    for path in ["/film/1", "/film/1.png", "/"] {
+        assert_eq!(unchanged(path).await, 304, "{path}: no byte of it");
+    }
+    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    assert_eq!(unchanged(&format!("{prefix}/film/1")).await, 304);
+    assert_eq!(gateway.metric("streamgate_stream_events_total", "event=\"admitted\"").await, 1);
+    gateway.counts("streamgate_requests_total", "kind=\"segment\"", 3).await;
+}
+
+#[tokio::test]
+async fn whatever_a_manifest_lists_as_a_segment_counts_whatever_it_is_called() {
+    // Pictures to the last byte, as far as anybody can see.
+    let origin = Origin::new(|request| async move {
+        let hls = "application/vnd.apple.mpegurl";
+        match request.uri().path() {
+            "/news/low.m3u8" => answer(200, hls, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.png\n#EXTINF:2,\n/cdn/b.html\n"),
+            "/film/manifest.mpd" => answer(
+                200,
+                "application/dash+xml",
+                "<MPD type=\"static\"><Period><AdaptationSet mimeType=\"video/mp4\"><SegmentTemplate media=\"$RepresentationID$/$Number$.png\" \
+                 duration=\"2\"/><Representation id=\"v\"/></AdaptationSet><AdaptationSet contentType=\"image\"><SegmentTemplate \
+                 media=\"/tiles/$Number$.png\" duration=\"2\"/></AdaptationSet></Period></MPD>",
+            ),
+            "/news/tiles.m3u8" => answer(
+                200,
+                hls,
+                "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-IMAGES-ONLY\n#EXTINF:2,\n/tiles/1.png\n",
+            ),
+            path if path.ends_with("master.m3u8") => usual(path),
+            path if path.ends_with(".html") => answer(200, "text/html", "<html>"),
+            _ => answer(200, "image/png", PNG),
+        }
+    })
+    .await;
+    let policy = "{ name: one, limit: 1, when_exceeded: terminate_oldest }";
+    for (entry, listed) in [
+        ("/news/master.m3u8", &["/news/a.png", "/news/c.png", "/cdn/b.html", "/n%65ws/%61.png?x"][..]),
+        ("/news/low.m3u8", &["/news/a.png"][..]),
+        ("/film/manifest.mpd", &["/film/v/1.png", "/film/v/2.png"][..]),
+    ] {
+        let gateway = Setup { policy, streams: "{ min_tenure: 0s }", ..Setup::before(&[&origin]) }.start().await;
+        let prefix = gateway.enter(entry, "tv").await.prefix();
+        assert_eq!(gateway.get(&format!("{prefix}/news/low.m3u8")).await.status, 200);
+        assert_eq!(gateway.get(&format!("{prefix}/news/tiles.m3u8")).await.status, 200);
+        for path in listed {
+            assert_eq!(gateway.get(&format!("{prefix}{path}")).await.status, 200, "{entry} {path}");
+        }
+        let segments = i64::try_from(listed.len()).unwrap();
+        gateway.counts("streamgate_requests_total", "kind=\"segment\"", segments).await;
+        // Another play takes its place. Nobody has listed anything in that one, and it is not needed.
+        let other = gateway.enter("/news/master.m3u8", "phone").await.prefix();
+        for path in listed {
+            let stopped = gateway.get(&format!("{prefix}{path}")).await;
+            assert_eq!((stopped.status, stopped.problem_type().as_str()), (403, "stream-terminated"), "{entry} {path}");
+            assert_eq!(gateway.get(&format!("{other}{path}")).await.status, 200);
+        }
+        // Thumbnails are those that were listed as such, and those that nobody listed.
+        for path in ["/tiles/1.png", "/tiles/2.png", "/posters/1.png", "/cdn/poster.png"] {
+            assert_eq!(gateway.get(&format!("{prefix}{path}")).await.status, 200, "{entry} {path}");
+            assert_eq!(gateway.get(path).await.status, 200, "{entry} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn licences_and_keys_pass_with_a_token_and_hold_no_slot() {
+    let origin = Origin::new(|request| async move {
+        match request.uri().path() {
+            "/getkey" => answer(200, OCTETS, "0123456789abcdef"),
+            path if path.contains("master") => usual(path),
+            _ => answer(200, OCTETS, noise()),
+        }
+    })
+    .await;
+    let gateway = before(&origin).await;
+    let cookie = format!("token={}", token("alice", "phone"));
+    for path in ["/drm/License", "/widevine", "/drm/license/"] {
+        let asked = gateway.client.post(gateway.url(path)).header("cookie", &cookie).body("challenge");
+        assert_eq!(asked.send().await.unwrap().status(), 200, "{path}");
+        assert_eq!(
+            gateway.client.post(gateway.url(path)).body("challenge").send().await.unwrap().status(),
+            401,
+            "{path}"
+        );
+    }
+    assert_eq!(with_cookie(&gateway, "/getkey?id=1", "phone").await.status, 200);
+    assert_eq!(gateway.get("/getkey?id=1").await.status, 401);
+    assert_eq!(streams(&gateway).await, 0);
+    let posted = gateway.client.post(gateway.url("/a.ts")).header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(posted.status(), 405);
+    until("all is counted", async || gateway.metric("streamgate_requests_total", "kind=\"key\"").await >= 8).await;
+}
