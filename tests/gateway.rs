@@ -11,11 +11,13 @@ mod gateway {
     mod formats;
     mod forms;
     mod guards;
+    mod http2;
     mod manifests;
     mod media;
     mod named;
     mod origins;
     mod policies;
+    mod raw_origin;
     mod redirects;
     mod restart;
     #[path = "../support/signers.rs"]
@@ -23,4 +25,5 @@ mod gateway {
     mod support;
     mod tls;
     mod tokens;
+    mod translation;
 }

@@ -180,6 +180,21 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        _: &mut Context,
+    ) -> pingora::Result<()> {
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            // HTTP/2 ends a body with an empty frame. Written as a chunk it would be the last chunk, and be written again as
+            // the end of the body: five bytes that the origin takes for the beginning of another request.
+            *body = None;
+        }
+        Ok(())
+    }
+
     async fn upstream_response_filter(
         &self,
         session: &mut Session,
