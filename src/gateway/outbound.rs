@@ -101,6 +101,17 @@ pub(super) fn origin_uri(uri: &Uri, ctx: &Context) -> Option<Uri> {
     Uri::try_from(target).ok()
 }
 
+/// Joins the `Cookie` fields to one (RFC 9113 §8.2.3): HTTP/2 may send each cookie in a field of its own, and origins that
+/// speak HTTP/1.1 look at the first only.
+pub(super) fn join_cookies(request: &mut RequestHeader) -> pingora::Result<()> {
+    if request.headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return Ok(());
+    }
+    let crumbs: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let joined = crumbs.join(&b"; "[..]);
+    request.insert_header(COOKIE, joined)
+}
+
 /// Removes the fields and cookies that carry a token.
 pub(super) fn strip_token_headers(request: &mut RequestHeader, identity: Option<&Identity>) -> pingora::Result<()> {
     let Some(identity) = identity else { return Ok(()) };

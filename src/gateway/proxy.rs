@@ -20,7 +20,7 @@ use super::context::Context;
 use super::inspect::{Inspection, Look};
 use super::manifest::{Body, Place, cadence};
 use super::outbound::{
-    bare_query, give_token_back, identity, is_nameless, origin_uri, strip_referer, strip_token_headers,
+    bare_query, give_token_back, identity, is_nameless, join_cookies, origin_uri, strip_referer, strip_token_headers,
 };
 use super::shown::{begins_in_the_middle, shown};
 use super::{Gateway, annotate, guards, sender};
@@ -141,6 +141,7 @@ impl ProxyHttp for Gateway {
         if let Some(uri) = origin_uri(&upstream.uri, ctx) {
             upstream.set_uri(uri);
         }
+        join_cookies(upstream)?;
         strip_token_headers(upstream, identity)?;
         annotate::strip_forged(upstream);
         annotate::to_origin(upstream, ctx)?;

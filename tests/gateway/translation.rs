@@ -103,6 +103,33 @@ async fn a_body_whose_length_is_told_goes_on_with_its_length() {
 }
 
 #[tokio::test]
+async fn cookies_are_one_field() {
+    let origin = RawOrigin::new().await;
+    let gateway = gateway(&origin).await;
+    let mut client = Http2::connect(gateway.address).await;
+    for (crumbs, joined) in [
+        (&["a=1", "b=2", "c=3"][..], "a=1; b=2; c=3"),
+        (&["a=1; b=2", "c=3"], "a=1; b=2; c=3"),
+        (&["a=1"], "a=1"),
+        // The token is ours, and stays here.
+        (&["a=1", "token=x.y.z", "c=3"], "a=1; c=3"),
+        (&["token=x.y.z", "c=3"], "c=3"),
+    ] {
+        origin.forget();
+        let asked = crumbs.iter().fold(request("GET", "/page.html"), |asked, crumb| asked.header("cookie", *crumb));
+        client.ask(asked.body(()).unwrap(), &[]).await.unwrap();
+        let (head, _) = first(&origin.received());
+        assert_eq!(field(&head, "cookie"), [joined], "{crumbs:?}");
+    }
+    // Whose cookies come in several fields over HTTP/1.1 is answered alike.
+    let plain = plain(&origin).await;
+    origin.forget();
+    let asked = b"GET /page.html HTTP/1.1\r\nHost: x\r\nCookie: a=1\r\nCookie: b=2\r\nConnection: close\r\n\r\n";
+    raw(plain.address, asked, |_| false).await;
+    assert_eq!(field(&first(&origin.received()).0, "cookie"), ["a=1; b=2"]);
+}
+
+#[tokio::test]
 async fn what_belongs_to_the_connection_stays_there() {
     let origin = RawOrigin::new().await;
     let gateway = gateway(&origin).await;
