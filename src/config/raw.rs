@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grammar::{Written, seconds};
 
-pub(super) use applications::{Activity, Application, Ripping, Route, Sharing, Unidentified};
+pub(super) use applications::{Activity, AmbiguousPath, Application, Ripping, Route, Sharing, Unidentified};
 pub(super) use control::{Control, ORIGIN, Role, SessionApi, URL, Webhook, WebhookEvent};
 pub(super) use identity::Identity;
 pub(super) use material::Material;

@@ -1,12 +1,11 @@
 //! Which application and which origin a request belongs to.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::application::Application;
 use super::origin::Origin;
-use crate::identity::percent_decoded;
+use crate::model::{Ambiguities, RequestPath};
 
 /// Where requests of one path lead.
 #[derive(Clone, Debug)]
@@ -15,6 +14,8 @@ pub struct Route {
     pub application: Arc<Application>,
     /// Where they go; `None`: nowhere, only other proxies ask about them.
     pub origin: Option<Arc<Origin>>,
+    /// What of a path its origin may see although origins read it in different ways.
+    pub ambiguous_paths: Ambiguities,
 }
 
 /// Every route.
@@ -29,7 +30,7 @@ pub struct Routes {
 #[derive(Debug, Default)]
 struct Paths {
     /// By path without its last slash: the empty one is everything.
-    routes: HashMap<Box<str>, Route>,
+    routes: HashMap<Box<[u8]>, Route>,
     /// Slashes in the longest of them.
     deepest: usize,
 }
@@ -41,9 +42,21 @@ impl Routes {
     /// A path holds what lies below it, at segment borders. Dot segments, doubled slashes and percent-encoding are seen
     /// through, as origins do, so that `/%6Cive/../paid/a` belongs to `/paid`. Plain paths cost no allocation.
     pub fn find(&self, host: Option<&str>, path: &str) -> Option<&Route> {
-        let path = plain(path);
-        let of_host = host.and_then(|host| self.host(bare(host))).and_then(|paths| paths.find(&path));
-        of_host.or_else(|| self.any.find(&path))
+        self.find_read(host, &RequestPath::new(path).resolved())
+    }
+
+    /// Whether the path belongs to this route however an origin reads it, apart from doubled slashes.
+    pub fn lead_to(&self, route: &Route, host: Option<&str>, path: &RequestPath<'_>) -> bool {
+        let is_this = |found: &Route| std::ptr::eq(found, route);
+        path.in_every_reading(|reading, text| {
+            let is_doubled = !reading.merges_slashes() && memchr::memmem::find(text, b"//").is_some();
+            is_doubled || self.find_read(host, text).is_some_and(is_this)
+        })
+    }
+
+    fn find_read(&self, host: Option<&str>, path: &[u8]) -> Option<&Route> {
+        let of_host = host.and_then(|host| self.host(bare(host))).and_then(|paths| paths.find(path));
+        of_host.or_else(|| self.any.find(path))
     }
 
     /// How many there are.
@@ -76,7 +89,7 @@ impl Routes {
         };
         if let Some(paths) = paths {
             paths.deepest = paths.deepest.max(path.matches('/').count());
-            paths.routes.insert(path, route);
+            paths.routes.insert(path.as_bytes().into(), route);
         }
     }
 }
@@ -86,16 +99,16 @@ pub(super) type Key = (Option<Box<str>>, Box<str>);
 
 /// The key of a route, as it is written.
 pub(super) fn key(host: Option<&str>, path: &str) -> Key {
-    (host.map(|host| bare(host).to_ascii_lowercase().into()), plain(path).trim_end_matches('/').into())
+    (host.map(|host| bare(host).to_ascii_lowercase().into()), path.trim_end_matches('/').into())
 }
 
 impl Paths {
-    fn find(&self, path: &str) -> Option<&Route> {
+    fn find(&self, path: &[u8]) -> Option<&Route> {
         if self.routes.is_empty() {
             return None;
         }
         // Every border is a candidate: before each slash, and the end. Deeper than the deepest route there is nothing.
-        let slashes = path.bytes().enumerate().filter_map(|(at, byte)| (byte == b'/').then_some(at));
+        let slashes = memchr::memchr_iter(b'/', path);
         let borders = slashes.chain([path.len()]).take(self.deepest + 1);
         borders.filter_map(|border| self.routes.get(path.get(..border)?)).last()
     }
@@ -111,35 +124,6 @@ pub(super) fn has_port(host: &str) -> bool {
 fn bare(host: &str) -> &str {
     let name = if has_port(host) { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
     name.strip_suffix('.').unwrap_or(name)
-}
-
-/// The path as origins understand it: percent-encoding undone, empty and dot segments gone (RFC 3986 §6.2.2).
-fn plain(path: &str) -> Cow<'_, str> {
-    let pairs = path.bytes().zip(path.bytes().skip(1).chain([b' ']));
-    if !pairs.into_iter().any(|pair| matches!(pair, (b'%', _) | (b'/', b'/' | b'.'))) {
-        return Cow::Borrowed(path);
-    }
-    let decoded = decoded(path);
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in decoded.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                kept.pop();
-            }
-            segment => kept.push(segment),
-        }
-    }
-    let mut path = String::with_capacity(decoded.len());
-    for segment in kept {
-        path.push('/');
-        path.push_str(segment);
-    }
-    Cow::Owned(path)
-}
-
-fn decoded(path: &str) -> String {
-    String::from_utf8_lossy(&percent_decoded(path.as_bytes())).into_owned()
 }
 
 #[cfg(test)]

@@ -37,6 +37,13 @@ impl Claims {
         Self { conditions, ..self }
     }
 
+    /// The same claims, of a token that demands this besides.
+    #[must_use]
+    pub(super) fn and_under(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+
     /// The same claims, with the token that they are of, for a format that renews it.
     #[must_use]
     pub(super) fn with_token(self, token: &[u8]) -> Self {

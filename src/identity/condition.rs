@@ -6,8 +6,11 @@ use http::Method;
 use http::header::HeaderName;
 use ipnet::IpNet;
 
+use crate::model::RequestPath;
+
 use super::error::TokenError;
-use super::matching::{Match, glob};
+use super::matching::Match;
+use super::path_match::{Form, PathMatch, holds_raw};
 use super::request::RequestFacts;
 use super::url;
 
@@ -32,7 +35,8 @@ pub enum Part {
     Extension,
 }
 
-/// One demand of a token. All of them must hold.
+/// One demand of a token. All of them must hold. What is said of paths has to hold in every way in which an origin may read
+/// the path (see [`RequestPath`](crate::model::RequestPath)).
 #[derive(Clone, Debug)]
 pub enum Condition {
     /// One of these methods. A preflight is asked by the browser and comes without a token.
@@ -47,7 +51,7 @@ pub enum Condition {
     Network(Vec<IpNet>),
     /// The path is covered by one of these globs.
     Globs(Vec<Box<str>>),
-    /// The whole URL, as it was written.
+    /// The whole URL.
     Url(Match),
     /// The whole URL in the normal form of RFC 9246 §2.1.15.
     NormalUrl(Match),
@@ -78,9 +82,17 @@ impl Condition {
     /// # Errors
     /// `WrongUrl`, `WrongClient` or `WrongRequest`, whichever the demand is about.
     pub fn check(&self, request: &RequestFacts<'_>) -> Result<(), TokenError> {
-        let path = request.path;
         let (holds, error) = match self {
             Self::Method(methods) => (methods.contains(request.method), TokenError::WrongRequest),
+            Self::Part(Part::Path, wanted) => {
+                let holds = PathMatch::of(wanted).map(|wanted| wanted.holds(request.path));
+                (holds.unwrap_or_else(|| holds_raw(wanted, request.path)), TokenError::WrongUrl)
+            }
+            Self::Part(Part::ParentPath, wanted) => {
+                let holds = PathMatch::of(wanted).map(|wanted| wanted.holds_for_parent(request.path));
+                let raw = || holds_raw(wanted, &Part::ParentPath.of(request));
+                (holds.unwrap_or_else(raw), TokenError::WrongUrl)
+            }
             Self::Part(part, wanted) => {
                 let also = || part.also(request).is_some_and(|text| wanted.holds(text));
                 (wanted.holds(&part.of(request)) || also(), TokenError::WrongUrl)
@@ -91,15 +103,27 @@ impl Condition {
             }
             Self::Alpn(names) => (names.iter().any(|name| **name == *request.alpn), TokenError::WrongRequest),
             Self::Network(networks) => (is_within(request.client, networks), TokenError::WrongClient),
-            Self::Globs(globs) => (globs.iter().any(|pattern| glob(pattern, path)), TokenError::WrongUrl),
-            Self::Url(wanted) => (wanted.holds(&request.url()), TokenError::WrongUrl),
+            Self::Globs(globs) => (is_covered(globs, request.path), TokenError::WrongUrl),
+            Self::Url(wanted) => {
+                let holds = PathMatch::of(wanted).map(|wanted| wanted.holds_for_url(request));
+                (holds.unwrap_or_else(|| holds_raw(wanted, &request.url())), TokenError::WrongUrl)
+            }
             Self::NormalUrl(wanted) => {
                 (url::normal_form(&request.url()).is_some_and(|url| wanted.holds(&url)), TokenError::WrongUrl)
             }
-            Self::UrlGlob(pattern) => (glob(pattern, &request.url()), TokenError::WrongUrl),
+            Self::UrlGlob(pattern) => {
+                (PathMatch::new(Form::Glob, pattern).holds_for_url(request), TokenError::WrongUrl)
+            }
         };
         if holds { Ok(()) } else { Err(error) }
     }
+}
+
+/// Whether one of the globs covers the path, however an origin reads it.
+fn is_covered(globs: &[Box<str>], path: &str) -> bool {
+    RequestPath::new(path).in_every_reading(|reading, text| {
+        globs.iter().any(|glob| PathMatch::new(Form::Glob, glob).fits(reading, text, text.len()))
+    })
 }
 
 /// Whether the address is known and in one of the networks. An IPv4 address mapped into IPv6 is an IPv4 address.

@@ -67,32 +67,6 @@ impl Match {
     }
 }
 
-/// Whether `text` is covered by `pattern`, in which `*` is any run of characters, also an empty one and across `/`, and `?`
-/// any one. Linear space, and time bounded by the product of both lengths.
-pub fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where the last star was, and up to where it has been tried.
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(byte) = text.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(wanted) if wanted == byte || *wanted == b'?' => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                Some((at, tried)) => {
-                    star = Some((at, tried + 1));
-                    (p, t) = (at + 1, tried + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -132,26 +106,5 @@ mod tests {
         for pattern in ["(", "a)", "\\", "(?:a{1000}){1000}", &"a".repeat(PATTERN_MAX + 1)] {
             assert!(Match::search(pattern).is_none(), "{pattern}");
         }
-    }
-
-    #[test]
-    fn globs_cover_runs_and_single_characters() {
-        for (pattern, text, covered) in [
-            ("/live/*", "/live/a/b.ts", true),
-            ("/live/*", "/live/", true),
-            ("/live/*", "/live", false),
-            ("/ts/??/*", "/ts/ab/x", true),
-            ("/ts/??/*", "/ts/abc/x", false),
-            ("*", "", true),
-            ("", "", true),
-            ("", "a", false),
-            ("/a*b*c", "/aXbYbZc", true),
-            ("/a*b*c", "/aXbYbZ", false),
-            ("**", "/x", true),
-        ] {
-            assert_eq!(glob(pattern, text), covered, "{pattern} {text}");
-        }
-        let (pattern, text) = ("*a".repeat(200), "a".repeat(4000) + "b");
-        assert!(!glob(&pattern, &text));
     }
 }

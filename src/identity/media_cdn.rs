@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use serde_json::Map;
 
 use crate::identity::claims::Claims;
-use crate::identity::condition::Condition;
+use crate::identity::condition::{Condition, Part};
 use crate::identity::error::TokenError;
 use crate::identity::format::{Format, TOKEN_MAX};
 use crate::identity::matching::Match;
@@ -114,7 +114,9 @@ impl MediaCdn {
                     return Err(TokenError::Malformed);
                 };
                 let front = format!("{}://{}{before}{name}=", request.scheme, request.host);
-                self.check_fields(&front, &GRAMMAR.read(text, '&')?, '&', request, now)
+                let claims = self.check_fields(&front, &GRAMMAR.read(text, '&')?, '&', request, now)?;
+                // The signature covers the folder in which the token stands.
+                Ok(claims.and_under(Condition::Part(Part::Path, Match::Prefix(before.into()))))
             }
             Form::SignedUrl => Err(TokenError::Malformed),
         }

@@ -2,27 +2,9 @@
 
 use std::borrow::Cow;
 
-/// Undoes, once, the percent-encoding of a text. A percent sign without two hexadecimal digits stands for itself.
-pub fn percent_decoded(token: &[u8]) -> Cow<'_, [u8]> {
-    if !token.contains(&b'%') {
-        return Cow::Borrowed(token);
-    }
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut out = Vec::with_capacity(token.len());
-    let mut rest = token;
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = match after {
-            [high, low, after @ ..] if *first == b'%' => digit(high).zip(digit(low)).map(|(h, l)| (h << 4 | l, after)),
-            _ => None,
-        };
-        let (byte, after) = escaped.unwrap_or((*first, after));
-        out.push(byte);
-        rest = after;
-    }
-    Cow::Owned(out)
-}
+pub use crate::model::percent_decoded;
 
-/// The same of a text, as long as the result is UTF-8.
+/// Undoes, once, the percent-encoding of a text, as long as the result is UTF-8.
 pub(super) fn percent_decoded_text(raw: &str) -> Option<Cow<'_, str>> {
     match percent_decoded(raw.as_bytes()) {
         Cow::Borrowed(_) => Some(Cow::Borrowed(raw)),

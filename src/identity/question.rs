@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
 
+use crate::model::RequestPath;
+
 use super::bounds::fingerprint;
 use super::client::network;
 use super::percent::percent_decoded;
@@ -74,14 +76,7 @@ pub(super) fn key(token: &[u8], request: &RequestFacts<'_>) -> QuestionKey {
 /// The part of the path that an answer covers.
 fn folder(path: &str) -> &str {
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    if parent.is_empty() || is_ambiguous(path) { path } else { parent }
-}
-
-/// Whether a server behind may take the path for one in another folder. Such a path is a question of its own.
-fn is_ambiguous(path: &str) -> bool {
-    let escaped = |code: &[u8]| path.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(code));
-    let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-    path.contains('\\') || [b"%2f", b"%5c", b"%2e"].into_iter().any(|code| escaped(code)) || path.split('/').any(dots)
+    if parent.is_empty() || !RequestPath::new(path).ambiguities().is_empty() { path } else { parent }
 }
 
 fn proto(path: &str) -> &'static str {

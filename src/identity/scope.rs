@@ -2,67 +2,97 @@
 
 use std::sync::Arc;
 
+use crate::model::RequestPath;
+
 use super::condition::{Condition, Part};
 use super::matching::Match;
+use super::path_match::{Form, PathMatch};
 
 /// Bytes that a scope has at most; a longer one is none.
 pub(super) const SCOPE_MAX: usize = 256;
 
-/// Prefixes of paths at the origin, one of which every manifest must have. Empty: any path will do.
+/// What a line begins with that may stand anywhere in a path.
+const ANYWHERE: char = '*';
+
+/// Folders at the origin, in one of which every manifest must be. Empty: any path will do.
 ///
 /// A token whose demands cover whole folders (`acl=/live/*`, `catu` by prefix, a URL prefix, a resource with a wildcard) opens
 /// nothing outside of them with the play session that it leads to. Tokens for one exact URL, as for an entry manifest, and
 /// regular expressions say nothing of what follows. Segments are not judged: what a manifest refers to may lie elsewhere.
+///
+/// Each folder is a line: what a path begins with, or, behind a `*`, what it has somewhere (`*/live/`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Option<Arc<str>>);
 
 impl Scope {
     /// What these conditions, all of which hold for the entry, say of what follows from it: the first that says anything.
     pub(super) fn of(conditions: &[Condition]) -> Self {
-        let prefixes = conditions.iter().find_map(prefixes).unwrap_or_default();
-        Self::from(&prefixes.join("\n"))
+        let folders = conditions.iter().find_map(folders).unwrap_or_default();
+        Self::from(&folders.join("\n"))
     }
 
-    /// One prefix a line.
+    /// One folder a line.
     pub(super) fn from(lines: &str) -> Self {
-        let fits = !lines.is_empty() && lines.len() <= SCOPE_MAX && lines.lines().all(|prefix| prefix.starts_with('/'));
-        Self((fits && lines.lines().all(|prefix| prefix != "/")).then(|| lines.into()))
+        let path = |line: &str| line.strip_prefix(ANYWHERE).unwrap_or(line).starts_with('/');
+        let is_all = |line: &str| matches!(line, "/" | "*/");
+        let fits = !lines.is_empty() && lines.len() <= SCOPE_MAX && lines.lines().all(path);
+        Self((fits && !lines.lines().any(is_all)).then(|| lines.into()))
     }
 
-    /// One prefix a line; empty where any path will do.
+    /// One folder a line; empty where any path will do.
     pub(super) fn lines(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// Whether a manifest at this path is one that the token was good for.
+    /// Whether a manifest at this path is one that the token was good for, however an origin reads the path.
     pub fn covers(&self, path: &str) -> bool {
-        // A token may stand for the whole path, `/TOKEN`.
-        let is_below = |prefix: &str| path.starts_with(prefix) || prefix.strip_suffix('/') == Some(path);
-        self.0.as_ref().is_none_or(|lines| lines.lines().any(is_below))
+        let Some(lines) = &self.0 else { return true };
+        RequestPath::new(path).in_every_reading(|reading, text| {
+            let fits = |form, pattern| PathMatch::new(form, pattern).fits(reading, text, text.len());
+            lines.lines().any(|line| match line.strip_prefix(ANYWHERE) {
+                Some(folder) => fits(Form::Contains, folder),
+                // A token may stand for the whole path, `/TOKEN`.
+                None => fits(Form::Prefix, line) || line.strip_suffix('/').is_some_and(|line| fits(Form::Exact, line)),
+            })
+        })
     }
 }
 
-/// What every path begins with that fits the condition, in each of its alternatives; `None` where it says nothing of folders.
-fn prefixes(condition: &Condition) -> Option<Vec<String>> {
+/// The folders in which every path is that fits the condition, in each of its alternatives; `None` where it says nothing of
+/// folders.
+fn folders(condition: &Condition) -> Option<Vec<String>> {
     match condition {
-        Condition::Globs(globs) => globs.iter().map(|glob| before_wildcard(glob)).collect(),
+        Condition::Globs(globs) => globs.iter().map(|glob| folder(glob)).collect(),
         Condition::Part(Part::Path | Part::ParentPath, Match::Prefix(prefix)) => Some(vec![prefix.to_string()]),
-        Condition::Url(Match::Prefix(url)) => path_of(url).map(|path| vec![path.to_owned()]),
-        Condition::UrlGlob(glob) => path_of(glob).and_then(before_wildcard).map(|prefix| vec![prefix]),
+        Condition::Url(Match::Prefix(url)) => path_of(url).map(|(_, path)| vec![path.to_owned()]),
+        Condition::UrlGlob(glob) => {
+            let folder = match path_of(glob) {
+                // The wildcard may reach into the path.
+                Some(("*", path)) => folder(&format!("*{path}")),
+                Some((_, path)) => folder(path),
+                None => folder(glob),
+            };
+            folder.map(|folder| vec![folder])
+        }
         _ => None,
     }
 }
 
-/// The part of a glob in front of its first wildcard; `None` where it has none.
-fn before_wildcard(glob: &str) -> Option<String> {
-    glob.find(['*', '?']).and_then(|at| glob.get(..at)).map(str::to_owned)
+/// The part of a glob in front of its first wildcard; or, where it begins with a run, in front of its second one. `None` where
+/// that is no folder.
+fn folder(glob: &str) -> Option<String> {
+    let (anywhere, rest) = match glob.trim_start_matches('*') {
+        rest if rest.len() < glob.len() => ("*", rest),
+        rest => ("", rest),
+    };
+    let folder = rest.find(['*', '?']).and_then(|at| rest.get(..at))?;
+    (anywhere.is_empty() || folder.starts_with('/')).then(|| format!("{anywhere}{folder}"))
 }
 
-/// The path of a URL whose host is written out.
-fn path_of(url: &str) -> Option<&str> {
+/// Host and path of a URL.
+fn path_of(url: &str) -> Option<(&str, &str)> {
     let (_, rest) = url.split_once("://")?;
-    let (host, path) = rest.find('/').and_then(|at| rest.split_at_checked(at))?;
-    (!host.contains(['*', '?'])).then_some(path)
+    rest.find('/').and_then(|at| rest.split_at_checked(at))
 }
 
 #[cfg(test)]
@@ -97,10 +127,45 @@ mod tests {
             globs(&["/live/a.m3u8", "/live/*"]),
             globs(&[&format!("/{}/*", "x".repeat(300))]),
             Scope::of(&[Condition::Part(Part::Path, Match::Exact("/live/a.m3u8".into()))]),
-            Scope::of(&[Condition::UrlGlob("http*://*/free/*".into())]),
+            Scope::of(&[Condition::UrlGlob("http*://*/*".into())]),
+            Scope::of(&[Condition::UrlGlob("*".into())]),
+            Scope::of(&[Condition::UrlGlob("*free*".into())]),
+            Scope::of(&[Condition::UrlGlob("http*://*/live/a.m3u8".into())]),
             Scope::default(),
         ] {
             assert!(scope.covers("/anything/x.m3u8"), "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn a_resource_of_any_host_still_has_its_folder() {
+        for glob in ["http*://*/free/*", "*/free/*", "https://*.example.com/free/*?v=1", "http*://a?.example/free/*"] {
+            let scope = Scope::of(&[Condition::UrlGlob(glob.into())]);
+            assert!(scope.covers("/free/x.m3u8") && !scope.covers("/paid/x.m3u8"), "{glob}");
+            assert_eq!(Scope::from(scope.lines()), scope);
+        }
+        assert!(globs(&["*/free/*"]).covers("/tv/free/x") && !globs(&["*/free/*"]).covers("/tv/paid/x"));
+    }
+
+    #[test]
+    fn a_scope_is_about_the_path_as_the_origin_reads_it() {
+        let scope = Scope::from("/free/\n/caf%c3%a9/a b/");
+        for (path, covered) in [
+            ("/%66ree/x.m3u8", true),
+            ("/free//x.m3u8", true),
+            ("/free/%2e%2e%2e/x.m3u8", true),
+            ("/café/a%20b/x", true),
+            ("/caf%C3%A9/a b/x", true),
+            ("/free/../paid/x.m3u8", false),
+            ("/free/%2e./paid/x.m3u8", false),
+            ("/free%2f..%2Fpaid/x.m3u8", false),
+            ("/free/..%5cpaid/x.m3u8", false),
+            ("/free/..;/paid/x.m3u8", false),
+            ("//free/x.m3u8", false),
+            ("/free%2Fx.m3u8", false),
+            ("/%2566ree/x.m3u8", false),
+        ] {
+            assert_eq!(scope.covers(path), covered, "{path}");
         }
     }
 

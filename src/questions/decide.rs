@@ -6,14 +6,14 @@ use std::sync::Arc;
 use http::Method;
 
 use super::Questions;
-use super::asked::{Asked, Weight, host, is_ambiguous, is_speculative, well_formed};
+use super::asked::{Asked, Weight, host, is_speculative, well_formed};
 use super::belongs::Belongs;
 use super::context::{Context, Door, Play, Watch};
 use super::respond::Problem;
-use crate::config::{Application, Settings, Unidentified};
+use crate::config::{Application, Route, Settings, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
 use crate::media::{self, Kind};
-use crate::model::{Account, Device, Millis, StreamId};
+use crate::model::{Account, Device, Millis, RequestPath, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
 use crate::telemetry::Outcome;
 use crate::trust::Trust;
@@ -29,10 +29,18 @@ impl Questions {
         // First of all, because the log shows the path from here on.
         ctx.prefix_length = asked.prefix_length;
         well_formed(request, ctx.settings.limits.header_bytes)?;
-        if is_ambiguous(asked.path) {
-            return Err(Problem::ambiguous_path());
+        let (routes, path) = (&ctx.settings.routes, RequestPath::new(asked.path));
+        let route = routes.find(host(request), asked.path);
+        if !path.ambiguities().is_empty() {
+            let is_known = |route: &Route| {
+                path.ambiguities().without(route.ambiguous_paths).is_empty()
+                    && routes.lead_to(route, host(request), &path)
+            };
+            if !route.is_some_and(is_known) {
+                return Err(Problem::ambiguous_path());
+            }
         }
-        let route = ctx.settings.routes.find(host(request), asked.path).ok_or_else(Problem::no_route)?;
+        let route = route.ok_or_else(Problem::no_route)?;
         let (application, origin) = (route.application.clone(), route.origin.clone());
         if ctx.door == Door::Proxied && origin.is_none() {
             return Err(Problem::no_route());

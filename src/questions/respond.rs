@@ -196,7 +196,8 @@ impl Problem {
 
     /// A path that could mean another one at the origin than it means here.
     pub(crate) fn ambiguous_path() -> Box<Self> {
-        let detail = "The path has dot segments or a NUL. Resolve them before asking.";
+        let detail = "The path has dot segments, an encoded slash, a backslash or a NUL, which servers read in different ways. \
+                      Ask for it without them.";
         Self::new(StatusCode::BAD_REQUEST, "ambiguous-path", "Bad request", detail)
     }
 

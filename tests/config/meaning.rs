@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use streamgate::config::{LogFormat, LogLevel, MintError, TlsFiles, Unidentified, load};
+use streamgate::model::Ambiguity;
 use streamgate::policy::{Carrier, Mode, Rule, WhenExceeded};
 use streamgate::streams;
 
@@ -41,6 +42,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
 
     let route = settings.routes.find(Some("anything.example.com"), "/live/a.m3u8").unwrap();
     assert_eq!((&route.application.id, &*route.origin.as_ref().unwrap().name), (&tv.id, "main"));
+    assert!(route.ambiguous_paths.is_empty());
 
     assert_eq!(settings.streams, streams::Settings::default());
     assert_eq!(settings.streams.paused_holds_slot, 2 * MINUTE);
@@ -78,7 +80,10 @@ fn every_key_that_can_be_set_is_heard() {
             .replace("deny_newest", "terminate_oldest")
             .replace("capacity: 1000000", "capacity: 5\n  snapshot: kept.snapshot\n  snapshot_interval: 5s")
             .replace("unidentified: refuse", "unidentified: pass")
-            .replace("origin: main }", "origin: main, host: TV.example.com }")
+            .replace(
+                "origin: main }",
+                "origin: main, host: TV.example.com, ambiguous_paths: [dot_segments, encoded_slashes, backslashes] }"
+            )
     ));
     let files = settings.listeners[0].tls.as_ref().unwrap();
     assert!(matches!(files, TlsFiles { certificate, key }
@@ -96,7 +101,9 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!(settings.streams.capacity, 5);
     assert!(settings.snapshot.unwrap().ends_with("kept.snapshot"));
     assert_eq!(settings.snapshot_interval, Some(Duration::from_secs(5)));
-    assert!(settings.routes.find(Some("tv.example.com:8443"), "/").is_some());
+    let route = settings.routes.find(Some("tv.example.com:8443"), "/").unwrap();
+    let spellings = [Ambiguity::DotSegments, Ambiguity::EncodedSlashes, Ambiguity::Backslashes];
+    assert_eq!(route.ambiguous_paths, spellings.into_iter().collect());
     assert!(settings.routes.find(Some("example.com"), "/").is_none());
     let limits = &settings.limits;
     assert_eq!((limits.connections, limits.requests_per_connection), (7, 6));

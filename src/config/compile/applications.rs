@@ -11,7 +11,7 @@ use crate::config::raw;
 use crate::config::routes::{self, Route, Routes};
 use crate::config::sentence;
 use crate::identity::{CallbackSource, KeyFiles, KeyRing, KeySource, path};
-use crate::model::ApplicationId;
+use crate::model::{Ambiguities, Ambiguity, ApplicationId};
 use crate::policy::Policy;
 
 use super::context::Context;
@@ -52,12 +52,22 @@ pub(super) fn applications(
             // One that is not known has been told.
             if origin != Some(None) {
                 let origin = origin.flatten().map(Arc::clone);
-                all.routes.add(key, Route { application: Arc::clone(&built), origin });
+                let ambiguous_paths = ambiguities(&route.ambiguous_paths);
+                all.routes.add(key, Route { application: Arc::clone(&built), origin, ambiguous_paths });
             }
         }
         all.by_id.insert(built.id.clone(), built);
     }
     all
+}
+
+fn ambiguities(raw: &[raw::AmbiguousPath]) -> Ambiguities {
+    let known = raw.iter().map(|spelling| match spelling {
+        raw::AmbiguousPath::DotSegments => Ambiguity::DotSegments,
+        raw::AmbiguousPath::EncodedSlashes => Ambiguity::EncodedSlashes,
+        raw::AmbiguousPath::Backslashes => Ambiguity::Backslashes,
+    });
+    known.collect()
 }
 
 fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {

@@ -74,6 +74,23 @@ pub(in crate::config) struct Route {
     /// Only requests with this `Host`, whatever the port and the case. Left out: any.
     #[schemars(length(min = 1, max = 255))]
     pub(in crate::config) host: Option<String>,
+    /// Spellings that its origin may see although origins read them in different ways: tokens and play sessions are then held
+    /// to their folders in every reading. Left out: requests for such paths get 400.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true, "default" = null))]
+    pub(in crate::config) ambiguous_paths: Vec<AmbiguousPath>,
+}
+
+/// A way to write a path that origins read in different ways.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum AmbiguousPath {
+    /// `.` and `..`, plain or encoded.
+    DotSegments,
+    /// `%2F`.
+    EncodedSlashes,
+    /// A backslash, plain or encoded.
+    Backslashes,
 }
 
 /// What happens to media requests of nobody.

@@ -39,7 +39,11 @@ fn route(name: &str) -> Route {
         max_connections: 0,
         resolve_every: Duration::ZERO,
     };
-    Route { application: Arc::new(application), origin: Some(Arc::new(origin)) }
+    Route {
+        application: Arc::new(application),
+        origin: Some(Arc::new(origin)),
+        ambiguous_paths: Ambiguities::default(),
+    }
 }
 
 /// Written as `HOST/PATH` or `/PATH`.
@@ -117,6 +121,26 @@ fn another_spelling_of_a_path_does_not_lead_around_its_route() {
     }
     for path in ["/paid/films/../a", "/paid/films%", "/../paid", "/paid/.films/a", ""] {
         assert_eq!(found(&routes, None, path), Some("/"), "{path}");
+    }
+}
+
+#[test]
+fn a_path_that_origins_read_in_different_ways_has_one_route_or_none() {
+    let routes = routes(&["/", "/paid", "/free"]);
+    for (path, is_one) in [
+        ("/free/a", true),
+        ("//free//a", true),
+        ("/free/a%2Fb", true),
+        ("/free/a\\b", true),
+        ("/free/a/../b", true),
+        ("/free/../paid/a", false),
+        ("/free%2Fa", false),
+        ("/free%2F..%2Fpaid/a", false),
+        ("/free\\a", false),
+        ("/free/..%2Ffree/a", true),
+    ] {
+        let route = routes.find(None, path).unwrap();
+        assert_eq!(routes.lead_to(route, None, &RequestPath::new(path)), is_one, "{path}");
     }
 }
 
