@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
+use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{
     Carrier, Content, Count, Expression, Field, Limit, Policy, Ranks, Rule, Scene, Standing, Type, WhenExceeded,
     evaluate, explain,

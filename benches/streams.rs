@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, SamplingMode};
-use streamgate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
+use streamgate::model::{Account, AccountKey, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Admission, Candidate, Ignore, Settings, Signal, Stream, StreamTable};
@@ -68,6 +68,7 @@ impl World {
             asset: self.assets[(n + device) % ASSETS].clone(),
             started: START,
             attributes: Attributes::default(),
+            client: ClientEvidence::default(),
         }
     }
 

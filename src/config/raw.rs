@@ -28,7 +28,7 @@ pub(super) use material::Material;
 pub(super) use name::NAME;
 pub(super) use network::{ClientAddress, Limits, Listener, Origin, Tls};
 pub(super) use policies::{LimitsByValue, Message, Mode, Policy, Rule};
-pub(super) use streams::{Sessions, Streams};
+pub(super) use streams::{Evidence, Sessions, Streams};
 pub(super) use tokens::{
     Callback, CallbackMethod, Cat, CloudFront, EdgeAuth, EdgeAuthHash, Issuer, Jwks, Jwt, Key, MediaCdn, Replay, Token,
     UriSigning, WhenAway,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ pub struct Viewer {
     pub attributes: Attributes,
     /// The token's own id, where it has one.
     pub token: Option<TokenId>,
+    /// A hash of the token, byte for byte. Never zero.
+    pub fingerprint: u32,
+    /// When the token says that it was issued, in seconds since the epoch; zero where it does not.
+    pub issued: u32,
     /// Prefixes of paths, one of which every manifest must have that is asked for with what the token starts. Empty: any.
     pub scope: Scope,
     /// The first moment at which the token is no longer accepted.
@@ -221,7 +226,7 @@ impl Identity {
         proof.claims.permits(&bare)?;
         let viewer = match &proof.viewer {
             Some(viewer) => seen_from(viewer, request),
-            None => Arc::new(self.viewer(&proof.claims, request)?),
+            None => Arc::new(self.viewer(token, &proof.claims, request)?),
         };
         Ok(Identified { viewer, renewed: format.renew(&proof.claims, &bare, now), reaches_all: true })
     }
@@ -235,11 +240,13 @@ impl Identity {
     ) -> Result<Proof, TokenError> {
         let claims = format.verify(token, request, now)?;
         let viewer =
-            self.mapping.is_of_token_alone().then(|| self.viewer(&claims, request).map(Arc::new)).transpose()?;
+            self.mapping.is_of_token_alone().then(|| self.viewer(token, &claims, request).map(Arc::new)).transpose()?;
         Ok(Proof { claims, viewer })
     }
 
-    fn viewer(&self, claims: &Claims, request: &RequestFacts<'_>) -> Result<Viewer, TokenError> {
+    fn viewer(&self, token: &[u8], claims: &Claims, request: &RequestFacts<'_>) -> Result<Viewer, TokenError> {
+        let fingerprint = print(token);
+        let issued = claims.value("iat").and_then(serde_json::Value::as_f64).map_or(0, whole_seconds);
         let account = self.mapping.account(claims, request)?;
         let key = account.key();
         let session = self.mapping.stream(&self.application, key, self.declared.as_deref(), claims, request)?;
@@ -247,7 +254,18 @@ impl Identity {
         let attributes = self.mapping.attributes(claims, request);
         let token = TokenId::of(&self.application, claims);
         let scope = Scope::of(claims.conditions());
-        Ok(Viewer { account, key, device, session, attributes, token, scope, expires: claims.expires() })
+        Ok(Viewer {
+            account,
+            key,
+            device,
+            session,
+            attributes,
+            token,
+            fingerprint,
+            issued,
+            scope,
+            expires: claims.expires(),
+        })
     }
 
     /// The path without the tokens that it carries, if it carries one; the first counts. Players take names and parameters
@@ -389,6 +407,22 @@ fn seen_from(viewer: &Arc<Viewer>, request: &RequestFacts<'_>) -> Arc<Viewer> {
 fn hint(request: &RequestFacts<'_>) -> Device {
     let print = fingerprint(&[&network(request.client).to_be_bytes(), user_agent(request.headers)]);
     Device::Hint(u64::from_be_bytes(print.first_chunk().copied().unwrap_or_default()))
+}
+
+/// Tells one token of an account from another. Who forges a collision gains nothing but a look at whether both are played.
+fn print(token: &[u8]) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(token);
+    let hash = hasher.finish();
+    #[allow(clippy::cast_possible_truncation, reason = "half of the bits are enough")]
+    let half = hash as u32;
+    half | 1
+}
+
+fn whole_seconds(seconds: f64) -> u32 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of floats saturates")]
+    let whole = seconds as u32;
+    whole
 }
 
 /// What the client calls itself, as far as it counts.

@@ -3,6 +3,7 @@
 mod account;
 mod attributes;
 mod device;
+mod evidence;
 mod path;
 mod percent;
 mod stream;
@@ -11,6 +12,7 @@ mod time;
 pub use account::{Account, AccountKey};
 pub use attributes::Attributes;
 pub use device::Device;
+pub use evidence::ClientEvidence;
 pub use path::{Ambiguities, Ambiguity, Reading, RequestPath};
 pub use percent::{PercentDecoded, first_byte, percent_decoded};
 pub use stream::{ApplicationId, ParseStreamIdError, StreamId};

@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::identity::client::network;
 use crate::identity::{Bare, RequestFacts, path, user_agent};
 use crate::media::{self, Kind};
+use crate::model::ClientEvidence;
 use crate::streams::{Client, Signal, media_hash};
 
 /// How a request stands to the count of streams.
@@ -97,6 +98,12 @@ impl<'a> Asked<'a> {
     /// The client as far as it can be told from others: its network and its user agent.
     pub(crate) fn client(&self) -> Client {
         Client::new(network(self.from.client), user_agent(&self.request.headers))
+    }
+
+    /// What the request shows of its client besides the device; `token` and `issued` are its token's, zero where there is none.
+    pub(crate) fn evidence(&self, token: u32, issued: u32) -> ClientEvidence {
+        let has_agent = !user_agent(&self.request.headers).is_empty();
+        self.client().evidence(self.from.client.is_some(), has_agent, token, issued)
     }
 
     /// What stands for the media that is asked for.

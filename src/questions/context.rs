@@ -135,8 +135,25 @@ pub struct Context {
     carried: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
-/// What the connection keeps between requests.
-pub(crate) type Carried = Arc<Play>;
+/// What the connection keeps between requests. As long as it does, the stream has a connection.
+pub(crate) struct Carried(Arc<Play>);
+
+impl Carried {
+    fn new(play: Arc<Play>) -> Self {
+        if let Some(stream) = &play.stream {
+            stream.connected();
+        }
+        Self(play)
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0.stream {
+            stream.disconnected();
+        }
+    }
+}
 
 impl Context {
     pub(crate) fn new(request: u64, snapshot: Arc<Snapshot>) -> Self {
@@ -202,7 +219,7 @@ impl Context {
     /// The play of the previous request, if this one's prefix is the same.
     pub(crate) fn carried(&self, sealed: &str) -> Option<Arc<Play>> {
         let carried = self.carried.lock();
-        let play = carried.as_ref()?.downcast_ref::<Carried>()?;
+        let Carried(play) = carried.as_ref()?.downcast_ref::<Carried>()?;
         // A path may say `/~s//`: nothing is nobody's play session.
         (!sealed.is_empty() && *play.sealed == *sealed).then(|| play.clone())
     }
@@ -214,8 +231,10 @@ impl Context {
         // Without a play session nothing proves that the next request is the same viewer's.
         let Some(play) = play.filter(|play| play.stream.is_some() && !play.sealed.is_empty()) else { return old };
         match old {
-            Some(kept) if kept.downcast_ref::<Carried>().is_some_and(|old| Arc::ptr_eq(old, play)) => Some(kept),
-            _ => Some(Box::new(play.clone())),
+            Some(kept) if kept.downcast_ref::<Carried>().is_some_and(|Carried(old)| Arc::ptr_eq(old, play)) => {
+                Some(kept)
+            }
+            _ => Some(Box::new(Carried::new(play.clone()))),
         }
     }
 }

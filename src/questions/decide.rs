@@ -13,7 +13,7 @@ use super::respond::Problem;
 use crate::config::{Application, Route, Settings, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
 use crate::media::{self, Kind};
-use crate::model::{Account, Device, Millis, RequestPath, StreamId};
+use crate::model::{Account, ClientEvidence, Device, Millis, Moment, RequestPath, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
 use crate::telemetry::Outcome;
 use crate::trust::Trust;
@@ -198,6 +198,12 @@ impl Questions {
             let _ = stream.beat(signal, now);
             self.judge(&play.session.account, stream, None, application, ctx, now).await?;
         }
+        if let (Weight::Counts(signal), Some(stream)) = (weight, &stream)
+            && stream.is_contested(signal)
+        {
+            let _ = stream.beat(signal, now);
+            self.verify(&play.session.account, stream, application, ctx, now).await?;
+        }
         match (weight, stream) {
             (Weight::Never, _) => Ok(()),
             (Weight::Counts(signal), Some(stream)) if stream.beat(signal, now) => {
@@ -208,14 +214,14 @@ impl Questions {
             }
             (Weight::Checked, Some(stream)) if stream.holds(&settings.streams, now) => Ok(()),
             (Weight::Checked, _) => {
-                let candidate = candidate(&play.session);
+                let candidate = candidate(&play.session, asked.evidence(0, 0));
                 match self.table.terminated(&candidate.account, candidate.stream, now).await {
                     Ok(Some(cause)) => Err(Problem::refused(&Refusal::Terminated(cause))),
                     Ok(None) | Err(_) => Ok(()),
                 }
             }
             (Weight::Counts(signal), _) => {
-                let candidate = candidate(&play.session);
+                let candidate = candidate(&play.session, asked.evidence(0, 0));
                 // The start of a second client's stream is not what the play session says that both carry.
                 let is_sealed = !play.sealed.is_empty() && ctx.root.is_none();
                 let (policies, windows) = (&application.policies, &settings.streams);
@@ -246,9 +252,10 @@ impl Questions {
         let stream = StreamId(self.entropy.bytes());
         let session = PlaySession { stream, asset, started: now, ..play.session.clone() };
         ctx.starts = true;
-        let start = candidate(&session);
+        let moment = ctx.moment();
+        let start = candidate(&session, asked.evidence(0, 0));
         let admission = self.table.start(&start, &application.policies, &settings.streams, now);
-        self.conclude(admission, Signal::Presence, ctx, now, |stream| minted(session, stream, &settings)).await
+        self.conclude(admission, Signal::Presence, ctx, now, |stream| minted(session, stream, &settings, moment)).await
     }
 
     /// A request with a token and without a play session.
@@ -296,7 +303,7 @@ impl Questions {
         if entry {
             let named = named.or_else(|| (!mint).then(|| fingerprint(viewer, application, asked.path)));
             let session = fresh(named.unwrap_or_else(|| StreamId(self.entropy.bytes())), asked.path);
-            let start = candidate(&session);
+            let start = candidate(&session, asked.evidence(viewer.fingerprint, viewer.issued));
             // For the log.
             let known = named.and_then(|named| self.table.find(&viewer.key, named));
             let play = Arc::new(Play::new("", session.clone(), known));
@@ -309,10 +316,9 @@ impl Questions {
             // does not, a play session carries the name on.
             let carried = ctx.door == Door::Asked || named.is_some() && (ctx.token_reaches_all || !mint);
             let moment = ctx.moment();
-            let by_wall =
-                |session: &PlaySession| PlaySession { started: moment.to_wall(session.started), ..session.clone() };
-            let seal =
-                |session: &PlaySession| if carried { String::new() } else { settings.keys.seal(&by_wall(session)) };
+            let seal = |session: &PlaySession| {
+                if carried { String::new() } else { sealed(session, &settings, moment) }
+            };
             if weight == Weight::Checked || is_speculative(asked.request) {
                 // A HEAD or a prefetch learns what a start would be told, and takes nothing. What was prefetched may be
                 // played later, so it carries a play session that competes when media is asked for.
@@ -466,7 +472,7 @@ impl Questions {
         self.roll_back(ctx).await;
         if let Some(play) = started.filter(|play| !play.sealed.is_empty()) {
             let session = play.session.not_begun(StreamId(self.entropy.bytes()));
-            let sealed = ctx.settings.keys.seal(&session);
+            let sealed = sealed(&session, &ctx.settings, ctx.moment());
             ctx.play = Some(Arc::new(Play::new(&sealed, session, None)));
         }
     }
@@ -511,12 +517,17 @@ fn continued(session: PlaySession, stream: Option<&Stream>) -> PlaySession {
 }
 
 /// What a start is admitted with, under a play session of its own.
-fn minted(session: PlaySession, stream: Option<Arc<Stream>>, settings: &Settings) -> Play {
+fn minted(session: PlaySession, stream: Option<Arc<Stream>>, settings: &Settings, moment: Moment) -> Play {
     let session = continued(session, stream.as_deref());
-    Play::new(&settings.keys.seal(&session), session, stream)
+    Play::new(&sealed(&session, settings, moment), session, stream)
 }
 
-fn candidate(session: &PlaySession) -> Candidate {
+/// The session as it stands in a path. Under seal is wall time, which other gateways and later starts of this one understand.
+fn sealed(session: &PlaySession, settings: &Settings, moment: Moment) -> String {
+    settings.keys.seal(&PlaySession { started: moment.to_wall(session.started), ..session.clone() })
+}
+
+fn candidate(session: &PlaySession, client: ClientEvidence) -> Candidate {
     Candidate {
         stream: session.stream,
         account: session.account.clone(),
@@ -525,6 +536,7 @@ fn candidate(session: &PlaySession) -> Candidate {
         asset: session.asset.clone(),
         started: session.started,
         attributes: session.attributes.clone(),
+        client,
     }
 }
 

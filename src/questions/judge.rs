@@ -11,8 +11,9 @@ use super::context::Context;
 use super::respond::Problem;
 use crate::config::Application;
 use crate::model::{Account, AccountKey, Attributes, Millis};
+use crate::streams::account::Refused;
 use crate::streams::{Refusal, Stream};
-use crate::telemetry::{Outcome, Refused};
+use crate::telemetry::{self, Outcome};
 
 /// A player that is refused asks again and again: so much time is between two explanations for one account.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -74,9 +75,36 @@ impl Questions {
         }
     }
 
+    /// Media is asked for of a stream that stands in the place of another, or in whose place another stands. Where both turn out
+    /// to be played, the policies decide between them; if they name this one, it is told why, in full.
+    pub(super) async fn verify(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) -> Result<(), Box<Problem>> {
+        let windows = &ctx.settings.streams;
+        match self.table.verify(account, stream, &application.policies, windows, now).await {
+            Ok(None) => Ok(()),
+            Ok(Some(surplus)) => {
+                self.write_down(&surplus.refused, &account.key(), ctx);
+                Err(Problem::surplus(&surplus))
+            }
+            // Both play on; the next media is looked at again.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Writes down on what a refusal rests, under the id that the viewer is told.
     pub(super) fn record(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
-        let Refusal::Policy { refused, .. } = refusal else { return };
+        if let Refusal::Policy { refused, .. } = refusal {
+            self.write_down(refused, account, ctx);
+        }
+    }
+
+    fn write_down(&self, refused: &Refused, account: &AccountKey, ctx: &Context) {
         self.decisions.explain(ctx.request, account, &refused.explanation);
         if self.may_log_explanation(account, ctx)
             && let Ok(explanation) = serde_json::to_string(&refused.explanation)
@@ -112,7 +140,7 @@ impl Questions {
         {
             self.log_explanation(&explanation, &session.key, ctx);
         }
-        self.decisions.refused(Refused {
+        self.decisions.refused(telemetry::Refused {
             id: ctx.request,
             at: self.clock.now(),
             reason: problem.reason,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::identity::{Block, OpenError, TokenError};
 use crate::model::Millis;
-use crate::streams::{Cause, Refusal, Stream};
+use crate::streams::{Cause, Refusal, Stream, Surplus};
 use crate::telemetry::Outcome;
 
 use super::annotate::{Field, brief};
@@ -168,6 +168,16 @@ impl Problem {
                 problem.outcome(Outcome::Terminated, cause.label())
             }
         }
+    }
+
+    /// A stream that ends because it and the one that it seemed to have been left for are both played.
+    pub(crate) fn surplus(surplus: &Surplus) -> Box<Self> {
+        let Surplus { cause, refused, holders } = surplus;
+        let mut problem = Self::refused(&Refusal::Terminated(cause.clone()));
+        problem.more.remove("violations");
+        problem.over = Over::of(&refused.decision);
+        problem.personal = Some(holders.iter().map(|stream| holder(stream)).collect());
+        problem
     }
 
     /// No application serves this address.

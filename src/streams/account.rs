@@ -52,6 +52,15 @@ pub enum Transition {
     Idle(Arc<Stream>),
     /// The place in the record was given up.
     Forgotten(Arc<Stream>),
+    /// It stayed silent, and the stream that stood for it has replaced it.
+    Replaced {
+        /// The stream that was left.
+        stream: Arc<Stream>,
+        /// The one that plays in its place.
+        by: Arc<Stream>,
+        /// Whether it loses its slot by that. Else silence has taken it before.
+        held: bool,
+    },
 }
 
 /// A stream that plays on for a time before it is terminated. It counts no more: what took its place does.
@@ -65,7 +74,7 @@ pub struct Leaving {
     pub due: Millis,
 }
 
-/// A set of changes to commit in one piece. The order of application is: set, end, leave, stay, supersede, bury, add.
+/// A set of changes to commit in one piece. The order of application is: set, end, leave, stay, supersede, bury, add, take-overs.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     /// What is known of a stream from now on.
@@ -84,16 +93,24 @@ pub struct Change {
     pub admit: Option<Arc<Stream>>,
     /// On what the end of streams rests whose players could not guess it.
     pub explained: Vec<(StreamId, Explanation)>,
+    /// Take-overs that begin, or of which something has become known.
+    pub takeovers: Vec<Takeover>,
+    /// Pairs of clients that turned out to be two.
+    pub disputes: Vec<Dispute>,
+    /// Take-overs that are decided: the taker and the stream that it stood for.
+    pub settled: Vec<(StreamId, StreamId)>,
 }
 
 impl Change {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        let Self { set, terminate, leave, stay, supersede, bury, admit, explained: _ } = self;
+        let Self { set, terminate, leave, stay, supersede, bury, admit, takeovers, disputes, settled, explained: _ } =
+            self;
         set.is_none()
             && bury.is_none()
             && admit.is_none()
             && [terminate.len(), leave.len(), stay.len(), supersede.len()] == [0; 4]
+            && [takeovers.len(), disputes.len(), settled.len()] == [0; 3]
     }
 }
 
@@ -157,15 +174,19 @@ pub struct Record {
     /// Likewise.
     #[allow(clippy::box_collection)]
     leaving: Option<Box<Vec<Leaving>>>,
+    /// Likewise.
+    takeovers: Option<Box<Takeovers>>,
 }
 
 mod declared;
 mod give_back;
 mod plan;
 mod seniority;
+mod takeover;
 
 pub use declared::{Kill, killed_by};
 pub use give_back::GivenBack;
+pub use takeover::{Dispute, Takeover, TakeoverReason, TakeoverResult, Takeovers, Verdict, Verification};
 
 impl Record {
     /// The streams in the record, in the order in which they came.
@@ -188,9 +209,11 @@ impl Record {
         self.leaving().iter().filter(move |leaving| leaving.due <= now).map(|leaving| leaving.stream)
     }
 
-    /// Whether the stream holds a slot and counts: one that is about to leave does not.
+    /// Whether the stream holds a slot and counts: one that is about to leave does not, nor one for which another stands.
     fn counts(&self, stream: &Stream) -> bool {
-        stream.has_slot() && !self.leaving().iter().any(|leaving| leaving.stream == stream.id)
+        stream.has_slot()
+            && !self.leaving().iter().any(|leaving| leaving.stream == stream.id)
+            && self.taken_over_by(stream.id).is_none()
     }
 
     /// How many streams hold a slot once `change` is in force.
@@ -216,7 +239,7 @@ impl Record {
 
     /// Whether nothing is left to remember.
     pub fn is_empty(&self) -> bool {
-        self.streams.is_empty() && self.tombstones().is_empty()
+        self.streams.is_empty() && self.tombstones().is_empty() && self.takeovers.is_none()
     }
 
     /// Brings every stream up to `now`: silent ones fall idle, idle ones are forgotten, tombstones crumble.
@@ -248,6 +271,7 @@ impl Record {
         }
         self.tombstones.take_if(|tombstones| tombstones.is_empty());
         self.drop_leaving();
+        self.settle_takeovers(settings, now, &mut on);
     }
 
     /// Whoever has no slot any more needs not be terminated.
@@ -267,7 +291,7 @@ impl Record {
         });
         let tombstones = self.tombstones().iter().map(|tombstone| tombstone.until);
         let leaving = self.leaving().iter().map(|leaving| leaving.due);
-        streams.chain(tombstones).chain(leaving).min()
+        streams.chain(tombstones).chain(leaving).chain(self.takeover_deadline(settings)).min()
     }
 
     /// Whether the stream that another one gave way to may still come to nothing. Applications are told at once: they ask so
@@ -326,7 +350,9 @@ impl Record {
                 self.streams.push(stream.clone());
             }
         }
+        self.apply_takeovers(change);
         self.drop_leaving();
+        self.settle_takeovers(settings, now, &mut |_| {});
     }
 
     /// Renews the tombstone of a stream whose player has just been refused.

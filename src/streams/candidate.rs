@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 
 /// Who wants to play what: everything a stream is born with.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Candidate {
     pub started: Millis,
     /// What is known of it when it starts.
     pub attributes: Attributes,
+    /// What the request shows of its client, where it comes from a viewer.
+    pub client: ClientEvidence,
 }
 
 /// What an observed request says about its stream.

@@ -5,7 +5,7 @@ use std::hash::Hasher;
 
 use aws_lc_rs::digest;
 
-use crate::model::StreamId;
+use crate::model::{ClientEvidence, StreamId};
 
 /// Where a request comes from: hashes of the client's network and of its user agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +22,14 @@ impl Client {
         let version_6 = u32::from(network >> 64 != 0);
         let network = hash(&[&network.to_ne_bytes()]);
         Self { network: network & !1 | version_6, agent: hash(&[agent]) }
+    }
+
+    /// What this client shows of itself, with the hash of its token and the time of its issue in seconds, where they are known.
+    /// A client without a known address or agent shows none.
+    pub fn evidence(self, is_known: bool, has_agent: bool, token: u32, issued: u32) -> ClientEvidence {
+        let network = if is_known { self.network | 2 } else { 0 };
+        let agent = if has_agent { self.agent | 1 } else { 0 };
+        ClientEvidence { network, agent, token, issued }
     }
 
     /// The name of the stream that this client's network has for itself, once it has been split off from `stream`: the head

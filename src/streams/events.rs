@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::{TakeoverReason, TakeoverResult};
 use super::{Candidate, Stream};
 use crate::model::{Account, ApplicationId, Attributes, Millis, StreamId};
 use crate::policy::{Decision, Demand, Explanation, Lack, Violation};
@@ -105,6 +106,24 @@ pub enum Event<'a> {
     Idle(&'a Arc<Stream>),
     /// The same device started something else.
     Superseded(&'a Arc<Stream>),
+    /// A start that would have been refused was admitted provisionally in the place of another stream.
+    TakenOver {
+        /// The stream that was admitted.
+        stream: &'a Arc<Stream>,
+        /// The stream that does not count meanwhile.
+        taken: &'a Arc<Stream>,
+        /// Why it was chosen.
+        reason: TakeoverReason,
+    },
+    /// That was decided.
+    TakeoverSettled {
+        /// The stream that stood for the other.
+        stream: &'a Arc<Stream>,
+        /// The stream that it stood for.
+        taken: &'a Arc<Stream>,
+        /// What it came to.
+        result: TakeoverResult,
+    },
     /// The start was taken back, because the origin answered it with an error.
     RolledBack(&'a Arc<Stream>),
     /// It was terminated.

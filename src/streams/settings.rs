@@ -25,8 +25,32 @@ pub struct Settings {
     pub interval: Duration,
     /// How long one that is late keeps its slot.
     pub grace: Duration,
+    /// How a start may stand for a stream that its viewer may have left.
+    pub takeover: TakeoverSettings,
     /// How many accounts are kept at most.
     pub capacity: u64,
+}
+
+/// Which streams a start that would be refused may take over provisionally.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakeoverSettings {
+    /// Those on the device that the start's token names.
+    pub device: bool,
+    /// Those that were started with the same token.
+    pub token: bool,
+    /// Those from the same network, with the same user agent or a token that was issued together with the start's.
+    pub client: bool,
+    /// Those whose next request is overdue, or whose client has closed all connections.
+    pub overdue: bool,
+    /// How long the other stream must stay silent after the new one's first media to have been left. Zero: there are no
+    /// take-overs.
+    pub verify: Duration,
+}
+
+impl Default for TakeoverSettings {
+    fn default() -> Self {
+        Self { device: true, token: true, client: true, overdue: true, verify: Duration::from_secs(10) }
+    }
 }
 
 impl Default for Settings {
@@ -42,6 +66,7 @@ impl Default for Settings {
             sharing_overlap: Duration::from_mins(1),
             interval: Duration::from_mins(1),
             grace: Duration::from_secs(30),
+            takeover: TakeoverSettings::default(),
             capacity: 1_000_000,
         }
     }

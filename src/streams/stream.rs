@@ -1,7 +1,10 @@
 //! One play of one asset, and the clocks that its heartbeats move.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -10,9 +13,10 @@ use parking_lot::Mutex;
 use super::candidate::{Candidate, Signal, State};
 use super::known::Inputs;
 use super::pace::Pace;
+use super::rhythm::Rhythm;
 use super::sharing::Sharing;
 use super::{Cadence, SUPERSEDE_GRACE, Settings};
-use crate::model::{ApplicationId, Device, Millis, StreamId};
+use crate::model::{ApplicationId, ClientEvidence, Device, Millis, StreamId};
 use crate::policy::Violation;
 
 const RESERVED: u8 = 0;
@@ -44,6 +48,8 @@ pub struct Stream {
     pub device: Device,
     /// What is played.
     pub asset: Arc<str>,
+    /// What its start showed of its client.
+    pub client: ClientEvidence,
     /// When the current phase began; for RESERVED and PLAYING since when the slot has been held.
     since: AtomicU64,
     presence: AtomicU64,
@@ -75,10 +81,12 @@ pub struct Stream {
     content: AtomicU8,
     sharing: Sharing,
     pace: Pace,
+    rhythm: Rhythm,
 }
 
 mod declared;
 mod judged;
+mod silence;
 mod used;
 
 impl Stream {
@@ -91,6 +99,7 @@ impl Stream {
             application: candidate.application.clone(),
             device: candidate.device.clone(),
             asset: candidate.asset.clone(),
+            client: candidate.client,
             since: AtomicU64::new(now.0),
             presence: AtomicU64::new(0),
             playback: AtomicU64::new(0),
@@ -110,6 +119,7 @@ impl Stream {
             content: AtomicU8::new(0),
             sharing: Sharing::default(),
             pace: Pace::default(),
+            rhythm: Rhythm::default(),
         }
     }
 
@@ -145,9 +155,15 @@ impl Stream {
     ///
     /// This is the hot path: one store, one load.
     pub fn beat(&self, signal: Signal, now: Millis) -> bool {
-        match signal {
-            Signal::Playback => self.playback.store(now.0, SeqCst),
-            Signal::Presence => self.presence.store(now.0, SeqCst),
+        let (own, other) = match signal {
+            Signal::Playback => (&self.playback, &self.presence),
+            Signal::Presence => (&self.presence, &self.playback),
+        };
+        let last = own.swap(now.0, SeqCst).max(other.load(Relaxed));
+        if last != 0 {
+            let live = self.paused_after_ms.load(Relaxed) != 0;
+            let pause = now.0.saturating_sub(last);
+            self.rhythm.note(pause, signal == Signal::Playback, self.segment_ms.load(Relaxed), live);
         }
         match self.phase.load(SeqCst) {
             PLAYING => true,

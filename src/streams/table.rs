@@ -18,6 +18,7 @@ mod exempt;
 mod kept;
 mod listing;
 mod reform;
+mod verify;
 
 pub use exempt::Exemptions;
 
@@ -52,6 +53,18 @@ pub enum Refusal {
     },
     /// A stream that was terminated.
     Terminated(Cause),
+}
+
+/// A stream that had been admitted provisionally, or in whose place another had been, ends: both are played, and it is more than
+/// the policies admit.
+#[derive(Debug)]
+pub struct Surplus {
+    /// Why it ends.
+    pub cause: Cause,
+    /// What was decided, on what, and why.
+    pub refused: Refused,
+    /// The streams that hold the slots, oldest first.
+    pub holders: Vec<Arc<Stream>>,
 }
 
 /// A stream that has ended and is remembered.
@@ -96,7 +109,15 @@ impl StreamTable {
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
         let in_force = ArcSwap::from_pointee((InForce::new(), Settings::default()));
         let gates = (0..GATES).map(|_| Mutex::new(())).collect();
-        Self { store, observer, gates, in_force, exemptions: ArcSwap::default(), opened: ArcSwapOption::empty(), wall_ahead: AtomicI64::new(0) }
+        Self {
+            store,
+            observer,
+            gates,
+            in_force,
+            exemptions: ArcSwap::default(),
+            opened: ArcSwapOption::empty(),
+            wall_ahead: AtomicI64::new(0),
+        }
     }
 
     /// The same, for a gateway that was started at `opened` and may not know of all that played before: for the longest idle
@@ -310,6 +331,12 @@ impl StreamTable {
                         account,
                         &Event::Attempted { application: &candidate.application, level, admitted: true },
                     );
+                    for takeover in &change.takeovers {
+                        if let Some(taken) = record.find(takeover.taken) {
+                            let reason = takeover.reason;
+                            self.observer.observe(account, &Event::TakenOver { stream: &stream, taken, reason });
+                        }
+                    }
                     self.note(account, &stream, &decision, true);
                     return Ok(Admission::Admitted { stream, created: true });
                 }

@@ -132,8 +132,9 @@ mod tests {
             let schedule = |from: u32| {
                 let wheel = &wheel;
                 move || {
-                    (from..from + ITEMS)
-                        .for_each(|item| drop(wheel.schedule(1 + item % 50, item.to_le_bytes()[0], item)))
+                    (from..from + ITEMS).for_each(|item| {
+                        wheel.schedule(1 + item % 50, item.to_le_bytes()[0], item);
+                    })
                 }
             };
             let scheduling = [threads.spawn(schedule(0)), threads.spawn(schedule(ITEMS))];

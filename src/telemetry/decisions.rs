@@ -88,6 +88,20 @@ pub enum What {
     Terminated(Cause),
     /// It will be terminated.
     Leaving(Cause),
+    /// It was admitted provisionally in the place of another.
+    TookOver {
+        /// The other stream.
+        taken: StreamId,
+        /// Why that one was chosen.
+        reason: &'static str,
+    },
+    /// It was decided whether it, or the other one, is played.
+    TakeoverSettled {
+        /// The other stream.
+        taken: StreamId,
+        /// What it came to.
+        result: &'static str,
+    },
     /// An operator did something.
     Ordered {
         /// What.
@@ -250,6 +264,12 @@ impl Observer for Decisions {
                 (stream, What::Terminated((*cause).clone()))
             }
             Event::Leaving(stream, cause) => (stream, What::Leaving((*cause).clone())),
+            Event::TakenOver { stream, taken, reason } => {
+                (stream, What::TookOver { taken: taken.id, reason: reason.label() })
+            }
+            Event::TakeoverSettled { stream, taken, result } => {
+                (stream, What::TakeoverSettled { taken: taken.id, result: result.label() })
+            }
             _ => return,
         };
         let happened = Happened {

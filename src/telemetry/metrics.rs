@@ -11,6 +11,7 @@ use super::calls::{ApiOperation, ApiOutcome, ApiVersion, Calls, LoginFailure};
 use super::family::Family;
 use super::usage::Usage;
 use crate::media::Kind;
+use crate::streams::TakeoverResult;
 
 /// How a request ended, as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,7 @@ pub struct Metrics {
     pub needed_limit: HistogramVec,
     pub frozen_attributes: IntCounterVec,
     pub terminations: IntCounterVec,
+    pub takeovers: IntCounterVec,
     pub token_errors: IntCounterVec,
     pub play_session_errors: IntCounterVec,
     pub shared: IntCounterVec,
@@ -163,7 +165,7 @@ impl Metrics {
         let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
         let help = "Time to decide a start or a return, in seconds.";
         let decision = of.histograms("decision_seconds", help, &[], &instants)?.with_label_values(&[] as &[&str]);
-        let help = "What happened to streams: admitted, resumed, refused, leaving, idle, superseded, rolled_back, \
+        let help = "What happened to streams: admitted, resumed, refused, leaving, idle, superseded, taken_over, rolled_back, \
                     terminated, forgotten, capacity_evicted, unaccounted, undecided.";
         let events = of.counters("stream_events_total", help, &["application", "event"])?;
         let help = "Starts and returns that would exceed a rule, by the rule's mode and what it asks for: refuse, terminate, or lack \
@@ -198,6 +200,12 @@ impl Metrics {
         let webhook_queue = of.gauges("webhook_queue", "Events that wait for a webhook.", &["hook"])?;
         let terminations =
             of.counters("terminations_total", "Streams that were terminated, by cause.", &["application", "cause"])?;
+        let help = "Streams that stood provisionally in the place of another, by what it came to: replaced, where one of the two \
+                    stayed silent; both_real, where the policies had to decide.";
+        let takeovers = of.counters("takeovers_total", help, &["result"])?;
+        for result in TakeoverResult::ALL {
+            takeovers.with_label_values(&[result.label()]);
+        }
         let token_errors =
             of.counters("token_errors_total", "Tokens that were not accepted, by reason.", &["application", "reason"])?;
         let help =
@@ -230,6 +238,7 @@ impl Metrics {
             needed_limit,
             frozen_attributes,
             terminations,
+            takeovers,
             token_errors,
             play_session_errors,
             shared,

@@ -23,6 +23,16 @@ impl Observer for Metrics {
             Event::Refused(candidate, _) => self.event(&candidate.application, "refused", 0),
             Event::Idle(stream) => self.event(&stream.application, "idle", -1),
             Event::Superseded(stream) => self.event(&stream.application, "superseded", -1),
+            Event::TakenOver { stream, taken, reason } => {
+                self.event(&taken.application, "taken_over", 0);
+                let (taken, reason) = (taken.id, reason.label());
+                tracing::info!(stream = %stream.id, %taken, application = %stream.application, reason, "takeover started");
+            }
+            Event::TakeoverSettled { stream, taken, result } => {
+                self.takeovers.with_label_values(&[result.label()]).inc();
+                let (taken, result) = (taken.id, result.label());
+                tracing::info!(stream = %stream.id, %taken, application = %stream.application, result, "takeover settled");
+            }
             Event::RolledBack(stream) => self.event(&stream.application, "rolled_back", -1),
             Event::Forgotten(stream) => self.event(&stream.application, "forgotten", 0),
             Event::CapacityEvicted(stream) => self.event(&stream.application, "capacity_evicted", 0),

@@ -233,7 +233,9 @@ async fn fate(stream: &mut TlsStream<TcpStream>) -> Fate {
         match head[3] {
             RESET | GOAWAY => return Fate::Ended,
             // The table's size may be changed in front of the first field.
-            HEADERS if payload.iter().find(|byte| **byte & 0xe0 != 0x20) == Some(&STATUS_400) => return Fate::BadRequest,
+            HEADERS if payload.iter().find(|byte| **byte & 0xe0 != 0x20) == Some(&STATUS_400) => {
+                return Fate::BadRequest;
+            }
             HEADERS => return Fate::Answered,
             _ => {}
         }

@@ -87,8 +87,12 @@ async fn a_body_whose_length_is_told_goes_on_with_its_length() {
     let origin = RawOrigin::new().await;
     let gateway = gateway(&origin).await;
     let mut client = Http2::connect(gateway.address).await;
-    let cases: [(&str, &[Frame]); 4] =
-        [("5", &[Last("hello")]), ("5", &[Data("he"), Data("llo"), Last("")]), ("5", &[Data("hello"), Trailers]), ("0", &[])];
+    let cases: [(&str, &[Frame]); 4] = [
+        ("5", &[Last("hello")]),
+        ("5", &[Data("he"), Data("llo"), Last("")]),
+        ("5", &[Data("hello"), Trailers]),
+        ("0", &[]),
+    ];
     for (length, frames) in cases {
         origin.forget();
         let asked = request("POST", "/drm").header("content-length", length).body(()).unwrap();
@@ -181,7 +185,11 @@ async fn requests_that_could_be_read_in_two_ways_do_not_get_through() {
         vec![(":method", "GET"), (":scheme", "https"), (":authority", "tv.example"), (":path", path)]
     };
     let cases: Vec<(&str, Vec<(&str, &str)>, &[&str])> = vec![
-        ("transfer-encoding", with(POST, &[("transfer-encoding", "chunked")]), &["0\r\n\r\nGET /stray HTTP/1.1\r\n\r\n"]),
+        (
+            "transfer-encoding",
+            with(POST, &[("transfer-encoding", "chunked")]),
+            &["0\r\n\r\nGET /stray HTTP/1.1\r\n\r\n"],
+        ),
         ("transfer-encoding in disguise", with(POST, &[("Transfer-Encoding", "chunked")]), &["0\r\n\r\n"]),
         ("connection", with(GET, &[("connection", "x-own")]), &[]),
         ("keep-alive", with(GET, &[("keep-alive", "timeout=5")]), &[]),

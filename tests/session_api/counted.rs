@@ -6,7 +6,8 @@ use super::support::{Api, Fixture, LASTING, send};
 
 /// Every series of the counter that is not zero.
 async fn counted(api: &Api) -> BTreeMap<String, u64> {
-    let text = send(api.call("GET", "/metrics")).await.text();
+    let answer = send(api.call("GET", "/metrics")).await;
+    let text = answer.text();
     let series = text.lines().filter_map(|line| line.strip_prefix("streamgate_session_api_calls_total{"));
     let mut found = BTreeMap::new();
     for line in series {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use streamgate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
+use streamgate::model::{ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Policy, WhenExceeded};
-use streamgate::streams::{Admission, Cadence, Candidate, Cause, Kill, Refusal, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{
+    Admission, Cadence, Candidate, Cause, Kill, Refusal, Settings, Signal, Stream, StreamTable, TakeoverSettings,
+};
 
 use crate::model::{Answer, Model, device, subject};
 use crate::support::{DAY, Gauge, holders, limit, policy, table};
@@ -54,6 +56,8 @@ fn windows() -> Settings {
         sharing_overlap: half(30),
         interval: half(20),
         grace: Duration::from_secs(7),
+        // Take-overs have a model of their own.
+        takeover: TakeoverSettings { verify: Duration::ZERO, ..TakeoverSettings::default() },
         capacity: 1000,
     }
 }
@@ -148,6 +152,7 @@ impl World {
             asset: format!("/asset-{asset}").into(),
             started: self.now - Duration::from_secs(age),
             attributes: named(&[("assetId", &format!("asset-{asset}"))]),
+            client: ClientEvidence::default(),
         }
     }
 

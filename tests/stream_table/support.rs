@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
+use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Limit, Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Admission, Candidate, Event, Observer, Settings, StreamTable};
@@ -52,6 +52,7 @@ pub(crate) fn candidate(subject: usize, device: usize, asset: &str, now: Millis)
         asset: asset.into(),
         started: now,
         attributes: Attributes::default(),
+        client: ClientEvidence::default(),
     }
 }
 
@@ -134,6 +135,8 @@ impl Observer for Gauge {
             }
             Event::Explained(..) => ("explained", 0),
             Event::Leaving(..) => ("leaving", 0),
+            Event::TakenOver { .. } => ("taken over", 0),
+            Event::TakeoverSettled { .. } => ("takeover settled", 0),
             Event::Unavailable => ("unavailable", 0),
         };
         let held = self.held.fetch_add(step, SeqCst) + step;

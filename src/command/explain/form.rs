@@ -43,6 +43,8 @@ pub(super) struct StepForm {
     pub(super) check: Option<Spanned<String>>,
     pub(super) application: Option<Spanned<String>>,
     pub(super) device: Option<Spanned<String>>,
+    /// Whoever has the same client comes from the same network with the same user agent.
+    pub(super) client: Option<Spanned<String>>,
     pub(super) asset: Option<Spanned<String>>,
     pub(super) attributes: Option<Pairs>,
     pub(super) content: Option<Spanned<Content>>,

@@ -11,6 +11,16 @@ use streamgate::streams::{Cause, Event, Observer};
 pub(super) enum Change {
     Idle,
     Superseded,
+    /// Admitted provisionally in the place of another.
+    TookOver {
+        taken: StreamId,
+        reason: &'static str,
+    },
+    /// What that came to.
+    TakeoverSettled {
+        taken: StreamId,
+        result: &'static str,
+    },
     Leaving(Cause),
     /// There was room again when its grace was over.
     Stays,
@@ -44,6 +54,12 @@ impl Observer for Hearing {
         let (stream, change) = match event {
             Event::Idle(stream) => (stream, Change::Idle),
             Event::Superseded(stream) => (stream, Change::Superseded),
+            Event::TakenOver { stream, taken, reason } => {
+                (stream, Change::TookOver { taken: taken.id, reason: reason.label() })
+            }
+            Event::TakeoverSettled { stream, taken, result } => {
+                (stream, Change::TakeoverSettled { taken: taken.id, result: result.label() })
+            }
             Event::Leaving(stream, cause) => (stream, Change::Leaving((*cause).clone())),
             Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
                 (stream, Change::Terminated((*cause).clone()))

@@ -91,6 +91,16 @@ fn line(script: &Script, entry: &Entry) -> Result<Value, serde_json::Error> {
 
 fn changed(script: &Script, change: &Change) -> Result<Map<String, Value>, serde_json::Error> {
     let (event, cause) = match change {
+        Change::TookOver { taken, reason } => {
+            let fields = json!({ "event": "took_over", "taken": named(script, *taken), "reason": reason });
+            let Value::Object(fields) = fields else { return Ok(Map::new()) };
+            return Ok(fields);
+        }
+        Change::TakeoverSettled { taken, result } => {
+            let fields = json!({ "event": "takeover_settled", "taken": named(script, *taken), "result": result });
+            let Value::Object(fields) = fields else { return Ok(Map::new()) };
+            return Ok(fields);
+        }
         Change::Idle => ("idle", None),
         Change::Superseded => ("superseded", None),
         Change::Leaving(cause) => ("leaving", Some(cause)),

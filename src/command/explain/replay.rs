@@ -7,7 +7,7 @@ use streamgate::config::{Application, Settings};
 use streamgate::model::{Attributes, Millis, StreamId};
 use streamgate::streams::account::{Law, Record};
 use streamgate::streams::store::{Embedded, Unavailable};
-use streamgate::streams::{Admission, Cadence, Candidate, Cause, InForce, Signal, Stream, StreamTable};
+use streamgate::streams::{Admission, Cadence, Candidate, Cause, InForce, Refusal, Signal, Stream, StreamTable};
 
 use super::form::{Content, Outcome};
 use super::hearing::{Change, Hearing};
@@ -255,6 +255,15 @@ impl Replay<'_> {
             let record = self.table.record(account, now).await?;
             answer.explanations.extend(record.explain_judgement(stream.id, None, &law, now));
             self.table.judge(account, stream.id, None, policies, windows, now).await?;
+        }
+        if stream.is_contested(Signal::Playback) {
+            let _ = stream.beat(Signal::Playback, now);
+            if let Some(surplus) = self.table.verify(account, &stream, policies, windows, now).await? {
+                answer.explanations.push(surplus.refused.explanation);
+                answer.refuse(Refusal::Terminated(surplus.cause));
+                self.play_on(player, false);
+                return Ok(answer);
+            }
         }
         if stream.beat(Signal::Playback, now) {
             answer.outcome = Outcome::Playing;

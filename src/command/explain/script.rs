@@ -8,8 +8,8 @@ use chrono::DateTime;
 use serde_saphyr::{Location, Spanned, UserMessageFormatter};
 use streamgate::config::{self, Application, Settings, unknown_name};
 use streamgate::identity::{ACCOUNT_MAX, ATTRIBUTE_MAX, DEVICE_MAX, Identity, PlaySession};
-use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
-use streamgate::streams::Candidate;
+use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
+use streamgate::streams::{Candidate, media_hash};
 
 use super::form::{Content, Expectations, Form, Outcome, Pairs, StepForm, Who};
 
@@ -178,6 +178,7 @@ impl Reader<'_> {
         let starts = form.start.is_some();
         self.only_with(starts, "`start`", "application", form.application.as_ref());
         self.only_with(starts, "`start`", "device", form.device.as_ref());
+        self.only_with(starts, "`start`", "client", form.client.as_ref());
         self.only_with(starts, "`start`", "asset", form.asset.as_ref());
         self.only_with(starts, "`start`", "idle", form.idle.as_ref());
         self.only_with(starts, "`start`", "account", form.account.as_ref());
@@ -267,6 +268,10 @@ impl Reader<'_> {
         let index = self.players.len();
         // Whoever has no name for the device is told from all others by its network and player.
         let hint = Device::Hint(index as u64 + 1);
+        let client = form.client.map_or_else(ClientEvidence::default, |client| {
+            let told = media_hash(&[client.value.as_bytes()]) | 1;
+            ClientEvidence { network: told, agent: told, ..ClientEvidence::default() }
+        });
         let path = form.asset.map_or_else(|| format!("/{}", name.value), |asset| asset.value);
         let candidate = Candidate {
             stream: StreamId((index as u128 + 1).to_be_bytes()),
@@ -276,6 +281,7 @@ impl Reader<'_> {
             asset: PlaySession::asset_name(&path),
             started: Millis(0),
             attributes,
+            client,
         };
         let content = form.content.map(|content| content.value);
         let idle = form.idle.is_some_and(|idle| idle.value);

@@ -94,6 +94,13 @@ impl Page<'_> {
         match change {
             Change::Idle => "has been silent for long enough: its slot is free".to_owned(),
             Change::Superseded => "is left by its device, which starts something else: its slot is free".to_owned(),
+            Change::TookOver { taken, reason } => {
+                format!("takes the place of {} provisionally ({reason})", self.name(*taken))
+            }
+            Change::TakeoverSettled { taken, result: "both_real" } => {
+                format!("and {} are both played: the policies decide", self.name(*taken))
+            }
+            Change::TakeoverSettled { taken, .. } => format!("has replaced {}", self.name(*taken)),
             Change::Leaving(cause) => format!("plays on for the grace, and counts no more: {}", self.cause(cause)),
             Change::Stays => "may stay: there is room again".to_owned(),
             Change::Terminated(cause) => format!("is terminated: {}", self.cause(cause)),

@@ -74,6 +74,14 @@ pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams, api: &raw::
     let idle = at.key("idle");
     let declared = Pointer::default().key("session_api");
     let mut time = |at: &Pointer, key, written, bounds| bounded(context, &at.key(key), written, bounds);
+    let has = |evidence| raw.takeover.evidence.contains(&evidence);
+    let takeover = streams::TakeoverSettings {
+        device: has(raw::Evidence::Device),
+        token: has(raw::Evidence::Token),
+        client: has(raw::Evidence::Client),
+        overdue: raw.takeover.overdue,
+        verify: time(&at.key("takeover"), "verify", &raw.takeover.verify, UP_TO_AN_HOUR),
+    };
     let settings = streams::Settings {
         reserve: time(&at, "reserve", &raw.reserve, WINDOW),
         idle_min: time(&idle, "min", &raw.idle.min, WINDOW),
@@ -85,6 +93,7 @@ pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams, api: &raw::
         sharing_overlap: time(&at, "sharing_overlap", &raw.sharing_overlap, WINDOW),
         interval: time(&declared, "interval", &api.interval, INTERVAL),
         grace: time(&declared, "grace", &api.grace, UP_TO_AN_HOUR),
+        takeover,
         capacity: raw.capacity,
     };
     if settings.idle_min > settings.idle_max {

@@ -55,6 +55,9 @@ pub(in crate::config) struct Streams {
     pub(in crate::config) min_tenure: Written<Duration>,
     /// How long two clients must use one stream at the same time before that is sharing. A hand-over overlaps for a moment.
     pub(in crate::config) sharing_overlap: Written<Duration>,
+    /// A start that would be refused may take the place of a stream that its viewer seems to have left, until it shows which
+    /// of them is played.
+    pub(in crate::config) takeover: Takeover,
     /// Accounts kept at most.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub(in crate::config) capacity: u64,
@@ -75,6 +78,40 @@ pub(in crate::config) struct Idle {
     pub(in crate::config) max: Written<Duration>,
 }
 
+/// Which streams a start may take over, and how that is verified.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Takeover {
+    /// What shows that a stream and the start come from one client. Empty: nothing does.
+    #[serde(rename = "match")]
+    pub(in crate::config) evidence: Vec<Evidence>,
+    /// Whether any start of the account may take over a stream whose next request is overdue, or whose client has closed all
+    /// its connections.
+    pub(in crate::config) overdue: bool,
+    /// How long the other stream must stay silent after the new one's first media. 0s: there are no take-overs.
+    pub(in crate::config) verify: Written<Duration>,
+}
+
+/// What shows that two streams come from one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Evidence {
+    /// Their tokens name the same device.
+    Device,
+    /// They were started with the same token.
+    Token,
+    /// They come from the same network, with the same user agent or with tokens that were issued together.
+    Client,
+}
+
+impl Default for Takeover {
+    fn default() -> Self {
+        let streams::TakeoverSettings { overdue, verify, .. } = streams::TakeoverSettings::default();
+        let evidence = vec![Evidence::Device, Evidence::Token, Evidence::Client];
+        Self { evidence, overdue, verify: verify.into() }
+    }
+}
+
 impl Default for Idle {
     fn default() -> Self {
         let streams::Settings { idle_min, idle_max, .. } = streams::Settings::default();
@@ -93,6 +130,7 @@ impl Default for Streams {
             tombstone: of.tombstone.into(),
             min_tenure: of.min_tenure.into(),
             sharing_overlap: of.sharing_overlap.into(),
+            takeover: Takeover::default(),
             capacity: of.capacity,
             snapshot: None,
             snapshot_interval: None,

@@ -14,7 +14,7 @@ pub(super) struct HappenedShown {
     /// When; of several refusals of one kind, the last.
     #[schema(format = DateTime)]
     at: String,
-    /// `refused`, `terminated`, `leaving`, or what an operator did.
+    /// `refused`, `terminated`, `leaving`, `took_over`, `takeover_settled`, or what an operator did.
     what: &'static str,
     /// The application that asked, where one did.
     application: Option<String>,
@@ -26,7 +26,8 @@ pub(super) struct HappenedShown {
     asset: Option<String>,
     /// Of a refusal: its id, to be asked about.
     refusal: Option<String>,
-    /// Of a refusal: the log's word for it. Of what an operator did: why.
+    /// Of a refusal: the log's word for it. Of a take-over: why that stream was chosen, or what it came to. Of what an operator
+    /// did: why.
     reason: Option<String>,
     /// Of refusals: how many of this kind there were.
     times: Option<u32>,
@@ -37,6 +38,8 @@ pub(super) struct HappenedShown {
     cause: Option<CauseShown>,
     /// Of what an operator did: who.
     by: Option<String>,
+    /// Of a take-over: the stream in whose place this one was admitted.
+    taken: Option<String>,
 }
 
 impl HappenedShown {
@@ -54,6 +57,7 @@ impl HappenedShown {
             first: None,
             cause: None,
             by: None,
+            taken: None,
         };
         match &happened.what {
             What::Refused { refusal, reason, first, times } => {
@@ -69,6 +73,14 @@ impl HappenedShown {
             What::Leaving(cause) => {
                 shown.what = "leaving";
                 shown.cause = Some(CauseShown::of(cause));
+            }
+            What::TookOver { taken, reason } => {
+                shown.what = "took_over";
+                (shown.taken, shown.reason) = (Some(taken.to_string()), Some((*reason).to_owned()));
+            }
+            What::TakeoverSettled { taken, result } => {
+                shown.what = "takeover_settled";
+                (shown.taken, shown.reason) = (Some(taken.to_string()), Some((*result).to_owned()));
             }
             What::Ordered { what, by, reason } => {
                 shown.what = what;

@@ -123,6 +123,8 @@ fn claims_and_literals_become_a_viewer() {
         session: None,
         attributes: [("contractType".into(), "premium".into())].into_iter().collect(),
         token: Some(TokenId::named(&ApplicationId("tv".into()), "t-1")),
+        fingerprint: viewer.fingerprint,
+        issued: 0,
         scope: Scope::default(),
         expires: Millis(EXP * 1000),
     };

@@ -23,6 +23,7 @@ impl Record {
             stream.application == candidate.application
                 && stream.device == candidate.device
                 && stream.asset == candidate.asset
+                && (stream.device.name().is_some() || stream.client.token == candidate.client.token)
                 && stream.continues_from_entry(now)
         };
         // Whoever comes with a token is judged by what that says.
@@ -63,11 +64,11 @@ impl Record {
         };
         // Somebody who zaps away and back within the window finds the stream that they left.
         if let Some(stream) = known {
-            return self.plan(stream, supersede, news(stream), law, now);
+            return self.plan(stream, supersede, news(stream), None, law, now);
         }
         let mut stream = Stream::reserve(candidate, law.settings, now);
         stream.started = self.next_start(candidate.started);
-        self.plan(&Arc::new(stream), supersede, None, law, now)
+        self.plan(&Arc::new(stream), supersede, None, None, law, now)
     }
 
     /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.
@@ -92,7 +93,7 @@ impl Record {
             .iter()
             .filter(|other| other.is_reserved() && other.device == stream.device && stream.device.name().is_some());
         let looked_at = looked_at.map(|other| other.id).collect();
-        self.plan(stream, looked_at, news, law, now)
+        self.plan(stream, looked_at, news, Some(now), law, now)
     }
 
     /// Whether a request of the stream is one that was under way when its device left it.
@@ -111,7 +112,7 @@ impl Record {
     pub fn plan_reattach(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
         self.plan_known(candidate, law, now).unwrap_or_else(|| {
             let stream = Stream::reattach(candidate, law.settings, now);
-            self.plan(&Arc::new(stream), Vec::new(), None, law, now)
+            self.plan(&Arc::new(stream), Vec::new(), None, Some(now), law, now)
         })
     }
 
@@ -121,7 +122,7 @@ impl Record {
         self.plan_known(candidate, law, now).unwrap_or_else(|| {
             let mut stream = Stream::reattach(candidate, law.settings, now);
             stream.started = self.next_start(now);
-            self.plan(&Arc::new(stream), Vec::new(), None, law, now)
+            self.plan(&Arc::new(stream), Vec::new(), None, Some(now), law, now)
         })
     }
 
@@ -146,12 +147,14 @@ impl Record {
         })
     }
 
-    /// `news`: what is known of the stream from now on, where that changes.
+    /// `news`: what is known of the stream from now on, where that changes. `played`: when it first asked for media, if it does
+    /// now.
     fn plan(
         &self,
         stream: &Arc<Stream>,
         supersede: Vec<StreamId>,
         news: Option<Attributes>,
+        played: Option<Millis>,
         law: &Law<'_>,
         now: Millis,
     ) -> Plan {
@@ -160,13 +163,23 @@ impl Record {
         if let Some(news) = &news {
             candidate.attributes = news.clone();
         }
-        let decision = evaluate(law.policies, &running, &candidate, &scene);
-        if decision.refuses() {
-            let explanation = explain(law.policies, &running, &candidate, &scene);
-            return Plan::Refuse(Box::new(Refused { decision, explanation }));
+        let mut decision = evaluate(law.policies, &running, &candidate, &scene);
+        let mut takeovers = Vec::new();
+        if decision.refuses() || !decision.ending.is_empty() {
+            match self.plan_takeover((stream, &candidate), &supersede, &decision, played, law, now) {
+                Some((without, takeover)) => {
+                    decision = without;
+                    takeovers.push(takeover);
+                }
+                None if decision.refuses() => {
+                    let explanation = explain(law.policies, &running, &candidate, &scene);
+                    return Plan::Refuse(Box::new(Refused { decision, explanation }));
+                }
+                None => {}
+            }
         }
         let set = news.map(|news| (stream.id, news));
-        let mut change = Change { set, supersede, admit: Some(stream.clone()), ..Change::default() };
+        let mut change = Change { set, supersede, admit: Some(stream.clone()), takeovers, ..Change::default() };
         let evicted = |violation: &Violation| Cause::Evicted {
             policy: violation.policy.clone(),
             rule: violation.rule.clone(),
@@ -184,7 +197,9 @@ impl Record {
             Plan::Refuse(refused) => Some(refused.explanation.clone()),
             Plan::Admit(_, change) => {
                 let stream = change.admit.as_ref()?;
-                let running = self.running(stream.id, &change.supersede);
+                let gone: Vec<StreamId> =
+                    change.supersede.iter().copied().chain(change.takeovers.iter().map(|one| one.taken)).collect();
+                let running = self.running(stream.id, &gone);
                 Some(explain(law.policies, &running, &stream.standing(now), &scene(law, now)))
             }
         }

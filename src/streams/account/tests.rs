@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Account, ApplicationId, Attributes, Device};
+use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device};
 use crate::policy::{Rule, WhenExceeded};
-use crate::streams::{Cadence, Candidate, Signal, State};
+use crate::streams::{Cadence, Candidate, Signal, State, TakeoverSettings};
 
 fn at(seconds: u64) -> Millis {
     Millis((1_000_000 + seconds) * 1000)
@@ -33,7 +33,10 @@ struct House {
 impl House {
     fn new(limit: u32, when_exceeded: WhenExceeded) -> Self {
         let policy = Policy::new("household", vec![Rule::streams("streams", limit, when_exceeded)], &["tv"]);
-        Self { record: Record::default(), settings: Settings::default(), policies: vec![Arc::new(policy)] }
+        // Take-overs have tests of their own.
+        let takeover = TakeoverSettings { verify: Duration::ZERO, ..TakeoverSettings::default() };
+        let settings = Settings { takeover, ..Settings::default() };
+        Self { record: Record::default(), settings, policies: vec![Arc::new(policy)] }
     }
 
     fn of(limit: u32) -> Self {
@@ -100,6 +103,7 @@ fn candidate(n: u8, device: &str, asset: &str, now: Millis) -> Candidate {
         asset: asset.into(),
         started: now,
         attributes: Attributes::default(),
+        client: ClientEvidence::default(),
     }
 }
 

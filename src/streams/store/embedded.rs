@@ -14,7 +14,7 @@ use super::index::Index;
 use super::room::{Place, Room, Worth};
 use super::{AccountStore, Commit, Kept, Unavailable};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
-use crate::streams::account::{Change, GivenBack, Record, Tombstone, Transition};
+use crate::streams::account::{Change, GivenBack, Record, TakeoverResult, Tombstone, Transition};
 use crate::streams::wheel::{Tick, Wheel, second};
 use crate::streams::{Event, Observer, Settings, Stream};
 
@@ -204,6 +204,13 @@ impl Embedded {
             let event = match &transition {
                 Transition::Idle(stream) => Event::Idle(stream),
                 Transition::Forgotten(stream) => Event::Forgotten(stream),
+                Transition::Replaced { stream, by, held } => {
+                    if *held {
+                        self.observer.observe(&cell.account, &Event::Idle(stream));
+                    }
+                    let result = TakeoverResult::Replaced;
+                    Event::TakeoverSettled { stream: by, taken: stream, result }
+                }
             };
             self.observer.observe(&cell.account, &event);
         });
@@ -375,7 +382,7 @@ impl AccountStore for Embedded {
     }
 
     async fn give_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
-        self.with(account, now, |record, _| match record.give_back(stream, now) {
+        self.with_known(account.key(), now, |record, _| match record.give_back(stream, now) {
             Some(GivenBack::Removed(stream, restored)) => {
                 self.observer.observe(account, &Event::RolledBack(&stream));
                 for stream in &restored {

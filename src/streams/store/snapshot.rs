@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
-use crate::streams::account::{Leaving, Record, Tombstone};
+use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
+use crate::streams::account::{Leaving, Record, Takeovers, Tombstone};
 use crate::streams::{Candidate, Cause, Settings, Stream};
 
 /// One account.
@@ -27,6 +27,13 @@ pub struct Kept {
     /// Whether the gateway went on after this was written, so that more may have happened since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub runs: bool,
+    /// Its take-overs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub takeovers: Takeovers,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One stream. Its cadence is learned again from the next manifest.
@@ -48,6 +55,9 @@ pub struct KeptStream {
     /// Whether none of its media has been asked for here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     untouched: bool,
+    /// What its start showed of its client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    client: ClientEvidence,
     since: Millis,
     seen: Millis,
     holds: bool,
@@ -79,6 +89,7 @@ impl Kept {
             leaving: record.leaving().to_vec(),
             saved: now,
             runs: false,
+            takeovers: record.kept_takeovers(),
         }
     }
 
@@ -95,6 +106,7 @@ impl Kept {
         for tombstone in &mut self.tombstones {
             tombstone.until = tombstone.until.shifted(by);
         }
+        self.takeovers = self.takeovers.shifted(by);
         let tombstones = self.tombstones.into_iter();
         self.tombstones = tombstones.map(|kept| KeptTombstone { stream: kept.stream.shifted(by), ..kept }).collect();
         self
@@ -111,6 +123,7 @@ impl Kept {
             record.restore(Arc::new(kept.revive(&self.account, settings, now)));
         }
         record.restore_leaving(self.leaving);
+        record.restore_takeovers(self.takeovers);
         for kept in self.tombstones {
             let stream = Arc::new(kept.stream.revive(&self.account, settings, now));
             record.restore_tombstone(Tombstone { stream, cause: kept.cause, until: kept.until, told: kept.told });
@@ -151,6 +164,7 @@ impl KeptStream {
             asset: stream.asset.clone(),
             started: stream.started,
             attributes: stream.attributes(),
+            client: stream.client,
             live: stream.content().map(|content| content == "live"),
             declared: stream.is_declared(),
             untouched: stream.is_declared() && !stream.was_followed(),
@@ -169,6 +183,7 @@ impl KeptStream {
             asset: self.asset,
             started: self.started,
             attributes: self.attributes,
+            client: self.client,
         };
         // The time that the gateway was away is not held against the viewer: a stream that held its slot at the end has
         // until the end of its idle window from now.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use smallvec::SmallVec;
 
 use super::Stream;
+use super::silence::CONTESTED;
 use crate::model::{Account, Attributes, Millis};
 use crate::policy::{Content, Decision, Demand, Mode, Ranks, Standing, Violation};
 use crate::streams::candidate::{Candidate, Signal};
@@ -32,6 +33,7 @@ impl Stream {
             asset: self.asset.clone(),
             started: self.started,
             attributes: self.attributes(),
+            client: self.client,
         }
     }
 
@@ -92,7 +94,7 @@ impl Stream {
         let deferred = if decision.deferred { DEFERRED } else { 0 };
         let pending = deferred | if decision.asks_content { ASKS_CONTENT } else { 0 };
         // What the manifest has said while it was judged is still news.
-        let keep_news = |before: u8| Some(before & NEWS | pending);
+        let keep_news = |before: u8| Some(before & (NEWS | CONTESTED) | pending);
         let before = self.pending.fetch_update(SeqCst, SeqCst, keep_news).unwrap_or_else(|before| before);
         let waited = before & (DEFERRED | ASKS_CONTENT) != 0;
         let mut inputs = self.inputs.lock();

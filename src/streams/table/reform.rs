@@ -81,7 +81,7 @@ impl StreamTable {
 }
 
 /// What a stream is judged by without a request; `None` where its application is gone.
-fn law_in_force<'a>(
+pub(super) fn law_in_force<'a>(
     policies: &'a InForce,
     settings: &'a Settings,
     account: &'a Account,

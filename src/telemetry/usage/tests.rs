@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 
 use super::*;
-use crate::model::{Account, ApplicationId, Attributes, Device, StreamId};
+use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, StreamId};
 use crate::policy::Decision;
 use crate::streams::{Candidate, Settings};
 
@@ -20,6 +20,7 @@ fn candidate() -> Candidate {
         asset: "".into(),
         started: START,
         attributes: Attributes::default(),
+        client: ClientEvidence::default(),
     }
 }
 

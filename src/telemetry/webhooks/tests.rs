@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::told::{Broken, What, Why};
 use super::*;
 use crate::config::WebhookEvent;
-use crate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::model::{ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use crate::policy::Decision;
 use crate::streams::{Candidate, Cause, Terminator};
 
@@ -56,11 +56,12 @@ fn candidate() -> Candidate {
         asset: "/live/master.m3u8".into(),
         started: Millis(1_795_223_951_203),
         attributes: [("contractType".into(), "basic".into())].into_iter().collect(),
+        client: ClientEvidence::default(),
     }
 }
 
 fn told(what: What) -> Told {
-    let Candidate { stream, account, application, device, asset, started, attributes } = candidate();
+    let Candidate { stream, account, application, device, asset, started, attributes, .. } = candidate();
     let id = 0x5f3a_0c8e_9b7d_41c2_a6e8_f012_3456_789a_u128.to_be_bytes();
     Told { id, at: Time.now(), account, application, stream, device, asset, started, attributes, what }
 }

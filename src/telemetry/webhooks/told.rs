@@ -64,6 +64,8 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
         | Event::Lacked(_)
         | Event::Demanded(_)
         | Event::Attempted { .. }
+        | Event::TakenOver { .. }
+        | Event::TakeoverSettled { .. }
         | Event::Unavailable => None,
     }
 }

@@ -19,7 +19,7 @@ use crate::control::Control;
 use crate::control::session::MOST_STREAMS;
 use crate::control::session::metadata::Metadata;
 use crate::control::session::view::{UNKNOWN, metadata};
-use crate::model::{Attributes, Device};
+use crate::model::{Attributes, ClientEvidence, Device};
 use crate::streams::{Admission, Candidate, Stream};
 use crate::telemetry::ApiOutcome;
 
@@ -125,6 +125,7 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
         asset: asset.into(),
         started: *now,
         attributes,
+        client: ClientEvidence::default(),
     };
     if control.table.streams_of(&account.key()) >= MOST_STREAMS {
         return Err(Problem::too_many());

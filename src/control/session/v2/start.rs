@@ -9,7 +9,7 @@ use crate::control::session::MOST_STREAMS;
 use crate::control::session::metadata::Metadata;
 use crate::control::session::required;
 use crate::control::session::throttle::Counted;
-use crate::model::{Attributes, Device};
+use crate::model::{Attributes, ClientEvidence, Device};
 use crate::streams::{Admission, Candidate};
 
 use super::advice::{Adviser, lacking};
@@ -99,6 +99,7 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
         asset,
         started: call.now,
         attributes,
+        client: ClientEvidence::default(),
     };
     let windows = &call.settings.streams;
     let decided = call.control.table.declare(&candidate, &kills, false, &application.policies, windows, call.now).await;

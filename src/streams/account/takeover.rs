@@ -1,0 +1,596 @@
+//! Provisional take-over: a start that would be refused is admitted in the place of a stream that its viewer may have left.
+//!
+//! Whether the other stream has been left, nobody can know when the start comes: a viewer who zaps, reloads or changes the
+//! screen says nothing of what came before. So the start is admitted at once, and the other stream, which counts no more,
+//! is watched. If it stays silent for `takeover.verify` after the first media of the new one, it has been replaced. If it
+//! asks for more media, and the new one does so after it, both are real: then the policies decide between them as they
+//! stand, and the one that they name ends.
+//!
+//! A stream that was replaced, and comes back while its pause would have kept its slot, takes the place back in the same
+//! way. A pair of clients that was found to be two is not helped again for `streams.tombstone`.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::plan::{end, refusal, scene};
+use super::{Change, Law, Record, Refused, Transition};
+use crate::model::{ClientEvidence, Device, Millis, StreamId};
+use crate::policy::{Decision, Effect, Mode, Standing, Violation, evaluate, explain};
+use crate::streams::{Cause, Settings, Stream};
+
+/// What the other stream asks for within this time of the new one's first media was under way before.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
+/// So many pairs of clients that were found to be two are remembered at most.
+const MAX_DISPUTES: usize = 32;
+
+/// Why a stream may be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakeoverReason {
+    /// It had taken over the stream that returns.
+    Displaced,
+    /// Its token names the same device.
+    SameDevice,
+    /// It was started with the same token.
+    SameToken,
+    /// It came from the same network, with the same user agent or a token that was issued together with the start's.
+    SameClient,
+    /// Its next request is overdue by its own cadence.
+    Overdue,
+    /// Its client has closed all connections.
+    HungUp,
+}
+
+impl TakeoverReason {
+    /// The word in logs and explanations.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Displaced => "displaced",
+            Self::SameDevice => "same_device",
+            Self::SameToken => "same_token",
+            Self::SameClient => "same_client",
+            Self::Overdue => "overdue",
+            Self::HungUp => "hung_up",
+        }
+    }
+}
+
+/// How a take-over ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeoverResult {
+    /// One of the two stayed silent: it has been left for the other.
+    Replaced,
+    /// Both were played. The policies decided between them.
+    BothReal,
+}
+
+impl TakeoverResult {
+    /// Every result.
+    pub const ALL: [Self; 2] = [Self::Replaced, Self::BothReal];
+
+    /// The word in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::BothReal => "both_real",
+        }
+    }
+}
+
+/// One stream stands provisionally in the place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Takeover {
+    /// The stream that was admitted.
+    pub taker: StreamId,
+    /// The stream that does not count meanwhile.
+    pub taken: StreamId,
+    /// Why it was chosen.
+    pub reason: TakeoverReason,
+    /// When the taker was admitted.
+    pub since: Millis,
+    /// When the taker first asked for media.
+    pub played: Option<Millis>,
+    /// When the taken stream asked for more media after that.
+    pub insisted: Option<Millis>,
+    /// The taken stream has been replaced. Until then it may take its place back.
+    pub replaced: Option<Millis>,
+    /// How often the taken stream has come back after it had been replaced.
+    #[serde(default)]
+    pub returns: u8,
+}
+
+impl Takeover {
+    /// Whether it is not yet known whether both are real.
+    fn is_open(&self) -> bool {
+        self.replaced.is_none()
+    }
+}
+
+/// A client that was found to be another than the one whose stream it took over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// The stream that went on.
+    pub stream: StreamId,
+    /// The device of the client that has to wait.
+    pub device: Device,
+    /// What else is known of it.
+    pub client: ClientEvidence,
+    /// How long.
+    pub until: Millis,
+}
+
+/// The take-overs of one account, and what was learnt from former ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Takeovers {
+    /// Those that are watched, and those whose taken stream may come back.
+    pub current: Vec<Takeover>,
+    /// Pairs that are not helped again for a time.
+    pub disputes: Vec<Dispute>,
+}
+
+impl Takeovers {
+    /// The same with every time so many milliseconds later.
+    #[must_use]
+    pub fn shifted(mut self, by: i64) -> Self {
+        for one in &mut self.current {
+            one.since = one.since.shifted(by);
+            for time in [&mut one.played, &mut one.insisted, &mut one.replaced] {
+                *time = time.map(|time| time.shifted(by));
+            }
+        }
+        for dispute in &mut self.disputes {
+            dispute.until = dispute.until.shifted(by);
+        }
+        self
+    }
+}
+
+/// What comes of media that is asked for while a take-over is watched.
+#[derive(Debug, Default)]
+pub struct Verification {
+    /// What is to be committed.
+    pub change: Change,
+    /// Both are real: the policies decided between them.
+    pub verdict: Option<Verdict>,
+}
+
+/// A decision between two streams that are both played.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The stream that had been admitted provisionally.
+    pub taker: StreamId,
+    /// The stream that it stood for.
+    pub taken: StreamId,
+    /// What was decided about the younger of them, on what, and why.
+    pub refused: Refused,
+}
+
+impl Record {
+    /// The take-overs that are watched or may be undone.
+    pub fn takeovers(&self) -> &[Takeover] {
+        self.takeovers.as_deref().map_or(&[], |all| &all.current)
+    }
+
+    /// The stream that stands for `taken`, which therefore does not count.
+    pub fn taken_over_by(&self, taken: StreamId) -> Option<&Arc<Stream>> {
+        let mut open = self.takeovers().iter().filter(|one| one.is_open() && one.taken == taken);
+        open.find_map(|one| self.find(one.taker).filter(|taker| taker.has_slot()))
+    }
+
+    /// Finds a stream in whose place the candidate may be admitted, though `decision` refuses it or would end another's stream
+    /// for it. Returns what the policies say without that stream.
+    ///
+    /// `played`: when the candidate first asked for media, if that is what it does now.
+    pub(super) fn plan_takeover(
+        &self,
+        (stream, candidate): (&Stream, &Standing<'_>),
+        without: &[StreamId],
+        decision: &Decision,
+        played: Option<Millis>,
+        law: &Law<'_>,
+        now: Millis,
+    ) -> Option<(Decision, Takeover)> {
+        if law.settings.takeover.verify.is_zero() || stream.is_declared() {
+            return None;
+        }
+        let mut found: SmallVec<[(TakeoverReason, &Arc<Stream>); 4]> = SmallVec::new();
+        let mut order: SmallVec<[(Reverse<u32>, Millis); 4]> = SmallVec::new();
+        for other in self.streams.iter().filter(|other| self.counts(other) && !without.contains(&other.id)) {
+            if let Some((reason, weight)) = self.may_be_left(stream, other, law.settings, now)
+                && is_in_conflict(decision, other.id)
+            {
+                let place = (Reverse(weight), other.last_seen());
+                let at = order.partition_point(|known| *known <= place);
+                order.insert(at, place);
+                found.insert(at, (reason, other));
+            }
+        }
+        for (reason, other) in found {
+            // The policies end this one by themselves.
+            if !decision.refuses() && decision.ending.iter().any(|(ended, _)| *ended == other.id) {
+                return None;
+            }
+            let gone: SmallVec<[StreamId; 4]> = without.iter().copied().chain([other.id]).collect();
+            let decision = evaluate(law.policies, &self.running(stream.id, &gone), candidate, &scene(law, now));
+            if decision.refuses() || !decision.ending.is_empty() {
+                continue;
+            }
+            let displaced = |one: &&Takeover| (one.taken, one.taker) == (stream.id, other.id);
+            let returns = self.takeovers().iter().find(displaced).map_or(0, |one| one.returns.saturating_add(1));
+            let takeover = Takeover {
+                taker: stream.id,
+                taken: other.id,
+                reason,
+                since: now,
+                played,
+                insisted: None,
+                replaced: None,
+                returns,
+            };
+            return Some((decision, takeover));
+        }
+        None
+    }
+
+    /// Whether the viewer who wants `stream` may have left `other` for it, and how likely that is.
+    fn may_be_left(
+        &self,
+        stream: &Stream,
+        other: &Stream,
+        settings: &Settings,
+        now: Millis,
+    ) -> Option<(TakeoverReason, u32)> {
+        let rules = &settings.takeover;
+        if other.id == stream.id || other.is_declared() || self.is_disputed(stream, other) {
+            return None;
+        }
+        if self.takeovers().iter().any(|one| !one.is_open() && (one.taken, one.taker) == (stream.id, other.id)) {
+            return Some((TakeoverReason::Displaced, 200));
+        }
+        let (same, differ) = match (stream.device.name(), other.device.name()) {
+            (Some(one), Some(other)) => (one == other, one != other),
+            // A client whose tokens name its device is not one whose tokens name none.
+            (None, None) => (false, false),
+            _ => (false, true),
+        };
+        let silent = if !rules.overdue {
+            None
+        } else if other.has_hung_up(now) {
+            Some(TakeoverReason::HungUp)
+        } else {
+            other.is_overdue(settings, now).then_some(TakeoverReason::Overdue)
+        };
+        let alike = if rules.device && same {
+            Some((TakeoverReason::SameDevice, 60))
+        } else if rules.token && !differ && stream.client.has_same_token(&other.client) {
+            Some((TakeoverReason::SameToken, 50))
+        } else if rules.client && !differ && stream.client.is_same_client(&other.client) {
+            Some((TakeoverReason::SameClient, 10))
+        } else {
+            None
+        };
+        match (alike, silent) {
+            (Some((reason, weight)), silent) => Some((reason, weight + if silent.is_some() { 40 } else { 0 })),
+            (None, Some(reason)) => Some((reason, 40)),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether the client of `stream` was found to be another than that of `other` a short while ago.
+    fn is_disputed(&self, stream: &Stream, other: &Stream) -> bool {
+        let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
+        disputes.iter().filter(|dispute| dispute.stream == other.id).any(|dispute| {
+            dispute.device == stream.device
+                || dispute.client.has_same_token(&stream.client)
+                || dispute.client.is_same_client(&stream.client)
+        })
+    }
+
+    /// A stream of a take-over asks for media. `law` gives the law for a stream's application. The record must be settled.
+    pub fn plan_verification<'a>(
+        &self,
+        id: StreamId,
+        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        now: Millis,
+    ) -> Verification {
+        let mut done = Verification::default();
+        let open = |one: &&Takeover| one.is_open() && self.taken_over_by(one.taken).is_some();
+        for one in self.takeovers().iter().filter(open) {
+            if one.taken == id {
+                let later = |played: Millis| now.since(played) >= IN_FLIGHT;
+                if one.insisted.is_some() || !one.played.is_some_and(later) {
+                    continue;
+                }
+                if self.move_on(one, law, &mut done, now) {
+                    continue;
+                }
+                let insisted = Takeover { insisted: Some(now), ..one.clone() };
+                if one.returns > 1 {
+                    // It is not the first time that the other comes back and this one goes on.
+                    self.settle_between(&insisted, law, &mut done, now);
+                } else {
+                    done.change.takeovers.push(insisted);
+                }
+            } else if one.taker == id {
+                match (one.played, one.insisted) {
+                    (None, _) => done.change.takeovers.push(Takeover { played: Some(now), ..one.clone() }),
+                    (Some(_), Some(insisted)) if now > insisted && done.verdict.is_none() => {
+                        self.settle_between(one, law, &mut done, now);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        done
+    }
+
+    /// The taken stream is played. Another one that the taker may have left, and that has been silent since, takes its part.
+    fn move_on<'a>(
+        &self,
+        one: &Takeover,
+        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        done: &mut Verification,
+        now: Millis,
+    ) -> bool {
+        let (Some(taker), Some(taken), Some(played)) = (self.find(one.taker), self.find(one.taken), one.played) else {
+            return false;
+        };
+        let Some(law) = law(taker) else { return false };
+        let candidate = taker.standing(taker.since());
+        let dispute = dispute(taken, taker, law.settings, now);
+        let was_heard = |other: &Stream| {
+            other.last_media() >= played + IN_FLIGHT && !other.is_overdue(law.settings, now) && !other.has_hung_up(now)
+        };
+        let heard: SmallVec<[StreamId; 4]> =
+            self.streams.iter().filter(|other| was_heard(other)).map(|other| other.id).collect();
+        // As if the taken stream counted again and the start came now.
+        let running = self.running_beside(taker.id, &[taken.id]);
+        let decision = evaluate(law.policies, &running, &candidate, &scene(&law, now));
+        for other in self.streams.iter().filter(|other| self.counts(other) && !heard.contains(&other.id)) {
+            let Some((reason, _)) = self.may_be_left(taker, other, law.settings, now) else { continue };
+            // What has started since cannot have been left for it.
+            if other.id == taken.id || other.since() > one.since || !is_in_conflict(&decision, other.id) {
+                continue;
+            }
+            let left: SmallVec<[Standing<'_>; 8]> =
+                running.iter().filter(|running| running.stream != other.id).cloned().collect();
+            let without = evaluate(law.policies, &left, &candidate, &scene(&law, now));
+            if without.refuses() || !without.ending.is_empty() {
+                continue;
+            }
+            done.change.disputes.push(dispute);
+            let moved = Takeover { taken: other.id, reason, insisted: None, returns: 0, ..one.clone() };
+            done.change.takeovers.push(moved);
+            return true;
+        }
+        false
+    }
+
+    /// Both are real: the policies decide about the younger of the two, as if it started now.
+    fn settle_between<'a>(
+        &self,
+        one: &Takeover,
+        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        done: &mut Verification,
+        now: Millis,
+    ) {
+        let (Some(taker), Some(taken)) = (self.find(one.taker), self.find(one.taken)) else { return };
+        let (older, younger) =
+            if (taken.started, taken.id) < (taker.started, taker.id) { (taken, taker) } else { (taker, taken) };
+        // Where nothing is in force for it any more, nothing speaks against either.
+        let Some(law) = law(younger) else { return };
+        let running = self.running_beside(younger.id, &[older.id]);
+        let (candidate, scene) = (younger.standing(younger.since()), scene(&law, now));
+        let decision = evaluate(law.policies, &running, &candidate, &scene);
+        let change = &mut done.change;
+        if decision.refuses() {
+            change.terminate.push((younger.id, refusal(&decision).0));
+            // Whoever had taken over the one that ends stands for the one that goes on.
+            for other in self.takeovers().iter().filter(|other| other.is_open() && other.taken == younger.id) {
+                if other.taker != older.id {
+                    change.takeovers.push(Takeover { taken: older.id, insisted: None, ..other.clone() });
+                }
+            }
+        } else {
+            let by_policy = |violation: &Violation| Cause::Evicted {
+                policy: violation.policy.clone(),
+                rule: violation.rule.clone(),
+                by: younger.id,
+            };
+            end(&decision, change, by_policy, now);
+        }
+        let goes_on = |stream: &Stream| !change.terminate.iter().any(|(ended, _)| *ended == stream.id);
+        let dispute = if goes_on(older) {
+            dispute(older, younger, law.settings, now)
+        } else {
+            dispute(younger, older, law.settings, now)
+        };
+        change.disputes.push(dispute);
+        change.settled.push((one.taker, one.taken));
+        let explanation = explain(law.policies, &running, &candidate, &scene);
+        // Whichever ends is told at its next request.
+        let ended = done.change.terminate.iter().map(|(ended, _)| (*ended, explanation.clone()));
+        done.change.explained.extend(ended);
+        done.verdict = Some(Verdict { taker: taker.id, taken: taken.id, refused: Refused { decision, explanation } });
+    }
+
+    /// The streams that count and those in `beside`, but for `id`.
+    fn running_beside(&self, id: StreamId, beside: &[StreamId]) -> SmallVec<[Standing<'_>; 8]> {
+        let others = self.streams.iter().filter(|other| other.id != id);
+        let counted = others.filter(|other| self.counts(other) || beside.contains(&other.id));
+        counted.map(|other| other.standing(other.since())).collect()
+    }
+
+    /// Takes up what a change says of take-overs. What the change admits is in the record already.
+    pub(super) fn apply_takeovers(&mut self, change: &Change) {
+        if change.takeovers.is_empty() && change.disputes.is_empty() && change.settled.is_empty() {
+            return;
+        }
+        let all = self.takeovers.get_or_insert_default();
+        all.current.retain(|one| !change.settled.contains(&(one.taker, one.taken)));
+        for dispute in &change.disputes {
+            all.disputes.retain(|known| (known.stream, &known.device) != (dispute.stream, &dispute.device));
+            all.disputes.push(dispute.clone());
+        }
+        let surplus = all.disputes.len().saturating_sub(MAX_DISPUTES);
+        all.disputes.drain(..surplus);
+        for takeover in &change.takeovers {
+            let is_over = |one: &Takeover| {
+                one.taken == takeover.taken
+                    || one.taken == takeover.taker && !one.is_open()
+                    || one.taker == takeover.taker && change.disputes.iter().any(|dispute| dispute.stream == one.taken)
+            };
+            all.current.retain(|one| !is_over(one));
+            all.current.push(takeover.clone());
+        }
+    }
+
+    /// Puts back what a snapshot has kept.
+    pub fn restore_takeovers(&mut self, takeovers: Takeovers) {
+        if takeovers != Takeovers::default() {
+            self.takeovers = Some(Box::new(takeovers));
+            self.mark_contested();
+        }
+    }
+
+    /// What of it is worth keeping over a restart.
+    pub fn kept_takeovers(&self) -> Takeovers {
+        self.takeovers.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Ends the take-overs of which time tells enough.
+    pub(super) fn settle_takeovers(&mut self, settings: &Settings, now: Millis, on: &mut dyn FnMut(Transition)) {
+        if self.takeovers.is_none() {
+            return;
+        }
+        // What one pass ends may end more: each take-over ends once.
+        while self.pass_takeovers(settings, now, on) {}
+        let streams = &self.streams;
+        self.takeovers.take_if(|all| {
+            all.disputes.retain(|one| now < one.until && streams.iter().any(|stream| stream.id == one.stream));
+            all.current.is_empty() && all.disputes.is_empty()
+        });
+        self.mark_contested();
+    }
+
+    fn pass_takeovers(&mut self, settings: &Settings, now: Millis, on: &mut dyn FnMut(Transition)) -> bool {
+        let Some(all) = &mut self.takeovers else { return false };
+        let before = std::mem::take(&mut all.current);
+        let (mut kept, mut orphaned, mut changed) = (Vec::with_capacity(before.len()), Vec::new(), false);
+        for mut one in before {
+            let find = |id| self.streams.iter().find(|stream| stream.id == id);
+            let taker = find(one.taker).filter(|taker| taker.has_slot());
+            let (taker, taken) = match (taker, find(one.taken), one.replaced) {
+                (Some(_), Some(taken), Some(until)) => {
+                    if now < until && !taken.has_slot() {
+                        kept.push(one);
+                    }
+                    continue;
+                }
+                (Some(taker), Some(taken), None) => (taker.clone(), taken.clone()),
+                (None, Some(taken), None) if taken.has_slot() => {
+                    orphaned.push(one);
+                    continue;
+                }
+                _ => continue,
+            };
+            let due = due(&one, &taker, &taken, settings).is_some_and(|due| due <= now);
+            if !taken.has_slot() {
+                // It fell silent by its own window, or its device has left it.
+                if taken.is_idle() && one.played.is_some() {
+                    on(Transition::Replaced { stream: taken.clone(), by: taker, held: false });
+                    one.replaced = Some(may_return_until(&taken, settings, now));
+                    kept.push(one);
+                }
+            } else if !due {
+                kept.push(one);
+            } else if one.insisted.is_some() {
+                if taker.fall_silent(now) {
+                    (self.version, changed) = (self.version + 1, true);
+                    on(Transition::Replaced { stream: taker.clone(), by: taken.clone(), held: true });
+                    let replaced = Some(may_return_until(&taker, settings, now));
+                    let (played, insisted) = (Some(now), None);
+                    kept.push(Takeover { taker: taken.id, taken: taker.id, played, insisted, replaced, ..one });
+                } else {
+                    kept.push(one);
+                }
+            } else if taken.is_being_sent() {
+                // Its client still receives what it asked for before.
+                one.insisted = Some(now);
+                kept.push(one);
+            } else if taken.fall_silent(now) {
+                (self.version, changed) = (self.version + 1, true);
+                on(Transition::Replaced { stream: taken.clone(), by: taker, held: true });
+                one.replaced = Some(may_return_until(&taken, settings, now));
+                kept.push(one);
+            } else {
+                kept.push(one);
+            }
+        }
+        for one in orphaned {
+            // The taker was itself left for another: that one stands for the first.
+            let heir = kept.iter().find(|other| other.taken == one.taker).cloned();
+            if let Some(heir) = heir.filter(|heir| heir.taker != one.taken) {
+                changed = true;
+                let (taker, played) = (heir.taker, heir.played);
+                kept.push(Takeover { taker, played, insisted: None, replaced: None, ..one });
+            }
+        }
+        if let Some(all) = &mut self.takeovers {
+            all.current = kept;
+        }
+        changed
+    }
+
+    /// When the first take-over has to be looked at again.
+    pub(super) fn takeover_deadline(&self, settings: &Settings) -> Option<Millis> {
+        let current = self.takeovers().iter();
+        let due = current.filter_map(|one| match one.replaced {
+            Some(until) => Some(until),
+            None => due(one, self.find(one.taker)?, self.find(one.taken)?, settings),
+        });
+        due.min()
+    }
+
+    /// Tells streams whose media is waited for.
+    pub(super) fn mark_contested(&self) {
+        for stream in &self.streams {
+            let is_party = |one: &Takeover| one.is_open() && (one.taker == stream.id || one.taken == stream.id);
+            stream.set_contested(self.takeovers().iter().any(is_party));
+        }
+    }
+}
+
+/// When silence has said enough.
+fn due(one: &Takeover, taker: &Stream, taken: &Stream, settings: &Settings) -> Option<Millis> {
+    let verify = |stream: &Stream| settings.takeover.verify.min(stream.idle_window());
+    match (one.insisted, one.played) {
+        (Some(insisted), _) => Some(insisted + verify(taker)),
+        (None, Some(played)) => Some(played + verify(taken)),
+        (None, None) => None,
+    }
+}
+
+/// A pause keeps a slot for so long. Whoever comes back within that time is heard before the one that took its place.
+fn may_return_until(stream: &Stream, settings: &Settings, now: Millis) -> Millis {
+    now.max(stream.last_media() + settings.paused_holds_slot)
+}
+
+fn is_in_conflict(decision: &Decision, id: StreamId) -> bool {
+    let acts = |violation: &&Violation| {
+        violation.mode == Mode::Enforce && (violation.effect == Effect::Refuse || !decision.ending.is_empty())
+    };
+    decision.violations.iter().filter(acts).any(|violation| violation.conflicts.iter().any(|one| one.stream == id))
+}
+
+fn dispute(goes_on: &Stream, waits: &Stream, settings: &Settings, now: Millis) -> Dispute {
+    let until = now + settings.tombstone;
+    Dispute { stream: goes_on.id, device: waits.device.clone(), client: waits.client, until }
+}
+
+#[cfg(test)]
+mod tests;

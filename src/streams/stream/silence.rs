@@ -1,0 +1,104 @@
+//! Whether the silence of a stream means that its viewer has left it.
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+
+use super::{IDLE, PLAYING, RESERVED, Stream};
+use crate::model::Millis;
+use crate::streams::Settings;
+use crate::streams::candidate::Signal;
+
+/// One of its requests is waited for: it is in the place of another stream, or another stream is in its place.
+pub(super) const CONTESTED: u8 = 8;
+/// A player that was given its entry manifest asks for more within this time.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(5);
+/// So much may lie between the requests of a player that opens a connection for each.
+const BETWEEN_CONNECTIONS: Duration = Duration::from_secs(1);
+
+impl Stream {
+    /// When its player last asked for media, or was last sent some. Zero: never.
+    pub(in crate::streams) fn last_media(&self) -> Millis {
+        Millis(self.playback.load(SeqCst))
+    }
+
+    /// How long silence means nothing.
+    pub(in crate::streams) fn idle_window(&self) -> Duration {
+        Duration::from_millis(u64::from(self.idle_ms.load(SeqCst)))
+    }
+
+    /// Whether media is being sent.
+    pub(in crate::streams) fn is_being_sent(&self) -> bool {
+        self.open.load(SeqCst) > 0
+    }
+
+    /// Whether it has lost its slot to silence.
+    pub(in crate::streams) fn is_idle(&self) -> bool {
+        self.phase.load(SeqCst) == IDLE
+    }
+
+    /// Whether its next request is overdue by its own cadence, so that its viewer may have left it.
+    pub(in crate::streams) fn is_overdue(&self, settings: &Settings, now: Millis) -> bool {
+        if self.is_being_sent() || self.is_declared() {
+            return false;
+        }
+        let silent = now.since(self.last_request());
+        match self.phase.load(SeqCst) {
+            RESERVED => silent >= FOLLOWS_WITHIN.min(settings.reserve),
+            PLAYING => {
+                let played = now.since(self.since());
+                let patience = self.rhythm.patience(self.segment_ms.load(Relaxed), played, silent);
+                patience.is_some_and(|patience| silent >= patience)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether its client has closed all its connections.
+    pub(in crate::streams) fn has_hung_up(&self, now: Millis) -> bool {
+        !self.is_being_sent()
+            && !self.is_declared()
+            && self.rhythm.has_hung_up()
+            && now.since(self.last_request()) >= BETWEEN_CONNECTIONS
+    }
+
+    /// A kept connection carries its requests.
+    pub fn connected(&self) {
+        self.rhythm.connected();
+    }
+
+    /// That connection was closed, or carries another stream's requests now.
+    pub fn disconnected(&self) {
+        self.rhythm.disconnected();
+    }
+
+    /// Frees the slot of a stream that was left. Returns whether it is so: media that is asked for at the same moment keeps it.
+    pub(in crate::streams) fn fall_silent(&self, now: Millis) -> bool {
+        let (before, media) = (self.phase.load(SeqCst), self.last_media());
+        if before > PLAYING || self.is_being_sent() {
+            return false;
+        }
+        self.phase.store(IDLE, SeqCst);
+        // See `settle`: a heartbeat stores its time, and reads the phase then.
+        if self.last_media() != media || self.is_being_sent() {
+            let reserved = before == RESERVED && self.last_media().0 == 0;
+            self.phase.store(if reserved { RESERVED } else { PLAYING }, SeqCst);
+            return false;
+        }
+        self.since.store(now.0, SeqCst);
+        true
+    }
+
+    /// Whether media that it asks for tells which of two streams is played. The hot path: one load.
+    #[inline]
+    pub fn is_contested(&self, signal: Signal) -> bool {
+        signal == Signal::Playback && self.pending.load(Relaxed) & CONTESTED != 0
+    }
+
+    pub(in crate::streams) fn set_contested(&self, contested: bool) {
+        if contested {
+            self.pending.fetch_or(CONTESTED, SeqCst);
+        } else if self.pending.load(SeqCst) & CONTESTED != 0 {
+            self.pending.fetch_and(!CONTESTED, SeqCst);
+        }
+    }
+}

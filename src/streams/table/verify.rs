@@ -1,0 +1,61 @@
+//! Which of two streams is played, when one stands provisionally in the place of the other.
+
+use std::sync::Arc;
+
+use super::reform::law_in_force;
+use super::{ATTEMPTS, StreamTable, Surplus, holders};
+use crate::model::{Account, Millis};
+use crate::policy::Policy;
+use crate::streams::account::{Law, TakeoverResult, Verdict, Verification};
+use crate::streams::store::Unavailable;
+use crate::streams::{Event, Settings, Stream};
+
+impl StreamTable {
+    /// Media is asked for of a stream that [is contested](Stream::is_contested). `policies` are those of its application.
+    ///
+    /// Returns why the stream has ended, if it has: both are played, and the policies name this one.
+    ///
+    /// # Errors
+    /// The store is not available; nothing was decided.
+    pub async fn verify(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        policies: &[Arc<Policy>],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Option<Surplus>, Unavailable> {
+        let in_force = self.in_force.load_full();
+        let exempt = self.is_exempt(account, now);
+        let law = |of: &Stream| {
+            if exempt {
+                Some(Law { policies: &[], settings, idp: &account.idp })
+            } else if of.application == stream.application {
+                Some(Law { policies, settings, idp: &account.idp })
+            } else {
+                law_in_force(&in_force.0, settings, account, of)
+            }
+        };
+        let _turn = self.gate(account).lock().await;
+        let mut record = self.store.load(account, now).await?;
+        for _ in 0..ATTEMPTS {
+            let Verification { change, verdict } = record.plan_verification(stream.id, &law, now);
+            if let Some(newer) = self.commit(account, &record, &change, now).await? {
+                record = newer;
+                continue;
+            }
+            let Some(Verdict { taker, taken, refused }) = verdict else { return Ok(None) };
+            if let (Some(taker), Some(taken)) = (record.find(taker), record.find(taken)) {
+                let result = TakeoverResult::BothReal;
+                self.observer.observe(account, &Event::TakeoverSettled { stream: taker, taken, result });
+            }
+            self.report(account, &refused.decision);
+            let own = change.terminate.iter().find(|(ended, _)| *ended == stream.id);
+            return Ok(own.map(|(_, cause)| {
+                let holders = holders(&record, &refused.decision);
+                Surplus { cause: cause.clone(), refused, holders }
+            }));
+        }
+        Err(Unavailable)
+    }
+}
