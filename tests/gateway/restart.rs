@@ -109,10 +109,12 @@ async fn after_a_crash_one_that_played_stays_before_one_that_started_since() {
     assert_eq!((ended.status, ended.problem_type().as_str()), (403, "stream-terminated"));
     let problem = ended.problem();
     assert_eq!(problem["cause"], "displaced");
-    assert_eq!(problem["violations"][0]["policy"], "one");
+    assert_eq!(problem["violations"], serde_json::json!([{ "policy": "household", "rule": "one" }]));
     assert!(problem["detail"].as_str().unwrap().contains("restarted"), "{problem}");
     assert_eq!(gateway.metric("streamgate_terminations_total", "cause=\"displaced\"").await, 1);
     assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
+    let explained = async || gateway.log().contains(r#""explanation":"{"#);
+    super::support::until("the log says on what that rests", explained).await;
     assert_eq!(gateway.enter("/film/master.m3u8", "tablet").await.status, 403);
 }
 
