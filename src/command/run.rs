@@ -62,11 +62,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let decisions = Arc::new(Decisions::new(clock.clone()));
     let observers: Vec<Arc<dyn Observer>> = vec![metrics.clone(), webhooks.clone(), decisions.clone()];
     let observer: Arc<dyn Observer> = Arc::new(observers);
-    let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
-    let table = Arc::new(StreamTable::new(store.clone(), observer).opened_at(clock.now()));
-    table.configure(settings.streams.clone(), settings.in_force());
-    table.tell_wall(clock.moment());
-    restore(&settings, &table, &*clock);
+    let (store, table) = stream_table(&settings, observer, &*clock);
     // From here on: that streams of a snapshot have started was told when they did.
     let hooks = NextWebhooks::of(&settings).map_err(|error| error.to_string())?;
     webhooks.apply(hooks).map_err(|error| format!("webhooks: {error}"))?;
@@ -142,9 +138,8 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     control.threads = Some(settings.threads);
     server.add_service(control);
     server.add_service(background_service("reload", reloader));
-    let snapshots = background_service("snapshots", Snapshots::new(table.clone(), current.clone(), clock.clone()));
-    let last_snapshot = snapshots.task();
-    server.add_service(snapshots);
+    let snapshots = Snapshots::new(table, current.clone(), clock);
+    server.add_service(background_service("snapshots", snapshots.clone()));
     server.add_service(service);
     tracing::info!(
         listeners = ?listeners.iter().map(|(address, _)| *address).collect::<Vec<_>>(),
@@ -158,7 +153,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
 
     webhooks.finish(LAST_WORDS);
     save_orders(&current.load().settings, &orders);
-    last_snapshot.finish();
+    snapshots.finish();
     Ok(())
 }
 
@@ -226,6 +221,20 @@ fn server_conf(settings: &Settings) -> ServerConf {
         upgrade_sock: unused("upgrade").display().to_string(),
         ..ServerConf::default()
     }
+}
+
+/// The stream table, with what a snapshot has kept, and its store.
+fn stream_table(
+    settings: &Settings,
+    observer: Arc<dyn Observer>,
+    clock: &dyn Clock,
+) -> (Arc<Embedded>, Arc<StreamTable>) {
+    let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
+    let table = Arc::new(StreamTable::new(store.clone(), observer).opened_at(clock.now()));
+    table.configure(settings.streams.clone(), settings.in_force());
+    table.tell_wall(clock.moment());
+    restore(settings, &table, clock);
+    (store, table)
 }
 
 fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {

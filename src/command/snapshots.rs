@@ -18,6 +18,7 @@ use tokio::time::sleep;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The background service that writes snapshots of a running gateway.
+#[derive(Clone)]
 pub(super) struct Snapshots(Arc<Writer>);
 
 struct Writer {

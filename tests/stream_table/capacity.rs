@@ -73,7 +73,7 @@ async fn silent_accounts_make_room_and_those_that_play_stay() {
     let viewers = fill(&table, &settings, 0..32, at(0)).await;
     let silent = fill(&table, &settings, 32..64, at(0)).await;
     for second in 1..70 {
-        viewers.iter().for_each(|viewer| assert!(viewer.beat(Signal::Playback, at(second))));
+        assert!(viewers.iter().all(|viewer| viewer.beat(Signal::Playback, at(second))));
         table.tick(at(second));
     }
     assert_eq!(gauge.held(), 32);

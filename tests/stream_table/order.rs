@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use streamgate::model::{Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Expression, Policy, Rule, Type, WhenExceeded};
+use streamgate::streams::account::Record;
 use streamgate::streams::{Admission, Candidate, Refusal, Settings, Signal, StreamTable};
 
 use crate::support::{DAY, account, candidate, holders, table};
@@ -181,7 +182,7 @@ impl World {
 
     /// The streams that hold slots, in the order of their starts.
     fn starts(&self) -> Vec<StreamId> {
-        let (_, record) = self.table.peek(&account(0).key()).unwrap_or_else(|| (account(0), Default::default()));
+        let (_, record) = self.table.peek(&account(0).key()).unwrap_or_else(|| (account(0), Record::default()));
         let holding = holders(&self.table, &self.settings, self.now);
         let mut streams: Vec<_> = record.streams().iter().filter(|stream| holding.contains(&stream.id)).collect();
         streams.sort_by_key(|stream| stream.started);
