@@ -111,7 +111,8 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
         }
         // Nobody is refused for our own trouble. When it is over, the session is told that it has ended, and starts anew.
         Err(error) => {
-            tracing::warn!(%error, application = %application.id, "a session started undecided");
+            // It is counted, and the store warns now and then: whoever starts sessions at will must not fill the log.
+            tracing::debug!(%error, application = %application.id, "a session started undecided");
             Ok(call.accepted().location(id))
         }
     }
