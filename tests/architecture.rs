@@ -243,9 +243,8 @@ fn compared(line: &str) -> Vec<(&str, &str)> {
 /// Whether an operand is a secret's own bytes or text, and not its length or something else that it has.
 fn is_secret(operand: &str) -> bool {
     let bare = operand.trim_matches(['&', '*', '(', ')']);
-    let bare = [".as_ref()", ".as_bytes()", ".as_str()", ".as_slice()", ".expose()", ".to_string("]
-        .iter()
-        .fold(bare, |bare, call| bare.trim_end_matches(call.trim_end_matches(')')).trim_end_matches(['(', ')']));
+    let ways = [".as_ref", ".as_bytes", ".as_str", ".as_slice", ".expose", ".to_string"];
+    let bare = ways.iter().fold(bare, |bare, way| bare.strip_suffix(way).unwrap_or(bare));
     let name = bare.rsplit(['.', ':']).next().unwrap_or_default();
     SECRET_NAMES.contains(&name)
 }

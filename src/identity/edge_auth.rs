@@ -5,7 +5,7 @@
 //! lower-case digits), so both are there twice: `data` as it stands and `data_unescaped`.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,25 +201,42 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte)
 }
 
-/// Whether a path is written as a URI has it. Another spelling than this one is not what anybody has signed.
+/// Whether a path is written as a URI has it (RFC 3986 §2.1 and §3.3). Nobody has signed one that is not.
 fn is_of_uri(path: &str) -> bool {
-    path.bytes().all(|byte| is_plain(byte) || byte == b'%')
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut digit = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+        let is_escape = byte == b'%' && digit() && digit();
+        if !is_escape && !is_plain(byte) {
+            return false;
+        }
+    }
+    true
 }
 
 /// What is meant by a path with escapes, where this is the only way to write it: escaped is what has to be, in upper case.
-/// A path that is written otherwise is another URL, which an origin may read as another one, too.
+/// A path that is written otherwise is another URL, which an origin may read as another one, too. What looks like a path as it
+/// is sent was signed as it is sent.
 fn meant(path: &str) -> Option<Vec<u8>> {
     let plain = percent_decoded(path.as_bytes());
-    let mut again = String::with_capacity(path.len());
-    for &byte in &*plain {
+    let is_sent = |url: &[u8]| {
+        let meant = percent_decoded(url);
+        let is_text = std::str::from_utf8(&meant).is_ok_and(|text| !text.chars().any(char::is_control));
+        is_text && *meant != *url && escaped(&meant).as_bytes() == url
+    };
+    (*plain != *path.as_bytes() && escaped(&plain) == path && !is_sent(&plain)).then(|| plain.into_owned())
+}
+
+/// A path with every byte escaped that has to be, and no other.
+fn escaped(path: &[u8]) -> String {
+    path.iter().fold(String::with_capacity(path.len()), |mut out, &byte| {
         match byte {
-            // Whoever signs it may as well have signed the escape itself.
-            b'%' => return None,
-            _ if is_plain(byte) => again.push(char::from(byte)),
-            _ => again.push_str(&format!("%{byte:02X}")),
+            _ if is_plain(byte) => out.push(char::from(byte)),
+            // Writing to a text cannot fail.
+            _ => drop(write!(out, "%{byte:02X}")),
         }
-    }
-    (again == path && again.as_bytes() != &*plain).then(|| plain.into_owned())
+        out
+    })
 }
 
 /// The one address that the token names, perhaps escaped.

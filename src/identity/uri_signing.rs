@@ -39,6 +39,7 @@ const SEALED: &str = "streamgate: claims as they were encrypted";
 
 /// How tokens of RFC 9246 are verified.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one demand of the RFC, and they go together in any way")]
 pub struct Settings {
     /// Who signs them. An issuer with a name requires the `iss` that the RFC leaves optional.
     pub issuers: Issuers,

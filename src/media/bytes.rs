@@ -75,7 +75,7 @@ fn is_image_brand(brand: &[u8]) -> bool {
 
 /// Chunks with names of letters, and nothing behind the last (PNG §5.3).
 fn is_png(head: &[u8]) -> bool {
-    let mut at: usize = 8;
+    let mut at = 8_usize;
     let mut first = true;
     while let Some(chunk) = head.get(at..at.saturating_add(8)).filter(|chunk| chunk.len() == 8) {
         let Some((length, name)) = chunk.split_first_chunk::<4>() else { return true };

@@ -281,10 +281,10 @@ const PAGES: [&str; 31] = [
     "vast",
 ];
 
-const MORE_SEGMENTS: [&str; 69] = [
+const MORE_SEGMENTS: [&str; 67] = [
     // Of the formats that are streamed.
     "m4v", "m4a", "m4f", "m4i", "cmfv", "cmfa", "m2t", "mts", "ac3", "ec3", "mp3", "webm", "cmfm", "m2ts", "eac3",
-    "ac4", "ismv", "isma", "tsv", "tsa", "f4f", "f4v", "weba", "opus", "trp", "mpegts", "mp2t",
+    "ac4", "ismv", "isma", "f4f", "f4v", "weba", "opus", "trp", "mpegts", "mp2t",
     // Of films and sound that are sent whole.
     "mkv", "mk3d", "mka", "mov", "qt", "avi", "divx", "flv", "wmv", "wma", "asf", "mpg", "mpeg", "mpe", "m1v", "m2v",
     "mpv", "mp2", "mpa", "m2a", "m4b", "m4p", "m4r", "3gp", "3gpp", "3g2", "ogv", "ogg", "oga", "ogm", "flac", "wav",

@@ -21,9 +21,10 @@ pub struct RequestIds {
 impl RequestIds {
     /// Ids under a fresh key.
     pub fn new(entropy: &dyn Entropy) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = entropy.bytes();
-        let words = [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]];
-        Self { next: AtomicU64::new(0), keys: schedule(words.map(u32::from_le_bytes)) }
+        let bytes = entropy.bytes();
+        let mut key = [0; 4];
+        key.iter_mut().zip(bytes.as_chunks().0).for_each(|(to, from)| *to = u32::from_le_bytes(*from));
+        Self { next: AtomicU64::new(0), keys: schedule(key) }
     }
 
     /// The id of the next request.
@@ -52,8 +53,8 @@ fn schedule([mut key, a, b, c]: [u32; 4]) -> [u32; ROUNDS] {
 }
 
 fn encrypt(block: u64, keys: &[u32; ROUNDS]) -> u64 {
-    let [a, b, c, d, e, f, g, h] = block.to_be_bytes();
-    let (mut x, mut y) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+    let (mut x, mut y) = (half(block >> 32), half(block));
     for key in keys {
         x = x.rotate_right(8).wrapping_add(y) ^ key;
         y = y.rotate_left(3) ^ x;

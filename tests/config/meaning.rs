@@ -4,11 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use streamgate::config::{LogFormat, LogLevel, MintError, TlsFiles, Unidentified, load};
+use streamgate::identity::cat;
+use streamgate::identity::jwt::{Algorithm, sign_hs};
+use streamgate::identity::{RequestFacts, TokenError};
 use streamgate::model::Ambiguity;
 use streamgate::policy::{Carrier, Mode, Rule, WhenExceeded};
 use streamgate::streams;
 
-use crate::support::{NOW, PROMISED, application, folder, good, with};
+use crate::support::{NOW, PROMISED, SECRET, application, folder, good, with};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -193,37 +196,43 @@ fn a_configuration_file_is_read_with_the_files_beside_it() {
 }
 
 #[test]
-fn each_kind_of_token_can_be_held_to_the_letter() {
-    let jwt = "        jwt:\n          keys: [{ alg: HS256, secret: { file: keys/tv.hs256 } }]   # also RS256, ES256, EdDSA with public keys (PEM or JWK)\n";
-    let keys = "keys: [{ alg: HS256, secret: { file: keys/tv.hs256 } }]";
-    for (kind, practical, literal) in [
-        (format!("jwt: {{ {keys}"), vec!["leeway: 60s"], vec!["leeway: 0ns"]),
-        (format!("cat: {{ {keys}"), vec!["leeway: 60s", "replay: PerPlay"], vec!["leeway: 0ns", "replay: Refuse"]),
-        (
-            "edge_auth: { keys: [{ file: keys/edge.hex }]".to_owned(),
-            vec!["leeway: 60s", "check_ip: false"],
-            vec!["leeway: 0ns", "check_ip: true"],
-        ),
-        (
-            "media_cdn: { keys: [{ ed25519: { file: keys/ed25519.pem } }]".to_owned(),
-            vec!["leeway: 60s", "check_ip: false"],
-            vec!["leeway: 0ns", "check_ip: true"],
-        ),
-        (
-            format!("uri_signing: {{ issuers: [{{ issuer: acme, {keys} }}], uri_required: false"),
-            vec!["leeway: 60s", "uri_required: false", "to_the_letter: false"],
-            vec!["leeway: 0ns", "uri_required: true", "to_the_letter: true"],
-        ),
+fn tokens_can_be_held_to_the_letter_of_their_standard() {
+    const KEYS: &str = "keys: [{ alg: HS256, secret: { file: keys/tv.hs256 } }]";
+    let json_token = |late: u64, more: &str| {
+        let text =
+            format!("{{ \"iss\": \"acme\", \"exp\": {}, \"cdniuc\": \"regex:.*\"{more} }}", NOW.seconds() - late + 1);
+        let claims = serde_json::from_str(&text).unwrap();
+        sign_hs(Algorithm::HS256, SECRET.as_bytes(), &claims).unwrap()
+    };
+    let cbor_token = |late: u64, more: &[(i64, ciborium::Value)]| {
+        let mut claims = vec![(2, "alice".into()), (4, (NOW.seconds() - late + 1).into())];
+        claims.extend_from_slice(more);
+        cat::sign_hs(Algorithm::HS256, None, SECRET.as_bytes(), &claims).unwrap()
+    };
+    let jwt = format!("jwt: {{ {KEYS}");
+    let cat = format!("cat: {{ {KEYS}");
+    let uri = format!("uri_signing: {{ issuers: [{{ issuer: acme, {KEYS} }}]");
+    for (kind, token, error) in [
+        (&jwt, json_token(0, ", \"sub\": \"alice\""), None),
+        (&jwt, json_token(30, ", \"sub\": \"alice\""), Some(TokenError::Expired)),
+        (&cat, cbor_token(0, &[]), None),
+        (&cat, cbor_token(30, &[]), Some(TokenError::Expired)),
+        (&cat, cbor_token(0, &[(308, 1.into())]), Some(TokenError::Critical)),
+        (&uri, json_token(0, ", \"x\": \"alice\""), None),
+        (&uri, json_token(30, ", \"x\": \"alice\""), Some(TokenError::Expired)),
+        (&uri, json_token(0, ", \"x\": \"alice\", \"jti\": \"1\""), Some(TokenError::Critical)),
+        (&uri, json_token(0, ", \"x\": \"alice\", \"sub\": \"alice\""), Some(TokenError::Critical)),
     ] {
-        for (strict, shown) in [("", &practical), (", strict: false", &practical), (", strict: true", &literal)] {
-            let folder = folder();
-            std::fs::write(folder.path().join("keys/edge.hex"), "aabbccddeeff").unwrap();
-            let text = with(jwt, &format!("        {kind}{strict} }}\n"));
-            let settings = streamgate::config::parse(&text, folder.path()).unwrap_or_else(|report| panic!("{report}"));
-            let found = format!("{:?}", application(&settings).identity.as_ref().unwrap());
-            for word in shown {
-                assert!(found.contains(word), "{kind}{strict}: no {word} in {found}");
-            }
+        let query = format!("token={token}");
+        for (strict, expected) in [("", None), (", strict: false", None), (", strict: true", error)] {
+            let text = PROMISED
+                .replace(&format!("        jwt:\n          {KEYS}   #"), &format!("        {kind}{strict} }}   #"))
+                .replace("subject: \"claim:sub\"", "subject: [\"claim:x\", \"claim:sub\"]");
+            let settings = good(&text);
+            let headers = http::HeaderMap::new();
+            let facts = RequestFacts::new("/a.m3u8", Some(&query), &headers);
+            let found = application(&settings).identity.as_ref().unwrap().identify(&facts, NOW);
+            assert_eq!(found.unwrap().err(), expected, "{kind}{strict} {token}");
         }
     }
 }

@@ -195,6 +195,6 @@ fn a_subject_that_is_the_same_for_all_viewers_is_told() {
         assert!(warnings.len() == 1 && warnings[0].starts_with(&told), "{subject}\n{warnings:?}\n{told}");
     }
     let warnings = warnings(&with("device: \"claim:device\"", "device: [\"claim:device\", tv]"));
-    let told = "20:31: warning: applications.tv.identity.device[1]: a constant makes one device of all of an account";
+    let told = "20:32: warning: applications.tv.identity.device[1]: a constant makes one device of all of an account";
     assert!(warnings.len() == 1 && warnings[0].starts_with(told), "{warnings:?}");
 }
