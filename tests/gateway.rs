@@ -14,6 +14,7 @@ mod gateway {
     mod http2;
     mod manifests;
     mod media;
+    mod memory;
     mod named;
     mod origins;
     mod policies;

@@ -83,7 +83,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         listed: Listed::default(),
         requests: RequestIds::new(&SystemEntropy),
     });
-    let gateway = Gateway { current: current.clone(), questions: questions.clone() };
+    let gateway = Gateway::new(current.clone(), questions.clone(), KEPT * settings.threads);
     let background = Background {
         table: table.clone(),
         current: current.clone(),

@@ -204,6 +204,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Until the headers of one request are there; longer than `keep_alive`.
     pub header_timeout: Duration,
+    /// How long the body of a request may take, or each further MiB of it.
+    pub body_timeout: Duration,
     /// How long a connection is kept between requests.
     pub keep_alive: Duration,
     /// Requests that one connection carries.

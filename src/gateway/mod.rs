@@ -9,6 +9,7 @@ mod outbound;
 mod proxy;
 mod proxy_header;
 mod proxy_protocol;
+mod relay;
 mod sender;
 mod server;
 mod shown;
@@ -20,6 +21,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
 
 use crate::questions::Questions;
 
@@ -35,6 +38,15 @@ pub struct Gateway {
     pub current: Arc<ArcSwap<Snapshot>>,
     /// What it has in common with other doors.
     pub questions: Arc<Questions>,
+    /// The connections to origins.
+    connector: Connector,
+}
+
+impl Gateway {
+    /// What answers viewers, and keeps so many idle connections to origins.
+    pub fn new(current: Arc<ArcSwap<Snapshot>>, questions: Arc<Questions>, kept: usize) -> Self {
+        Self { current, questions, connector: Connector::new(Some(ConnectorOptions::new(kept))) }
+    }
 }
 
 impl Deref for Gateway {

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderValue, LOCATION, REFERER};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, COOKIE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Method, Uri};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorType};
 
 use super::context::Context;
 use crate::identity::{Identity, path};
@@ -99,6 +103,54 @@ pub(super) fn origin_uri(uri: &Uri, ctx: &Context) -> Option<Uri> {
         _ => path.to_owned(),
     };
     Uri::try_from(target).ok()
+}
+
+/// Fields that belong to the connection with the viewer (RFC 9110 §7.6.1), and what proxies say to each other.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("http2-settings"),
+];
+/// Fields that a viewer cannot take away by calling them its connection's.
+const KEPT: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+/// Fields that one request may call its connection's. More is no request but an attack.
+const NOMINATED_MAX: usize = 10;
+
+/// Removes what was said to us and not to the origin, and what `Connection` names as such.
+///
+/// # Errors
+/// `Connection` is malformed, or names what it must not.
+pub(super) fn strip_hop_by_hop(request: &mut RequestHeader) -> pingora::Result<()> {
+    let wrong = |what: &'static str| Error::explain(ErrorType::InvalidHTTPHeader, what);
+    let mut nominated = Vec::new();
+    for value in request.headers.get_all(CONNECTION) {
+        for token in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if token.is_empty() {
+                continue;
+            }
+            let is_token = token.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+            let name = HeaderName::from_bytes(token).ok().filter(|_| is_token);
+            let name = name.ok_or_else(|| wrong("Connection names something that is no field"))?;
+            if KEPT.contains(&name.as_str()) {
+                return Err(wrong("Connection names a field that has to stay"));
+            }
+            nominated.push(name);
+        }
+    }
+    if nominated.len() >= NOMINATED_MAX {
+        return Err(wrong("Connection names too many fields"));
+    }
+    for name in nominated.iter().chain(&HOP_BY_HOP) {
+        request.remove_header(name);
+    }
+    Ok(())
 }
 
 /// Joins the `Cookie` fields to one (RFC 9113 §8.2.3): HTTP/2 may send each cookie in a field of its own, and origins that

@@ -81,6 +81,12 @@ impl ProxyHttp for Gateway {
         }
     }
 
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
+        // Answered here: the framework's own loop would read far ahead of a viewer who does not take it.
+        self.relay(session, ctx).await?;
+        Ok(false)
+    }
+
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         ctx.server = None;
         let origin = ctx.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
@@ -283,14 +289,7 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Context,
     ) -> pingora::Result<Option<Duration>> {
-        if ctx.watch.as_ref().is_some_and(Watch::is_over) {
-            // A film that is sent in one piece would otherwise play on to its end.
-            ctx.reason = "cut_off";
-            return Err(Error::explain(
-                ErrorType::HTTPStatus(403),
-                "the stream has ended while its media was being sent",
-            ));
-        }
+        cut_off(ctx)?;
         if let Some(inspection) = &mut ctx.inspection {
             match inspection.look(body, end) {
                 Look::More => {}
@@ -538,6 +537,18 @@ fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> Place {
         authority: host(request).unwrap_or_default().to_owned(),
         origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }
+}
+
+/// Breaks off what is being sent when its stream has ended: a film that is sent in one piece would otherwise play on to its end.
+///
+/// # Errors
+/// The stream has ended.
+pub(super) fn cut_off(ctx: &mut Context) -> pingora::Result<()> {
+    if !ctx.watch.as_ref().is_some_and(Watch::is_over) {
+        return Ok(());
+    }
+    ctx.reason = "cut_off";
+    Error::e_explain(ErrorType::HTTPStatus(403), "the stream has ended while its media was being sent")
 }
 
 /// Whether nothing final has been sent to the viewer yet. A 103 is not an answer.

@@ -108,6 +108,7 @@ pub(super) fn limits(context: &mut Context<'_>, raw: &raw::Limits) -> Limits {
     let at = Pointer::default().key("limits");
     let mut time = |key, written| bounded(context, &at.key(key), written, TIMEOUT);
     let header_timeout = time("header_timeout", &raw.header_timeout);
+    let body_timeout = time("body_timeout", &raw.body_timeout);
     let keep_alive = time("keep_alive", &raw.keep_alive);
     let write_timeout = time("write_timeout", &raw.write_timeout);
     if header_timeout <= keep_alive {
@@ -122,6 +123,7 @@ pub(super) fn limits(context: &mut Context<'_>, raw: &raw::Limits) -> Limits {
         connections: raw.connections,
         header_bytes: size(context, &at.key("header_bytes"), &raw.header_bytes, HEADER),
         header_timeout,
+        body_timeout,
         keep_alive,
         requests_per_connection: raw.requests_per_connection,
         manifest_bytes: size(context, &at.key("manifest_bytes"), &raw.manifest_bytes, MANIFEST),

@@ -134,6 +134,8 @@ pub(in crate::config) struct Limits {
     /// How long the headers of one request may take to arrive, waiting time between requests included. Longer than
     /// `keep_alive`.
     pub(in crate::config) header_timeout: Written<Duration>,
+    /// How long the body of a request may take to arrive, or each further MiB of a long one.
+    pub(in crate::config) body_timeout: Written<Duration>,
     /// How long a viewer's connection is kept between requests.
     pub(in crate::config) keep_alive: Written<Duration>,
     /// Requests that one connection carries before it is closed.
@@ -151,6 +153,7 @@ impl Default for Limits {
             connections: 20_000,
             header_bytes: Bytes(32 << 10).into(),
             header_timeout: seconds(35),
+            body_timeout: seconds(60),
             keep_alive: seconds(30),
             requests_per_connection: 10_000,
             manifest_bytes: Bytes(8 << 20).into(),

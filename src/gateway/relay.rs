@@ -1,0 +1,354 @@
+//! The exchange with the origin: one request there, and its answer back, piece by piece.
+//!
+//! The framework has a loop of its own for that, which reads ahead of the viewer: two queues and the pieces in them hold half a
+//! MiB for each viewer who does not take what was asked for. Here nothing more is read before the viewer has taken what was.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{Method, StatusCode, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::authority::validate_request_authority;
+use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::HttpSession as Http1;
+use pingora::protocols::http::{HttpTask, ServerSession};
+use pingora::proxy::{ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType};
+use pingora_timeout::fast_timeout::fast_timeout;
+use tokio::time::Instant;
+
+use super::Gateway;
+use super::context::Context;
+use super::manifest::Body;
+use super::outbound::strip_hop_by_hop;
+use super::proxy::cut_off;
+
+type Result<T> = pingora::Result<T>;
+
+/// Attempts at an origin: the first and one more.
+const ATTEMPTS: usize = 2;
+/// Bytes of an answer that are sent in one go, and for which the viewer has the write timeout.
+const PIECE: usize = 32 << 10;
+/// The same where they are changed, or go into a queue as those of HTTP/2 do: all that is read in one go.
+const QUEUED: usize = 64 << 10;
+/// Bytes of an answer that are sent together with its header.
+const TOGETHER: usize = 8 << 10;
+/// Bytes of a request after which its body's time begins anew.
+const RENEWED: usize = 1 << 20;
+
+impl Gateway {
+    /// Lets the origin answer. A request that could not be given to one server is given to another.
+    ///
+    /// # Errors
+    /// The origin did not answer, or the viewer left. Nothing, or not all, has been sent to the viewer then.
+    pub(super) async fn relay(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let Err(error) = self.attempt(session, ctx).await else { return Ok(()) };
+            // A body that has gone out once is not kept for another time.
+            if attempts >= ATTEMPTS || !error.retry() || session.as_downstream().body_bytes_read() > 0 {
+                return Err(error);
+            }
+            tracing::debug!(request = format_args!("{:016x}", ctx.request), %error, "the origin is asked again");
+        }
+    }
+
+    async fn attempt(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        let peer = self.upstream_peer(session, ctx).await?;
+        let (upstream, reused) = match self.connector.get_http_session(&*peer).await {
+            Ok(connected) => connected,
+            Err(mut error) => {
+                error.as_up();
+                return Err(self.fail_to_connect(session, &peer, ctx, error).into_up());
+            }
+        };
+        let HttpSession::H1(mut upstream) = upstream else {
+            return Error::e_explain(ErrorType::InternalError, "origins are asked in HTTP/1.1");
+        };
+        match self.exchange(session, &mut upstream, &peer, ctx).await {
+            Ok(true) => {
+                let idle = peer.options.idle_timeout;
+                self.connector.release_http_session(HttpSession::H1(upstream), &*peer, idle).await;
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(error) => Err(self.error_while_proxy(&peer, session, error, ctx, reused)),
+        }
+    }
+
+    /// Sends the request and passes the answer on. Tells whether the connection to the origin is good for another request.
+    async fn exchange(
+        &self,
+        session: &mut Session,
+        upstream: &mut Http1,
+        peer: &HttpPeer,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        upstream.read_timeout = peer.options.read_timeout;
+        upstream.write_timeout = peer.options.write_timeout;
+        let request = self.request(session, ctx).await?;
+        upstream.write_request_header(Box::new(request)).await.map_err(Error::into_up)?;
+        let mut body = RequestBody::new(session.as_mut().is_body_done(), ctx.settings.limits.body_timeout);
+        if body.read {
+            upstream.finish_body().await.map_err(Error::into_up)?;
+        }
+        let (mut headed, mut answered) = (false, false);
+        while !answered || !body.read {
+            tokio::select! {
+                answer = next(upstream, headed), if !answered => {
+                    let answer = match (answer, body.broken.take()) {
+                        (Ok(answer), broken) => {
+                            body.broken = broken;
+                            answer
+                        }
+                        // Why the request could not be sent says more than that no answer came.
+                        (Err(error), broken) => return Err(broken.unwrap_or(error).into_up()),
+                    };
+                    match answer {
+                        Answer::Header(header, end) => {
+                            headed = !header.status.is_informational();
+                            answered = self.begin(session, upstream, header, end, ctx).await? && headed;
+                        }
+                        Answer::Body(bytes) => {
+                            let last = self.all_but_last(session, bytes, ctx).await?;
+                            let end = upstream.is_body_done();
+                            let task = self.body(session, last, end, ctx)?;
+                            answered = session.write_response_tasks(vec![task]).await?;
+                        }
+                    }
+                }
+                piece = body.next(session) => {
+                    match piece {
+                        Ok(piece) => self.send(session, upstream, piece, &mut body, ctx).await?,
+                        Err(error) => {
+                            if !body.read && error.etype() == &ErrorType::ReadTimedout {
+                                self.metrics.connections_refused.with_label_values(&["slow_body"]).inc();
+                            }
+                            if !answered {
+                                return Err(error.into_down());
+                            }
+                            session.set_keepalive(None);
+                            return Ok(false);
+                        }
+                    }
+                }
+            }
+        }
+        if session.as_mut().finish_body().await.is_err() {
+            session.set_keepalive(None);
+        }
+        Ok(body.broken.is_none() && upstream.is_body_done())
+    }
+
+    /// The request as the origin gets it.
+    async fn request(&self, session: &mut Session, ctx: &mut Context) -> Result<RequestHeader> {
+        let mut request = session.req_header().clone();
+        request.set_version(Version::HTTP_11);
+        if session.req_header().version == Version::HTTP_2
+            && let Some(authority) = request.uri.authority().map(|authority| authority.as_str().to_owned())
+        {
+            request.insert_header(HOST, authority)?;
+        }
+        strip_hop_by_hop(&mut request).map_err(Error::into_down)?;
+        self.upstream_request_filter(session, &mut request, ctx).await?;
+        validate_request_authority(&request).map_err(Error::into_down)?;
+        let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| request.headers.contains_key(name));
+        if !is_framed && !session.as_mut().is_body_empty() {
+            request.insert_header(TRANSFER_ENCODING, "chunked")?;
+        }
+        Ok(request)
+    }
+
+    /// Sends a piece of the request's body.
+    async fn send(
+        &self,
+        session: &mut Session,
+        upstream: &mut Http1,
+        mut piece: Option<Bytes>,
+        body: &mut RequestBody,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        body.read = piece.is_none() || session.as_mut().is_body_done();
+        if body.broken.is_some() {
+            return Ok(()); // read, so that the viewer gets to reading the answer
+        }
+        self.request_body_filter(session, &mut piece, body.read, ctx).await?;
+        if let Some(piece) = piece.filter(|piece| !piece.is_empty())
+            && let Err(error) = upstream.write_body(&piece).await
+        {
+            // The origin may have answered before it closed.
+            body.broken = Some(error);
+            return Ok(());
+        }
+        if body.read {
+            body.broken = upstream.finish_body().await.err();
+        }
+        Ok(())
+    }
+
+    /// Passes the answer's header on, with what little of its body is here already. Tells whether that is all of it.
+    async fn begin(
+        &self,
+        session: &mut Session,
+        upstream: &mut Http1,
+        header: Box<ResponseHeader>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        let is_final = !header.status.is_informational();
+        let header = self.header(session, header, end, ctx).await?;
+        if end || !is_final {
+            return session.write_response_tasks(vec![header]).await;
+        }
+        let ready = tokio::select! {
+            biased;
+            first = next(upstream, true) => Some(first),
+            () = std::future::ready(()) => None,
+        };
+        let bytes = match ready {
+            None => return session.write_response_tasks(vec![header]).await,
+            Some(Ok(Answer::Body(bytes))) => bytes,
+            Some(Ok(Answer::Header(..))) => return Error::e_explain(ErrorType::InternalError, "a second header"),
+            Some(Err(error)) => {
+                session.write_response_tasks(vec![header]).await?;
+                return Err(error.into_up());
+            }
+        };
+        if bytes.map_or(0, <[u8]>::len) > TOGETHER {
+            session.write_response_tasks(vec![header]).await?;
+            let last = self.all_but_last(session, bytes, ctx).await?;
+            let end = upstream.is_body_done();
+            let task = self.body(session, last, end, ctx)?;
+            return session.write_response_tasks(vec![task]).await;
+        }
+        let last = bytes.map(Bytes::copy_from_slice);
+        let end = upstream.is_body_done();
+        let body = self.body(session, last, end, ctx)?;
+        session.write_response_tasks(vec![header, body]).await
+    }
+
+    /// The header of an answer, as the viewer gets it.
+    async fn header(
+        &self,
+        session: &mut Session,
+        header: Box<ResponseHeader>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<HttpTask> {
+        if header.status == StatusCode::SWITCHING_PROTOCOLS {
+            let error =
+                Error::explain(ErrorType::InvalidHTTPHeader, "nobody has asked the origin for another protocol");
+            return Err(error.into_up());
+        }
+        let mut task = HttpTask::Header(header, end);
+        session.upstream_compression.response_filter(&mut task);
+        let HttpTask::Header(mut header, end) = task else { return Ok(task) };
+        self.upstream_response_filter(session, &mut header, ctx).await?;
+        let bodiless = session.req_header().method == Method::HEAD
+            || header.status.is_informational()
+            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&header.status);
+        let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| header.headers.contains_key(name));
+        if !bodiless && !is_framed && !end {
+            // Its end is the end of the origin's connection, and not of the viewer's.
+            header.set_version(Version::HTTP_11);
+            header.insert_header(TRANSFER_ENCODING, "chunked")?;
+        }
+        self.response_filter(session, &mut header, ctx).await?;
+        Ok(HttpTask::Header(header, end))
+    }
+
+    /// A piece of an answer's body, as the viewer gets it.
+    fn body(&self, session: &mut Session, bytes: Option<Bytes>, end: bool, ctx: &mut Context) -> Result<HttpTask> {
+        let mut task = HttpTask::Body(bytes, end);
+        session.upstream_compression.response_filter(&mut task);
+        if let HttpTask::Body(bytes, end) = &mut task {
+            self.response_body_filter(session, bytes, *end, ctx)?;
+        }
+        Ok(task)
+    }
+
+    /// Passes bytes of an answer on but for the last piece, with which the body may end. A viewer of HTTP/1.1 gets what is not
+    /// changed straight from the buffer it was read into.
+    async fn all_but_last(
+        &self,
+        session: &mut Session,
+        bytes: Option<&[u8]>,
+        ctx: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        let Some(mut bytes) = bytes else { return Ok(None) };
+        if matches!(ctx.body, Body::Untouched)
+            && !session.upstream_compression.is_enabled()
+            && let ServerSession::H1(viewer) = session.as_downstream_mut()
+        {
+            for piece in bytes.chunks(PIECE) {
+                cut_off(ctx)?;
+                viewer.write_body(piece).await.map_err(Error::into_down)?;
+            }
+            return Ok(None);
+        }
+        while let Some((piece, rest)) = bytes.split_at_checked(QUEUED).filter(|(_, rest)| !rest.is_empty()) {
+            let task = self.body(session, Some(Bytes::copy_from_slice(piece)), false, ctx)?;
+            session.write_response_tasks(vec![task]).await?;
+            bytes = rest;
+        }
+        Ok(Some(Bytes::copy_from_slice(bytes)))
+    }
+}
+
+/// What comes from the origin.
+enum Answer<'a> {
+    /// The header, and whether it is all.
+    Header(Box<ResponseHeader>, bool),
+    /// Bytes of the body. None at its end.
+    Body(Option<&'a [u8]>),
+}
+
+/// Waits for more of the answer. It may be given up at any time, and nothing is lost.
+async fn next(upstream: &mut Http1, headed: bool) -> Result<Answer<'_>> {
+    if headed {
+        return upstream.read_body_ref().await.map(Answer::Body);
+    }
+    match upstream.read_response_task().await? {
+        HttpTask::Header(header, end) => Ok(Answer::Header(header, end)),
+        _ => Error::e_explain(ErrorType::InvalidHTTPHeader, "an answer without a header"),
+    }
+}
+
+/// How far the viewer's body has come.
+struct RequestBody {
+    /// All of it has been read.
+    read: bool,
+    /// It cannot be sent to the origin any more, for this reason.
+    broken: Option<Box<Error>>,
+    timeout: Duration,
+    deadline: Instant,
+    /// Bytes since the deadline was set.
+    bytes: usize,
+}
+
+impl RequestBody {
+    fn new(read: bool, timeout: Duration) -> Self {
+        Self { read, broken: None, timeout, deadline: Instant::now() + timeout, bytes: 0 }
+    }
+
+    /// Waits for more of it; once it is here in full, for the viewer to leave, which is an error.
+    async fn next(&mut self, session: &mut Session) -> Result<Option<Bytes>> {
+        let viewer = session.as_downstream_mut();
+        if self.read {
+            return viewer.read_body_or_idle(true).await;
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let Ok(piece) = fast_timeout(left, viewer.read_body_or_idle(false)).await else {
+            return Error::e_explain(ErrorType::ReadTimedout, "the body of the request took too long");
+        };
+        let piece = piece?;
+        self.bytes += piece.as_ref().map_or(0, Bytes::len);
+        if self.bytes >= RENEWED {
+            (self.bytes, self.deadline) = (0, Instant::now() + self.timeout);
+        }
+        Ok(piece)
+    }
+}
