@@ -5,7 +5,7 @@
 //! that other proxies tell [`control`] of, which also answers operators.
 //! [`config`] compiles what an operator wrote into one immutable snapshot, [`trust`] fetches the keys and verdicts that
 //! identity rests on, [`telemetry`] listens. [`model`] holds the words
-//! that all of them share, and [`demo`] is an origin to try things with.
+//! that all of them share, [`net`] what every port needs of the network, and [`demo`] is an origin to try things with.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod identity;
 pub mod media;
 pub mod model;
+pub mod net;
 pub mod policy;
 pub mod questions;
 pub mod streams;

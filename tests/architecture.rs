@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Floors from the ground up; rooms on one floor never import each other, unless the floor says otherwise.
 const FLOORS: [&[&str]; 8] = [
-    &["model"],
+    &["model", "net"],
     &["media", "identity", "policy"],
     &["streams"],
     &["config", "trust"],

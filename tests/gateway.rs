@@ -23,6 +23,7 @@ mod gateway {
     mod restart;
     #[path = "../support/signers.rs"]
     mod signers;
+    mod slow;
     mod support;
     mod tls;
     mod tokens;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
+use socket2::{Domain, Socket, Type};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
 use streamgate::gateway::{self, Background, Gateway, Snapshot};
@@ -29,8 +30,6 @@ use super::reload::{Reloader, Source};
 use super::snapshots::Snapshots;
 use super::{Outcome, parts};
 
-/// Attempts at an origin: the first and one more.
-const ATTEMPTS: usize = 2;
 /// How long a load balancer that is just asking gets at least.
 const LAST_LOOK: Duration = Duration::from_millis(200);
 /// Idle connections to origins that are kept.
@@ -108,8 +107,9 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     };
     reloader.started();
 
-    for (address, _) in &listeners {
-        free(*address)?;
+    let mut bound = Vec::new();
+    for (address, certificate) in &listeners {
+        bound.push((reserve(*address)?, certificate.clone()));
     }
     let control_listener = bind(settings.control.address)?;
     let control = ControlParts {
@@ -131,7 +131,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
 
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&settings));
     server.bootstrap();
-    let service = gateway::service(&server.configuration, gateway, &listeners).map_err(|error| error.to_string())?;
+    let service = gateway::service(&server.configuration, gateway, bound).map_err(|error| error.to_string())?;
     server.add_service(background_service("house-keeping", background));
     let mut control = background_service("control", control);
     // Other proxies ask there about each request of theirs.
@@ -211,8 +211,6 @@ fn server_conf(settings: &Settings) -> ServerConf {
     let unused = |name: &str| std::env::temp_dir().join(format!("streamgate-{}-{name}", std::process::id()));
     ServerConf {
         threads: settings.threads,
-        max_retries: ATTEMPTS,
-        upstream_keepalive_pool_size: KEPT,
         grace_period_seconds: Some(
             settings.shutdown_grace.as_secs() + u64::from(settings.shutdown_grace.subsec_nanos() > 0),
         ),
@@ -294,15 +292,22 @@ fn save_orders(settings: &Settings, orders: &Orders) {
     }
 }
 
+/// Takes an address for a listener that begins to listen later: whoever connects before that is to go elsewhere.
+fn reserve(address: SocketAddr) -> Result<TcpListener, String> {
+    let reserve = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    };
+    reserve().map_err(|error| occupied(address, &error))
+}
+
 fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     let listener = TcpListener::bind(address).map_err(|error| occupied(address, &error))?;
     listener.set_nonblocking(true).map_err(|error| occupied(address, &error))?;
     Ok(listener)
-}
-
-/// Whether an address can be listened on. The framework binds listeners itself, and panics where it cannot.
-fn free(address: SocketAddr) -> Outcome {
-    TcpListener::bind(address).map(drop).map_err(|error| occupied(address, &error))
 }
 
 fn occupied(address: SocketAddr, error: &std::io::Error) -> String {

@@ -198,8 +198,10 @@ pub enum WebhookEvent {
 /// What one viewer or one peer may demand of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections, over all listeners.
+    /// Connections, over all listeners; counted before the TLS handshake.
     pub connections: usize,
+    /// How long the TLS handshake of a connection may take.
+    pub handshake_timeout: Duration,
     /// Bytes of request line and headers.
     pub header_bytes: usize,
     /// Until the headers of one request are there; longer than `keep_alive`.

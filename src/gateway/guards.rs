@@ -1,19 +1,18 @@
-//! Two wrappers around the proxy that close gaps of the framework: nothing else limits how many connections are open, nor
-//! how long a request's header may take.
+//! Wrappers around the proxy that close gaps of the framework: nothing else limits how long a request's header may take, or
+//! the first words of HTTP/2.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::proxy_protocol::ProxyProtocol;
 use super::snapshot::Snapshot;
 use crate::config::Limits;
 use crate::telemetry::Metrics;
@@ -22,6 +21,10 @@ tokio::task_local! {
     /// Set by the first hook of a request, which the framework calls once the header has been read.
     static HEADER_READ: Arc<AtomicBool>;
 }
+
+/// Bytes of one HTTP/2 answer that wait for a connection which does not take them. Each stream of each connection may have as
+/// many; more would not be faster, because the connection sends what waits in one go.
+const SEND_BUFFER: usize = 64 << 10;
 
 /// Tells the guard around this request that its header is here.
 pub(super) fn header_read() {
@@ -33,11 +36,64 @@ pub(super) fn header_read() {
 ///
 /// The time covers the idle wait on a kept connection too, so it has to exceed the keep-alive time. There is one of these
 /// for each connection, because the framework's options are fixed for as long as what gives them lives.
-struct HeaderDeadline<A> {
+pub(super) struct HeaderDeadline<A> {
     app: Arc<A>,
     options: HttpServerOptions,
+    greeting: Greeting,
     current: Arc<ArcSwap<Snapshot>>,
     metrics: Arc<Metrics>,
+}
+
+/// How far the first words of HTTP/2 have got. The framework waits for them without end and tells nobody; but it asks for the
+/// options of HTTP/2 right before, and for those of the server right after.
+#[derive(Default)]
+struct Greeting(AtomicU8);
+
+impl Greeting {
+    const EXPECTED: u8 = 1;
+    const DONE: u8 = 2;
+
+    fn begins(&self) {
+        self.0.store(Self::EXPECTED, Relaxed);
+    }
+
+    fn may_be_over(&self) {
+        let _ = self.0.compare_exchange(Self::EXPECTED, Self::DONE, Relaxed, Relaxed);
+    }
+
+    fn is_missing(&self) -> bool {
+        self.0.load(Relaxed) == Self::EXPECTED
+    }
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> HeaderDeadline<A> {
+    /// The guard of a new connection. What it is held to stays as it is now.
+    pub(super) fn new(app: Arc<A>, current: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let options = options(&current.load().settings.limits);
+        Arc::new(Self { app, options, greeting: Greeting::default(), current, metrics })
+    }
+
+    /// Answers the requests of a connection until it ends.
+    pub(super) async fn serve(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) {
+        let budget = self.current.load().settings.limits.handshake_timeout;
+        let connection = self.process_new(stream, shutdown);
+        tokio::pin!(connection);
+        if fast_timeout(budget, &mut connection).await.is_ok() {
+            return;
+        }
+        if self.greeting.is_missing() {
+            self.metrics.connections_refused.with_label_values(&["slow_handshake"]).inc();
+            return;
+        }
+        connection.await;
+    }
+}
+
+fn options(limits: &Limits) -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.keepalive_request_limit = Some(limits.requests_per_connection);
+    options.h2_idle_timeout = Some(limits.keep_alive);
+    options
 }
 
 #[async_trait]
@@ -66,73 +122,18 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for HeaderDeadline<
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        self.app.h2_options()
+        self.greeting.begins();
+        let mut options = default_h2_options();
+        options.max_send_buffer_size(SEND_BUFFER);
+        Some(options)
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.greeting.may_be_over();
         Some(&self.options)
     }
 
     async fn http_cleanup(&self) {
-        self.app.http_cleanup().await;
-    }
-}
-
-/// Closes connections beyond a number at once, and counts those that are open.
-pub(super) struct ConnectionGate<A> {
-    pub(super) app: Arc<A>,
-    pub(super) open: AtomicUsize,
-    pub(super) proxy_protocol: ProxyProtocol,
-    pub(super) current: Arc<ArcSwap<Snapshot>>,
-    pub(super) metrics: Arc<Metrics>,
-}
-
-/// A connection that is open as long as this lives, however its task ends.
-struct Open<'a>(&'a AtomicUsize, &'a Metrics);
-
-impl<'a> Open<'a> {
-    /// `None` where so many are open already.
-    fn one_of(most: usize, open: &'a AtomicUsize, metrics: &'a Metrics) -> Option<Self> {
-        let one = Self(open, metrics);
-        metrics.connections.inc();
-        (open.fetch_add(1, Relaxed) < most).then_some(one)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-        self.1.connections.dec();
-    }
-}
-
-impl<A> ConnectionGate<A> {
-    /// What a new connection is held to. One that is open keeps what it began with.
-    fn options(limits: &Limits) -> HttpServerOptions {
-        let mut options = HttpServerOptions::default();
-        options.keepalive_request_limit = Some(limits.requests_per_connection);
-        options.h2_idle_timeout = Some(limits.keep_alive);
-        options
-    }
-}
-
-#[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for ConnectionGate<A> {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let (most, options) = {
-            let limits = &self.current.load().settings.limits;
-            (limits.connections, Self::options(limits))
-        };
-        let Some(_open) = Open::one_of(most, &self.open, &self.metrics) else {
-            self.metrics.connections_refused.with_label_values(&["too_many"]).inc();
-            return None;
-        };
-        let stream = self.proxy_protocol.strip(stream).await?;
-        let (app, current, metrics) = (self.app.clone(), self.current.clone(), self.metrics.clone());
-        Arc::new(HeaderDeadline { app, options, current, metrics }).process_new(stream, shutdown).await
-    }
-
-    async fn cleanup(&self) {
         self.app.http_cleanup().await;
     }
 }

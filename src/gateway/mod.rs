@@ -4,6 +4,7 @@ mod annotate;
 mod context;
 mod guards;
 mod inspect;
+mod listener;
 mod manifest;
 mod outbound;
 mod proxy;
@@ -14,6 +15,7 @@ mod sender;
 mod server;
 mod shown;
 mod snapshot;
+mod socket;
 mod tls;
 mod upstream;
 
@@ -27,6 +29,7 @@ use pingora::connectors::http::Connector;
 use crate::questions::Questions;
 
 pub use context::Context;
+pub use listener::Listeners;
 pub use server::{Background, Endpoint, service};
 pub use snapshot::Snapshot;
 pub use tls::{Certificate, CertificateError};

@@ -1,21 +1,19 @@
 //! The gateway as services of the framework's server.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use pingora::listeners::ListenerConfig;
-use pingora::listeners::tls::TlsSettings;
+use parking_lot::Mutex;
+use pingora::listeners::tls::{Acceptor, TlsSettings};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
-use pingora::services::background::BackgroundService;
-use pingora::services::listening::Service;
+use pingora::services::background::{BackgroundService, GenBackgroundService, background_service};
 
-use super::guards::ConnectionGate;
+use super::listener::{Connections, Listeners};
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::Certificate;
 use super::{Gateway, Snapshot};
@@ -34,36 +32,29 @@ pub type Endpoint = (SocketAddr, Option<Arc<Certificate>>);
 pub fn service(
     conf: &Arc<ServerConf>,
     gateway: Gateway,
-    listeners: &[Endpoint],
-) -> pingora::Result<impl pingora::services::ServiceWithDependents + use<>> {
+    listeners: Vec<(TcpListener, Option<Arc<Certificate>>)>,
+) -> pingora::Result<GenBackgroundService<Listeners<HttpProxy<Gateway>>>> {
     let settings = gateway.current.load().settings.clone();
     let expecting = settings.listeners.iter().filter(|listener| listener.proxy_protocol);
-    let proxy_protocol = ProxyProtocol {
-        listeners: expecting.cloned().collect(),
-        current: gateway.current.clone(),
-        metrics: gateway.metrics.clone(),
-    };
+    let proxy_protocol = ProxyProtocol { listeners: expecting.cloned().collect(), current: gateway.current.clone() };
     let (current, metrics) = (gateway.current.clone(), gateway.metrics.clone());
-    let proxy: HttpProxy<Gateway> = http_proxy(conf, gateway);
-    let (app, open) = (Arc::new(proxy), AtomicUsize::new(0));
-    let gate = ConnectionGate { app, open, proxy_protocol: proxy_protocol.clone(), current, metrics };
-    let mut service = Service::new("gateway".to_owned(), gate);
-    for (address, certificate) in listeners {
-        let mut endpoint = ListenerConfig::tcp(address.to_string());
-        if let Some(certificate) = certificate {
-            let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks))?;
-            tls.set_cert_resolver(certificate.clone());
-            tls.enable_h2();
-            endpoint = endpoint.tls(tls);
-        }
-        service.add_listener(endpoint);
+    let app = Arc::new(http_proxy(conf, gateway));
+    let door = Connections { app, limiter: Arc::default(), proxy_protocol, current, metrics };
+    let mut endpoints = Vec::new();
+    for (listener, certificate) in listeners {
+        endpoints.push((listener, certificate.map(acceptor).transpose()?));
     }
-    if !proxy_protocol.listeners.is_empty() {
-        // With TLS the header comes before the handshake.
-        service.endpoints().set_pre_tls_callback(Arc::new(proxy_protocol));
-    }
+    let listeners = Listeners { endpoints: Mutex::new(endpoints), door: Arc::new(door) };
+    let mut service = background_service("gateway", listeners);
     service.threads = Some(settings.threads);
     Ok(service)
+}
+
+fn acceptor(certificate: Arc<Certificate>) -> pingora::Result<Acceptor> {
+    let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks))?;
+    tls.set_cert_resolver(certificate);
+    tls.enable_h2();
+    Ok(tls.build())
 }
 
 struct NoCallbacks;

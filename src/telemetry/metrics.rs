@@ -178,7 +178,8 @@ impl Metrics {
         let help =
             "Attempts to change an attribute of a stream that must not change while it plays; they have no effect.";
         let frozen_attributes = of.counters("frozen_attributes_total", help, &["application", "attribute"])?;
-        let help = "Connections that a guard closed: too many, or a header that did not arrive in time.";
+        let help = "Connections that a guard closed: too_many, proxy_header, slow_handshake, failed_handshake, slow_header, \
+                    slow_body.";
         let connections_refused = of.counters("connections_refused_total", help, &["reason"])?;
         let help = "Attempts at an origin's server that failed: connect, response, busy, unresolved.";
         let origin_failures = of.counters("origin_failures_total", help, &["origin", "reason"])?;

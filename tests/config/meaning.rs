@@ -57,6 +57,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert_eq!((limits.header_bytes, limits.manifest_bytes), (32 << 10, 8 << 20));
     assert_eq!((limits.header_timeout, limits.keep_alive), (Duration::from_secs(35), MINUTE / 2));
     assert_eq!((limits.write_timeout, limits.body_timeout), (MINUTE, MINUTE));
+    assert_eq!(limits.handshake_timeout, Duration::from_secs(10));
     assert_eq!((settings.log.level, settings.log.format, settings.log.access), (LogLevel::Info, LogFormat::Json, true));
     assert!(format!("{:?}", settings.keys).contains("[1]"), "{:?}", settings.keys);
     assert!(format!("{:?}", settings.keys).contains("43200s"), "{:?}", settings.keys);
@@ -67,7 +68,7 @@ fn every_key_that_can_be_set_is_heard() {
     let settings = good(&format!(
         "{}limits: {{ connections: 7, header_bytes: 16KiB, header_timeout: 9s, keep_alive: 8s, \
          requests_per_connection: 6, manifest_bytes: 1MiB, write_timeout: 5s, \
-         body_timeout: 3s }}\n\
+         handshake_timeout: 4s, body_timeout: 3s }}\n\
          shutdown: {{ grace: 1s }}\nthreads: 3\nlog: {{ level: debug, format: text, access: false, explanations: false }}\n",
         PROMISED
             .replace(
@@ -114,7 +115,8 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!((limits.header_bytes, limits.manifest_bytes), (16 << 10, 1 << 20));
     let times = [limits.header_timeout, limits.keep_alive, limits.write_timeout, settings.shutdown_grace];
     assert_eq!(times.map(|time| time.as_secs()), [9, 8, 5, 1]);
-    assert_eq!(limits.body_timeout.as_secs(), 3);
+    let times = [limits.handshake_timeout, limits.body_timeout];
+    assert_eq!(times.map(|time| time.as_secs()), [4, 3]);
     assert_eq!(settings.threads, 3);
     assert_eq!(
         (settings.log.level, settings.log.format, settings.log.access, settings.log.explanations),

@@ -107,6 +107,7 @@ pub(super) fn streams(context: &mut Context<'_>, raw: &raw::Streams, api: &raw::
 pub(super) fn limits(context: &mut Context<'_>, raw: &raw::Limits) -> Limits {
     let at = Pointer::default().key("limits");
     let mut time = |key, written| bounded(context, &at.key(key), written, TIMEOUT);
+    let handshake_timeout = time("handshake_timeout", &raw.handshake_timeout);
     let header_timeout = time("header_timeout", &raw.header_timeout);
     let body_timeout = time("body_timeout", &raw.body_timeout);
     let keep_alive = time("keep_alive", &raw.keep_alive);
@@ -121,6 +122,7 @@ pub(super) fn limits(context: &mut Context<'_>, raw: &raw::Limits) -> Limits {
     }
     Limits {
         connections: raw.connections,
+        handshake_timeout,
         header_bytes: size(context, &at.key("header_bytes"), &raw.header_bytes, HEADER),
         header_timeout,
         body_timeout,

@@ -126,9 +126,11 @@ fn resolve_every() -> Written<Duration> {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Limits {
-    /// Connections, over all listeners at most.
+    /// Connections, over all listeners at most; counted before the TLS handshake.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub(in crate::config) connections: usize,
+    /// How long the TLS handshake of a connection may take, and the header of the PROXY protocol in front of it.
+    pub(in crate::config) handshake_timeout: Written<Duration>,
     /// Request line and headers at most. A play session takes up to 2 KiB of the request line.
     pub(in crate::config) header_bytes: Written<Bytes>,
     /// How long the headers of one request may take to arrive, waiting time between requests included. Longer than
@@ -151,6 +153,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            handshake_timeout: seconds(10),
             header_bytes: Bytes(32 << 10).into(),
             header_timeout: seconds(35),
             body_timeout: seconds(60),

@@ -1,0 +1,141 @@
+//! Where viewers connect: each connection is counted from its first moment, and has a deadline until it can ask something.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::apps::HttpServerApp;
+use pingora::listeners::tls::Acceptor;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use pingora_timeout::fast_timeout::fast_timeout;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::guards::HeaderDeadline;
+use super::proxy_protocol::ProxyProtocol;
+use super::snapshot::Snapshot;
+use super::socket::Socket;
+use crate::net::{ConnectionLimiter, OpenConnection, accept};
+use crate::telemetry::Metrics;
+
+/// Unsent bytes of a connection that the system keeps. What is under way comes on top of that, as much as the network needs:
+/// fast viewers stay fast, and slow ones do not fill the system's memory.
+const UNSENT: u32 = 128 << 10;
+
+/// Connections that wait to be accepted at most. The system has a limit of its own (`net.core.somaxconn`).
+const BACKLOG: i32 = 65_535;
+
+/// A bound listener that does not listen yet, and what makes it speak TLS.
+pub(super) type Endpoint = (std::net::TcpListener, Option<Acceptor>);
+
+/// All listeners, and the app that answers what comes there.
+pub struct Listeners<A> {
+    pub(super) endpoints: Mutex<Vec<Endpoint>>,
+    pub(super) door: Arc<Connections<A>>,
+}
+
+/// What the connections of all listeners have in common.
+pub(super) struct Connections<A> {
+    pub(super) app: Arc<A>,
+    pub(super) limiter: Arc<ConnectionLimiter>,
+    pub(super) proxy_protocol: ProxyProtocol,
+    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+#[async_trait]
+impl<A: HttpServerApp + Send + Sync + 'static> BackgroundService for Listeners<A> {
+    async fn start(&self, shutdown: ShutdownWatch) {
+        let mut loops = JoinSet::new();
+        for (listener, tls) in std::mem::take(&mut *self.endpoints.lock()) {
+            let listens = socket2::SockRef::from(&listener).listen(BACKLOG);
+            match listens.and_then(|()| TcpListener::from_std(listener)) {
+                Ok(listener) => {
+                    loops.spawn(self.door.clone().listen(listener, tls.map(Arc::new), shutdown.clone()));
+                }
+                Err(error) => tracing::error!(%error, "a listener cannot listen"),
+            }
+        }
+        loops.join_all().await;
+        // Connections that wait for a request close now.
+        self.door.app.http_cleanup().await;
+    }
+}
+
+/// An open connection in the metrics.
+struct Shown<'a>(&'a Metrics);
+
+impl<'a> Shown<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.connections.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
+    /// Takes connections until the gateway stops.
+    async fn listen(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Acceptor>>, mut shutdown: ShutdownWatch) {
+        loop {
+            let (stream, peer) = tokio::select! {
+                accepted = accept(&listener) => accepted,
+                _ = shutdown.wait_for(|stop| *stop) => return,
+            };
+            let max = self.current.load().settings.limits.connections;
+            match self.limiter.try_open(max) {
+                Some(open) => {
+                    tokio::spawn(self.clone().serve(open, stream, peer, tls.clone(), shutdown.clone()));
+                }
+                None => self.refuse("too_many"),
+            }
+        }
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        _open: OpenConnection,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<Arc<Acceptor>>,
+        shutdown: ShutdownWatch,
+    ) {
+        let _shown = Shown::new(&self.metrics);
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT); // a system without it serves as well
+        let socket = Socket::new(stream, peer);
+        let budget = self.current.load().settings.limits.handshake_timeout;
+        let stream = match fast_timeout(budget, self.open(socket, peer, tls.as_deref())).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(reason)) => return self.refuse(reason),
+            Err(_) => return self.refuse("slow_handshake"),
+        };
+        HeaderDeadline::new(self.app.clone(), self.current.clone(), self.metrics.clone())
+            .serve(stream, &shutdown)
+            .await;
+    }
+
+    /// What comes before the first request. The error is the reason that is counted.
+    async fn open(&self, mut socket: Socket, peer: SocketAddr, tls: Option<&Acceptor>) -> Result<Stream, &'static str> {
+        self.proxy_protocol.strip(&mut socket, peer).await.map_err(|_| "proxy_header")?;
+        let Some(tls) = tls else { return Ok(Box::new(socket)) };
+        match tls.tls_handshake(socket).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a TLS handshake failed");
+                Err("failed_handshake")
+            }
+        }
+    }
+
+    fn refuse(&self, reason: &str) {
+        self.metrics.connections_refused.with_label_values(&[reason]).inc();
+    }
+}

@@ -1,0 +1,153 @@
+//! A viewer's TCP connection as the framework sees it. The framework's own type cannot be made with buffers outside of its
+//! accept loop, which leaves TLS handshakes uncounted and gives each a minute.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes that are gathered before they are sent: a header and what little follows it.
+const WRITE_BUFFER: usize = 1460;
+
+/// A connection of a viewer.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: BufWriter<TcpStream>,
+    /// What was read too early, to be read first.
+    ahead: Vec<u8>,
+    digest: Arc<SocketDigest>,
+    established: SystemTime,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+        let digest = Arc::new(digest(&stream, peer));
+        let stream = BufWriter::with_capacity(WRITE_BUFFER, stream);
+        Self { stream, ahead: Vec::new(), digest, established: SystemTime::now() }
+    }
+
+    /// The address of this machine that the connection came to.
+    pub(super) fn local(&self) -> io::Result<SocketAddr> {
+        self.stream.get_ref().local_addr()
+    }
+
+    /// Reads up to `max` bytes in one go. None means that the other side has closed.
+    pub(super) async fn read_some(&mut self, bytes: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        (&mut *self).take(max as u64).read_buf(bytes).await
+    }
+
+    /// Puts bytes back that were read too early.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.ahead.splice(..0, bytes.iter().copied());
+    }
+
+    /// From now on this is who has connected.
+    pub(super) fn set_peer(&mut self, peer: SocketAddr) {
+        self.digest = Arc::new(digest(self.stream.get_ref(), peer));
+    }
+}
+
+fn digest(stream: &TcpStream, peer: SocketAddr) -> SocketDigest {
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+    let _ = digest.peer_addr.set(Some(peer.into())); // it is new: nobody can have set it
+    digest
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let count = self.ahead.len().min(buffer.remaining());
+        let rest = self.ahead.split_off(count);
+        buffer.put_slice(&self.ahead);
+        self.ahead = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // An answer of which some bytes were gathered is sent, unless that would have to be waited for.
+        let _ = Pin::new(&mut self.stream).poll_flush(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+#[async_trait]
+impl Shutdown for Socket {
+    async fn shutdown(&mut self) {
+        let _ = AsyncWriteExt::shutdown(self).await; // the other side may have closed before
+    }
+}
+
+impl UniqueID for Socket {
+    fn id(&self) -> UniqueIDType {
+        self.stream.get_ref().as_raw_fd()
+    }
+}
+
+impl Ssl for Socket {}
+
+impl Peek for Socket {}
+
+impl GetTimingDigest for Socket {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        let mut timing = TimingDigest::default();
+        timing.established_ts = self.established;
+        vec![Some(timing)]
+    }
+}
+
+impl GetProxyDigest for Socket {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Socket {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(self.digest.clone())
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.digest = Arc::new(digest);
+    }
+}

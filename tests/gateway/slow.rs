@@ -1,0 +1,124 @@
+//! Clients that take their time, at the door, with a header, with a body, and with taking an answer: on both ports.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::http2::{Frame, Http2, tls};
+use super::raw_origin::RawOrigin;
+use super::support::{Gateway, Origin, PATIENCE, Setup, raw, until};
+use super::tls::certificate;
+
+const REFUSED: &str = "streamgate_connections_refused_total";
+
+async fn tls_gateway(setup: Setup) -> Gateway {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let (certificate, key) = certificate("tv.example");
+    std::fs::write(folder.path().join("tls.crt"), certificate).unwrap();
+    std::fs::write(folder.path().join("tls.key"), key).unwrap();
+    Setup { tls: true, ..setup }.start_in(folder).await
+}
+
+/// Sends `first`, then a byte every now and then, until the other side closes. Returns what it said before.
+async fn trickle<S: AsyncReadExt + AsyncWriteExt + Unpin>(mut stream: S, first: &[u8], byte: &[u8]) -> Vec<u8> {
+    let mut said = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
+    let slowly = async {
+        stream.write_all(first).await.unwrap();
+        loop {
+            tokio::select! {
+                _ = beat.tick() => if !byte.is_empty() && stream.write_all(byte).await.is_err() { return },
+                read = stream.read(&mut buffer) => match read {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => said.extend_from_slice(&buffer[..count]),
+                },
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, slowly).await.expect("the connection is still open");
+    said
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_to_its_end_is_cut_off_and_counted() {
+    let origin = Origin::usual().await;
+    let extra = "limits: { handshake_timeout: 1s }\n".into();
+    let gateway = tls_gateway(Setup { extra, ..Setup::before(&[&origin]) }).await;
+    // The beginning of a handshake record that is announced to be long.
+    let hello: &[u8] = &[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    for (nth, (first, byte)) in [(&b""[..], &b""[..]), (hello, b""), (hello, b"x")].into_iter().enumerate() {
+        assert_eq!(trickle(connect(gateway.address).await, first, byte).await, b"");
+        let slow = i64::try_from(nth).unwrap() + 1;
+        gateway.counts(REFUSED, "reason=\"slow_handshake\"", slow).await;
+    }
+    // Whoever speaks no TLS at all is told so at once.
+    let before = gateway.metric(REFUSED, "reason=\"failed_handshake\"").await;
+    raw(gateway.address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", |_| false).await;
+    gateway.counts(REFUSED, "reason=\"failed_handshake\"", before + 1).await;
+    until("all are closed", async || gateway.metric("streamgate_connections", "").await == 0).await;
+}
+
+#[tokio::test]
+async fn the_first_words_of_http_2_have_the_same_deadline() {
+    let origin = Origin::usual().await;
+    let extra = "limits: { handshake_timeout: 1s }\n".into();
+    let gateway = tls_gateway(Setup { extra, unidentified: "pass", ..Setup::before(&[&origin]) }).await;
+    trickle(tls(gateway.address, "h2").await, b"PRI * HTTP/2.0\r\n", b"").await;
+    gateway.counts(REFUSED, "reason=\"slow_handshake\"", 1).await;
+    // A connection that has said them may take as long as connections are kept.
+    let mut client = Http2::connect(gateway.address).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let request = Request::get("https://tv.example/page.html").body(()).unwrap();
+    assert_eq!(client.ask(request, &[]).await.unwrap().status, 404, "the origin's answer");
+    gateway.counts(REFUSED, "reason=\"slow_handshake\"", 1).await;
+}
+
+#[tokio::test]
+async fn connections_count_before_their_handshake() {
+    let origin = Origin::usual().await;
+    let extra = "limits: { connections: 2 }\n".into();
+    let gateway = tls_gateway(Setup { extra, ..Setup::before(&[&origin]) }).await;
+    until("the probe's connection is closed", async || gateway.metric("streamgate_connections", "").await == 0).await;
+    let held = [connect(gateway.address).await, connect(gateway.address).await];
+    until("both are counted", async || gateway.metric("streamgate_connections", "").await == 2).await;
+    assert_eq!(trickle(connect(gateway.address).await, b"", b"").await, b"", "closed at once");
+    gateway.counts(REFUSED, "reason=\"too_many\"", 1).await;
+    drop(held);
+    until("there is room again", async || gateway.metric("streamgate_connections", "").await == 0).await;
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_cut_off_in_time() {
+    // It answers when it has all of the body.
+    let origin = RawOrigin::new().await;
+    let extra: String = "limits: { body_timeout: 1s }\n".into();
+    let setup =
+        || Setup { extra: extra.clone(), unidentified: "pass", origins: vec![origin.address], ..Setup::default() };
+    let gateway = setup().start().await;
+    for (head, byte) in [
+        ("Content-Length: 1000000", &b"x"[..]),
+        ("Transfer-Encoding: chunked", b"1\r\nx\r\n"),
+        ("Content-Length: 9", b""),
+    ] {
+        let before = gateway.metric(REFUSED, "reason=\"slow_body\"").await;
+        let head = format!("POST /drm HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
+        let answer = trickle(connect(gateway.address).await, head.as_bytes(), byte).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+        gateway.counts(REFUSED, "reason=\"slow_body\"", before + 1).await;
+    }
+    let gateway = tls_gateway(setup()).await;
+    let mut client = Http2::connect(gateway.address).await;
+    let post = Request::post("https://tv.example/drm").body(()).unwrap();
+    let answer = client.ask(post, &[Frame::Data("a")]).await;
+    assert!(answer.as_ref().map_or(true, |answer| answer.status >= 400), "{answer:?}");
+    gateway.counts(REFUSED, "reason=\"slow_body\"", 1).await;
+}
