@@ -117,6 +117,8 @@ pub struct TlsFiles {
 pub struct Control {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Connections at most.
+    pub connections: usize,
     /// Who may use the operator's API; empty: everybody who reaches it.
     pub tokens: Vec<ControlToken>,
     /// It may be reached from elsewhere without a token.

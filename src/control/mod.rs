@@ -2,6 +2,7 @@
 //! never viewers.
 
 mod authz;
+mod connection;
 mod counted;
 mod document;
 mod operator;

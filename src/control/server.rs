@@ -1,7 +1,6 @@
 //! The HTTP server of the control port.
 
 use std::io;
-use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,6 +12,7 @@ use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::connection::Port;
 use super::document::{self, empty};
 use super::{Control, authz, operator, session};
 
@@ -20,10 +20,11 @@ impl Control {
     /// Answers on `listener` until `stop` resolves.
     ///
     /// # Errors
-    /// The listener fails.
+    /// The description of the routes cannot be written.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let service = self.router()?.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(stop).await
+        let router = self.clone().router()?;
+        Port::new(self, router).serve(listener, stop).await;
+        Ok(())
     }
 
     fn router(self) -> io::Result<Router> {

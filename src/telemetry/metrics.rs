@@ -117,6 +117,8 @@ pub struct Metrics {
     pub foreign_references: IntCounter,
     pub connections_refused: IntCounterVec,
     pub connections: IntGauge,
+    pub control_connections: IntGauge,
+    pub control_connections_refused: IntCounterVec,
     pub origin_failures: IntCounterVec,
     pub origin_servers: IntGaugeVec,
     pub accounts: IntGauge,
@@ -178,6 +180,8 @@ impl Metrics {
         let help =
             "Attempts to change an attribute of a stream that must not change while it plays; they have no effect.";
         let frozen_attributes = of.counters("frozen_attributes_total", help, &["application", "attribute"])?;
+        let help = "Connections of the control port that were closed: too_many, slow_header, slow_body, stalled.";
+        let control_connections_refused = of.counters("control_connections_refused_total", help, &["reason"])?;
         let help = "Connections that a guard closed: too_many, proxy_header, slow_handshake, failed_handshake, slow_header, \
                     slow_body.";
         let connections_refused = of.counters("connections_refused_total", help, &["reason"])?;
@@ -226,6 +230,7 @@ impl Metrics {
             streams: of.gauges("streams", "Streams that hold a slot.", &["application"])?,
             manifests: of.counters("manifests_total", "Manifests by what became of them.", &["result"])?,
             connections: of.gauge("connections", "Open connections of viewers.")?,
+            control_connections: of.gauge("control_connections", "Open connections of the control port.")?,
             accounts: of.gauge("accounts", "Accounts in the stream table.")?,
             clock_offset: of.fraction(
                 "clock_offset_seconds",
@@ -248,6 +253,7 @@ impl Metrics {
             callbacks,
             foreign_references,
             connections_refused,
+            control_connections_refused,
             origin_failures,
             origin_servers,
             log_lines_dropped,

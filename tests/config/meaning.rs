@@ -57,7 +57,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert_eq!((limits.header_bytes, limits.manifest_bytes), (32 << 10, 8 << 20));
     assert_eq!((limits.header_timeout, limits.keep_alive), (Duration::from_secs(35), MINUTE / 2));
     assert_eq!((limits.write_timeout, limits.body_timeout), (MINUTE, MINUTE));
-    assert_eq!(limits.handshake_timeout, Duration::from_secs(10));
+    assert_eq!((limits.handshake_timeout, settings.control.connections), (Duration::from_secs(10), 1000));
     assert_eq!((settings.log.level, settings.log.format, settings.log.access), (LogLevel::Info, LogFormat::Json, true));
     assert!(format!("{:?}", settings.keys).contains("[1]"), "{:?}", settings.keys);
     assert!(format!("{:?}", settings.keys).contains("43200s"), "{:?}", settings.keys);

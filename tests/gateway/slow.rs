@@ -14,6 +14,7 @@ use super::support::{Gateway, Origin, PATIENCE, Setup, raw, until};
 use super::tls::certificate;
 
 const REFUSED: &str = "streamgate_connections_refused_total";
+const CONTROL_REFUSED: &str = "streamgate_control_connections_refused_total";
 
 async fn tls_gateway(setup: Setup) -> Gateway {
     let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -121,4 +122,76 @@ async fn a_body_that_trickles_is_cut_off_in_time() {
     let answer = client.ask(post, &[Frame::Data("a")]).await;
     assert!(answer.as_ref().map_or(true, |answer| answer.status >= 400), "{answer:?}");
     gateway.counts(REFUSED, "reason=\"slow_body\"", 1).await;
+}
+
+// ------------------------------------------------------------------------------------------------------- the control port
+
+async fn control(limits: &str) -> (Origin, Gateway) {
+    let origin = Origin::usual().await;
+    let gateway = Setup { extra: format!("limits: {limits}\n"), ..Setup::before(&[&origin]) }.start().await;
+    (origin, gateway)
+}
+
+#[tokio::test]
+async fn a_header_that_trickles_to_the_control_port_is_cut_off_in_time() {
+    let (_origin, gateway) = control("{ keep_alive: 1s, header_timeout: 2s }").await;
+    let said = trickle(connect(gateway.control).await, b"GET /authz HTTP/1.1\r\nX: ", b"x").await;
+    assert!(!said.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&said));
+    gateway.counts(CONTROL_REFUSED, "reason=\"slow_header\"", 1).await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_the_control_port_is_closed_after_its_keep_alive() {
+    let (_origin, gateway) = control("{ keep_alive: 1s, header_timeout: 20s }").await;
+    assert_eq!(trickle(connect(gateway.control).await, b"", b"").await, b"");
+    let said = trickle(connect(gateway.control).await, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"").await;
+    assert!(said.ends_with(b"ok\n"), "it was answered first: {}", String::from_utf8_lossy(&said));
+    assert_eq!(gateway.metric(CONTROL_REFUSED, "").await, 0, "nothing is wrong with that");
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_to_the_control_port_is_cut_off_in_time() {
+    let (_origin, gateway) = control("{ body_timeout: 1s }").await;
+    let head = "PUT /api/blocks/accounts/acme/alice HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n";
+    let said = trickle(connect(gateway.control).await, head.as_bytes(), b" ").await;
+    assert!(!said.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&said));
+    gateway.counts(CONTROL_REFUSED, "reason=\"slow_body\"", 1).await;
+}
+
+#[tokio::test]
+async fn a_header_that_is_too_large_for_the_control_port_is_refused() {
+    let (_origin, gateway) = control("{ header_bytes: 16KiB }").await;
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Big: {}\r\n\r\n", "x".repeat(40_000));
+    let answer = raw(gateway.control, request.as_bytes(), |_| false).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_the_answers_of_the_control_port_is_cut_off() {
+    let (_origin, gateway) = control("{ write_timeout: 1s }").await;
+    let mut stream = connect(gateway.control).await;
+    let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let flood = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, flood).await.expect("the connection is still open");
+    gateway.counts(CONTROL_REFUSED, "reason=\"stalled\"", 1).await;
+}
+
+#[tokio::test]
+async fn connections_of_the_control_port_have_a_bound_of_their_own() {
+    let origin = Origin::usual().await;
+    let gateway = Setup { control: "  connections: 4\n", ..Setup::before(&[&origin]) }.start().await;
+    // The test itself has one, which it keeps.
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(connect(gateway.control).await);
+    }
+    until("seven are one too many", async || gateway.metric(CONTROL_REFUSED, "reason=\"too_many\"").await == 7).await;
+    assert_eq!(gateway.metric("streamgate_control_connections", "").await, 4);
+    assert_eq!(gateway.get("/nothing").await.status, 404, "viewers are not concerned");
+    drop(held);
+    until("there is room again", async || gateway.metric("streamgate_control_connections", "").await < 4).await;
+    assert!(
+        raw(gateway.control, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", |read| read.ends_with(b"ok\n")).await.len()
+            > 3
+    );
 }

@@ -65,6 +65,8 @@ pub(super) struct Setup {
     /// Servers by name, beside `origins`.
     pub(super) servers: Vec<String>,
     pub(super) more_listeners: String,
+    /// Further lines of the control port.
+    pub(super) control: &'static str,
 }
 
 impl Default for Setup {
@@ -86,6 +88,7 @@ impl Default for Setup {
             unidentified: "refuse",
             servers: Vec::new(),
             more_listeners: String::new(),
+            control: "",
         }
     }
 }
@@ -123,13 +126,14 @@ impl Setup {
         let servers = self.origins.iter().map(ToString::to_string).chain(self.servers.iter().cloned());
         let servers: Vec<String> = servers.map(|server| format!("\"{server}\"")).collect();
         let text = format!(
-            "listeners:\n  - address: {address}{tls}\n{}control:\n  address: {control}\n\
+            "listeners:\n  - address: {address}{tls}\n{}control:\n  address: {control}\n{}\
              origins:\n  main:\n    servers: [{}]\n{}\
              applications:\n  tv:\n    name: TV app\n    routes: [{{ path: /, origin: main }}]\n    identity:\n{}\
              {}    unidentified: {}\n    policies: [household]\n\
              policies:\n  household:\n    mode: {}\n    rules:\n      - {}\n\
              sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\nstreams: {}\nshutdown: {{ grace: 1s }}\n{}",
             self.more_listeners,
+            self.control,
             servers.join(", "),
             self.origin,
             self.identity,

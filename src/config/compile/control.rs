@@ -62,7 +62,7 @@ pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control 
         );
         context.say(&at.key("address"), message);
     }
-    Control { address, tokens, open: raw.open }
+    Control { address, connections: raw.connections, tokens, open: raw.open }
 }
 
 pub(super) fn session_api(context: &mut Context<'_>, raw: &raw::SessionApi) -> SessionApi {

@@ -26,12 +26,20 @@ pub(in crate::config) struct Control {
     /// Listen beyond this machine although there are no `tokens`.
     #[serde(default)]
     pub(in crate::config) open: bool,
+    /// Connections at most. Those of viewers are counted apart: `limits.connections`.
+    #[serde(default = "thousand")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) connections: usize,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { address: loopback(), tokens: Vec::new(), open: false }
+        Self { address: loopback(), tokens: Vec::new(), open: false, connections: thousand() }
     }
+}
+
+fn thousand() -> usize {
+    1000
 }
 
 fn loopback() -> Written<SocketAddr> {
