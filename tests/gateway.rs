@@ -11,6 +11,7 @@ mod gateway {
     mod formats;
     mod forms;
     mod guards;
+    mod hosts;
     mod http2;
     mod manifests;
     mod media;

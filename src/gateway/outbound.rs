@@ -89,6 +89,25 @@ pub(super) fn strip_referer(request: &mut RequestHeader, identity: Option<&Ident
     }
 }
 
+/// Whether the target is one of those that an origin is asked for: a path, or a whole URL of one (RFC 9112 §3.2). Of others
+/// the framework tells no path, and sends on what was written: what was decided about would not be what is served.
+pub(super) fn has_path(request: &RequestHeader) -> bool {
+    let target = request.raw_path();
+    let is_url = |scheme: &[u8]| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    match target {
+        [b'/', ..] => true,
+        b"*" => request.method == Method::OPTIONS,
+        _ => request.method != Method::CONNECT && (is_url(b"http://") || is_url(b"https://")),
+    }
+}
+
+/// An origin is asked for a path, also where the viewer wrote a whole URL (RFC 9112 §3.2.1).
+pub(super) fn in_origin_form(request: &mut RequestHeader) {
+    if !matches!(request.raw_path(), [b'/', ..] | b"*") {
+        request.set_uri(request.uri.clone());
+    }
+}
+
 /// The request target at the origin: without play session and token. `None` where it is the viewer's.
 pub(super) fn origin_uri(uri: &Uri, ctx: &Context) -> Option<Uri> {
     let query = bare_query(uri, identity(ctx));

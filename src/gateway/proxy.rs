@@ -20,7 +20,8 @@ use super::context::Context;
 use super::inspect::{Inspection, Look};
 use super::manifest::{Body, Place, cadence};
 use super::outbound::{
-    bare_query, give_token_back, identity, is_nameless, join_cookies, origin_uri, strip_referer, strip_token_headers,
+    bare_query, give_token_back, has_path, identity, in_origin_form, is_nameless, join_cookies, origin_uri, strip_referer,
+    strip_token_headers,
 };
 use super::shown::{begins_in_the_middle, shown};
 use super::{Gateway, annotate, guards, sender};
@@ -63,6 +64,10 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
         ctx.from = sender::from(session, &ctx.settings);
+        if !has_path(session.req_header()) {
+            self.refuse(session, &Problem::malformed(), ctx).await?;
+            return Ok(true);
+        }
         let bare = bare(&ctx.settings, session.req_header());
         ctx.bare.clone_from(&bare);
         let verdict = self.decide(&Asked::new(session.req_header(), bare.as_deref(), ctx.from), ctx).await;
@@ -147,6 +152,7 @@ impl ProxyHttp for Gateway {
         if let Some(uri) = origin_uri(&upstream.uri, ctx) {
             upstream.set_uri(uri);
         }
+        in_origin_form(upstream);
         join_cookies(upstream)?;
         strip_token_headers(upstream, identity)?;
         annotate::strip_forged(upstream);

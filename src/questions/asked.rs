@@ -7,6 +7,7 @@ use http::header::{HOST, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
+use super::host::HostError;
 use super::respond::Problem;
 use crate::config::Settings;
 use crate::identity::client::network;
@@ -140,14 +141,14 @@ pub(crate) fn is_speculative(request: &Parts) -> bool {
     })
 }
 
-/// Checks what the framework lets pass: no host, a header of any size up to 1 MiB.
+/// Checks what the framework lets pass: no host or something that is none, a header of any size up to 1 MiB.
 pub(crate) fn well_formed(request: &Parts, most: usize) -> Result<(), Box<Problem>> {
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields + request.uri.path().len() + request.uri.query().map_or(0, str::len) > most {
         return Err(Problem::header_too_large());
     }
-    if host(request).is_none() && request.version != Version::HTTP_10 {
-        return Err(Problem::no_host());
-    }
-    Ok(())
+    super::host::check(request).map_err(|error| match error {
+        HostError::Missing => Problem::no_host(),
+        HostError::Malformed => Problem::bad_host(),
+    })
 }

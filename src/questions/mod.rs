@@ -9,6 +9,7 @@ mod authz;
 mod belongs;
 mod context;
 mod decide;
+mod host;
 mod judge;
 mod listed;
 mod misuse;

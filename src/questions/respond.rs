@@ -190,6 +190,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request names no host.")
     }
 
+    /// Several hosts, or what is no host (RFC 9112 §3.2).
+    pub(crate) fn bad_host() -> Box<Self> {
+        let detail = "The request must name one host: a name or an address, with a port or without.";
+        Self::new(StatusCode::BAD_REQUEST, "bad-host", "Bad request", detail)
+    }
+
     /// A proxy asks about nothing.
     pub(crate) fn authz_no_request() -> Box<Self> {
         let detail = "Nothing says which request this is about. The proxy has to send the viewer's URI in X-Original-URI, \
