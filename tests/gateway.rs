@@ -17,6 +17,7 @@ mod gateway {
     mod media;
     mod memory;
     mod named;
+    mod nested;
     mod origins;
     mod policies;
     mod raw_origin;

@@ -78,7 +78,7 @@ pub(super) fn strip_referer(request: &mut RequestHeader, identity: Option<&Ident
         let text = String::from_utf8_lossy(referer);
         let query = text.split_once('?').map_or("", |(_, query)| query);
         let path = text.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
-        path.is_some_and(|path| path::split(path).is_some())
+        path.is_some_and(|path| path::find(path).is_some())
             || identity.is_some_and(|identity| {
                 identity.strip_query(query).len() != query.len()
                     || path.is_some_and(|path| identity.take_from_path(path, true).is_some())

@@ -76,7 +76,7 @@ impl<'a> Asked<'a> {
         let whole = request.uri.path();
         let (sealed, rest) = path::split(whole).map_or((None, whole), |(sealed, rest)| (Some(sealed), rest));
         // A path of the prefix alone is given a slash that it has not.
-        let prefix_length = whole.len().saturating_sub(rest.len());
+        let prefix_length = whole.strip_suffix(rest).map_or(whole.len(), str::len);
         Self { request, path: bare.map_or(rest, |bare| &bare.path), sealed, prefix_length, bare, from }
     }
 

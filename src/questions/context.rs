@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::asked::From;
 use super::snapshot::Snapshot;
 use crate::config::{Application, Origin, Settings};
-use crate::identity::{Bare, KeyRing, PlaySession, Renewed};
+use crate::identity::{Bare, KeyRing, PlaySession, Renewed, path};
 use crate::media::Kind;
 use crate::model::{Clock, Millis, Moment};
 use crate::policy::Violation;
@@ -199,16 +199,20 @@ impl Context {
     pub(crate) fn path_of<'a>(&'a self, uri: &'a http::Uri) -> &'a str {
         match &self.bare {
             Some(bare) => &bare.path,
-            None => uri.path().get(self.prefix_length..).unwrap_or("/"),
+            None => uri.path().get(self.prefix_length..).filter(|path| !path.is_empty()).unwrap_or("/"),
         }
     }
 
-    /// The path for the log. Where no application was found, nobody has taken the tokens out of it that any would know.
+    /// The path for the log, without what a nested prefix has sealed. Where no application was found, nobody has taken the
+    /// tokens out of it that any would know.
     pub(crate) fn logged_path<'a>(&'a self, uri: &'a http::Uri) -> Cow<'a, str> {
         let path = self.path_of(uri);
         let mut knowing = self.settings.path_tokens.iter().filter(|_| self.application.is_none());
         let bare = knowing.find_map(|application| application.identity.as_ref()?.take_from_path(path, true));
-        bare.map_or(Cow::Borrowed(path), |bare| Cow::Owned(bare.path))
+        match bare {
+            Some(bare) => Cow::Owned(path::without_sealed(&bare.path).into_owned()),
+            None => path::without_sealed(path),
+        }
     }
 
     /// Takes over what the previous request of this connection left.

@@ -11,7 +11,7 @@ use super::belongs::Belongs;
 use super::context::{Context, Door, Play, Watch};
 use super::respond::Problem;
 use crate::config::{Application, Route, Settings, Unidentified};
-use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer};
+use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer, path};
 use crate::media::{self, Kind};
 use crate::model::{Account, ClientEvidence, Device, Millis, Moment, RequestPath, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
@@ -29,6 +29,9 @@ impl Questions {
         // First of all, because the log shows the path from here on.
         ctx.prefix_length = asked.prefix_length;
         well_formed(request, ctx.settings.limits.header_bytes)?;
+        if path::find(asked.path).is_some() {
+            return Err(Problem::nested_play_session());
+        }
         let (routes, path) = (&ctx.settings.routes, RequestPath::new(asked.path));
         let route = routes.find(host(request), asked.path);
         if !path.ambiguities().is_empty() {

@@ -196,6 +196,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-host", "Bad request", detail)
     }
 
+    /// The prefix of a play session where it does not belong: behind another one, or within the path.
+    pub(crate) fn nested_play_session() -> Box<Self> {
+        let detail = "The path has a play session in a place where none can be. Start the stream again.";
+        Self::new(StatusCode::BAD_REQUEST, "nested-play-session", "Bad request", detail)
+    }
+
     /// A proxy asks about nothing.
     pub(crate) fn authz_no_request() -> Box<Self> {
         let detail = "Nothing says which request this is about. The proxy has to send the viewer's URI in X-Original-URI, \
