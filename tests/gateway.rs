@@ -26,6 +26,7 @@ mod gateway {
     #[path = "../support/signers.rs"]
     mod signers;
     mod slow;
+    mod spellings;
     mod support;
     mod tls;
     mod tokens;

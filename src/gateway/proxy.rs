@@ -20,8 +20,8 @@ use super::context::Context;
 use super::inspect::{Inspection, Look};
 use super::manifest::{Body, Place, cadence};
 use super::outbound::{
-    bare_query, give_token_back, has_path, identity, in_origin_form, is_nameless, join_cookies, origin_uri, strip_referer,
-    strip_token_headers,
+    bare_query, give_token_back, has_path, identity, in_origin_form, is_nameless, join_cookies, origin_uri,
+    strip_referer, strip_token_headers,
 };
 use super::shown::{begins_in_the_middle, shown};
 use super::{Gateway, annotate, guards, sender};
