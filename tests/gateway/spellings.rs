@@ -323,18 +323,14 @@ async fn no_spelling_of_a_path_leads_out_of_the_folder_of_a_token_or_of_its_play
             let path = path_to_somewhere(below).new_tree(&mut runner).unwrap().current();
             let (status, lies_in) = ask(&gateway, &path, token).await;
             assert!(status != 200 || lies_in.as_deref().is_some_and(is_free), "{}: {path} is {lies_in:?}", token.name);
-            if status == 200 {
-                served += 1
-            } else {
-                refused += 1
-            }
+            *(if status == 200 { &mut served } else { &mut refused }) += 1;
             // Of a play session, manifests are held to the folder: they may refer to segments elsewhere.
             let path = path_to_somewhere(false).new_tree(&mut runner).unwrap().current();
             let path = path.split_once("a.ts").map_or(path.clone(), |(head, _)| format!("{head}a.m3u8"));
             let (status, lies_in) = ask(&gateway, &path, session).await;
             let fits = status != 200 || lies_in.as_deref().is_some_and(is_free);
             assert!(fits || is_segment(&path), "play session of {}: {path} is {lies_in:?}", session.name);
-            if status == 200 { served += 1 } else { refused += 1 }
+            *(if status == 200 { &mut served } else { &mut refused }) += 1;
         }
         assert!(served > 20 && refused > 200, "the paths say something: {served} served, {refused} refused");
     }
