@@ -30,8 +30,8 @@ use crate::config::Limits;
 use crate::net::{ConnectionLimiter, OpenConnection, accept};
 use crate::telemetry::Metrics;
 
-/// Bytes of a header that the HTTP library takes at least.
-const HEADER_MIN: usize = 8 << 10;
+/// Bytes of a header that are read at most. `/authz` answers by itself what is longer than `limits.header_bytes`.
+const HEADER_MAX: usize = 400 << 10;
 
 /// The control port and what its connections have in common.
 pub(super) struct Port {
@@ -80,10 +80,7 @@ impl Port {
         let stream = TokioIo::new(Watched { stream, activity: activity.clone() });
         let service = service_fn(|request| self.answer(request, peer, &activity, &limits));
         let mut server = http1::Builder::new();
-        server
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_buf_size(limits.header_bytes.max(HEADER_MIN));
+        server.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(HEADER_MAX);
         let connection = server.serve_connection(stream, service);
         tokio::pin!(connection);
         let mut stops = false;

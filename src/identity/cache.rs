@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -87,7 +88,7 @@ impl<T: Send + Sync + 'static> TokenCache<T> {
     pub(super) fn get(&self, token: &[u8], version: u64, now: Millis) -> Option<Result<Arc<T>, TokenError>> {
         let slot = self.slot(token)?;
         if let Some(recent) = &*slot.load()
-            && *recent.token == *token
+            && verify_slices_are_equal(&recent.token, token).is_ok()
             && recent.entry.holds(version, now)
         {
             return Some(recent.entry.result.clone());

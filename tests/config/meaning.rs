@@ -234,7 +234,7 @@ fn tokens_can_be_held_to_the_letter_of_their_standard() {
                 .replace("subject: \"claim:sub\"", "subject: [\"claim:x\", \"claim:sub\"]");
             let settings = good(&text);
             let headers = http::HeaderMap::new();
-            let facts = RequestFacts::new("/a.m3u8", Some(&query), &headers);
+            let facts = RequestFacts { host: "cdn.example", ..RequestFacts::new("/a.m3u8", Some(&query), &headers) };
             let found = application(&settings).identity.as_ref().unwrap().identify(&facts, NOW);
             assert_eq!(found.unwrap().err(), expected, "{kind}{strict} {token}");
         }
