@@ -28,6 +28,11 @@ impl Inspection {
         Self { claim, held: Vec::new(), seen: 0 }
     }
 
+    /// Whether pieces pass as they come.
+    pub(super) fn passes_at_once(&self) -> bool {
+        self.claim == Claim::Text
+    }
+
     /// Looks at the next piece of the body and leaves in its place what may go on.
     pub(super) fn look(&mut self, piece: &mut Option<Bytes>, end: bool) -> Look {
         let arrived = piece.as_ref().map_or(0, Bytes::len);

@@ -199,14 +199,22 @@ impl Gateway {
         ctx: &mut Context,
     ) -> Result<bool> {
         let is_final = !header.status.is_informational();
+        let is_measured = header.headers.contains_key(CONTENT_LENGTH);
         let header = self.header(session, header, end, ctx).await?;
+        // A stream of events may be silent for long behind its header.
+        let waits = ctx.inspection.as_ref().is_some_and(|inspection| is_measured || !inspection.passes_at_once());
         if end || !is_final {
             return session.write_response_tasks(vec![header]).await;
         }
-        let ready = tokio::select! {
-            biased;
-            first = next(upstream, true) => Some(first),
-            () = std::future::ready(()) => None,
+        let ready = if waits {
+            // The first bytes tell whether the header is true. Until then the viewer has got nothing, and may be refused.
+            Some(next(upstream, true).await)
+        } else {
+            tokio::select! {
+                biased;
+                first = next(upstream, true) => Some(first),
+                () = std::future::ready(()) => None,
+            }
         };
         let bytes = match ready {
             None => return session.write_response_tasks(vec![header]).await,
@@ -217,7 +225,7 @@ impl Gateway {
                 return Err(error.into_up());
             }
         };
-        if bytes.map_or(0, <[u8]>::len) > TOGETHER {
+        if bytes.map_or(0, <[u8]>::len) > TOGETHER && ctx.inspection.is_none() {
             session.write_response_tasks(vec![header]).await?;
             let last = self.all_but_last(session, bytes, ctx).await?;
             let end = upstream.is_body_done();
@@ -280,6 +288,7 @@ impl Gateway {
     ) -> Result<Option<Bytes>> {
         let Some(mut bytes) = bytes else { return Ok(None) };
         if matches!(ctx.body, Body::Untouched)
+            && ctx.inspection.is_none()
             && !session.upstream_compression.is_enabled()
             && let ServerSession::H1(viewer) = session.as_downstream_mut()
         {

@@ -132,15 +132,9 @@ mod tests {
             let schedule = |from: u32| {
                 let wheel = &wheel;
                 move || {
-<<<<<<< HEAD
-                    (from..from + ITEMS).for_each(|item| {
-                        wheel.schedule(1 + item % 50, item.to_le_bytes()[0], item);
-                    })
-=======
                     for item in from..from + ITEMS {
                         wheel.schedule(1 + item % 50, item.to_le_bytes()[0], item);
                     }
->>>>>>> 1ec21fc (streams: schedule in a plain loop in the test of the wheel)
                 }
             };
             let scheduling = [threads.spawn(schedule(0)), threads.spawn(schedule(ITEMS))];
