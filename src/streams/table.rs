@@ -309,6 +309,10 @@ impl StreamTable {
                     return Ok(Admission::Refused(Refusal::Terminated(cause)));
                 }
                 Plan::Refuse(refused) => {
+                    let settings = self.in_force.load().1.clone();
+                    let disputes = record.disputes_of(candidate, &settings, now);
+                    // Where others have come first, the next refusal renews them.
+                    let _ = self.commit(account, &record, &Change { disputes, ..Change::default() }, now).await?;
                     self.report(account, &refused.decision);
                     for demand in &refused.decision.demands {
                         self.observer.observe(account, &Event::Demanded(demand));

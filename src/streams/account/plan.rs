@@ -166,6 +166,9 @@ impl Record {
         let mut decision = evaluate(law.policies, &running, &candidate, &scene);
         let mut takeovers = Vec::new();
         if decision.refuses() || !decision.ending.is_empty() {
+            if let Some(plan) = self.plan_proven(stream, law, now) {
+                return plan;
+            }
             match self.plan_takeover((stream, &candidate), &supersede, &decision, played, law, now) {
                 Some((without, takeover)) => {
                     decision = without;

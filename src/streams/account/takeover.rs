@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::plan::{end, refusal, scene};
-use super::{Change, Law, Record, Refused, Transition};
+use super::{Change, Law, Plan, Record, Refused, Transition};
 use crate::model::{ClientEvidence, Device, Millis, StreamId};
 use crate::policy::{Decision, Effect, Mode, Standing, Violation, evaluate, explain};
-use crate::streams::{Cause, Settings, Stream};
+use crate::streams::{Candidate, Cause, Settings, Stream};
 
 /// What the other stream asks for within this time of the new one's first media was under way before.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
@@ -98,9 +98,15 @@ pub struct Takeover {
     pub insisted: Option<Millis>,
     /// The taken stream has been replaced. Until then it may take its place back.
     pub replaced: Option<Millis>,
-    /// How often the taken stream has come back after it had been replaced.
+    /// How often one of the two has come back after it had been replaced.
     #[serde(default)]
     pub returns: u8,
+    /// Until when the stream that was replaced was to be waited for by its own cadence.
+    #[serde(default)]
+    pub due_back: Option<Millis>,
+    /// One of the two has come back by then: it had been playing from its buffer.
+    #[serde(default)]
+    pub buffered: bool,
 }
 
 impl Takeover {
@@ -123,6 +129,12 @@ pub struct Dispute {
     pub until: Millis,
 }
 
+impl Dispute {
+    fn is_with(&self, device: &Device, client: &ClientEvidence) -> bool {
+        self.device == *device || self.client.has_same_token(client) || self.client.is_same_client(client)
+    }
+}
+
 /// The take-overs of one account, and what was learnt from former ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Takeovers {
@@ -138,7 +150,7 @@ impl Takeovers {
     pub fn shifted(mut self, by: i64) -> Self {
         for one in &mut self.current {
             one.since = one.since.shifted(by);
-            for time in [&mut one.played, &mut one.insisted, &mut one.replaced] {
+            for time in [&mut one.played, &mut one.insisted, &mut one.replaced, &mut one.due_back] {
                 *time = time.map(|time| time.shifted(by));
             }
         }
@@ -181,6 +193,38 @@ impl Record {
         open.find_map(|one| self.find(one.taker).filter(|taker| taker.has_slot()))
     }
 
+    /// Decides about a stream that comes back and [is played](Self::proven_beside) beside the one that replaced it: the younger of
+    /// the two is judged as if it started now.
+    pub(super) fn plan_proven(&self, stream: &Arc<Stream>, law: &Law<'_>, now: Millis) -> Option<Plan> {
+        let other = self.proven_beside(stream, now)?;
+        // If it is itself the younger one, it is refused as any other return.
+        if (other.started, other.id) < (stream.started, stream.id) {
+            return None;
+        }
+        let scene = scene(law, now);
+        let mut running = self.running(other.id, &[]);
+        running.push(stream.standing(now));
+        let younger = other.standing(other.since());
+        let decision = evaluate(law.policies, &running, &younger, &scene);
+        if !decision.refuses() {
+            return None;
+        }
+        let left = evaluate(law.policies, &self.running(stream.id, &[other.id]), &stream.standing(now), &scene);
+        if left.refuses() || !left.ending.is_empty() {
+            return None;
+        }
+        let explanation = explain(law.policies, &running, &younger, &scene);
+        let change = Change {
+            terminate: vec![(other.id, refusal(&decision).0)],
+            explained: vec![(other.id, explanation)],
+            admit: Some(stream.clone()),
+            disputes: vec![dispute(stream, other, law.settings, now)],
+            settled: vec![(other.id, stream.id)],
+            ..Change::default()
+        };
+        Some(Plan::Admit(left, change))
+    }
+
     /// Finds a stream in whose place the candidate may be admitted, though `decision` refuses it or would end another's stream
     /// for it. Returns what the policies say without that stream.
     ///
@@ -219,8 +263,7 @@ impl Record {
             if decision.refuses() || !decision.ending.is_empty() {
                 continue;
             }
-            let displaced = |one: &&Takeover| (one.taken, one.taker) == (stream.id, other.id);
-            let returns = self.takeovers().iter().find(displaced).map_or(0, |one| one.returns.saturating_add(1));
+            let before = self.displaced(stream.id, other.id);
             let takeover = Takeover {
                 taker: stream.id,
                 taken: other.id,
@@ -229,11 +272,46 @@ impl Record {
                 played,
                 insisted: None,
                 replaced: None,
-                returns,
+                returns: before.map_or(0, |one| one.returns.saturating_add(1)),
+                due_back: None,
+                buffered: before.is_some_and(|one| one.buffered || one.due_back.is_some_and(|due| now <= due)),
             };
             return Some((decision, takeover));
         }
         None
+    }
+
+    /// The take-over by which `taker` has replaced `taken`.
+    fn displaced(&self, taken: StreamId, taker: StreamId) -> Option<&Takeover> {
+        self.takeovers().iter().find(|one| !one.is_open() && (one.taken, one.taker) == (taken, taker))
+    }
+
+    /// Whether a stream stands for the other, or for one that stands for it.
+    fn stands_for(&self, one: StreamId, other: StreamId) -> bool {
+        let mut seen: SmallVec<[StreamId; 8]> = SmallVec::from_slice(&[one]);
+        let mut at = 0;
+        while let Some(stands) = seen.get(at).copied() {
+            for takeover in self.takeovers().iter().filter(|takeover| takeover.is_open() && takeover.taker == stands) {
+                if takeover.taken == other {
+                    return true;
+                }
+                if !seen.contains(&takeover.taken) {
+                    seen.push(takeover.taken);
+                }
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// A stream comes back that another has replaced, though it had only been playing from its buffer, and it is not the first
+    /// of the two to do so: both are played. Returns the one that stands in its place.
+    pub(super) fn proven_beside(&self, stream: &Stream, now: Millis) -> Option<&Arc<Stream>> {
+        let proven = |one: &&Takeover| {
+            !one.is_open() && one.taken == stream.id && one.buffered && one.due_back.is_some_and(|due| now <= due)
+        };
+        let one = self.takeovers().iter().find(proven)?;
+        self.find(one.taker).filter(|taker| taker.has_slot())
     }
 
     /// Whether the viewer who wants `stream` may have left `other` for it, and how likely that is.
@@ -245,10 +323,11 @@ impl Record {
         now: Millis,
     ) -> Option<(TakeoverReason, u32)> {
         let rules = &settings.takeover;
-        if other.id == stream.id || other.is_declared() || self.is_disputed(stream, other) {
+        let is_proven = || self.proven_beside(stream, now).is_some_and(|beside| beside.id == other.id);
+        if other.id == stream.id || other.is_declared() || self.is_disputed(stream, other) || is_proven() {
             return None;
         }
-        if self.takeovers().iter().any(|one| !one.is_open() && (one.taken, one.taker) == (stream.id, other.id)) {
+        if self.displaced(stream.id, other.id).is_some() {
             return Some((TakeoverReason::Displaced, 200));
         }
         let (same, differ) = match (stream.device.name(), other.device.name()) {
@@ -283,11 +362,17 @@ impl Record {
     /// Whether the client of `stream` was found to be another than that of `other` a short while ago.
     fn is_disputed(&self, stream: &Stream, other: &Stream) -> bool {
         let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
-        disputes.iter().filter(|dispute| dispute.stream == other.id).any(|dispute| {
-            dispute.device == stream.device
-                || dispute.client.has_same_token(&stream.client)
-                || dispute.client.is_same_client(&stream.client)
-        })
+        disputes.iter().any(|dispute| dispute.stream == other.id && dispute.is_with(&stream.device, &stream.client))
+    }
+
+    /// The disputes that keep a client out which has just been refused: they last as long as it goes on asking.
+    pub fn disputes_of(&self, refused: &Candidate, settings: &Settings, now: Millis) -> Vec<Dispute> {
+        let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
+        let keeps_out = disputes.iter().filter(|dispute| dispute.is_with(&refused.device, &refused.client));
+        let renewed = keeps_out.map(|dispute| Dispute { until: now + settings.tombstone, ..dispute.clone() });
+        let stream = self.find(refused.stream);
+        let found = stream.and_then(|stream| Some(dispute(self.proven_beside(stream, now)?, stream, settings, now)));
+        renewed.chain(found).collect()
     }
 
     /// A stream of a take-over asks for media. `law` gives the law for a stream's application. The record must be settled.
@@ -300,16 +385,21 @@ impl Record {
         let mut done = Verification::default();
         let open = |one: &&Takeover| one.is_open() && self.taken_over_by(one.taken).is_some();
         for one in self.takeovers().iter().filter(open) {
+            // What has been decided about it meanwhile is all there is to say.
+            if done.change.terminate.iter().any(|(ended, _)| *ended == id) {
+                break;
+            }
             if one.taken == id {
                 let later = |played: Millis| now.since(played) >= IN_FLIGHT;
                 if one.insisted.is_some() || !one.played.is_some_and(later) {
                     continue;
                 }
-                if self.move_on(one, law, &mut done, now) {
+                let (Some(taker), Some(taken)) = (self.find(one.taker), self.find(one.taken)) else { continue };
+                if self.move_on(one, (taker, taken), law, &mut done, now) {
                     continue;
                 }
                 let insisted = Takeover { insisted: Some(now), ..one.clone() };
-                if one.returns > 1 {
+                if one.returns > 1 || one.buffered {
                     // It is not the first time that the other comes back and this one goes on.
                     self.settle_between(&insisted, law, &mut done, now);
                 } else {
@@ -328,32 +418,31 @@ impl Record {
         done
     }
 
-    /// The taken stream is played. Another one that the taker may have left, and that has been silent since, takes its part.
+    /// Both are played. Where another stream may be the one that `stream` has been left for, `stream` stands for that one from
+    /// now on, and no more for, or beside, `older`.
     fn move_on<'a>(
         &self,
         one: &Takeover,
+        (stream, older): (&Arc<Stream>, &Arc<Stream>),
         law: &dyn Fn(&Stream) -> Option<Law<'a>>,
         done: &mut Verification,
         now: Millis,
     ) -> bool {
-        let (Some(taker), Some(taken), Some(played)) = (self.find(one.taker), self.find(one.taken), one.played) else {
-            return false;
-        };
-        let Some(law) = law(taker) else { return false };
-        let candidate = taker.standing(taker.since());
-        let dispute = dispute(taken, taker, law.settings, now);
-        let was_heard = |other: &Stream| {
-            other.last_media() >= played + IN_FLIGHT && !other.is_overdue(law.settings, now) && !other.has_hung_up(now)
-        };
-        let heard: SmallVec<[StreamId; 4]> =
-            self.streams.iter().filter(|other| was_heard(other)).map(|other| other.id).collect();
-        // As if the taken stream counted again and the start came now.
-        let running = self.running_beside(taker.id, &[taken.id]);
+        let Some(law) = law(stream) else { return false };
+        let candidate = stream.standing(stream.since());
+        let played = one.played.unwrap_or(one.since);
+        // As if the older stream counted again and the start came now.
+        let running = self.running_beside(stream.id, &[older.id]);
         let decision = evaluate(law.policies, &running, &candidate, &scene(&law, now));
-        for other in self.streams.iter().filter(|other| self.counts(other) && !heard.contains(&other.id)) {
-            let Some((reason, _)) = self.may_be_left(taker, other, law.settings, now) else { continue };
-            // What has started since cannot have been left for it.
-            if other.id == taken.id || other.since() > one.since || !is_in_conflict(&decision, other.id) {
+        for other in self.streams.iter().filter(|other| self.counts(other)) {
+            let is_silent = other.is_overdue(law.settings, now) || other.has_hung_up(now);
+            // What has started since, or was played since, has not been left for it.
+            let is_heard = other.since() > one.since || other.last_media() >= played + IN_FLIGHT;
+            if other.id == older.id || is_heard && !is_silent || self.stands_for(other.id, stream.id) {
+                continue;
+            }
+            let Some((reason, _)) = self.may_be_left(stream, other, law.settings, now) else { continue };
+            if !is_in_conflict(&decision, other.id) {
                 continue;
             }
             let left: SmallVec<[Standing<'_>; 8]> =
@@ -362,9 +451,20 @@ impl Record {
             if without.refuses() || !without.ending.is_empty() {
                 continue;
             }
-            done.change.disputes.push(dispute);
-            let moved = Takeover { taken: other.id, reason, insisted: None, returns: 0, ..one.clone() };
-            done.change.takeovers.push(moved);
+            done.change.settled.push((one.taker, one.taken));
+            done.change.disputes.push(dispute(older, stream, law.settings, now));
+            // What is silent now has been so for a while; it is given the time once more.
+            let played = if is_heard { Some(now) } else { one.played };
+            done.change.takeovers.push(Takeover {
+                taker: stream.id,
+                taken: other.id,
+                reason,
+                played,
+                insisted: None,
+                returns: 0,
+                buffered: false,
+                ..one.clone()
+            });
             return true;
         }
         false
@@ -381,6 +481,9 @@ impl Record {
         let (Some(taker), Some(taken)) = (self.find(one.taker), self.find(one.taken)) else { return };
         let (older, younger) =
             if (taken.started, taken.id) < (taker.started, taker.id) { (taken, taker) } else { (taker, taken) };
+        if self.move_on(one, (younger, older), law, done, now) {
+            return;
+        }
         // Where nothing is in force for it any more, nothing speaks against either.
         let Some(law) = law(younger) else { return };
         let running = self.running_beside(younger.id, &[older.id]);
@@ -439,11 +542,7 @@ impl Record {
         let surplus = all.disputes.len().saturating_sub(MAX_DISPUTES);
         all.disputes.drain(..surplus);
         for takeover in &change.takeovers {
-            let is_over = |one: &Takeover| {
-                one.taken == takeover.taken
-                    || one.taken == takeover.taker && !one.is_open()
-                    || one.taker == takeover.taker && change.disputes.iter().any(|dispute| dispute.stream == one.taken)
-            };
+            let is_over = |one: &Takeover| one.taken == takeover.taken || one.taken == takeover.taker && !one.is_open();
             all.current.retain(|one| !is_over(one));
             all.current.push(takeover.clone());
         }
@@ -480,6 +579,7 @@ impl Record {
     fn pass_takeovers(&mut self, settings: &Settings, now: Millis, on: &mut dyn FnMut(Transition)) -> bool {
         let Some(all) = &mut self.takeovers else { return false };
         let before = std::mem::take(&mut all.current);
+        let known = before.clone();
         let (mut kept, mut orphaned, mut changed) = (Vec::with_capacity(before.len()), Vec::new(), false);
         for mut one in before {
             let find = |id| self.streams.iter().find(|stream| stream.id == id);
@@ -504,6 +604,7 @@ impl Record {
                 if taken.is_idle() && one.played.is_some() {
                     on(Transition::Replaced { stream: taken.clone(), by: taker, held: false });
                     one.replaced = Some(may_return_until(&taken, settings, now));
+                    one.due_back = taken.due_back();
                     kept.push(one);
                 }
             } else if !due {
@@ -512,9 +613,17 @@ impl Record {
                 if taker.fall_silent(now) {
                     (self.version, changed) = (self.version + 1, true);
                     on(Transition::Replaced { stream: taker.clone(), by: taken.clone(), held: true });
-                    let replaced = Some(may_return_until(&taker, settings, now));
+                    let (replaced, due_back) = (Some(may_return_until(&taker, settings, now)), taker.due_back());
                     let (played, insisted) = (Some(now), None);
-                    kept.push(Takeover { taker: taken.id, taken: taker.id, played, insisted, replaced, ..one });
+                    kept.push(Takeover {
+                        taker: taken.id,
+                        taken: taker.id,
+                        played,
+                        insisted,
+                        replaced,
+                        due_back,
+                        ..one
+                    });
                 } else {
                     kept.push(one);
                 }
@@ -526,6 +635,7 @@ impl Record {
                 (self.version, changed) = (self.version + 1, true);
                 on(Transition::Replaced { stream: taken.clone(), by: taker, held: true });
                 one.replaced = Some(may_return_until(&taken, settings, now));
+                one.due_back = taken.due_back();
                 kept.push(one);
             } else {
                 kept.push(one);
@@ -533,8 +643,10 @@ impl Record {
         }
         for one in orphaned {
             // The taker was itself left for another: that one stands for the first.
-            let heir = kept.iter().find(|other| other.taken == one.taker).cloned();
-            if let Some(heir) = heir.filter(|heir| heir.taker != one.taken) {
+            let plays = |id| self.streams.iter().any(|stream| stream.id == id && stream.has_slot());
+            let takes = |other: &&Takeover| other.taken == one.taker && other.taker != one.taken && plays(other.taker);
+            let heir = kept.iter().chain(&known).find(takes).cloned();
+            if let Some(heir) = heir {
                 changed = true;
                 let (taker, played) = (heir.taker, heir.played);
                 kept.push(Takeover { taker, played, insisted: None, replaced: None, ..one });

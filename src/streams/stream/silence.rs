@@ -53,6 +53,13 @@ impl Stream {
         }
     }
 
+    /// Until when its next request is to be waited for, going by its own cadence.
+    pub(in crate::streams) fn due_back(&self) -> Option<Millis> {
+        let last = self.last_request();
+        let patience = self.rhythm.patience(self.segment_ms.load(Relaxed), last.since(self.since()), Duration::ZERO)?;
+        Some(last + patience)
+    }
+
     /// Whether its client has closed all its connections.
     pub(in crate::streams) fn has_hung_up(&self, now: Millis) -> bool {
         !self.is_being_sent()
