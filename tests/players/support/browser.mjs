@@ -1,4 +1,4 @@
-// hls.js and Shaka in headless Chromium, on pages of another origin than the gateway's.
+// hls.js, Shaka and dash.js in headless Chromium, on pages of another origin than the gateway's.
 
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -15,6 +15,7 @@ const FILES = {
   '/': [new URL('page/index.html', import.meta.url), 'text/html; charset=utf-8'],
   '/page.js': [new URL('page/page.js', import.meta.url), 'text/javascript'],
   '/hls.js': [require.resolve('hls.js/dist/hls.min.js'), 'text/javascript'],
+  '/dash.js': [require.resolve('dashjs'), 'text/javascript'],
   '/shaka.js': [require.resolve('shaka-player/dist/shaka-player.compiled.js'), 'text/javascript'],
 };
 
@@ -49,9 +50,30 @@ class Player {
     this.context = context;
   }
 
-  /** Starts `url` in place of what plays now; resolves when its entry manifest was read or refused. */
-  async play(player, url) {
-    return this.page.evaluate(([player, url]) => window.play(player, url), [player, url]);
+  /**
+   * Starts `url` in place of what plays now; resolves when its entry manifest was read or refused.
+   *
+   * @param {'hls.js' | 'shaka' | 'dash.js'} player
+   * @param {string} url
+   * @param {{buffer?: number}} [options] `buffer`: seconds that the player loads ahead, if not its default
+   */
+  async play(player, url, options = {}) {
+    return this.page.evaluate((args) => window.play(...args), [player, url, options]);
+  }
+
+  /** The viewer presses pause. */
+  async pause() {
+    return this.page.evaluate(() => window.pause());
+  }
+
+  /** The viewer goes on after a pause. */
+  async resume() {
+    return this.page.evaluate(() => window.resume());
+  }
+
+  /** The viewer reloads the page: nothing plays on it until the next `play`. */
+  async reload() {
+    await this.page.reload();
   }
 
   /**

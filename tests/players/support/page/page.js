@@ -1,12 +1,12 @@
-// One video element and the player that feeds it: what an application does with hls.js or Shaka, and no more.
+// One video element and the player that feeds it: what an application does with hls.js, Shaka or dash.js, and no more.
 
 const video = document.querySelector('video');
 let player;
 let state;
 
 const starts = {
-  async 'hls.js'(url) {
-    const hls = new Hls();
+  async 'hls.js'(url, { buffer } = {}) {
+    const hls = new Hls(buffer ? { maxBufferLength: buffer, maxMaxBufferLength: buffer } : {});
     const read = new Promise((resolve) => {
       hls.on(Hls.Events.MANIFEST_PARSED, resolve);
       hls.on(Hls.Events.ERROR, (_, error) => {
@@ -27,9 +27,10 @@ const starts = {
     await read;
   },
 
-  async shaka(url) {
+  async shaka(url, { buffer } = {}) {
     shaka.polyfill.installAll();
     const instance = new shaka.Player();
+    if (buffer) instance.configure('streaming.bufferingGoal', buffer);
     player = { destroy: () => instance.destroy() };
     const report = (error) => {
       const http = error.code === shaka.util.Error.Code.BAD_HTTP_STATUS;
@@ -46,12 +47,37 @@ const starts = {
     await instance.attach(video);
     await instance.load(url).catch(report);
   },
+
+  async 'dash.js'(url, { buffer } = {}) {
+    const instance = dashjs.MediaPlayer().create();
+    player = { destroy: () => instance.destroy() };
+    const { ERROR, STREAM_INITIALIZED } = dashjs.MediaPlayer.events;
+    const read = new Promise((resolve) => {
+      instance.on(STREAM_INITIALIZED, resolve);
+      instance.on(ERROR, ({ error }) => {
+        state.errors.push({ fatal: true, details: `dash.js ${error.code}: ${error.message}`, status: error.data?.response?.status });
+        resolve();
+      });
+    });
+    instance.updateSettings({
+      streaming: {
+        // Its clock is the origin's.
+        utcSynchronization: { enabled: false },
+        // Far enough behind the live edge of a channel whose segments take two seconds.
+        delay: { useSuggestedPresentationDelay: false, liveDelay: 6 },
+        ...(buffer && { buffer: { bufferTimeDefault: buffer, bufferTimeAtTopQuality: buffer, bufferTimeAtTopQualityLongForm: buffer } }),
+      },
+    });
+    // Told to play before its stream is initialised, it would never refresh the manifest.
+    instance.initialize(video, url, true);
+    await read;
+  },
 };
 
-window.play = async (name, url) => {
+window.play = async (name, url, options) => {
   await player?.destroy();
   state = { errors: [], ended: false, from: undefined };
-  await starts[name](url);
+  await starts[name](url, options);
   // Refused or replaced by another source before it could start: the report says which.
   video.play().catch(() => {});
 };
@@ -62,6 +88,10 @@ window.report = () => ({
   time: video.currentTime,
   advanced: state.from === undefined ? 0 : video.currentTime - state.from,
 });
+
+window.pause = () => video.pause();
+
+window.resume = () => video.play();
 
 video.addEventListener('playing', () => { state.from ??= video.currentTime; });
 video.addEventListener('ended', () => { state.ended = true; });
