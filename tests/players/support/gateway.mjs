@@ -117,19 +117,36 @@ class Gateway {
     return { log, url: url + playSession };
   }
 
-  /** A token for one device of one account. */
+  /** A token for one device of one account, or one that names none; each is another one. */
   async token(subject, device, application = 'tv') {
     const { stdout } = await promisify(execFile)(BINARY, [
-      'token', '--config', this.#config, '--application', application, '--subject', subject, '--device', device,
+      'token', '--config', this.#config, '--application', application, '--subject', subject, ...(device ? ['--device', device] : []),
     ]);
     return stdout.trim();
   }
 
-  /** A viewer on one device, at an address, with a log of every request its player makes. */
-  async viewer(subject, device, address, application = 'tv') {
+  /**
+   * A viewer on one device, at an address, with a log of every request its player makes. The token is the viewer's own, if none
+   * is given; where there is no device it names none.
+   */
+  async viewer(subject, device, address, application = 'tv', token = undefined) {
     const { url, log } = await watchpoint(this.#house, this.url, address);
-    const token = await this.token(subject, device, application);
-    return { device, log, entry: (asset) => `${url}${asset}?token=${token}` };
+    const own = token ?? await this.token(subject, device, application);
+    return {
+      device,
+      log,
+      token: own,
+      entry: (asset) => `${url}${asset}?token=${own}`,
+      /** The same with a token that was issued for this start alone. */
+      fresh: async (asset) => `${url}${asset}?token=${await this.token(subject, device, application)}`,
+    };
+  }
+
+  /** What the operator's API says of an account. */
+  async account(subject, idp = 'acme') {
+    const response = await fetch(`${this.control}/api/accounts/${idp}/${subject}`);
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+    return response.json();
   }
 
   /** Asks for an asset's entry manifest as a player would that starts on `device`. */

@@ -6,7 +6,7 @@ import { eventually } from './eventually.mjs';
 
 /** What one player has asked for, in the order of the answers. */
 export class Log {
-  /** @type {{method: string, path: string, status: number, asked: number}[]} */
+  /** @type {{method: string, path: string, status: number, asked: number, body?: string}[]} `body`: of refusals */
   answers = [];
 
   /** Answers to requests for segments (initialisation segments too). */
@@ -43,19 +43,37 @@ export class Log {
 /** Whether a request carries a play session. */
 export const carriesPlaySession = ({ path }) => path.startsWith('/~s/');
 
-/** Opens a watchpoint in front of `gateway`; each has a port of its own. It says that its player is at `address`. */
+/**
+ * Opens a watchpoint in front of `gateway`; each has a port of its own. It says that its player is at `address`. Each of the
+ * player's connections has one of its own to the gateway, and closes with it.
+ */
 export async function watchpoint(house, gateway, address) {
   const log = new Log();
-  const agent = new http.Agent({ keepAlive: true });
-  house.atEnd(() => agent.destroy());
+  const agents = new Map();
+  const agentOf = (socket) => {
+    if (!agents.has(socket)) {
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      agents.set(socket, agent);
+      socket.on('close', () => {
+        agents.delete(socket);
+        agent.destroy();
+      });
+    }
+    return agents.get(socket);
+  };
 
   const server = http.createServer((request, response) => {
     const { method, url, headers } = request;
     const answer = { method, path: url.split('?')[0], status: 0, asked: Date.now() };
     if (address) headers['x-forwarded-for'] = address;
+    const agent = agentOf(request.socket);
     const forwarded = http.request(gateway + url, { method, headers, agent }, (answered) => {
       answer.status = answered.statusCode;
       log.answers.push(answer);
+      if (answer.status === 403) {
+        answer.body = '';
+        answered.on('data', (data) => { answer.body += data; });
+      }
       response.writeHead(answered.statusCode, answered.rawHeaders);
       answered.on('error', () => response.destroy());
       answered.pipe(response);
