@@ -252,3 +252,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_zapped_through_without_media_takes_no_slot_again() {
+    let shows = Shows { device: false, fresh: true, two_agents: false, company: 0 };
+    for late in [None, Some(2)] {
+        let mut world = World::new(shows);
+        let start = Step::Start { asset: 0, moves: false, hangs_up: false };
+        let mut steps = vec![start.clone(), start.clone(), start.clone(), start.clone()];
+        steps.extend(late.map(|nth| Step::Late { nth }));
+        steps.extend([Step::Media { takes: 10 }, Step::Wait(10_000), start]);
+        for step in &steps {
+            world.step(step).expect("it is not refused");
+        }
+    }
+}

@@ -26,6 +26,8 @@ struct Case {
     one_asset: bool,
     live: bool,
     segment: u64,
+    /// How many segments are fetched at once, before the player is silent until they have been played.
+    burst: u64,
     /// Milliseconds between the starts.
     gaps: Vec<u64>,
     /// Who is refused goes on asking, and starts again so many milliseconds later.
@@ -47,6 +49,7 @@ fn case() -> impl Strategy<Value = Case> {
                 one_asset,
                 live,
                 segment: segment * 2_000,
+                burst: 1,
                 gaps,
                 // Two who oust each other in turn are another matter.
                 again: again.filter(|_| !oldest),
@@ -70,6 +73,7 @@ struct Watcher {
     /// Whether it asks for the entry then.
     starts: bool,
     first_media: Option<u64>,
+    got: u64,
     refused: u32,
 }
 
@@ -105,6 +109,7 @@ impl<'a> Run<'a> {
                 due,
                 starts: true,
                 first_media: None,
+                got: 0,
                 refused: 0,
             }
         });
@@ -159,8 +164,14 @@ impl<'a> Run<'a> {
                 self.gateway.answered(play, now);
                 self.served.push((self.now, nth));
                 watcher.first_media.get_or_insert(self.now);
+                watcher.got += 1;
+                let pause = if watcher.got.is_multiple_of(case.burst) {
+                    case.burst * case.segment - (case.burst - 1) * 200
+                } else {
+                    200
+                };
                 // A little out of step.
-                watcher.due = self.now + case.segment + u64::from(self.media % 7) * 10;
+                watcher.due = self.now + pause + u64::from(self.media % 7) * 10;
             }
             Err(_) => watcher.is_refused(self.now, case),
         }
@@ -210,4 +221,48 @@ proptest! {
             prop_assert_eq!(playing, last, "those who came last play");
         }
     }
+}
+
+#[test]
+fn two_who_fetch_in_bursts_settle_at_one() {
+    let case = Case {
+        limit: 1,
+        more: 1,
+        when_exceeded: WhenExceeded::DenyNewest,
+        device: false,
+        one_token: false,
+        one_client: true,
+        one_asset: false,
+        live: false,
+        segment: 6_000,
+        burst: 5,
+        gaps: vec![0, 105_000],
+        again: None,
+    };
+    let mut run = Run::new(&case);
+    // Each is silent for longer than a trial lasts, and so has to be heard twice.
+    run.run(105_000 + 400_000);
+    let settled = 105_000 + 3 * 30_000;
+    assert_eq!(run.served_since(settled).len(), 1, "{:?}", run.served);
+}
+
+#[test]
+fn of_two_newcomers_within_a_second_neither_stays() {
+    let case = Case {
+        limit: 2,
+        more: 2,
+        when_exceeded: WhenExceeded::DenyNewest,
+        device: false,
+        one_token: true,
+        one_client: false,
+        one_asset: false,
+        live: false,
+        segment: 2_000,
+        burst: 1,
+        gaps: vec![0, 4_821, 240, 1_051],
+        again: None,
+    };
+    let mut run = Run::new(&case);
+    run.run(60_000);
+    assert_eq!(run.served_since(30_000), BTreeSet::from([0, 1]), "{:?}", run.served);
 }
