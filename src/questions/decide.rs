@@ -14,7 +14,7 @@ use crate::config::{Application, Route, Settings, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer, path};
 use crate::media::{self, Kind};
 use crate::model::{Account, ClientEvidence, Device, Millis, Moment, RequestPath, StreamId};
-use crate::streams::{Admission, Candidate, Refusal, Signal, Stream};
+use crate::streams::{Admission, Candidate, Refusal, Signal, Stream, media_hash};
 use crate::telemetry::Outcome;
 use crate::trust::Trust;
 
@@ -256,7 +256,9 @@ impl Questions {
         let session = PlaySession { stream, asset, started: now, ..play.session.clone() };
         ctx.starts = true;
         let moment = ctx.moment();
-        let start = candidate(&session, asked.evidence(0, 0));
+        // A play session that has not begun is as good as a token: whoever brings the same again is the same.
+        let token = media_hash(&[play.sealed.as_bytes()]) | 1;
+        let start = candidate(&session, asked.evidence(token, 0));
         let admission = self.table.start(&start, &application.policies, &settings.streams, now);
         self.conclude(admission, Signal::Presence, ctx, now, |stream| minted(session, stream, &settings, moment)).await
     }

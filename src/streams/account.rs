@@ -186,7 +186,7 @@ mod takeover;
 
 pub use declared::{Kill, killed_by};
 pub use give_back::GivenBack;
-pub use takeover::{Dispute, Takeover, TakeoverReason, TakeoverResult, Takeovers, Verdict, Verification};
+pub use takeover::{Dispute, Takeover, Takeovers, Verdict, Verification};
 
 impl Record {
     /// The streams in the record, in the order in which they came.
@@ -204,16 +204,22 @@ impl Record {
         self.leaving.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// The streams whose time to leave has come.
-    pub fn due(&self, now: Millis) -> impl Iterator<Item = StreamId> {
-        self.leaving().iter().filter(move |leaving| leaving.due <= now).map(|leaving| leaving.stream)
+    /// The streams about which has to be decided now, without a request: their time to leave has come, or that of a take-over.
+    pub fn due(&self, settings: &Settings, now: Millis) -> impl Iterator<Item = StreamId> {
+        let leaving = self.leaving().iter().filter(move |leaving| leaving.due <= now).map(|leaving| leaving.stream);
+        leaving.chain(self.due_takers(settings, now))
     }
 
     /// Whether the stream holds a slot and counts: one that is about to leave does not, nor one for which another stands.
     fn counts(&self, stream: &Stream) -> bool {
+        self.counts_without(stream, &[])
+    }
+
+    /// The same once the streams in `gone` have ended: those for which they stand count again.
+    fn counts_without(&self, stream: &Stream, gone: &[StreamId]) -> bool {
         stream.has_slot()
             && !self.leaving().iter().any(|leaving| leaving.stream == stream.id)
-            && self.taken_over_by(stream.id).is_none()
+            && self.taken_over_without(stream.id, gone).is_none()
     }
 
     /// How many streams hold a slot once `change` is in force.
@@ -352,7 +358,7 @@ impl Record {
         }
         self.apply_takeovers(change);
         self.drop_leaving();
-        self.settle_takeovers(settings, now, &mut |_| {});
+        self.mark_contested();
     }
 
     /// Renews the tombstone of a stream whose player has just been refused.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{TakeoverReason, TakeoverResult};
 use super::{Candidate, Stream};
 use crate::model::{Account, ApplicationId, Attributes, Millis, StreamId};
 use crate::policy::{Decision, Demand, Explanation, Lack, Violation};
@@ -72,6 +71,60 @@ impl Cause {
             Self::Refused { .. } => "refused",
             Self::Stopped => "stopped",
             Self::Killed { .. } => "killed",
+        }
+    }
+}
+
+/// Why a stream may be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakeoverReason {
+    /// It had taken over the stream that returns.
+    Displaced,
+    /// Its token names the same device.
+    SameDevice,
+    /// It was started with the same token.
+    SameToken,
+    /// It came from the same network, with the same user agent or a token that was issued together with the start's.
+    SameClient,
+    /// Its next request is overdue by its own cadence.
+    Overdue,
+    /// Its client has closed all connections.
+    HungUp,
+}
+
+impl TakeoverReason {
+    /// The word in logs and explanations.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Displaced => "displaced",
+            Self::SameDevice => "same_device",
+            Self::SameToken => "same_token",
+            Self::SameClient => "same_client",
+            Self::Overdue => "overdue",
+            Self::HungUp => "hung_up",
+        }
+    }
+}
+
+/// How a take-over ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeoverResult {
+    /// One of the two stayed silent: it has been left for the other.
+    Replaced,
+    /// Both were played. The policies decided between them.
+    BothReal,
+}
+
+impl TakeoverResult {
+    /// Every result.
+    pub const ALL: [Self; 2] = [Self::Replaced, Self::BothReal];
+
+    /// The word in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::BothReal => "both_real",
         }
     }
 }

@@ -20,11 +20,11 @@ mod stream;
 mod table;
 mod wheel;
 
-pub use account::{Kill, TakeoverReason, TakeoverResult};
+pub use account::Kill;
 pub use cadence::{Cadence, SUPERSEDE_GRACE};
 pub use candidate::{Candidate, Signal, State};
 pub use client::{Client, media_hash};
-pub use events::{Cause, Event, Ignore, Observer, Terminator};
+pub use events::{Cause, Event, Ignore, Observer, TakeoverReason, TakeoverResult, Terminator};
 pub use known::{FROZEN, Learned};
 pub use pace::ALLOWANCE;
 pub use settings::{Settings, TakeoverSettings};

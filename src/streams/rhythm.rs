@@ -55,6 +55,8 @@ impl Rhythm {
             (segment, true) => segment / 10 * 3,
             (segment, false) => segment / 10 * 7,
         };
+        // A viewer's pause is not the player's rhythm; one that has changed is learnt step by step.
+        let pause = if pauses >= LEARNED { pause.min(known.saturating_add(known / 2)) } else { pause };
         if pause >= least.max(1) {
             self.pause_ms.store(pause.max(known - known / 8), Relaxed);
             if pauses < LEARNED {

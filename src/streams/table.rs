@@ -175,6 +175,8 @@ impl StreamTable {
             // Only a refresh stretches the window. A second start stays one for the few seconds that it takes to make one.
             stream.entered(now);
             self.store.reschedule(&candidate.account.key(), now);
+        } else if let Admission::Admitted { stream, created: false } = &admission {
+            self.change(&candidate.account, |record| record.plan_turn_back(stream.id, now), now).await?;
         }
         Ok(admission)
     }
@@ -330,17 +332,12 @@ impl StreamTable {
             match self.store.commit(account, record.version, &change, now).await? {
                 Commit::Conflict(newer) => record = newer,
                 Commit::Done => {
-                    let Some(stream) = change.admit else { break };
+                    let Some(stream) = change.admit.clone() else { break };
                     self.observer.observe(
                         account,
                         &Event::Attempted { application: &candidate.application, level, admitted: true },
                     );
-                    for takeover in &change.takeovers {
-                        if let Some(taken) = record.find(takeover.taken) {
-                            let reason = takeover.reason;
-                            self.observer.observe(account, &Event::TakenOver { stream: &stream, taken, reason });
-                        }
-                    }
+                    self.tell_takeovers(account, &record, &stream, &change);
                     self.note(account, &stream, &decision, true);
                     return Ok(Admission::Admitted { stream, created: true });
                 }
@@ -384,6 +381,7 @@ impl StreamTable {
                 Ok(Some(newer)) => record = newer,
                 Ok(None) => {
                     let Some(decision) = decision else { return Ok(None) };
+                    self.tell_takeovers(account, &record, &known, &change);
                     self.note(account, &known, &decision, false);
                     let explanation =
                         explanation.filter(|_| change.terminate.iter().any(|(ended, _)| *ended == stream));

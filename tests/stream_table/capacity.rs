@@ -63,7 +63,7 @@ async fn nobody_who_plays_is_pushed_out_by_ten_times_as_many_accounts() {
     }
     assert_eq!((known(&table), gauge.held(), gauge.unaccounted()), (CAPACITY, CAPACITY, 10 * CAPACITY));
     assert_eq!(gauge.capacity_evicted(), 0);
-    let second = table.start(&candidate(3, 1, "/live", at(20)), &household(1), &settings, at(20)).await;
+    let second = table.start(&candidate(3, 1, "/live", at(11)), &household(1), &settings, at(11)).await;
     assert!(second.is_ok_and(|answer| !is_admitted(&answer)), "the limit of those who play holds");
 }
 

@@ -11,6 +11,8 @@ use crate::gateway::{DAY, Gateway, Play, Sender};
 
 /// Requests so long after the first media of something else were not under way then.
 const UNDER_WAY: Duration = Duration::from_millis(900);
+/// Nor were those that come so long after the viewer has left.
+const LATE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -62,6 +64,7 @@ fn shows() -> impl Strategy<Value = Shows> {
 
 struct Left {
     play: Play,
+    at: Millis,
     /// When something that was started later first asked for media.
     followed: Option<Millis>,
 }
@@ -201,7 +204,7 @@ impl World {
                     if hangs_up {
                         Gateway::hung_up(&mut before);
                     }
-                    self.left.push(Left { play: before, followed: None });
+                    self.left.push(Left { play: before, at: now, followed: None });
                 }
                 self.has_media = false;
             }
@@ -225,7 +228,9 @@ impl World {
             }
             Step::Late { nth } => {
                 let sender = self.agent();
-                let under_way = |left: &&mut Left| left.followed.is_none_or(|at| now.since(at) < UNDER_WAY);
+                let under_way = |left: &&mut Left| {
+                    now.since(left.at) < LATE && left.followed.is_none_or(|at| now.since(at) < UNDER_WAY)
+                };
                 let Some(left) = self.left.iter_mut().filter(under_way).nth(nth) else { return Ok(()) };
                 self.media += 1;
                 // It may be refused: nobody waits for it.

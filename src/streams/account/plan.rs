@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use super::{Change, Judgement, Law, Leaving, Plan, Record, Refused, Tombstone};
 use crate::model::{Attributes, Device, Millis, StreamId};
 use crate::policy::{
-    Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but, explain,
-    reconsider,
+    Content, Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but,
+    explain, reconsider,
 };
 use crate::streams::{Candidate, Cause, SUPERSEDE_GRACE, Stream};
 
@@ -200,9 +200,8 @@ impl Record {
             Plan::Refuse(refused) => Some(refused.explanation.clone()),
             Plan::Admit(_, change) => {
                 let stream = change.admit.as_ref()?;
-                let gone: Vec<StreamId> =
-                    change.supersede.iter().copied().chain(change.takeovers.iter().map(|one| one.taken)).collect();
-                let running = self.running(stream.id, &gone);
+                let mut running = self.running(stream.id, &change.supersede);
+                running.retain(|running| change.takeovers.iter().all(|one| one.taken != running.stream));
                 Some(explain(law.policies, &running, &stream.standing(now), &scene(law, now)))
             }
         }
@@ -227,7 +226,7 @@ impl Record {
     /// The streams that count, but for `id` and those that leave.
     pub(super) fn running(&self, id: StreamId, without: &[StreamId]) -> SmallVec<[Standing<'_>; 8]> {
         let others = self.streams.iter().filter(|other| other.id != id && !without.contains(&other.id));
-        others.filter(|other| self.counts(other)).map(|other| other.standing(other.since())).collect()
+        others.filter(|other| self.counts_without(other, without)).map(|other| other.standing(other.since())).collect()
     }
 
     /// Decides about a stream that plays, as if it started now in its place in the order: something has become known of it
@@ -256,6 +255,17 @@ impl Record {
         let running = self.running(id, &[]);
         let decision = reconsider(law.policies, &running, &before, &candidate, &scene);
         let mut change = Change { set, ..Change::default() };
+        let mut decision = decision;
+        // A rule that had to wait for the manifest decides about a start, which may stand for another stream.
+        if decision.refuses() && before.content == Content::Awaited {
+            let played = Some(stream.last_media()).filter(|media| *media != Millis(0));
+            if let Some((without, takeover)) =
+                self.plan_takeover((stream, &candidate), &[], &decision, played, law, now)
+            {
+                decision = without;
+                change.takeovers.push(takeover);
+            }
+        }
         if decision.refuses() {
             let (cause, grace) = refusal(&decision);
             // A rule that had to wait for the manifest decides about a start, which knows no grace.

@@ -20,66 +20,14 @@ use super::plan::{end, refusal, scene};
 use super::{Change, Law, Plan, Record, Refused, Transition};
 use crate::model::{ClientEvidence, Device, Millis, StreamId};
 use crate::policy::{Decision, Effect, Mode, Standing, Violation, evaluate, explain};
-use crate::streams::{Candidate, Cause, Settings, Stream};
+use crate::streams::{Candidate, Cause, Settings, Stream, TakeoverReason};
 
 /// What the other stream asks for within this time of the new one's first media was under way before.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
+/// So many take-overs of one account are watched at once. Whoever zaps faster is refused until some are settled.
+const MAX_OPEN: usize = 32;
 /// So many pairs of clients that were found to be two are remembered at most.
 const MAX_DISPUTES: usize = 32;
-
-/// Why a stream may be taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TakeoverReason {
-    /// It had taken over the stream that returns.
-    Displaced,
-    /// Its token names the same device.
-    SameDevice,
-    /// It was started with the same token.
-    SameToken,
-    /// It came from the same network, with the same user agent or a token that was issued together with the start's.
-    SameClient,
-    /// Its next request is overdue by its own cadence.
-    Overdue,
-    /// Its client has closed all connections.
-    HungUp,
-}
-
-impl TakeoverReason {
-    /// The word in logs and explanations.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Displaced => "displaced",
-            Self::SameDevice => "same_device",
-            Self::SameToken => "same_token",
-            Self::SameClient => "same_client",
-            Self::Overdue => "overdue",
-            Self::HungUp => "hung_up",
-        }
-    }
-}
-
-/// How a take-over ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TakeoverResult {
-    /// One of the two stayed silent: it has been left for the other.
-    Replaced,
-    /// Both were played. The policies decided between them.
-    BothReal,
-}
-
-impl TakeoverResult {
-    /// Every result.
-    pub const ALL: [Self; 2] = [Self::Replaced, Self::BothReal];
-
-    /// The word in metrics and logs.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Replaced => "replaced",
-            Self::BothReal => "both_real",
-        }
-    }
-}
 
 /// One stream stands provisionally in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +55,9 @@ pub struct Takeover {
     /// One of the two has come back by then: it had been playing from its buffer.
     #[serde(default)]
     pub buffered: bool,
+    /// Streams that the taker had stood for before, and that turned out to be played.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub played_on: Vec<StreamId>,
 }
 
 impl Takeover {
@@ -189,7 +140,13 @@ impl Record {
 
     /// The stream that stands for `taken`, which therefore does not count.
     pub fn taken_over_by(&self, taken: StreamId) -> Option<&Arc<Stream>> {
-        let mut open = self.takeovers().iter().filter(|one| one.is_open() && one.taken == taken);
+        self.taken_over_without(taken, &[])
+    }
+
+    /// The same once the streams in `gone` have ended.
+    pub(super) fn taken_over_without(&self, taken: StreamId, gone: &[StreamId]) -> Option<&Arc<Stream>> {
+        let stands = |one: &&Takeover| one.is_open() && one.taken == taken && !gone.contains(&one.taker);
+        let mut open = self.takeovers().iter().filter(stands);
         open.find_map(|one| self.find(one.taker).filter(|taker| taker.has_slot()))
     }
 
@@ -238,12 +195,14 @@ impl Record {
         law: &Law<'_>,
         now: Millis,
     ) -> Option<(Decision, Takeover)> {
-        if law.settings.takeover.verify.is_zero() || stream.is_declared() {
+        let open = self.takeovers().iter().filter(|one| one.is_open()).count();
+        if law.settings.takeover.verify.is_zero() || stream.is_declared() || open >= MAX_OPEN {
             return None;
         }
         let mut found: SmallVec<[(TakeoverReason, &Arc<Stream>); 4]> = SmallVec::new();
         let mut order: SmallVec<[(Reverse<u32>, Millis); 4]> = SmallVec::new();
-        for other in self.streams.iter().filter(|other| self.counts(other) && !without.contains(&other.id)) {
+        let counts = |other: &&Arc<Stream>| self.counts_without(other, without) && !without.contains(&other.id);
+        for other in self.streams.iter().filter(counts) {
             if let Some((reason, weight)) = self.may_be_left(stream, other, law.settings, now)
                 && is_in_conflict(decision, other.id)
             {
@@ -258,8 +217,10 @@ impl Record {
             if !decision.refuses() && decision.ending.iter().any(|(ended, _)| *ended == other.id) {
                 return None;
             }
-            let gone: SmallVec<[StreamId; 4]> = without.iter().copied().chain([other.id]).collect();
-            let decision = evaluate(law.policies, &self.running(stream.id, &gone), candidate, &scene(law, now));
+            // It goes on, and so does what it stands for itself: only it does not count.
+            let mut running = self.running(stream.id, without);
+            running.retain(|running| running.stream != other.id);
+            let decision = evaluate(law.policies, &running, candidate, &scene(law, now));
             if decision.refuses() || !decision.ending.is_empty() {
                 continue;
             }
@@ -274,6 +235,7 @@ impl Record {
                 replaced: None,
                 returns: before.map_or(0, |one| one.returns.saturating_add(1)),
                 due_back: None,
+                played_on: Vec::new(),
                 buffered: before.is_some_and(|one| one.buffered || one.due_back.is_some_and(|due| now <= due)),
             };
             return Some((decision, takeover));
@@ -330,28 +292,35 @@ impl Record {
         if self.displaced(stream.id, other.id).is_some() {
             return Some((TakeoverReason::Displaced, 200));
         }
+        // Its device has left it for something else, and what it still asks for is late.
+        let was_left =
+            stream.device.name().is_some() && stream.device == other.device && stream.started < other.started;
         let (same, differ) = match (stream.device.name(), other.device.name()) {
             (Some(one), Some(other)) => (one == other, one != other),
             // A client whose tokens name its device is not one whose tokens name none.
             (None, None) => (false, false),
             _ => (false, true),
         };
-        let silent = if !rules.overdue {
+        // One that has played nothing yet stands for another that may be played all the time.
+        let is_mere_stand_in = || {
+            other.last_media() == Millis(0) && self.takeovers().iter().any(|one| one.is_open() && one.taker == other.id)
+        };
+        let silent = if !rules.overdue || is_mere_stand_in() {
             None
         } else if other.has_hung_up(now) {
             Some(TakeoverReason::HungUp)
         } else {
             other.is_overdue(settings, now).then_some(TakeoverReason::Overdue)
         };
-        let alike = if rules.device && same {
-            Some((TakeoverReason::SameDevice, 60))
-        } else if rules.token && !differ && stream.client.has_same_token(&other.client) {
-            Some((TakeoverReason::SameToken, 50))
-        } else if rules.client && !differ && stream.client.is_same_client(&other.client) {
-            Some((TakeoverReason::SameClient, 10))
-        } else {
-            None
-        };
+        let evidence = [
+            (rules.device && same, TakeoverReason::SameDevice, 60),
+            (rules.token && stream.client.has_same_token(&other.client), TakeoverReason::SameToken, 50),
+            (rules.client && stream.client.is_same_client(&other.client), TakeoverReason::SameClient, 10),
+        ];
+        let evidence = evidence.into_iter().filter(|(holds, ..)| *holds && !differ && !was_left);
+        let alike = evidence.fold(None, |all: Option<(TakeoverReason, u32)>, (_, reason, weight)| {
+            Some(all.map_or((reason, weight), |(first, sum)| (first, sum + weight)))
+        });
         match (alike, silent) {
             (Some((reason, weight)), silent) => Some((reason, weight + if silent.is_some() { 40 } else { 0 })),
             (None, Some(reason)) => Some((reason, 40)),
@@ -359,10 +328,29 @@ impl Record {
         }
     }
 
-    /// Whether the client of `stream` was found to be another than that of `other` a short while ago.
+    /// Whether the client of `stream` was found to be another than that of `other`, or of one for which that stands, a short while
+    /// ago. Whoever shows the very device of `other` is taken for its own client, and not for one that looks alike.
     fn is_disputed(&self, stream: &Stream, other: &Stream) -> bool {
         let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
-        disputes.iter().any(|dispute| dispute.stream == other.id && dispute.is_with(&stream.device, &stream.client))
+        disputes.iter().any(|dispute| {
+            let is_own = stream.device == other.device && dispute.device != other.device;
+            let concerns = || dispute.stream == other.id || self.stands_for(other.id, dispute.stream);
+            !is_own && dispute.is_with(&stream.device, &stream.client) && concerns()
+        })
+    }
+
+    /// The viewer starts a stream again that another one has just taken over, and so has come back to it: now it stands for the
+    /// other one. `None`: no other stands for it.
+    pub fn plan_turn_back(&self, id: StreamId, now: Millis) -> Option<Change> {
+        let taker = self.taken_over_by(id)?.id;
+        let one = self.takeovers().iter().find(|one| one.is_open() && (one.taker, one.taken) == (taker, id))?;
+        // The one that counts: it stands for the taker, or for one that does.
+        let mut last = taker;
+        for _ in self.takeovers() {
+            last = self.taken_over_by(last).map_or(last, |stream| stream.id);
+        }
+        let back = Takeover { taker: id, taken: last, since: now, played: None, insisted: None, ..one.clone() };
+        Some(Change { settled: vec![(taker, id)], takeovers: vec![back], ..Change::default() })
     }
 
     /// The disputes that keep a client out which has just been refused: they last as long as it goes on asking.
@@ -383,6 +371,8 @@ impl Record {
         now: Millis,
     ) -> Verification {
         let mut done = Verification::default();
+        let law_of = |id| self.find(id).and_then(|stream| law(stream));
+        let verify = law_of(id).map_or(Duration::ZERO, |law| law.settings.takeover.verify);
         let open = |one: &&Takeover| one.is_open() && self.taken_over_by(one.taken).is_some();
         for one in self.takeovers().iter().filter(open) {
             // What has been decided about it meanwhile is all there is to say.
@@ -391,18 +381,24 @@ impl Record {
             }
             if one.taken == id {
                 let later = |played: Millis| now.since(played) >= IN_FLIGHT;
-                if one.insisted.is_some() || !one.played.is_some_and(later) {
+                if done.verdict.is_some() || !one.played.is_some_and(later) {
+                    continue;
+                }
+                if one.insisted.is_some_and(|insisted| now.since(insisted) < IN_FLIGHT) {
                     continue;
                 }
                 let (Some(taker), Some(taken)) = (self.find(one.taker), self.find(one.taken)) else { continue };
                 if self.move_on(one, (taker, taken), law, &mut done, now) {
                     continue;
                 }
-                let insisted = Takeover { insisted: Some(now), ..one.clone() };
-                if one.returns > 1 || one.buffered {
-                    // It is not the first time that the other comes back and this one goes on.
+                let insisted = Takeover { insisted: one.insisted.or(Some(now)), ..one.clone() };
+                // The taker may be silent for long while its buffer drains, which would say nothing; or it is not the first time
+                // that one of the two comes back and the other goes on.
+                let drains = taker.due_back().is_some_and(|due| due > now + verify);
+                let is_received = one.insisted.is_some() && taker.is_being_sent();
+                if drains || is_received || one.returns > 1 || one.buffered {
                     self.settle_between(&insisted, law, &mut done, now);
-                } else {
+                } else if one.insisted.is_none() {
                     done.change.takeovers.push(insisted);
                 }
             } else if one.taker == id {
@@ -414,6 +410,31 @@ impl Record {
                     _ => {}
                 }
             }
+        }
+        done
+    }
+
+    /// The takers that still receive what they asked for, though the streams that they stand for have been heard: nothing but a
+    /// decision ends that.
+    pub(super) fn due_takers(&self, settings: &Settings, now: Millis) -> impl Iterator<Item = StreamId> {
+        self.takeovers().iter().filter_map(move |one| {
+            let (taker, taken) = (self.find(one.taker)?, self.find(one.taken)?);
+            let due = one.is_open() && one.insisted.is_some() && taker.is_being_sent() && taken.has_slot();
+            (due && due_at(one, taker, taken, settings)? <= now).then_some(one.taker)
+        })
+    }
+
+    /// Decides about such a taker.
+    pub fn plan_due_taker<'a>(
+        &self,
+        taker: StreamId,
+        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        now: Millis,
+    ) -> Verification {
+        let mut done = Verification::default();
+        let insisted = |one: &&Takeover| one.is_open() && one.taker == taker && one.insisted.is_some();
+        if let Some(one) = self.takeovers().iter().find(insisted) {
+            self.settle_between(one, law, &mut done, now);
         }
         done
     }
@@ -438,7 +459,8 @@ impl Record {
             let is_silent = other.is_overdue(law.settings, now) || other.has_hung_up(now);
             // What has started since, or was played since, has not been left for it.
             let is_heard = other.since() > one.since || other.last_media() >= played + IN_FLIGHT;
-            if other.id == older.id || is_heard && !is_silent || self.stands_for(other.id, stream.id) {
+            let is_known = other.id == older.id || one.played_on.contains(&other.id);
+            if is_known || is_heard && !is_silent || self.stands_for(other.id, stream.id) {
                 continue;
             }
             let Some((reason, _)) = self.may_be_left(stream, other, law.settings, now) else { continue };
@@ -452,9 +474,9 @@ impl Record {
                 continue;
             }
             done.change.settled.push((one.taker, one.taken));
-            done.change.disputes.push(dispute(older, stream, law.settings, now));
-            // What is silent now has been so for a while; it is given the time once more.
-            let played = if is_heard { Some(now) } else { one.played };
+            let played_on = one.played_on.iter().copied().chain([older.id]).collect();
+            // It is given the whole time.
+            let played = one.played.map(|_| now);
             done.change.takeovers.push(Takeover {
                 taker: stream.id,
                 taken: other.id,
@@ -463,6 +485,7 @@ impl Record {
                 insisted: None,
                 returns: 0,
                 buffered: false,
+                played_on,
                 ..one.clone()
             });
             return true;
@@ -495,7 +518,8 @@ impl Record {
             // Whoever had taken over the one that ends stands for the one that goes on.
             for other in self.takeovers().iter().filter(|other| other.is_open() && other.taken == younger.id) {
                 if other.taker != older.id {
-                    change.takeovers.push(Takeover { taken: older.id, insisted: None, ..other.clone() });
+                    let played = other.played.map(|_| now);
+                    change.takeovers.push(Takeover { taken: older.id, played, insisted: None, ..other.clone() });
                 }
             }
         } else {
@@ -549,7 +573,11 @@ impl Record {
     }
 
     /// Puts back what a snapshot has kept.
-    pub fn restore_takeovers(&mut self, takeovers: Takeovers) {
+    pub fn restore_takeovers(&mut self, mut takeovers: Takeovers, now: Millis) {
+        // Nobody could be heard meanwhile.
+        for one in takeovers.current.iter_mut().filter(|one| one.is_open()) {
+            (one.played, one.insisted) = (one.played.map(|_| now), None);
+        }
         if takeovers != Takeovers::default() {
             self.takeovers = Some(Box::new(takeovers));
             self.mark_contested();
@@ -598,7 +626,7 @@ impl Record {
                 }
                 _ => continue,
             };
-            let due = due(&one, &taker, &taken, settings).is_some_and(|due| due <= now);
+            let due = due_at(&one, &taker, &taken, settings).is_some_and(|due| due <= now);
             if !taken.has_slot() {
                 // It fell silent by its own window, or its device has left it.
                 if taken.is_idle() && one.played.is_some() {
@@ -644,11 +672,13 @@ impl Record {
         for one in orphaned {
             // The taker was itself left for another: that one stands for the first.
             let plays = |id| self.streams.iter().any(|stream| stream.id == id && stream.has_slot());
-            let takes = |other: &&Takeover| other.taken == one.taker && other.taker != one.taken && plays(other.taker);
-            let heir = kept.iter().chain(&known).find(takes).cloned();
+            let heir = {
+                let all: SmallVec<[&Takeover; 8]> = kept.iter().chain(&known).collect();
+                heir(&all, one.taker, &plays).filter(|heir| heir.taker != one.taken).cloned()
+            };
             if let Some(heir) = heir {
                 changed = true;
-                let (taker, played) = (heir.taker, heir.played);
+                let (taker, played) = (heir.taker, heir.played.map(|_| now));
                 kept.push(Takeover { taker, played, insisted: None, replaced: None, ..one });
             }
         }
@@ -663,7 +693,7 @@ impl Record {
         let current = self.takeovers().iter();
         let due = current.filter_map(|one| match one.replaced {
             Some(until) => Some(until),
-            None => due(one, self.find(one.taker)?, self.find(one.taken)?, settings),
+            None => due_at(one, self.find(one.taker)?, self.find(one.taken)?, settings),
         });
         due.min()
     }
@@ -677,8 +707,22 @@ impl Record {
     }
 }
 
+/// The take-over whose taker stands for `left` now: the one that took its place, or the one that took that one's.
+fn heir<'t>(all: &[&'t Takeover], left: StreamId, plays: &dyn Fn(StreamId) -> bool) -> Option<&'t Takeover> {
+    let mut at = left;
+    // Each step leads to another take-over, so there are no more steps than take-overs.
+    for _ in 0..all.len() {
+        let mut of_it = all.iter().filter(|one| one.taken == at);
+        if let Some(heir) = of_it.clone().find(|one| plays(one.taker)) {
+            return Some(heir);
+        }
+        at = of_it.next()?.taker;
+    }
+    None
+}
+
 /// When silence has said enough.
-fn due(one: &Takeover, taker: &Stream, taken: &Stream, settings: &Settings) -> Option<Millis> {
+fn due_at(one: &Takeover, taker: &Stream, taken: &Stream, settings: &Settings) -> Option<Millis> {
     let verify = |stream: &Stream| settings.takeover.verify.min(stream.idle_window());
     match (one.insisted, one.played) {
         (Some(insisted), _) => Some(insisted + verify(taker)),

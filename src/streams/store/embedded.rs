@@ -14,9 +14,9 @@ use super::index::Index;
 use super::room::{Place, Room, Worth};
 use super::{AccountStore, Commit, Kept, Unavailable};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
-use crate::streams::account::{Change, GivenBack, Record, TakeoverResult, Tombstone, Transition};
+use crate::streams::account::{Change, GivenBack, Record, Tombstone, Transition};
 use crate::streams::wheel::{Tick, Wheel, second};
-use crate::streams::{Event, Observer, Settings, Stream};
+use crate::streams::{Event, Observer, Settings, Stream, TakeoverResult};
 
 /// A start that finds the table full gives up so many accounts at most: more than one only where many start at once.
 const MAX_EVICTIONS: usize = 8;
@@ -251,7 +251,7 @@ impl Embedded {
         inner.scheduled = 0;
         self.settle(cell, &mut inner, settings, now);
         if !inner.record.leaving().is_empty() {
-            self.due.lock().extend(inner.record.due(now).map(|stream| (cell.account.clone(), stream)));
+            self.due.lock().extend(inner.record.due(settings, now).map(|stream| (cell.account.clone(), stream)));
         }
         if inner.record.is_empty() {
             self.remove(cell, inner);

@@ -123,7 +123,7 @@ impl Kept {
             record.restore(Arc::new(kept.revive(&self.account, settings, now)));
         }
         record.restore_leaving(self.leaving);
-        record.restore_takeovers(self.takeovers);
+        record.restore_takeovers(self.takeovers, now);
         for kept in self.tombstones {
             let stream = Arc::new(kept.stream.revive(&self.account, settings, now));
             record.restore_tombstone(Tombstone { stream, cause: kept.cause, until: kept.until, told: kept.told });
@@ -136,6 +136,8 @@ impl Kept {
         if by.is_zero() {
             return;
         }
+        let back = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.takeovers = std::mem::take(&mut self.takeovers).shifted(-back);
         let ended = self.tombstones.iter_mut().map(|tombstone| {
             tombstone.until = tombstone.until - by;
             &mut tombstone.stream

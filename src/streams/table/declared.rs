@@ -169,7 +169,7 @@ impl StreamTable {
     }
 
     /// Commits what `plan` makes of the record; `None`: nothing.
-    async fn change(
+    pub(super) async fn change(
         &self,
         account: &Account,
         plan: impl Fn(&Record) -> Option<Change>,

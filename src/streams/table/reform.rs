@@ -3,7 +3,7 @@
 use super::{ATTEMPTS, InForce, StreamTable};
 use crate::model::{Account, Millis};
 use crate::policy::{Policy, Rule};
-use crate::streams::account::Law;
+use crate::streams::account::{Law, Verification};
 use crate::streams::{Settings, Stream};
 
 impl StreamTable {
@@ -20,10 +20,21 @@ impl StreamTable {
                 let nothing = Law { policies: &[], settings, idp: &account.idp };
                 let law = law_in_force(policies, settings, &account, known).filter(|_| !self.is_exempt(&account, now));
                 let law = law.unwrap_or(nothing);
-                let Some(change) = record.plan_leave(stream, &law, now) else { break };
+                let law_of = |_: &Stream| Some(law);
+                let (change, verdict) = match record.plan_leave(stream, &law, now) {
+                    Some(change) => (change, None),
+                    None => {
+                        let Verification { change, verdict } = record.plan_due_taker(stream, &law_of, now);
+                        (change, verdict)
+                    }
+                };
                 match self.commit(&account, &record, &change, now).await {
                     Ok(Some(newer)) => record = newer,
-                    Ok(None) | Err(_) => break,
+                    Ok(None) => {
+                        self.tell_verdict(&account, &record, verdict.as_ref());
+                        break;
+                    }
+                    Err(_) => break,
                 }
             }
         }

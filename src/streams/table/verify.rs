@@ -6,9 +6,9 @@ use super::reform::law_in_force;
 use super::{ATTEMPTS, StreamTable, Surplus, holders};
 use crate::model::{Account, Millis};
 use crate::policy::Policy;
-use crate::streams::account::{Law, TakeoverResult, Verdict, Verification};
+use crate::streams::account::{Change, Law, Record, Verdict, Verification};
 use crate::streams::store::Unavailable;
-use crate::streams::{Event, Settings, Stream};
+use crate::streams::{Event, Settings, Stream, TakeoverResult};
 
 impl StreamTable {
     /// Media is asked for of a stream that [is contested](Stream::is_contested). `policies` are those of its application.
@@ -44,12 +44,8 @@ impl StreamTable {
                 record = newer;
                 continue;
             }
-            let Some(Verdict { taker, taken, refused }) = verdict else { return Ok(None) };
-            if let (Some(taker), Some(taken)) = (record.find(taker), record.find(taken)) {
-                let result = TakeoverResult::BothReal;
-                self.observer.observe(account, &Event::TakeoverSettled { stream: taker, taken, result });
-            }
-            self.report(account, &refused.decision);
+            self.tell_verdict(account, &record, verdict.as_ref());
+            let Some(Verdict { refused, .. }) = verdict else { return Ok(None) };
             let own = change.terminate.iter().find(|(ended, _)| *ended == stream.id);
             return Ok(own.map(|(_, cause)| {
                 let holders = holders(&record, &refused.decision);
@@ -57,5 +53,24 @@ impl StreamTable {
             }));
         }
         Err(Unavailable)
+    }
+
+    /// Tells that both streams of a take-over are played, and what the policies say of that.
+    pub(super) fn tell_verdict(&self, account: &Account, record: &Record, verdict: Option<&Verdict>) {
+        let Some(Verdict { taker, taken, refused }) = verdict else { return };
+        if let (Some(stream), Some(taken)) = (record.find(*taker), record.find(*taken)) {
+            let result = TakeoverResult::BothReal;
+            self.observer.observe(account, &Event::TakeoverSettled { stream, taken, result });
+        }
+        self.report(account, &refused.decision);
+    }
+
+    /// Tells in whose place `stream` stands by this change.
+    pub(super) fn tell_takeovers(&self, account: &Account, record: &Record, stream: &Arc<Stream>, change: &Change) {
+        for takeover in &change.takeovers {
+            if let Some(taken) = record.find(takeover.taken) {
+                self.observer.observe(account, &Event::TakenOver { stream, taken, reason: takeover.reason });
+            }
+        }
     }
 }
