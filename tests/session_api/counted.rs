@@ -101,7 +101,7 @@ async fn each_call_is_counted_once_by_what_it_asked_for_and_how_it_was_answered(
     expect("v1 show accepted");
     ask(api.call("GET", streams)).await;
     expect("v1 list accepted");
-    ask(api.call("GET", "/v1/two/i1/accounts/dave/activity")).await;
+    ask(api.call("GET", "/v1/two/i1/accounts/dave/activity?metrics=activeStreams")).await;
     expect("v1 activity accepted");
     ask(api.call("POST", path).header("content-type", "application/x-www-form-urlencoded").body("event=stop")).await;
     expect("v1 stop accepted");
