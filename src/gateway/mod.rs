@@ -3,6 +3,7 @@
 mod annotate;
 mod context;
 mod guards;
+mod held;
 mod inspect;
 mod listener;
 mod manifest;

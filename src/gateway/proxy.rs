@@ -412,11 +412,14 @@ impl Gateway {
     }
 
     /// The first bytes of an answer that passed as harmless show that it is media. Where the viewer has got nothing of it yet,
-    /// the origin is asked again, and what is known now is known when its answer comes.
+    /// that is decided about ([`Self::decide_belied`]). For a manifest the origin is asked again: it has to be whole and plain.
     fn belie(&self, kind: Kind, session: &Session, ctx: &mut Context) -> pingora::Result<()> {
         ctx.inspection = None;
         if is_unanswered(session) {
             ctx.belied = Some(kind);
+            if !kind.is_manifest() {
+                return Ok(());
+            }
             let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is media, whatever it is called");
             error.set_retry(true);
             return Err(error);
@@ -435,6 +438,19 @@ impl Gateway {
                 Err(Error::explain(ErrorType::HTTPStatus(403), "the answer is media, whatever it is called"))
             }
         }
+    }
+
+    /// Decides about an answer whose first bytes show that it is media, before the viewer has got anything of it.
+    pub(super) async fn decide_belied(&self, session: &Session, kind: Kind, ctx: &mut Context) -> pingora::Result<()> {
+        self.decide_again(session, kind, ctx).await?;
+        if begins_in_the_middle(session.req_header()) {
+            // The whole was asked for to see its beginning. The viewer gets the part that it wants.
+            let mut error = Error::explain(ErrorType::HTTPStatus(502), "the range has not been asked for");
+            error.set_retry(true);
+            return Err(error);
+        }
+        self.pulled(ctx);
+        Ok(())
     }
 
     /// Whether manifests listed names like this one as segments.

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use super::context::Context;
+use super::held::{Held, Until};
 use super::manifest::Body;
 use super::outbound::strip_hop_by_hop;
 use super::proxy::cut_off;
@@ -48,8 +49,9 @@ impl Gateway {
         loop {
             attempts += 1;
             let Err(error) = self.attempt(session, ctx).await else { return Ok(()) };
-            // A body that has gone out once is not kept for another time.
-            if attempts >= ATTEMPTS || !error.retry() || session.as_downstream().body_bytes_read() > 0 {
+            // Where the first bytes of an answer tell how to ask, that is one more. A body that has gone out once is not kept.
+            let most = ATTEMPTS + usize::from(ctx.belied.is_some());
+            if attempts >= most || !error.retry() || session.as_downstream().body_bytes_read() > 0 {
                 return Err(error);
             }
             tracing::debug!(request = format_args!("{:016x}", ctx.request), %error, "the origin is asked again");
@@ -96,6 +98,7 @@ impl Gateway {
             upstream.finish_body().await.map_err(Error::into_up)?;
         }
         let (mut headed, mut answered) = (false, false);
+        let mut held = Held::default();
         while !answered || !body.read {
             tokio::select! {
                 answer = next(upstream, headed), if !answered => {
@@ -110,13 +113,13 @@ impl Gateway {
                     match answer {
                         Answer::Header(header, end) => {
                             headed = !header.status.is_informational();
-                            answered = self.begin(session, upstream, header, end, ctx).await? && headed;
+                            answered = self.begin(session, upstream, header, end, &mut held, ctx).await? && headed;
                         }
                         Answer::Body(bytes) => {
-                            let last = self.all_but_last(session, bytes, ctx).await?;
+                            let last = self.all_but_last(session, bytes, &mut held, ctx).await?;
                             let end = upstream.is_body_done();
-                            let task = self.body(session, last, end, ctx)?;
-                            answered = session.write_response_tasks(vec![task]).await?;
+                            let task = self.body(session, last, end, ctx).await?;
+                            answered = self.pass(session, task, &mut held, ctx).await?;
                         }
                     }
                 }
@@ -196,49 +199,60 @@ impl Gateway {
         upstream: &mut Http1,
         header: Box<ResponseHeader>,
         end: bool,
+        held: &mut Held,
         ctx: &mut Context,
     ) -> Result<bool> {
         let is_final = !header.status.is_informational();
-        let is_measured = header.headers.contains_key(CONTENT_LENGTH);
         let header = self.header(session, header, end, ctx).await?;
-        // A stream of events may be silent for long behind its header.
-        let waits = ctx.inspection.as_ref().is_some_and(|inspection| is_measured || !inspection.passes_at_once());
         if end || !is_final {
-            return session.write_response_tasks(vec![header]).await;
+            return self.pass(session, header, held, ctx).await;
         }
-        let ready = if waits {
-            // The first bytes tell whether the header is true. Until then the viewer has got nothing, and may be refused.
-            Some(next(upstream, true).await)
-        } else {
-            tokio::select! {
-                biased;
-                first = next(upstream, true) => Some(first),
-                () = std::future::ready(()) => None,
-            }
+        let until = match &header {
+            HttpTask::Header(header, _) => Until::of(&header.headers, ctx.inspection.as_ref()),
+            _ => Until::Now,
+        };
+        held.wait(until);
+        let ready = tokio::select! {
+            biased;
+            first = next(upstream, true) => Some(first),
+            () = std::future::ready(()) => None,
         };
         let bytes = match ready {
-            None => return session.write_response_tasks(vec![header]).await,
+            None => return self.pass(session, header, held, ctx).await,
             Some(Ok(Answer::Body(bytes))) => bytes,
             Some(Ok(Answer::Header(..))) => return Error::e_explain(ErrorType::InternalError, "a second header"),
             Some(Err(error)) => {
-                session.write_response_tasks(vec![header]).await?;
+                self.pass(session, header, held, ctx).await?;
                 return Err(error.into_up());
             }
         };
-        if bytes.map_or(0, <[u8]>::len) > TOGETHER && ctx.inspection.is_none() {
-            session.write_response_tasks(vec![header]).await?;
-            let last = self.all_but_last(session, bytes, ctx).await?;
+        if bytes.map_or(0, <[u8]>::len) > TOGETHER {
+            self.pass(session, header, held, ctx).await?;
+            let last = self.all_but_last(session, bytes, held, ctx).await?;
             let end = upstream.is_body_done();
-            let task = self.body(session, last, end, ctx)?;
-            return session.write_response_tasks(vec![task]).await;
+            let task = self.body(session, last, end, ctx).await?;
+            return self.pass(session, task, held, ctx).await;
         }
         let last = bytes.map(Bytes::copy_from_slice);
         let end = upstream.is_body_done();
-        let body = self.body(session, last, end, ctx)?;
-        session.write_response_tasks(vec![header, body]).await
+        held.wait(until.max(Until::FirstPiece));
+        self.pass(session, header, held, ctx).await?;
+        let body = self.body(session, last, end, ctx).await?;
+        self.pass(session, body, held, ctx).await
     }
 
-    /// The header of an answer, as the viewer gets it.
+    /// Passes a piece of the answer on, and what has waited for it. Tells whether that is all of the answer.
+    async fn pass(&self, session: &mut Session, task: HttpTask, held: &mut Held, ctx: &mut Context) -> Result<bool> {
+        let mut tasks = held.add(task, ctx.inspection.is_none());
+        for task in &mut tasks {
+            if let HttpTask::Header(header, _) = task {
+                self.response_filter(session, header, ctx).await?;
+            }
+        }
+        if tasks.is_empty() { Ok(false) } else { session.write_response_tasks(tasks).await }
+    }
+
+    /// The header of an answer, which is still to get what the viewer alone gets.
     async fn header(
         &self,
         session: &mut Session,
@@ -264,16 +278,25 @@ impl Gateway {
             header.set_version(Version::HTTP_11);
             header.insert_header(TRANSFER_ENCODING, "chunked")?;
         }
-        self.response_filter(session, &mut header, ctx).await?;
         Ok(HttpTask::Header(header, end))
     }
 
     /// A piece of an answer's body, as the viewer gets it.
-    fn body(&self, session: &mut Session, bytes: Option<Bytes>, end: bool, ctx: &mut Context) -> Result<HttpTask> {
+    async fn body(
+        &self,
+        session: &mut Session,
+        bytes: Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<HttpTask> {
         let mut task = HttpTask::Body(bytes, end);
         session.upstream_compression.response_filter(&mut task);
         if let HttpTask::Body(bytes, end) = &mut task {
+            let known = ctx.belied.is_some();
             self.response_body_filter(session, bytes, *end, ctx)?;
+            if !known && let Some(kind) = ctx.belied {
+                self.decide_belied(session, kind, ctx).await?;
+            }
         }
         Ok(task)
     }
@@ -284,6 +307,7 @@ impl Gateway {
         &self,
         session: &mut Session,
         bytes: Option<&[u8]>,
+        held: &mut Held,
         ctx: &mut Context,
     ) -> Result<Option<Bytes>> {
         let Some(mut bytes) = bytes else { return Ok(None) };
@@ -299,8 +323,8 @@ impl Gateway {
             return Ok(None);
         }
         while let Some((piece, rest)) = bytes.split_at_checked(QUEUED).filter(|(_, rest)| !rest.is_empty()) {
-            let task = self.body(session, Some(Bytes::copy_from_slice(piece)), false, ctx)?;
-            session.write_response_tasks(vec![task]).await?;
+            let task = self.body(session, Some(Bytes::copy_from_slice(piece)), false, ctx).await?;
+            self.pass(session, task, held, ctx).await?;
             bytes = rest;
         }
         Ok(Some(Bytes::copy_from_slice(bytes)))
