@@ -170,30 +170,139 @@ async fn what_is_harmless_passes_and_holds_no_slot_with_a_token_and_without() {
     assert_eq!(streams(&gateway).await, 1);
 }
 
-#[tokio::test]
-async fn no_byte_of_media_passes_under_another_name_however_late_it_comes() {
+/// An answer that is asked for with this content type and comes in these pieces, each sent when the gateway has taken the one
+/// before. A length makes the origin tell it.
+async fn in_pieces(content_type: &'static str, has_length: bool, pieces: &[&[u8]]) -> (Origin, Answer) {
     let (mut send, body) = piecewise();
     let body = std::sync::Mutex::new(Some(body));
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
     let origin = Origin::new(move |_| {
-        let mut response = Response::new(body.lock().unwrap().take().unwrap());
-        response.headers_mut().insert("content-type", "image/png".parse().unwrap());
+        let mut response = Response::new(body.lock().unwrap().take().expect("it is asked once"));
+        response.headers_mut().insert("content-type", content_type.parse().unwrap());
+        if has_length {
+            response.headers_mut().insert("content-length", length.into());
+        }
         async move { response }
     })
     .await;
     let gateway = before(&origin).await;
-    let mut picture = gateway.client.get(gateway.url("/seg.png")).send().await.unwrap();
-    let film = film_behind_a_picture();
-    let (head, rest) = film.split_at(20);
-    send.send_data(Bytes::copy_from_slice(head)).await.unwrap();
-    // The origin may find that nobody listens any more.
-    let _ = send.send_data(Bytes::copy_from_slice(rest)).await;
-    let _ = send.send_data(Bytes::from(vec![0; 8192])).await;
-    let mut got = 0;
-    while let Ok(Some(piece)) = picture.chunk().await {
-        got += piece.len();
+    let asked = tokio::spawn(gateway.client.get(gateway.url("/seg.png")).send());
+    until("the origin is asked", async || !origin.seen().is_empty()).await;
+    for piece in pieces {
+        // The origin may find that nobody listens any more.
+        let _ = send.send_data(Bytes::copy_from_slice(piece)).await;
     }
-    assert_eq!(got, 0);
-    assert!(!origin.seen().is_empty());
+    drop(send);
+    (origin, Answer::of(asked.await.unwrap().unwrap()).await)
+}
+
+#[tokio::test]
+async fn no_byte_of_media_passes_under_another_name_however_late_it_comes() {
+    let (film, hidden, noise) = (film(), film_behind_a_picture(), noise());
+    for (content_type, bytes) in [
+        ("image/png", &hidden),
+        ("image/png", &film),
+        ("image/jpeg", &noise),
+        ("text/html", &film),
+        ("font/woff2", &film),
+        ("application/octet-stream", &film),
+    ] {
+        for has_length in [true, false] {
+            for at in [&[20][..], &[1, 2, 600], &[1500, 1600, 2200]] {
+                if content_type == "text/html" && !has_length && at[0] == 1 {
+                    continue; // the letter with which it begins is a text like another, and goes
+                }
+                let mut pieces: Vec<&[u8]> = Vec::new();
+                let mut from = 0;
+                for to in at.iter().copied().chain([bytes.len()]) {
+                    pieces.push(&bytes[from..to]);
+                    from = to;
+                }
+                let what = format!("{content_type} {has_length} {at:?}");
+                let (origin, answer) = in_pieces(content_type, has_length, &pieces).await;
+                assert_eq!((answer.status, answer.problem_type().as_str()), (401, "no-identity"), "{what}");
+                assert_eq!(origin.seen().len(), 1, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_harmless_passes_whole_however_late_it_comes() {
+    let page = "<!DOCTYPE html><title>TV</title>".repeat(300);
+    for (content_type, bytes) in [("image/png", PNG), ("text/html", page.as_bytes())] {
+        for has_length in [true, false] {
+            let (first, rest) = bytes.split_at(20);
+            let (_, answer) = in_pieces(content_type, has_length, &[&first[..1], &first[1..], rest]).await;
+            assert_eq!((answer.status, &*answer.body), (200, bytes), "{content_type} {has_length}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_wait_for_nothing_and_the_lines_of_a_text_for_nothing_but_themselves() {
+    for content_type in ["text/event-stream", "text/plain"] {
+        let (mut send, body) = piecewise();
+        let body = std::sync::Mutex::new(Some(body));
+        let origin = Origin::new(move |_| {
+            let mut response = Response::new(body.lock().unwrap().take().unwrap());
+            response.headers_mut().insert("content-type", content_type.parse().unwrap());
+            async move { response }
+        })
+        .await;
+        let gateway = before(&origin).await;
+        let asked = tokio::spawn(gateway.client.get(gateway.url("/events")).send());
+        let mut events = if content_type == "text/event-stream" {
+            let events = asked.await.unwrap().unwrap();
+            send.send_data("data: 1\n\n".into()).await.unwrap();
+            events
+        } else {
+            send.send_data("data: 1\n\n".into()).await.unwrap();
+            asked.await.unwrap().unwrap()
+        };
+        assert_eq!(events.chunk().await.unwrap().unwrap(), "data: 1\n\n", "{content_type}");
+        send.send_data("data: 2\n\n".into()).await.unwrap();
+        assert_eq!(events.chunk().await.unwrap().unwrap(), "data: 2\n\n", "{content_type}");
+        send.send_data(film()).await.unwrap();
+        assert!(events.chunk().await.is_err(), "{content_type}: what is no line cuts it off");
+    }
+}
+
+#[tokio::test]
+async fn media_in_disguise_is_asked_for_once_and_a_part_of_it_as_it_was() {
+    let origin = Origin::new(|request| async move {
+        if request.uri().path().contains("master") {
+            return usual(request.uri().path());
+        }
+        let film = film();
+        if request.headers().get("range").is_some_and(|range| range == "bytes=500-") {
+            let mut part = answer(206, "image/png", film.slice(500..));
+            let range = format!("bytes 500-{}/{}", film.len() - 1, film.len());
+            part.headers_mut().insert("content-range", range.parse().unwrap());
+            return part;
+        }
+        answer(200, "image/png", film)
+    })
+    .await;
+    let gateway = before(&origin).await;
+    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    let asked = || origin.seen().iter().filter(|seen| seen.target.contains("seg")).count();
+    let whole = gateway.get(&format!("{prefix}/seg.png")).await;
+    assert_eq!((whole.status, whole.body), (200, film()));
+    assert_eq!(asked(), 1);
+    let url = gateway.url(&format!("{prefix}/seg.png"));
+    let part = Answer::of(gateway.client.get(url).header("range", "bytes=500-").send().await.unwrap()).await;
+    assert_eq!((part.status, part.body), (206, film().slice(500..)));
+    assert_eq!(asked(), 3, "its beginning has to be seen");
+    let part = gateway.client.get(gateway.url("/seg.png")).header("range", "bytes=500-").send().await.unwrap();
+    assert_eq!((part.status().as_u16(), asked()), (401, 4));
+    let posted = gateway.client.post(gateway.url("/seg.png")).body("x").send().await.unwrap();
+    assert_eq!((posted.status().as_u16(), asked()), (401, 5));
+    gateway.counts("streamgate_requests_total", "kind=\"segment\"", 4).await;
+    assert_eq!(
+        gateway.metric("streamgate_response_header_seconds_count", "").await,
+        gateway.metric("streamgate_requests_total", "").await
+    );
 }
 
 #[tokio::test]
