@@ -32,8 +32,8 @@ type Result<T> = pingora::Result<T>;
 const ATTEMPTS: usize = 2;
 /// Bytes of an answer that are sent in one go, and for which the viewer has the write timeout.
 const PIECE: usize = 32 << 10;
-/// The same where they are changed, or go into a queue as those of HTTP/2 do: all that is read in one go.
-const QUEUED: usize = 64 << 10;
+/// The same where they are changed or copied, as those of HTTP/2 are: what one of its frames holds by default.
+const QUEUED: usize = 16 << 10;
 /// Bytes of an answer that are sent together with its header.
 const TOGETHER: usize = 8 << 10;
 /// Bytes of a request after which its body's time begins anew.

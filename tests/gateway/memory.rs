@@ -153,24 +153,28 @@ async fn a_reader_who_takes_nothing_costs_little_over_tls() {
 
 #[tokio::test]
 async fn a_stream_of_http_2_with_a_closed_window_costs_little() {
-    let origin = Endless::new().await;
-    let gateway = gateway(&origin, true).await;
-    let before = resident(&gateway);
     for window in [0, 1] {
+        let origin = Endless::new().await;
+        let gateway = gateway(&origin, true).await;
         let (mut clients, mut answers) = (Vec::new(), Vec::new());
-        for _ in 0..READERS.div_ceil(50) {
-            let mut builder = h2::client::Builder::new();
-            builder.initial_window_size(window);
-            let mut client = Http2::with(gateway.address, &builder).await;
-            for _ in 0..50 {
-                let request = Request::get("https://tv.example/long.html").body(()).unwrap();
-                let answer = client.begin(request, &[]).await.unwrap();
-                answers.push(tokio::time::timeout(PATIENCE, answer).await.expect("no answer").unwrap());
+        let mut before = 0;
+        // Some do so before: what the first ones cost once and for all is not theirs.
+        for count in [READERS / 3, READERS] {
+            before = resident(&gateway);
+            for _ in 0..count.div_ceil(50) {
+                let mut builder = h2::client::Builder::new();
+                builder.initial_window_size(window);
+                let mut client = Http2::with(gateway.address, &builder).await;
+                for _ in 0..50 {
+                    let request = Request::get("https://tv.example/long.html").body(()).unwrap();
+                    let answer = client.begin(request, &[]).await.unwrap();
+                    answers.push(tokio::time::timeout(PATIENCE, answer).await.expect("no answer").unwrap());
+                }
+                clients.push(client);
             }
-            clients.push(client);
+            origin.stuck().await;
         }
         assert!(answers.iter().all(|answer| answer.status() == 200));
-        origin.stuck().await;
         let cost = each(before, resident(&gateway));
         println!("{cost} KiB for each stream with a window of {window}");
         assert!(cost <= MOST, "{cost} KiB for each stream with a window of {window}");
