@@ -55,6 +55,9 @@ impl ProxyHttp for Gateway {
         ctx.begin(self.clock.moment());
         let limits = &ctx.settings.limits;
         let (keep_alive, write_timeout) = (limits.keep_alive.as_secs().max(1), limits.write_timeout);
+        // What nobody wants of a body has the time of one that somebody wants: the body of a refused request is read to its end.
+        let body_timeout = limits.body_timeout;
+        session.set_total_drain_timeout(Some(body_timeout));
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(keep_alive));
         }

@@ -124,6 +124,26 @@ async fn a_body_that_trickles_is_cut_off_in_time() {
     gateway.counts(REFUSED, "reason=\"slow_body\"", 1).await;
 }
 
+#[tokio::test]
+async fn the_body_of_a_refused_request_has_the_same_deadline() {
+    let origin = Origin::usual().await;
+    let extra = "limits: { body_timeout: 1s }\n".into();
+    let gateway = Setup { extra, ..Setup::before(&[&origin]) }.start().await;
+    for (target, status) in [("/x.ts", "405"), ("/~s/forged/x.ts", "4")] {
+        for (framing, byte) in [
+            ("Content-Length: 1000000000", &b"x"[..]),
+            ("Transfer-Encoding: chunked", b"1\r\nx\r\n"),
+            ("Content-Length: 9", b""),
+        ] {
+            let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n");
+            let said = trickle(connect(gateway.address).await, head.as_bytes(), byte).await;
+            let said = String::from_utf8_lossy(&said);
+            assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{target} {framing}: {said}");
+        }
+    }
+    assert!(origin.seen().is_empty());
+}
+
 // ------------------------------------------------------------------------------------------------------- the control port
 
 async fn control(limits: &str) -> (Origin, Gateway) {
