@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -75,13 +76,7 @@ impl ProxyHttp for Gateway {
         ctx.bare.clone_from(&bare);
         let verdict = self.decide(&Asked::new(session.req_header(), bare.as_deref(), ctx.from), ctx).await;
         match verdict {
-            Ok(()) => {
-                if ctx.kind.is_manifest() || is_nameless(session.req_header(), ctx) {
-                    // Plain text reaches the rewriter even where an origin compresses unasked.
-                    session.upstream_compression.adjust_decompression(true);
-                }
-                Ok(false)
-            }
+            Ok(()) => Ok(false),
             Err(problem) => {
                 self.refuse(session, &problem, ctx).await?;
                 Ok(true)
@@ -190,7 +185,12 @@ impl ProxyHttp for Gateway {
             // Nor is it seen in bytes that were compressed for whoever asked for that.
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         }
-        // A second attempt begins with nothing of the first.
+        // A second attempt begins with nothing of the first. What has seen an answer's header takes no other.
+        session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
+        if ctx.belied.unwrap_or(ctx.kind).is_manifest() || is_nameless(session.req_header(), ctx) {
+            // Plain text reaches the rewriter even where an origin compresses unasked.
+            session.upstream_compression.adjust_decompression(true);
+        }
         ctx.body = Body::Untouched;
         ctx.inspection = None;
         Ok(())

@@ -305,6 +305,44 @@ async fn media_in_disguise_is_asked_for_once_and_a_part_of_it_as_it_was() {
     );
 }
 
+/// The same bytes, compressed.
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_manifest_in_disguise_is_rewritten_though_the_origin_compresses_it_unasked() {
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n".repeat(300);
+    let list: &'static [u8] = zipped(list.as_bytes()).leak();
+    for at in [&[][..], &[1], &[list.len() - 1], &[10, 30]] {
+        let origin = Origin::new(move |_| {
+            let (mut send, body) = piecewise();
+            let mut response = Response::new(body);
+            for (name, value) in [("content-type", "text/plain"), ("content-encoding", "gzip")] {
+                response.headers_mut().insert(name, value.parse().unwrap());
+            }
+            tokio::spawn(async move {
+                let mut from = 0;
+                for to in at.iter().copied().chain([list.len()]) {
+                    // The gateway may have seen enough.
+                    let _ = send.send_data(Bytes::from_static(&list[from..to])).await;
+                    from = to;
+                }
+            });
+            async move { response }
+        })
+        .await;
+        let gateway = before(&origin).await;
+        let asked = with_cookie(&gateway, "/live/ch1", "tv").await;
+        assert_eq!(asked.status, 200, "{at:?}: {}", asked.text());
+        assert!(asked.text().contains("/~s/"), "{at:?}: {}", asked.text());
+        assert_eq!(asked.header("content-encoding"), "", "{at:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_range_in_the_middle_is_no_way_round_and_head_tells_no_more_than_get() {
     let origin = having(&MEDIA).await;
