@@ -56,13 +56,22 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
         kind = named_or_other(named);
     }
     let passes = kind.is_harmless() || kind == Kind::Subtitle && named == Kind::Unknown;
-    let concerns = ctx.prefix_length > 0
-        || ctx.application.as_ref().is_some_and(|application| application.unidentified == Unidentified::Refuse);
+    let concerns = is_looked_at(ctx);
     let is_plain = headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
     let from_the_start = response.status != StatusCode::PARTIAL_CONTENT || starts_at_zero(headers);
+    if passes && concerns && named == Kind::Unknown && !from_the_start {
+        // Neither its name nor its bytes bear out what it says it is.
+        return Shown { kind: Kind::Segment, claim: None };
+    }
     let claim = (passes && concerns && is_plain && from_the_start && request.method != Method::HEAD)
         .then(|| Claim::of(ctx.path_of(&request.uri), content_type));
     Shown { kind, claim }
+}
+
+/// Whether it matters if an answer is what it says it is: in a play, and where nobody watches without a token.
+pub(super) fn is_looked_at(ctx: &Context) -> bool {
+    ctx.prefix_length > 0
+        || ctx.application.as_ref().is_some_and(|application| application.unidentified == Unidentified::Refuse)
 }
 
 fn named_or_other(named: Kind) -> Kind {

@@ -379,7 +379,14 @@ async fn parts_and_what_has_not_changed_are_judged_by_type_and_name() {
     })
     .await;
     let gateway = before(&origin).await;
-    for (path, status) in [("/image/1", 206), ("/image/1.png", 206), ("/film/1", 401), ("/film/1.png", 401)] {
+    for (path, status) in [
+        ("/image/1", 401),
+        ("/image/1.xyz", 401),
+        ("/image/1.php", 401),
+        ("/image/1.png", 206),
+        ("/film/1", 401),
+        ("/film/1.png", 401),
+    ] {
         assert_eq!(gateway.get(path).await.status, status, "{path}");
     }
     let unchanged = async |path: &str| {
@@ -392,7 +399,7 @@ async fn parts_and_what_has_not_changed_are_judged_by_type_and_name() {
     let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
     assert_eq!(unchanged(&format!("{prefix}/film/1")).await, 304);
     assert_eq!(gateway.metric("streamgate_stream_events_total", "event=\"admitted\"").await, 1);
-    gateway.counts("streamgate_requests_total", "kind=\"segment\"", 3).await;
+    gateway.counts("streamgate_requests_total", "kind=\"segment\"", 6).await;
 }
 
 #[tokio::test]
