@@ -24,7 +24,7 @@ use super::outbound::{
     bare_query, give_token_back, has_path, identity, in_origin_form, is_nameless, join_cookies, origin_uri,
     strip_referer, strip_token_headers,
 };
-use super::shown::{begins_in_the_middle, shown};
+use super::shown::{begins_in_the_middle, is_looked_at, shown};
 use super::{Gateway, annotate, guards, sender};
 use crate::identity::{Renewed, path};
 use crate::media::{self, Kind};
@@ -181,7 +181,9 @@ impl ProxyHttp for Gateway {
             upstream.remove_header(&RANGE);
             upstream.remove_header(&IF_RANGE);
         }
-        if ctx.kind.is_harmless() && self.is_listed(session.req_header(), ctx) {
+        let may_pass = ctx.kind.is_harmless() || ctx.kind == Kind::Unknown;
+        let is_looked_at = ctx.belied.is_none() && may_pass && is_looked_at(ctx);
+        if is_looked_at || ctx.kind.is_harmless() && self.is_listed(session.req_header(), ctx) {
             // Nor is it seen in bytes that were compressed for whoever asked for that.
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         }
@@ -189,6 +191,9 @@ impl ProxyHttp for Gateway {
         session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
         if ctx.belied.unwrap_or(ctx.kind).is_manifest() || is_nameless(session.req_header(), ctx) {
             // Plain text reaches the rewriter even where an origin compresses unasked.
+            session.upstream_compression.adjust_decompression(true);
+        } else if is_looked_at && !upstream.headers.contains_key(RANGE) {
+            // And what is looked at, but for a part: that cannot be decompressed.
             session.upstream_compression.adjust_decompression(true);
         }
         ctx.body = Body::Untouched;

@@ -1,6 +1,6 @@
 //! What the head of an origin's answer shows of the request.
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -57,13 +57,14 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     }
     let passes = kind.is_harmless() || kind == Kind::Subtitle && named == Kind::Unknown;
     let concerns = is_looked_at(ctx);
-    let is_plain = headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
     let from_the_start = response.status != StatusCode::PARTIAL_CONTENT || starts_at_zero(headers);
     if passes && concerns && named == Kind::Unknown && !from_the_start {
         // Neither its name nor its bytes bear out what it says it is.
         return Shown { kind: Kind::Segment, claim: None };
     }
-    let claim = (passes && concerns && is_plain && from_the_start && request.method != Method::HEAD)
+    // Bytes in a coding that the gateway does not know are looked at as they are: nobody has asked for them, and a claimed coding
+    // may be none.
+    let claim = (passes && concerns && from_the_start && request.method != Method::HEAD)
         .then(|| Claim::of(ctx.path_of(&request.uri), content_type));
     Shown { kind, claim }
 }

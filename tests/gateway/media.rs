@@ -344,6 +344,44 @@ async fn a_manifest_in_disguise_is_rewritten_though_the_origin_compresses_it_una
 }
 
 #[tokio::test]
+async fn no_content_coding_is_a_way_round() {
+    // It compresses for whoever asks for that, as many do, or says of a coding what it likes.
+    let origin = Origin::new(|request| async move {
+        let path = request.uri().path().to_owned();
+        let asked = request.headers().get("accept-encoding").is_some_and(|asked| asked == "gzip");
+        let is_page = path.contains("page");
+        let plain = if is_page { Bytes::from_static(b"<!DOCTYPE html><title>TV</title>") } else { film() };
+        let coding = path.split('/').nth(1).unwrap_or_default().replace("none", "");
+        let is_zipped = coding == "gzip" || coding == "asked" && asked;
+        let mut response =
+            answer(200, "text/html", if is_zipped { zipped(&plain).into() } else { plain });
+        let coding = if coding == "asked" { if asked { "gzip" } else { "identity" } } else { &coding };
+        response.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        response
+    })
+    .await;
+    let gateway = before(&origin).await;
+    let ask = async |path: String| {
+        let asked = gateway.client.get(gateway.url(&path)).header("accept-encoding", "gzip");
+        Answer::of(asked.send().await.unwrap()).await
+    };
+    for coding in ["asked", "gzip", "none", "aws-chunked", "zstd", "deflate", "identity", "GZIP"] {
+        for name in ["film.html", "film", "film.xyz", "film.css"] {
+            let refused = ask(format!("/{coding}/{name}")).await;
+            assert_eq!(refused.status, 401, "{coding} {name}");
+        }
+        for name in ["page.html", "page", "page.php"] {
+            if coding == "GZIP" {
+                continue; // it is not compressed, whatever it says
+            }
+            let page = ask(format!("/{coding}/{name}")).await;
+            let text = page.text();
+            assert_eq!((page.status, &*text), (200, "<!DOCTYPE html><title>TV</title>"), "{coding} {name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_range_in_the_middle_is_no_way_round_and_head_tells_no_more_than_get() {
     let origin = having(&MEDIA).await;
     let gateway = before(&origin).await;
