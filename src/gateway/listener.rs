@@ -110,8 +110,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
     ) {
         let _shown = Shown::new(&self.metrics);
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT); // a system without it serves as well
-        let socket = Socket::new(stream, peer);
-        let budget = self.current.load().settings.limits.handshake_timeout;
+        let (budget, write_timeout) = {
+            let limits = &self.current.load().settings.limits;
+            (limits.handshake_timeout, limits.write_timeout)
+        };
+        let socket = Socket::new(stream, peer, write_timeout);
         let stream = match fast_timeout(budget, self.open(socket, peer, tls.as_deref())).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(reason)) => return self.refuse(reason),

@@ -95,7 +95,7 @@ impl Gateway {
         upstream.write_request_header(Box::new(request)).await.map_err(Error::into_up)?;
         let mut body = RequestBody::new(session.as_mut().is_body_done(), ctx.settings.limits.body_timeout);
         if body.read {
-            upstream.finish_body().await.map_err(Error::into_up)?;
+            finish(upstream).await.map_err(Error::into_up)?;
         }
         let (mut headed, mut answered) = (false, false);
         let mut held = Held::default();
@@ -187,7 +187,7 @@ impl Gateway {
             return Ok(());
         }
         if body.read {
-            body.broken = upstream.finish_body().await.err();
+            body.broken = finish(upstream).await.err();
         }
         Ok(())
     }
@@ -347,6 +347,15 @@ async fn next(upstream: &mut Http1, headed: bool) -> Result<Answer<'_>> {
     match upstream.read_response_task().await? {
         HttpTask::Header(header, end) => Ok(Answer::Header(header, end)),
         _ => Error::e_explain(ErrorType::InvalidHTTPHeader, "an answer without a header"),
+    }
+}
+
+/// Ends the request. An origin that does not read it has the time for that which it has for a piece of it.
+async fn finish(upstream: &mut Http1) -> Result<()> {
+    let Some(timeout) = upstream.write_timeout else { return upstream.finish_body().await.map(drop) };
+    match fast_timeout(timeout, upstream.finish_body()).await {
+        Ok(finished) => finished.map(drop),
+        Err(_) => Error::e_explain(ErrorType::WriteTimedout, "the origin does not take the end of the request"),
     }
 }
 

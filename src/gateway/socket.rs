@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -17,6 +17,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 /// Bytes that are gathered before they are sent: a header and what little follows it.
 const WRITE_BUFFER: usize = 1460;
@@ -29,13 +30,16 @@ pub(super) struct Socket {
     ahead: Vec<u8>,
     digest: Arc<SocketDigest>,
     established: SystemTime,
+    /// How long the other side may take nothing of what is sent.
+    write_timeout: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, write_timeout: Duration) -> Self {
         let digest = Arc::new(digest(&stream, peer));
         let stream = BufWriter::with_capacity(WRITE_BUFFER, stream);
-        Self { stream, ahead: Vec::new(), digest, established: SystemTime::now() }
+        Self { stream, ahead: Vec::new(), digest, established: SystemTime::now(), write_timeout, stall: None }
     }
 
     /// The address of this machine that the connection came to.
@@ -51,6 +55,17 @@ impl Socket {
     /// Puts bytes back that were read too early.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
         self.ahead.splice(..0, bytes.iter().copied());
+    }
+
+    /// What came of sending something. It fails where the other side has taken nothing for too long.
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if sent.is_ready() {
+            self.stall = None;
+            return sent;
+        }
+        let write_timeout = self.write_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(write_timeout)));
+        stall.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the other side takes nothing")))
     }
 
     /// From now on this is who has connected.
@@ -80,15 +95,18 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let sent = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.unless_stalled(cx, sent)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let sent = Pin::new(&mut self.stream).poll_flush(cx);
+        self.unless_stalled(cx, sent)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let sent = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.unless_stalled(cx, sent)
     }
 
     fn poll_write_vectored(
@@ -96,7 +114,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.unless_stalled(cx, sent)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -144,6 +144,19 @@ async fn the_body_of_a_refused_request_has_the_same_deadline() {
     assert!(origin.seen().is_empty());
 }
 
+#[tokio::test]
+async fn whoever_asks_on_and_on_and_reads_no_answer_is_cut_off() {
+    let origin = Origin::usual().await;
+    let setup = || Setup { extra: "limits: { write_timeout: 1s }\n".into(), ..Setup::before(&[&origin]) };
+    for method in ["OPTIONS", "HEAD", "GET", "DELETE"] {
+        let gateway = setup().start().await;
+        let mut stream = connect(gateway.address).await;
+        let many = format!("{method} /a.ts HTTP/1.1\r\nHost: x\r\n\r\n").repeat(1000);
+        let flood = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, flood).await.expect("the connection is still open");
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------- the control port
 
 async fn control(limits: &str) -> (Origin, Gateway) {
