@@ -317,16 +317,18 @@ fn zipped(bytes: &[u8]) -> Vec<u8> {
 async fn a_manifest_in_disguise_is_rewritten_though_the_origin_compresses_it_unasked() {
     let list = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n".repeat(300);
     let list: &'static [u8] = zipped(list.as_bytes()).leak();
-    for at in [&[][..], &[1], &[list.len() - 1], &[10, 30]] {
+    for at in [vec![], vec![1], vec![list.len() - 1], vec![10, 30]] {
+        let cuts = at.clone();
         let origin = Origin::new(move |_| {
             let (mut send, body) = piecewise();
             let mut response = Response::new(body);
+            let cuts = cuts.clone();
             for (name, value) in [("content-type", "text/plain"), ("content-encoding", "gzip")] {
                 response.headers_mut().insert(name, value.parse().unwrap());
             }
             tokio::spawn(async move {
                 let mut from = 0;
-                for to in at.iter().copied().chain([list.len()]) {
+                for to in cuts.into_iter().chain([list.len()]) {
                     // The gateway may have seen enough.
                     let _ = send.send_data(Bytes::from_static(&list[from..to])).await;
                     from = to;
