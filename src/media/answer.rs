@@ -95,6 +95,8 @@ fn is_text(essence: &str) -> bool {
     starts(essence, "text/")
         || ends(essence, "+json")
         || ends(essence, "+xml")
+        || ends(essence, "+json-seq")
+        || ends(essence, "+jwt")
         || is(&[
             "application/javascript",
             "application/x-javascript",
@@ -103,6 +105,14 @@ fn is_text(essence: &str) -> bool {
             "application/xml",
             "application/x-subrip",
             "application/yaml",
+            "application/ndjson",
+            "application/x-ndjson",
+            "application/jsonl",
+            "application/x-jsonl",
+            "application/jsonlines",
+            "application/json-seq",
+            "application/jwt",
+            "application/jose",
             "application/x-www-form-urlencoded",
             "application/vnd.apple.steering-list",
         ])
@@ -113,10 +123,15 @@ fn is_binary(essence: &str) -> bool {
     starts(essence, "font/")
         || starts(essence, "application/font-")
         || starts(essence, "application/x-font-")
+        || starts(essence, "application/vnd.openxmlformats-officedocument.")
+        || starts(essence, "application/vnd.oasis.opendocument.")
         || is(&[
             "application/vnd.ms-fontobject",
             "application/wasm",
             "application/pdf",
+            "application/msword",
+            "application/vnd.ms-excel",
+            "application/vnd.ms-powerpoint",
             "application/zip",
             "application/gzip",
             "application/vnd.android.package-archive",
@@ -135,6 +150,7 @@ fn is_data(essence: &str) -> bool {
             "application/x-msgpack",
             "application/vnd.msgpack",
             "application/cbor",
+            "multipart/mixed",
         ])
 }
 

@@ -43,6 +43,18 @@ fn pages_and_what_belongs_to_them_are_known_and_types_that_say_nothing_are_not()
         "application/vnd.apple.steering-list",
         "application/x-protobuf",
         "application/grpc-web+proto",
+        "application/x-ndjson",
+        "application/jsonl",
+        "application/json-seq",
+        "application/geo+json-seq",
+        "application/jwt",
+        "application/dpop+jwt",
+        "application/jose",
+        "application/jose+json",
+        "multipart/mixed; boundary=x",
+        "application/msword",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/vnd.oasis.opendocument.text",
     ] {
         assert_eq!(classify_response(Kind::Unknown, Some(harmless)), Kind::Other, "{harmless}");
     }
