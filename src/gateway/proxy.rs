@@ -176,7 +176,7 @@ impl ProxyHttp for Gateway {
                 upstream.remove_header(&RANGE);
             }
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
-        } else if ctx.kind.is_harmless() && begins_in_the_middle(upstream) {
+        } else if ctx.kind.is_harmless() && is_looked_at(ctx) && begins_in_the_middle(upstream) {
             // Whether it is harmless shows at its beginning only. A server may answer a range with the whole (RFC 9110 §14.2).
             upstream.remove_header(&RANGE);
             upstream.remove_header(&IF_RANGE);
