@@ -491,7 +491,11 @@ impl Gateway {
             self.count_manifest(ManifestResult::Encoded);
             return Ok(());
         }
-        for name in [CONTENT_LENGTH, ETAG, LAST_MODIFIED, ACCEPT_RANGES] {
+        if response.headers.get(CONTENT_LENGTH).is_none_or(|length| length != "0") {
+            // Nothing becomes of nothing, and has no other end than its length.
+            response.remove_header(&CONTENT_LENGTH);
+        }
+        for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES] {
             response.remove_header(&name);
         }
         for name in OF_THE_OLD_BYTES {

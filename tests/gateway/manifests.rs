@@ -88,6 +88,16 @@ async fn a_manifest_that_the_origin_compresses_unasked_is_rewritten_all_the_same
 }
 
 #[tokio::test]
+async fn an_empty_manifest_keeps_its_length() {
+    let origin = Origin::new(|_| async { hls("") }).await;
+    let gateway = before(&origin).await;
+    for _ in 0..2 {
+        let empty = gateway.enter("/news/master.m3u8", "tv").await;
+        assert_eq!((empty.status, empty.header("content-length"), empty.text().len()), (200, "0", 0));
+    }
+}
+
+#[tokio::test]
 async fn head_and_get_of_a_manifest_agree() {
     let origin = Origin::usual().await;
     let gateway = before(&origin).await;
