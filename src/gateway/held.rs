@@ -48,7 +48,7 @@ impl Held {
     /// Adds to it, and takes out what may be sent now. Nothing may, as long as the answer waits.
     pub(super) fn add(&mut self, task: HttpTask, is_decided: bool) -> Vec<HttpTask> {
         let (is_body, is_empty) = match &task {
-            HttpTask::Body(bytes, end) => (true, !end && bytes.as_ref().is_none_or(|bytes| bytes.is_empty())),
+            HttpTask::Body(bytes, end) => (true, !end && bytes.as_ref().is_none_or(bytes::Bytes::is_empty)),
             _ => (false, false),
         };
         if !is_empty {

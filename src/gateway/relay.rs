@@ -111,9 +111,9 @@ impl Gateway {
                         (Err(error), broken) => return Err(broken.unwrap_or(error).into_up()),
                     };
                     match answer {
-                        Answer::Header(header, end) => {
-                            headed = !header.status.is_informational();
-                            answered = self.begin(session, upstream, header, end, &mut held, ctx).await? && headed;
+                        Answer::Header(fields, end) => {
+                            headed = !fields.status.is_informational();
+                            answered = self.begin(session, upstream, fields, end, &mut held, ctx).await? && headed;
                         }
                         Answer::Body(bytes) => {
                             let last = self.all_but_last(session, bytes, &mut held, ctx).await?;
@@ -345,7 +345,7 @@ async fn next(upstream: &mut Http1, headed: bool) -> Result<Answer<'_>> {
         return upstream.read_body_ref().await.map(Answer::Body);
     }
     match upstream.read_response_task().await? {
-        HttpTask::Header(header, end) => Ok(Answer::Header(header, end)),
+        HttpTask::Header(fields, end) => Ok(Answer::Header(fields, end)),
         _ => Error::e_explain(ErrorType::InvalidHTTPHeader, "an answer without a header"),
     }
 }

@@ -149,9 +149,7 @@ impl Peek for Socket {}
 
 impl GetTimingDigest for Socket {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        let mut timing = TimingDigest::default();
-        timing.established_ts = self.established;
-        vec![Some(timing)]
+        vec![Some(TimingDigest { established_ts: self.established, ..TimingDigest::default() })]
     }
 }
 
