@@ -204,6 +204,7 @@ fn among_others(criterion: &mut Criterion) {
                 .chain([("contentType", "live")])
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
+            client: ClientEvidence::default(),
         };
         for account in 0..accounts {
             for n in 0..5 {

@@ -45,6 +45,7 @@ pub(crate) fn run(file: &Path) -> Outcome {
 }
 
 /// Serves with the given settings, which are read again where they have a source; `ready` is told when everything is prepared.
+#[allow(clippy::too_many_lines, reason = "every part of the program, once")]
 pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOnce(&Settings)) -> Outcome {
     let listeners = parts::certificates(&settings)?;
     let log = telemetry::init(

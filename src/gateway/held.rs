@@ -56,7 +56,7 @@ impl Held {
         }
         let goes = match self.until {
             Until::Now => true,
-            Until::FirstPiece => is_body,
+            Until::FirstPiece => is_body && !is_empty,
             Until::Decided => is_decided,
         };
         if !goes {

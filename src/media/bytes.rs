@@ -125,7 +125,7 @@ fn is_jpeg_data(data: &[u8]) -> bool {
     true
 }
 
-/// A screen, perhaps its colours, then a block of a kind that is known (GIF89a §18 to §26).
+/// A screen, perhaps its colours, then a block of a kind that is known (`GIF89a` §18 to §26).
 fn is_gif(head: &[u8]) -> bool {
     let Some(flags) = head.get(10) else { return true };
     let colours = if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };

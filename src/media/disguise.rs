@@ -103,7 +103,9 @@ mod tests {
         };
         let (judge, mut disguised) = (Judge::new(&target), Disguised::default());
         let from = Place { foreign: false, path: Some(target.document.as_bytes().into()) };
-        references.iter().for_each(|reference| disguised.note(reference.as_bytes(), &judge, &from));
+        for reference in references {
+            disguised.note(reference.as_bytes(), &judge, &from);
+        }
         let of = marks_of("tv", path);
         disguised.marks("tv").any(|mark| of.contains(&mark))
     }

@@ -92,6 +92,7 @@ pub(crate) enum Door {
 }
 
 /// One request.
+#[allow(clippy::struct_excessive_bools, reason = "facts about one request that have nothing to do with each other")]
 pub struct Context {
     pub(crate) door: Door,
     pub(crate) request: u64,

@@ -87,13 +87,12 @@ impl Questions {
     ) -> Result<(), Box<Problem>> {
         let windows = &ctx.settings.streams;
         match self.table.verify(account, stream, &application.policies, windows, now).await {
-            Ok(None) => Ok(()),
             Ok(Some(surplus)) => {
                 self.write_down(&surplus.refused, &account.key(), ctx);
                 Err(Problem::surplus(&surplus))
             }
-            // Both play on; the next media is looked at again.
-            Err(_) => Ok(()),
+            // It plays on. Where the store did not answer, the next media is looked at again.
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 

@@ -35,11 +35,12 @@ struct Failure {
 ///
 /// # Errors
 /// The file cannot be written. The error names it and says what to do.
+#[allow(clippy::similar_names, reason = "a file, and what fills it")]
 pub fn write<T>(file: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
     // A rename would replace the link.
     let target = if file.is_symlink() { fs::canonicalize(file).unwrap_or_else(|_| file.into()) } else { file.into() };
-    let turn = BuildHasherDefault::<DefaultHasher>::new().hash_one(&target) % TURNS.len() as u64;
-    let _turn = usize::try_from(turn).ok().and_then(|turn| TURNS.get(turn)).map(Mutex::lock);
+    let nth = BuildHasherDefault::<DefaultHasher>::new().hash_one(&target) % TURNS.len() as u64;
+    let _guard = usize::try_from(nth).ok().and_then(|nth| TURNS.get(nth)).map(Mutex::lock);
     let unfinished = beside(&target);
     let written = fill_beside(&target, &unfinished, fill).and_then(|value| {
         fs::rename(&unfinished, &target)?;

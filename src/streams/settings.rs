@@ -33,6 +33,7 @@ pub struct Settings {
 
 /// Which streams a start that would be refused may take over provisionally.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each kind of evidence")]
 pub struct TakeoverSettings {
     /// Those on the device that the start's token names.
     pub device: bool,

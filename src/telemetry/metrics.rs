@@ -150,6 +150,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Two metrics share a name, which is a mistake in this file.
+    #[allow(clippy::too_many_lines, reason = "a list")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let of = Family(&registry);

@@ -179,7 +179,7 @@ const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// `:status: 400` of the static table.
-const STATUS_400: u8 = 0x80 | 12;
+const STATUS_400: u8 = 0x80 | 0x0c;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();

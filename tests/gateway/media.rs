@@ -317,7 +317,7 @@ fn zipped(bytes: &[u8]) -> Vec<u8> {
 async fn a_manifest_in_disguise_is_rewritten_though_the_origin_compresses_it_unasked() {
     let list = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n".repeat(300);
     let list: &'static [u8] = zipped(list.as_bytes()).leak();
-    for at in [vec![], vec![1], vec![list.len() - 1], vec![10, 30]] {
+    for at in [vec![], vec![1], vec![list.len() - 1], vec![10]] {
         let cuts = at.clone();
         let origin = Origin::new(move |_| {
             let (mut send, body) = piecewise();
@@ -355,8 +355,7 @@ async fn no_content_coding_is_a_way_round() {
         let plain = if is_page { Bytes::from_static(b"<!DOCTYPE html><title>TV</title>") } else { film() };
         let coding = path.split('/').nth(1).unwrap_or_default().replace("none", "");
         let is_zipped = coding == "gzip" || coding == "asked" && asked;
-        let mut response =
-            answer(200, "text/html", if is_zipped { zipped(&plain).into() } else { plain });
+        let mut response = answer(200, "text/html", if is_zipped { zipped(&plain).into() } else { plain });
         let coding = if coding == "asked" { if asked { "gzip" } else { "identity" } } else { &coding };
         response.headers_mut().insert("content-encoding", coding.parse().unwrap());
         response
@@ -378,7 +377,7 @@ async fn no_content_coding_is_a_way_round() {
             }
             let page = ask(format!("/{coding}/{name}")).await;
             let text = page.text();
-            assert_eq!((page.status, &*text), (200, "<!DOCTYPE html><title>TV</title>"), "{coding} {name}");
+            assert_eq!((page.status, text), (200, "<!DOCTYPE html><title>TV</title>"), "{coding} {name}");
         }
     }
 }

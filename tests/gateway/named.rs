@@ -10,7 +10,7 @@ const IDENTITY: &str = "      token:\n        in: [\"query:token\", \"header:aut
 async fn gateway(origin: &Origin, stream: &str) -> Gateway {
     let identity = format!("{IDENTITY}      stream: {stream}\n");
     let policy = "{ name: one, limit: 1, when_exceeded: deny_newest }";
-    Setup { identity, policy, ..Setup::before(&[origin]) }.start().await
+    Setup { policy, identity, ..Setup::before(&[origin]) }.start().await
 }
 
 fn token(account: &str, sid: &str) -> String {

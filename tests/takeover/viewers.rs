@@ -186,9 +186,9 @@ impl<'a> World<'a> {
                 Event::Answered => self.answered(viewer),
                 Event::End => {
                     if self.random.percent(40) {
-                        self.start(viewer, 3, false)
+                        self.start(viewer, 3, false);
                     } else {
-                        self.stop(viewer)
+                        self.stop(viewer);
                     }
                 }
             }

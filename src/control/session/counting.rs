@@ -24,6 +24,7 @@ pub(in crate::control) async fn count(State(control): State<Control>, request: R
 }
 
 /// What is asked for, as far as path, method and query tell.
+#[allow(clippy::match_same_arms, reason = "a row for each resource")]
 fn operation(version: ApiVersion, method: &Method, path: &str, query: &str) -> ApiOperation {
     if *method == Method::OPTIONS {
         return ApiOperation::Preflight;

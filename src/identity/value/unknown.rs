@@ -34,13 +34,11 @@ pub(super) fn fault(text: &str) -> Option<ValueSourceError> {
 
 /// What to write instead, up to the word that stands before the last possibility.
 pub(super) fn remedy(near: Option<&str>) -> String {
-    match near {
-        Some(near) => format!("did you mean `{near}`? Otherwise write"),
-        None => {
-            let examples: Vec<String> = SOURCES.iter().map(|(_, example)| format!("`{example}`")).collect();
-            format!("write one of {}, or", examples.join(", "))
-        }
+    if let Some(near) = near {
+        return format!("did you mean `{near}`? Otherwise write");
     }
+    let examples: Vec<String> = SOURCES.iter().map(|(_, example)| format!("`{example}`")).collect();
+    format!("write one of {}, or", examples.join(", "))
 }
 
 fn nearest(word: &str) -> Option<&'static str> {

@@ -39,7 +39,9 @@ impl Record {
             Device::Named(_) => self.streams.iter().filter(left_for_it).cloned().collect(),
             Device::Hint(_) => Vec::new(),
         };
-        left.iter().for_each(|other| other.restore());
+        for other in &left {
+            other.restore();
+        }
         Some(GivenBack::Removed(stream, left))
     }
 }

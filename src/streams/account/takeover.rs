@@ -9,6 +9,8 @@
 //! A stream that was replaced, and comes back while its pause would have kept its slot, takes the place back in the same
 //! way. A pair of clients that was found to be two is not helped again for `streams.tombstone`.
 
+#![allow(clippy::similar_names, reason = "a taker and the stream that it has taken over")]
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;

@@ -74,7 +74,7 @@ fn a_file_that_cannot_be_filled_is_as_it_was() {
     put(&file, "one").unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
     let failed = write(&file, |out| {
-        out.write_all(&[b'x'; 100_000])?;
+        out.write_all(&vec![b'x'; 100_000])?;
         Err::<(), _>(io::Error::from(ErrorKind::StorageFull))
     });
     let error = failed.unwrap_err();

@@ -21,12 +21,10 @@ impl StreamTable {
                 let law = law_in_force(policies, settings, &account, known).filter(|_| !self.is_exempt(&account, now));
                 let law = law.unwrap_or(nothing);
                 let law_of = |_: &Stream| Some(law);
-                let (change, verdict) = match record.plan_leave(stream, &law, now) {
-                    Some(change) => (change, None),
-                    None => {
-                        let Verification { change, verdict } = record.plan_due_taker(stream, &law_of, now);
-                        (change, verdict)
-                    }
+                let Verification { change, verdict } = if let Some(change) = record.plan_leave(stream, &law, now) {
+                    Verification { change, verdict: None }
+                } else {
+                    record.plan_due_taker(stream, &law_of, now)
                 };
                 match self.commit(&account, &record, &change, now).await {
                     Ok(Some(newer)) => record = newer,
