@@ -7,18 +7,19 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
-use pingora::listeners::tls::Acceptor;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::guards::HeaderDeadline;
 use super::proxy_protocol::ProxyProtocol;
 use super::snapshot::Snapshot;
 use super::socket::Socket;
+use super::tls_stream::TlsStream;
 use crate::net::{ConnectionLimiter, OpenConnection, accept};
 use crate::telemetry::Metrics;
 
@@ -30,7 +31,7 @@ const UNSENT: u32 = 128 << 10;
 const BACKLOG: i32 = 65_535;
 
 /// A bound listener that does not listen yet, and what makes it speak TLS.
-pub(super) type Endpoint = (std::net::TcpListener, Option<Acceptor>);
+pub(super) type Endpoint = (std::net::TcpListener, Option<TlsAcceptor>);
 
 /// All listeners, and the app that answers what comes there.
 pub struct Listeners<A> {
@@ -55,7 +56,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> BackgroundService for Listeners<A
             let listens = socket2::SockRef::from(&listener).listen(BACKLOG);
             match listens.and_then(|()| TcpListener::from_std(listener)) {
                 Ok(listener) => {
-                    loops.spawn(self.door.clone().listen(listener, tls.map(Arc::new), shutdown.clone()));
+                    loops.spawn(self.door.clone().listen(listener, tls, shutdown.clone()));
                 }
                 Err(error) => tracing::error!(%error, "a listener cannot listen"),
             }
@@ -84,7 +85,7 @@ impl Drop for Shown<'_> {
 
 impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
     /// Takes connections until the gateway stops.
-    async fn listen(self: Arc<Self>, listener: TcpListener, tls: Option<Arc<Acceptor>>, mut shutdown: ShutdownWatch) {
+    async fn listen(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>, mut shutdown: ShutdownWatch) {
         loop {
             let (stream, peer) = tokio::select! {
                 accepted = accept(&listener) => accepted,
@@ -105,7 +106,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
         _open: OpenConnection,
         stream: TcpStream,
         peer: SocketAddr,
-        tls: Option<Arc<Acceptor>>,
+        tls: Option<TlsAcceptor>,
         shutdown: ShutdownWatch,
     ) {
         let _shown = Shown::new(&self.metrics);
@@ -115,7 +116,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
             (limits.handshake_timeout, limits.write_timeout)
         };
         let socket = Socket::new(stream, peer, write_timeout);
-        let stream = match fast_timeout(budget, self.open(socket, peer, tls.as_deref())).await {
+        let stream = match fast_timeout(budget, self.open(socket, peer, tls.as_ref())).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(reason)) => return self.refuse(reason),
             Err(_) => return self.refuse("slow_handshake"),
@@ -126,10 +127,15 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
     }
 
     /// What comes before the first request. The error is the reason that is counted.
-    async fn open(&self, mut socket: Socket, peer: SocketAddr, tls: Option<&Acceptor>) -> Result<Stream, &'static str> {
+    async fn open(
+        &self,
+        mut socket: Socket,
+        peer: SocketAddr,
+        tls: Option<&TlsAcceptor>,
+    ) -> Result<Stream, &'static str> {
         self.proxy_protocol.strip(&mut socket, peer).await.map_err(|_| "proxy_header")?;
         let Some(tls) = tls else { return Ok(Box::new(socket)) };
-        match tls.tls_handshake(socket).await {
+        match TlsStream::accept(tls, socket).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => {
                 tracing::debug!(%peer, %error, "a TLS handshake failed");

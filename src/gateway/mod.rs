@@ -18,6 +18,7 @@ mod shown;
 mod snapshot;
 mod socket;
 mod tls;
+mod tls_stream;
 mod upstream;
 
 use std::ops::Deref;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use pingora::listeners::tls::{Acceptor, TlsSettings};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
@@ -16,6 +15,7 @@ use pingora::services::background::{BackgroundService, GenBackgroundService, bac
 use super::listener::{Connections, Listeners};
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::Certificate;
+use super::tls_stream::acceptor;
 use super::{Gateway, Snapshot};
 use crate::model::Clock;
 use crate::streams::StreamTable;
@@ -33,7 +33,7 @@ pub fn service(
     conf: &Arc<ServerConf>,
     gateway: Gateway,
     listeners: Vec<(TcpListener, Option<Arc<Certificate>>)>,
-) -> pingora::Result<GenBackgroundService<Listeners<HttpProxy<Gateway>>>> {
+) -> Result<GenBackgroundService<Listeners<HttpProxy<Gateway>>>, rustls::Error> {
     let settings = gateway.current.load().settings.clone();
     let expecting = settings.listeners.iter().filter(|listener| listener.proxy_protocol);
     let proxy_protocol = ProxyProtocol { listeners: expecting.cloned().collect(), current: gateway.current.clone() };
@@ -42,25 +42,13 @@ pub fn service(
     let door = Connections { app, limiter: Arc::default(), proxy_protocol, current, metrics };
     let mut endpoints = Vec::new();
     for (listener, certificate) in listeners {
-        endpoints.push((listener, certificate.map(acceptor).transpose()?));
+        endpoints.push((listener, certificate.map(|certificate| acceptor(certificate)).transpose()?));
     }
     let listeners = Listeners { endpoints: Mutex::new(endpoints), door: Arc::new(door) };
     let mut service = background_service("gateway", listeners);
     service.threads = Some(settings.threads);
     Ok(service)
 }
-
-fn acceptor(certificate: Arc<Certificate>) -> pingora::Result<Acceptor> {
-    let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks))?;
-    tls.set_cert_resolver(certificate);
-    tls.enable_h2();
-    Ok(tls.build())
-}
-
-struct NoCallbacks;
-
-#[async_trait]
-impl pingora::listeners::TlsAccept for NoCallbacks {}
 
 /// What has to be done once a second, whether requests come or not.
 pub struct Background {

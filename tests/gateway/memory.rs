@@ -17,8 +17,6 @@ use super::tls::certificate;
 const READERS: usize = 150;
 /// KiB that each of them may cost.
 const MOST: usize = 160;
-/// The same over TLS, whose records wait in the library that encrypts them.
-const MOST_OVER_TLS: usize = 256;
 /// Bytes of the segment; nobody takes it all.
 const SEGMENT: usize = 64 << 20;
 
@@ -148,7 +146,7 @@ async fn a_reader_who_takes_nothing_costs_little_over_tls() {
     let gateway = gateway(&origin, true).await;
     let cost = cost(&origin, &gateway, || tls(gateway.address, "http/1.1")).await;
     println!("{cost} KiB for each slow reader over TLS");
-    assert!(cost <= MOST_OVER_TLS, "{cost} KiB for each slow reader over TLS");
+    assert!(cost <= MOST, "{cost} KiB for each slow reader over TLS");
 }
 
 #[tokio::test]
