@@ -87,6 +87,8 @@ pub enum TakeoverReason {
     SameToken,
     /// It came from the same network, with the same user agent or a token that was issued together with the start's.
     SameClient,
+    /// What may be its own client has started another stream since, and it has not been heard again.
+    LeftForAnother,
     /// Its next request is overdue by its own cadence.
     Overdue,
     /// Its client has closed all connections.
@@ -101,6 +103,7 @@ impl TakeoverReason {
             Self::SameDevice => "same_device",
             Self::SameToken => "same_token",
             Self::SameClient => "same_client",
+            Self::LeftForAnother => "left_for_another",
             Self::Overdue => "overdue",
             Self::HungUp => "hung_up",
         }

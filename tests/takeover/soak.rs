@@ -37,8 +37,8 @@ fn evenings(tokens: Tokens) -> (Tally, String) {
 }
 
 /// How far the table may be from what nobody could do better. Aims: 20 ‰ refused for silence, nobody ended wrongly, no
-/// over-admission longer than `verify` and a segment. Where tokens name no device it is not there yet: clients that look alike and
-/// fetch in bursts are told apart late.
+/// over-admission longer than `verify` and a segment. Where tokens name no device that cannot all be had: a player that asks once in
+/// 50 s is silent for longer than `verify`, and clients of one network, agent and token that start the same together are one.
 struct Bounds {
     /// Starts refused for the sake of streams that had fallen silent, of a thousand.
     refused: u64,
@@ -69,15 +69,15 @@ fn hardly_anybody_waits_for_silence_where_tokens_name_the_device() {
 
 #[test]
 fn few_wait_for_silence_where_each_viewer_keeps_a_token() {
-    hold(Tokens::Own, &Bounds { refused: 40, wrongly: 5, longest: 500_000 });
+    hold(Tokens::Own, &Bounds { refused: 20, wrongly: 1, longest: 120_000 });
 }
 
 #[test]
 fn few_wait_for_silence_where_every_start_has_a_token_of_its_own() {
-    hold(Tokens::Fresh, &Bounds { refused: 45, wrongly: 5, longest: 500_000 });
+    hold(Tokens::Fresh, &Bounds { refused: 25, wrongly: 1, longest: 120_000 });
 }
 
 #[test]
 fn few_wait_for_silence_where_an_account_has_one_token() {
-    hold(Tokens::Shared, &Bounds { refused: 30, wrongly: 10, longest: 900_000 });
+    hold(Tokens::Shared, &Bounds { refused: 20, wrongly: 3, longest: 300_000 });
 }

@@ -40,6 +40,9 @@ pub struct Takeover {
     pub taken: StreamId,
     /// Why it was chosen.
     pub reason: TakeoverReason,
+    /// Whether it was silent then, whatever else spoke for it.
+    #[serde(default)]
+    pub silent: bool,
     /// When the taker was admitted.
     pub since: Millis,
     /// When the taker first asked for media.
@@ -67,6 +70,11 @@ impl Takeover {
     fn is_open(&self) -> bool {
         self.replaced.is_none()
     }
+
+    /// From now on the taker stands for this stream.
+    fn hand_to(&mut self, taken: StreamId, now: Millis) {
+        (self.taken, self.played, self.insisted) = (taken, self.played.map(|_| now), None);
+    }
 }
 
 /// A client that was found to be another than the one whose stream it took over.
@@ -78,6 +86,10 @@ pub struct Dispute {
     pub device: Device,
     /// What else is known of it.
     pub client: ClientEvidence,
+    /// The stream had been silent, and was heard again: its silence means nothing to that client any more. Else only that the two
+    /// look alike means nothing.
+    #[serde(default)]
+    pub silence: bool,
     /// How long.
     pub until: Millis,
 }
@@ -112,6 +124,17 @@ impl Takeovers {
         }
         self
     }
+}
+
+/// That a stream may have been left.
+#[derive(Clone, Copy, Debug)]
+struct Likely {
+    /// What speaks for it first.
+    reason: TakeoverReason,
+    /// Whether it is silent.
+    silent: bool,
+    /// How likely it is.
+    weight: u32,
 }
 
 /// What comes of media that is asked for while a take-over is watched.
@@ -177,7 +200,7 @@ impl Record {
             terminate: vec![(other.id, refusal(&decision).0)],
             explained: vec![(other.id, explanation)],
             admit: Some(stream.clone()),
-            disputes: vec![dispute(stream, other, law.settings, now)],
+            disputes: vec![dispute(stream, other, true, law.settings, now)],
             settled: vec![(other.id, stream.id)],
             ..Change::default()
         };
@@ -201,20 +224,20 @@ impl Record {
         if law.settings.takeover.verify.is_zero() || stream.is_declared() || open >= MAX_OPEN {
             return None;
         }
-        let mut found: SmallVec<[(TakeoverReason, &Arc<Stream>); 4]> = SmallVec::new();
+        let mut found: SmallVec<[(Likely, &Arc<Stream>); 4]> = SmallVec::new();
         let mut order: SmallVec<[(Reverse<u32>, Millis); 4]> = SmallVec::new();
         let counts = |other: &&Arc<Stream>| self.counts_without(other, without) && !without.contains(&other.id);
         for other in self.streams.iter().filter(counts) {
-            if let Some((reason, weight)) = self.may_be_left(stream, other, law.settings, now)
+            if let Some(likely) = self.may_be_left(stream, other, law.settings, now)
                 && is_in_conflict(decision, other.id)
             {
-                let place = (Reverse(weight), other.last_seen());
+                let place = (Reverse(likely.weight), other.last_seen());
                 let at = order.partition_point(|known| *known <= place);
                 order.insert(at, place);
-                found.insert(at, (reason, other));
+                found.insert(at, (likely, other));
             }
         }
-        for (reason, other) in found {
+        for (Likely { reason, silent, .. }, other) in found {
             // The policies end this one by themselves.
             if !decision.refuses() && decision.ending.iter().any(|(ended, _)| *ended == other.id) {
                 return None;
@@ -227,10 +250,13 @@ impl Record {
                 continue;
             }
             let before = self.displaced(stream.id, other.id);
+            // What was under way when its own client started the other one says nothing of which of the two is played.
+            let played = played.filter(|now| silent || now.since(other.started) >= IN_FLIGHT);
             let takeover = Takeover {
                 taker: stream.id,
                 taken: other.id,
                 reason,
+                silent,
                 since: now,
                 played,
                 insisted: None,
@@ -279,20 +305,23 @@ impl Record {
     }
 
     /// Whether the viewer who wants `stream` may have left `other` for it, and how likely that is.
-    fn may_be_left(
-        &self,
-        stream: &Stream,
-        other: &Stream,
-        settings: &Settings,
-        now: Millis,
-    ) -> Option<(TakeoverReason, u32)> {
+    fn may_be_left(&self, stream: &Stream, other: &Stream, settings: &Settings, now: Millis) -> Option<Likely> {
         let rules = &settings.takeover;
-        let is_proven = || self.proven_beside(stream, now).is_some_and(|beside| beside.id == other.id);
-        if other.id == stream.id || other.is_declared() || self.is_disputed(stream, other) || is_proven() {
+        let beside = self.proven_beside(stream, now).map(|beside| beside.id);
+        let is_proven = || beside == Some(other.id);
+        if other.id == stream.id || other.is_declared() || is_proven() {
+            return None;
+        }
+        let (looks_disputed, silence_disputed) = self.disputed(stream, other);
+        if silence_disputed {
             return None;
         }
         if self.displaced(stream.id, other.id).is_some() {
-            return Some((TakeoverReason::Displaced, 200));
+            return (!looks_disputed).then_some(Likely {
+                reason: TakeoverReason::Displaced,
+                silent: true,
+                weight: 200,
+            });
         }
         // Its device has left it for something else, and what it still asks for is late.
         let was_left =
@@ -307,38 +336,64 @@ impl Record {
         let is_mere_stand_in = || {
             other.last_media() == Millis(0) && self.takeovers().iter().any(|one| one.is_open() && one.taker == other.id)
         };
-        let silent = if !rules.overdue || is_mere_stand_in() {
+        // What may be its own client has started another since, and it has not been heard again.
+        let was_left_for_another = || {
+            let is_alike = |one: &Stream| {
+                rules.token && one.client.has_same_token(&other.client)
+                    || rules.client && one.client.is_same_client(&other.client)
+            };
+            let starts =
+                self.streams.iter().filter(|one| one.id != other.id && one.id != stream.id && self.counts(one));
+            let mut later = starts.filter(|one| one.started > other.started && one.last_media() != Millis(0));
+            later.any(|one| {
+                other.last_seen() < one.started + IN_FLIGHT
+                    && is_alike(one)
+                    && self.disputed(one, other) == (false, false)
+            })
+        };
+        let is_left = || {
+            (None, None) == (stream.device.name(), other.device.name())
+                && !other.is_being_sent()
+                && was_left_for_another()
+        };
+        let silent = if is_mere_stand_in() {
             None
-        } else if other.has_hung_up(now) {
+        } else if rules.overdue && other.has_hung_up(now) {
             Some(TakeoverReason::HungUp)
+        } else if rules.overdue && other.is_overdue(settings, now) {
+            Some(TakeoverReason::Overdue)
         } else {
-            other.is_overdue(settings, now).then_some(TakeoverReason::Overdue)
+            is_left().then_some(TakeoverReason::LeftForAnother)
         };
         let evidence = [
             (rules.device && same, TakeoverReason::SameDevice, 60),
             (rules.token && stream.client.has_same_token(&other.client), TakeoverReason::SameToken, 50),
             (rules.client && stream.client.is_same_client(&other.client), TakeoverReason::SameClient, 10),
         ];
-        let evidence = evidence.into_iter().filter(|(holds, ..)| *holds && !differ && !was_left);
+        let evidence = evidence
+            .into_iter()
+            .filter(|(holds, ..)| *holds && !differ && !was_left && !looks_disputed && beside.is_none());
         let alike = evidence.fold(None, |all: Option<(TakeoverReason, u32)>, (_, reason, weight)| {
             Some(all.map_or((reason, weight), |(first, sum)| (first, sum + weight)))
         });
-        match (alike, silent) {
-            (Some((reason, weight)), silent) => Some((reason, weight + if silent.is_some() { 40 } else { 0 })),
-            (None, Some(reason)) => Some((reason, 40)),
-            (None, None) => None,
-        }
+        let (reason, weight) = alike.or(silent.map(|reason| (reason, 0)))?;
+        let weight = weight + if silent.is_some() { 40 } else { 0 };
+        Some(Likely { reason, silent: silent.is_some(), weight })
     }
 
     /// Whether the client of `stream` was found to be another than that of `other`, or of one for which that stands, a short while
-    /// ago. Whoever shows the very device of `other` is taken for its own client, and not for one that looks alike.
-    fn is_disputed(&self, stream: &Stream, other: &Stream) -> bool {
+    /// ago: how it looks means nothing then. And whether silence of `other` meant nothing either. Whoever shows the very device of
+    /// `other`, or its token, is taken for its own client, and not for one that looks alike.
+    fn disputed(&self, stream: &Stream, other: &Stream) -> (bool, bool) {
         let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
-        disputes.iter().any(|dispute| {
-            let is_own = stream.device == other.device && dispute.device != other.device;
+        let between = disputes.iter().filter(|dispute| {
+            let has_its_token = |client: &ClientEvidence| client.has_same_token(&other.client);
+            let is_own = stream.device == other.device && dispute.device != other.device
+                || has_its_token(&stream.client) && !has_its_token(&dispute.client);
             let concerns = || dispute.stream == other.id || self.stands_for(other.id, dispute.stream);
             !is_own && dispute.is_with(&stream.device, &stream.client) && concerns()
-        })
+        });
+        between.fold((false, false), |(_, silence), dispute| (true, silence || dispute.silence))
     }
 
     /// The viewer starts a stream again that another one has just taken over, and so has come back to it: now it stands for the
@@ -361,7 +416,8 @@ impl Record {
         let keeps_out = disputes.iter().filter(|dispute| dispute.is_with(&refused.device, &refused.client));
         let renewed = keeps_out.map(|dispute| Dispute { until: now + settings.tombstone, ..dispute.clone() });
         let stream = self.find(refused.stream);
-        let found = stream.and_then(|stream| Some(dispute(self.proven_beside(stream, now)?, stream, settings, now)));
+        let found =
+            stream.and_then(|stream| Some(dispute(self.proven_beside(stream, now)?, stream, true, settings, now)));
         renewed.chain(found).collect()
     }
 
@@ -398,7 +454,8 @@ impl Record {
                 // that one of the two comes back and the other goes on.
                 let drains = taker.due_back().is_some_and(|due| due > now + verify);
                 let is_received = one.insisted.is_some() && taker.is_being_sent();
-                if drains || is_received || one.returns > 1 || one.buffered {
+                let is_told = drains || is_received || one.returns > 1 || one.buffered;
+                if is_told && !self.waits_for_others(one, (taker, taken), law, now) {
                     self.settle_between(&insisted, law, &mut done, now);
                 } else if one.insisted.is_none() {
                     done.change.takeovers.push(insisted);
@@ -407,13 +464,50 @@ impl Record {
                 match (one.played, one.insisted) {
                     (None, _) => done.change.takeovers.push(Takeover { played: Some(now), ..one.clone() }),
                     (Some(_), Some(insisted)) if now > insisted && done.verdict.is_none() => {
-                        self.settle_between(one, law, &mut done, now);
+                        let (Some(taker), Some(taken)) = (self.find(one.taker), self.find(one.taken)) else { continue };
+                        if !self.waits_for_others(one, (taker, taken), law, now) {
+                            self.settle_between(one, law, &mut done, now);
+                        }
                     }
                     _ => {}
                 }
             }
         }
         done
+    }
+
+    /// Both are played. Whether a third stream has not been heard of since, which may be the one that was left: within `verify` it
+    /// is waited for, and then the take-over turns to it or is decided.
+    fn waits_for_others<'a>(
+        &self,
+        one: &Takeover,
+        (taker, taken): (&Arc<Stream>, &Arc<Stream>),
+        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        now: Millis,
+    ) -> bool {
+        let Some(played) = one.played else { return false };
+        let younger = if (taken.started, taken.id) < (taker.started, taker.id) { taker } else { taken };
+        let Some(law) = law(younger) else { return false };
+        if now.since(played) >= law.settings.takeover.verify {
+            return false;
+        }
+        let is_silent = |other: &&Arc<Stream>| {
+            other.id != taker.id
+                && other.id != taken.id
+                && other.last_seen() < played
+                && !other.is_declared()
+                && self.counts(other)
+                && !one.played_on.contains(&other.id)
+                && !self.stands_for(other.id, younger.id)
+        };
+        let mut silent = self.streams.iter().filter(is_silent).peekable();
+        if silent.peek().is_none() {
+            return false;
+        }
+        let older = if younger.id == taker.id { taken } else { taker };
+        let running = self.running_beside(younger.id, &[older.id]);
+        let decision = evaluate(law.policies, &running, &younger.standing(younger.since()), &scene(&law, now));
+        silent.any(|other| is_in_conflict(&decision, other.id))
     }
 
     /// The takers that still receive what they asked for, though the streams that they stand for have been heard: nothing but a
@@ -460,12 +554,14 @@ impl Record {
         for other in self.streams.iter().filter(|other| self.counts(other)) {
             let is_silent = other.is_overdue(law.settings, now) || other.has_hung_up(now);
             // What has started since, or was played since, has not been left for it.
-            let is_heard = other.since() > one.since || other.last_media() >= played + IN_FLIGHT;
+            let is_heard = other.since() > one.since || other.last_media() >= stream.started.min(played) + IN_FLIGHT;
             let is_known = other.id == older.id || one.played_on.contains(&other.id);
             if is_known || is_heard && !is_silent || self.stands_for(other.id, stream.id) {
                 continue;
             }
-            let Some((reason, _)) = self.may_be_left(stream, other, law.settings, now) else { continue };
+            let Some(Likely { reason, silent, .. }) = self.may_be_left(stream, other, law.settings, now) else {
+                continue;
+            };
             if !is_in_conflict(&decision, other.id) {
                 continue;
             }
@@ -483,6 +579,7 @@ impl Record {
                 taker: stream.id,
                 taken: other.id,
                 reason,
+                silent,
                 played,
                 insisted: None,
                 returns: 0,
@@ -532,11 +629,12 @@ impl Record {
             };
             end(&decision, change, by_policy, now);
         }
+        let silence = one.silent || one.reason == TakeoverReason::Displaced;
         let goes_on = |stream: &Stream| !change.terminate.iter().any(|(ended, _)| *ended == stream.id);
         let dispute = if goes_on(older) {
-            dispute(older, younger, law.settings, now)
+            dispute(older, younger, silence, law.settings, now)
         } else {
-            dispute(younger, older, law.settings, now)
+            dispute(younger, older, silence, law.settings, now)
         };
         change.disputes.push(dispute);
         change.settled.push((one.taker, one.taken));
@@ -562,8 +660,13 @@ impl Record {
         let all = self.takeovers.get_or_insert_default();
         all.current.retain(|one| !change.settled.contains(&(one.taker, one.taken)));
         for dispute in &change.disputes {
-            all.disputes.retain(|known| (known.stream, &known.device) != (dispute.stream, &dispute.device));
-            all.disputes.push(dispute.clone());
+            let mut dispute = dispute.clone();
+            all.disputes.retain(|known| {
+                let is_same = (known.stream, &known.device) == (dispute.stream, &dispute.device);
+                dispute.silence |= is_same && known.silence;
+                !is_same
+            });
+            all.disputes.push(dispute);
         }
         let surplus = all.disputes.len().saturating_sub(MAX_DISPUTES);
         all.disputes.drain(..surplus);
@@ -611,7 +714,12 @@ impl Record {
         let before = std::mem::take(&mut all.current);
         let known = before.clone();
         let (mut kept, mut orphaned, mut changed) = (Vec::with_capacity(before.len()), Vec::new(), false);
+        let mut handed: SmallVec<[(StreamId, StreamId); 2]> = SmallVec::new();
         for mut one in before {
+            // The place was given back before it was passed on.
+            if let Some((_, to)) = handed.iter().find(|(left, _)| one.is_open() && one.taken == *left) {
+                one.hand_to(*to, now);
+            }
             let find = |id| self.streams.iter().find(|stream| stream.id == id);
             let taker = find(one.taker).filter(|taker| taker.has_slot());
             let (taker, taken) = match (taker, find(one.taken), one.replaced) {
@@ -643,6 +751,7 @@ impl Record {
                 if taker.fall_silent(now) {
                     (self.version, changed) = (self.version + 1, true);
                     on(Transition::Replaced { stream: taker.clone(), by: taken.clone(), held: true });
+                    handed.push((taker.id, taken.id));
                     let (replaced, due_back) = (Some(may_return_until(&taker, settings, now)), taker.due_back());
                     let (played, insisted) = (Some(now), None);
                     kept.push(Takeover {
@@ -671,6 +780,11 @@ impl Record {
                 kept.push(one);
             }
         }
+        for (left, to) in handed {
+            let passed_on = kept.iter_mut().filter(|one| one.is_open() && one.taken == left);
+            passed_on.for_each(|one| one.hand_to(to, now));
+        }
+        kept.retain(|one| one.taker != one.taken);
         for one in orphaned {
             // The taker was itself left for another: that one stands for the first.
             let plays = |id| self.streams.iter().any(|stream| stream.id == id && stream.has_slot());
@@ -745,9 +859,9 @@ fn is_in_conflict(decision: &Decision, id: StreamId) -> bool {
     decision.violations.iter().filter(acts).any(|violation| violation.conflicts.iter().any(|one| one.stream == id))
 }
 
-fn dispute(goes_on: &Stream, waits: &Stream, settings: &Settings, now: Millis) -> Dispute {
+fn dispute(goes_on: &Stream, waits: &Stream, silence: bool, settings: &Settings, now: Millis) -> Dispute {
     let until = now + settings.tombstone;
-    Dispute { stream: goes_on.id, device: waits.device.clone(), client: waits.client, until }
+    Dispute { stream: goes_on.id, device: waits.device.clone(), client: waits.client, silence, until }
 }
 
 #[cfg(test)]

@@ -337,3 +337,118 @@ fn the_chain_of_takers_never_lets_more_play_than_the_limit() {
     assert_eq!(playing.iter().filter(|plays| **plays).count(), 1, "{playing:?}");
     assert_eq!(house.counted(at(60)), 1);
 }
+
+#[test]
+fn a_stream_that_its_own_client_has_left_for_another_makes_room_at_once() {
+    let mut house = House::of(2);
+    let left = house.start(1, client(1, 7), at(0)).expect("room");
+    assert!(house.plays(&left, 0, 20));
+    let zapped = house.start(2, client(1, 7), at(21)).expect("room");
+    assert!(house.media(&zapped, at(22)));
+    // Another client that looks like neither starts before the first stream is overdue.
+    let other = house.start(3, client(2, 8), at(23)).expect("the first was left for the second");
+    assert_eq!(house.record.takeovers()[0].taken, left.id);
+    assert_eq!(house.record.takeovers()[0].reason, TakeoverReason::LeftForAnother);
+    assert!((6..15).all(|n| house.media(&zapped, at(4 * n)) && house.media(&other, at(4 * n + 1))));
+    assert_eq!(house.settled, [(left.id, other.id)]);
+    assert_eq!(house.counted(at(58)), 2);
+}
+
+#[test]
+fn a_stream_that_is_heard_beside_a_later_one_was_not_left_for_it() {
+    let mut house = House::of(2);
+    let first = house.start(1, client(1, 7), at(0)).expect("room");
+    let second = house.start(2, client(1, 7), at(1)).expect("room");
+    assert!((1..6).all(|n| house.media(&first, at(4 * n)) && house.media(&second, at(4 * n + 1))));
+    assert!(house.start(3, client(2, 8), at(23)).is_err(), "both are played");
+}
+
+#[test]
+fn a_client_that_was_found_another_may_start_when_the_stream_falls_silent() {
+    let mut house = House::of(1);
+    let old = house.start(1, client(1, 7), at(0)).expect("room");
+    assert!(house.plays(&old, 0, 20));
+    let new = house.start(2, client(2, 7), at(21)).expect("may be the same client");
+    assert!(house.media(&new, at(22)) && house.media(&old, at(24)) && !house.media(&new, at(26)));
+    assert!(house.plays(&old, 28, 40));
+    assert!(house.start(3, client(2, 7), at(42)).is_err(), "it looks the same and is not");
+    let again = house.start(4, client(2, 7), at(50)).expect("the other one has fallen silent");
+    // It is heard again after all: then its silence means nothing to that client any more.
+    assert!(house.media(&again, at(51)) && house.media(&old, at(54)) && !house.media(&again, at(56)));
+    assert!(house.plays(&old, 58, 70));
+    assert!(house.start(5, client(2, 7), at(82)).is_err(), "the same pair is not helped again");
+}
+
+#[test]
+fn the_owner_of_a_token_is_not_kept_out_for_one_that_looks_alike() {
+    let mut house = House::of(1);
+    let own = house.start(1, client(1, 7), at(0)).expect("room");
+    assert!(house.plays(&own, 0, 20));
+    let alike = house.start(2, client(1, 8), at(21)).expect("may be the same client");
+    assert!(house.media(&alike, at(22)) && house.media(&own, at(24)) && !house.media(&alike, at(26)));
+    assert!(house.start(3, client(1, 8), at(27)).is_err(), "the other client waits");
+    let zap = house.start(4, client(1, 7), at(28)).expect("the owner's own zap");
+    assert!(house.plays(&zap, 29, 60));
+}
+
+#[test]
+fn a_request_that_was_under_way_when_its_client_zapped_ends_nothing() {
+    let mut house = House::of(1);
+    let old = house.start(1, client(1, 7), at(0)).expect("room");
+    old.learn(&vod(), &house.settings);
+    // It has fetched far ahead, and lost its slot to the silence since.
+    assert!((0..20).all(|n| house.media(&old, Millis(at(0).0 + 100 * n))));
+    let new = house.start(2, client(1, 7), at(100)).expect("room");
+    assert!(house.media(&old, at(100)), "it asked as its viewer zapped");
+    assert!((0..30).all(|n| house.media(&new, at(101 + 4 * n))), "the zap plays on");
+    assert_eq!(house.counted(at(220)), 1);
+}
+
+#[test]
+fn a_place_that_is_given_back_is_given_back_by_whoever_holds_it() {
+    let mut house = House::of(1);
+    let owner = house.start(1, client(1, 7), at(0)).expect("room");
+    assert!(house.plays(&owner, 0, 20));
+    let first = house.start(2, client(1, 7), at(21)).expect("may be the same client");
+    assert!(house.media(&first, at(22)));
+    // The same client goes on under another name.
+    let second = house.start(3, client(1, 7), at(23)).expect("may be the same client");
+    let (mut owner_plays, mut second_plays) = (true, true);
+    for n in 6..30 {
+        owner_plays = owner_plays && house.media(&owner, at(4 * n));
+        second_plays = second_plays && house.media(&second, at(4 * n + 2));
+    }
+    assert!(owner_plays && !second_plays, "one of the two that play has to go: {owner_plays} {second_plays}");
+    assert_eq!(house.counted(at(120)), 1);
+}
+
+#[test]
+fn a_burst_player_that_came_back_in_time_is_not_replaced_for_its_looks_again() {
+    let mut house = House::of(2);
+    let burst = house.start(1, client(1, 7), at(0)).expect("room");
+    burst.learn(&vod(), &house.settings);
+    let steady = house.start(2, client(2, 7), at(1)).expect("room");
+    // Every 32 s the one fetches eight segments; the other asks every four seconds.
+    let fetch =
+        |house: &mut House, at: u64| (0..8).all(|n| house.media(&burst, Millis(1_000_000_000 + at * 1000 + n * 100)));
+    for now in 0..100 {
+        assert!(now % 32 != 0 || fetch(&mut house, now));
+        assert!(now % 4 != 1 || house.media(&steady, at(now)));
+    }
+    let third = house.start(3, client(3, 7), at(110)).expect("may be the client of the first");
+    let (mut longest, mut plays) = (0, [true; 3]);
+    for now in 111..300 {
+        if now % 32 == 0 {
+            plays[0] = plays[0] && fetch(&mut house, now);
+        }
+        if now % 4 == 1 {
+            plays[1] = plays[1] && house.media(&steady, at(now));
+        }
+        if now % 4 == 2 && plays[2] {
+            plays[2] = house.media(&third, at(now));
+            longest = now;
+        }
+    }
+    assert_eq!(plays, [true, true, false], "the newest ends");
+    assert!(longest <= 128 + 10 + 4, "within `verify` and a segment of the return: {longest}");
+}
