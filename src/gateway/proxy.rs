@@ -181,7 +181,7 @@ impl ProxyHttp for Gateway {
             upstream.remove_header(&RANGE);
             upstream.remove_header(&IF_RANGE);
         }
-        let may_pass = ctx.kind.is_harmless() || ctx.kind == Kind::Unknown;
+        let may_pass = ctx.kind.is_harmless() || matches!(ctx.kind, Kind::Unknown | Kind::Subtitle | Kind::Key);
         let is_looked_at = ctx.belied.is_none() && may_pass && is_looked_at(ctx);
         if is_looked_at || ctx.kind.is_harmless() && self.is_listed(session.req_header(), ctx) {
             // Nor is it seen in bytes that were compressed for whoever asked for that.

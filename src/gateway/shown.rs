@@ -43,19 +43,21 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let length = whole_length(headers);
     let mut kind = media::classify_response(named, content_type);
-    if kind == Kind::Init && media::is_too_large_for_init(length) {
+    let is_posted = request.method == Method::POST;
+    if media::is_too_large(kind, length) && !(kind == Kind::Key && is_posted) {
         kind = Kind::Segment;
     }
     // A preflight is answered with a few words, if any, and often without a type.
     let may_be_text = request.method == Method::OPTIONS && length.is_none_or(|length| length < 512);
     if kind == Kind::Unknown {
-        kind = if may_be_text { Kind::Other } else { media::classify_unknown(length, request.method == Method::POST) };
+        kind = if may_be_text { Kind::Other } else { media::classify_unknown(length, is_posted) };
     }
     if kind == Kind::Subtitle && ctx.prefix_length == 0 {
         // Whose they are does not matter where neither their name nor a play session told.
         kind = named_or_other(named);
     }
-    let passes = kind.is_harmless() || kind == Kind::Subtitle && named == Kind::Unknown;
+    let is_small = kind == Kind::Subtitle || kind == Kind::Key && !is_posted && request.method == Method::GET;
+    let passes = kind.is_harmless() || is_small;
     let concerns = is_looked_at(ctx);
     let from_the_start = response.status != StatusCode::PARTIAL_CONTENT || starts_at_zero(headers);
     if passes && concerns && named == Kind::Unknown && !from_the_start {
@@ -64,8 +66,8 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     }
     // Bytes in a coding that the gateway does not know are looked at as they are: nobody has asked for them, and a claimed coding
     // may be none.
-    let claim = (passes && concerns && from_the_start && request.method != Method::HEAD)
-        .then(|| Claim::of(ctx.path_of(&request.uri), content_type));
+    let claim = (passes && concerns && (from_the_start || is_small) && request.method != Method::HEAD)
+        .then(|| Claim::of(kind, ctx.path_of(&request.uri), content_type));
     Shown { kind, claim }
 }
 

@@ -12,6 +12,8 @@ use super::classify::{Kind, harmless_extension};
 const KEY_MAX: u64 = 64;
 /// Bytes of the largest initialisation segment; what is larger under such a name is a film.
 const INIT_MAX: u64 = 512 * 1024;
+/// Bytes of the largest licence.
+const LICENCE_MAX: u64 = 128 * 1024;
 
 /// Corrects a guess by the `Content-Type` of the response, where that says something: a path that says nothing becomes what
 /// the type says, a manifest another manifest, and anything that does not count as playback becomes a segment where sound or
@@ -54,9 +56,14 @@ pub fn classify_unknown(length: Option<u64>, is_post: bool) -> Kind {
     }
 }
 
-/// Whether an initialisation segment of so many bytes is a film under its name.
-pub fn is_too_large_for_init(length: Option<u64>) -> bool {
-    length.is_some_and(|length| length > INIT_MAX)
+/// Whether an initialisation segment, or a key, of so many bytes is a film under its name.
+pub fn is_too_large(kind: Kind, length: Option<u64>) -> bool {
+    let most = match kind {
+        Kind::Init => INIT_MAX,
+        Kind::Key => LICENCE_MAX,
+        _ => return false,
+    };
+    length.is_some_and(|length| length > most)
 }
 
 /// Types of media beside `video/*` and `audio/*`. Of several ranges nobody can see what is inside.
@@ -168,8 +175,14 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// What an answer says it is: by its type, or where that says nothing by the name that was asked for.
-    pub fn of(path: &str, content_type: Option<&str>) -> Self {
+    /// What an answer of this kind says it is: by its type, or where that says nothing by the name that was asked for.
+    pub fn of(kind: Kind, path: &str, content_type: Option<&str>) -> Self {
+        match kind {
+            Kind::Subtitle => return Self::Text,
+            // A key looks like anything but media.
+            Kind::Key => return Self::Data,
+            _ => {}
+        }
         let essence = content_type.map(essence).unwrap_or_default();
         if starts(essence, "image/svg") || is_text(essence) {
             return Self::Text;

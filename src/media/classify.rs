@@ -98,6 +98,11 @@ impl Kind {
         matches!(self, Self::Thumbnail | Self::Other)
     }
 
+    /// Whether it holds no slot, unless a manifest lists it as a segment.
+    pub fn is_uncounted(self) -> bool {
+        matches!(self, Self::Thumbnail | Self::Other | Self::Key | Self::Init)
+    }
+
     /// What a request of this kind counts as. A manifest is presence here; only the gateway knows whether it is an entry
     /// manifest, which is intent.
     pub fn signal(self) -> Signal {
@@ -129,9 +134,19 @@ fn counts(kind: Kind) -> bool {
 
 /// The extension that a path has, where it names something that is positively no media; without case, as the origin reads it.
 pub(super) fn harmless_extension(path: &str) -> Option<String> {
+    extension(path, |kind| kind.is_harmless())
+}
+
+/// The extension of what would not count by its name, though media may be called so: something harmless, a key, an
+/// initialisation segment.
+pub(super) fn uncounted_extension(path: &str) -> Option<String> {
+    extension(path, Kind::is_uncounted)
+}
+
+fn extension(path: &str, is: impl Fn(Kind) -> bool) -> Option<String> {
     let name = name(path);
-    let (_, extension) = name.rsplit_once('.')?;
-    harmless(extension).map(|_| extension.to_ascii_lowercase())
+    let (stem, extension) = name.rsplit_once('.')?;
+    is(by_extension(path, stem, extension)).then(|| extension.to_ascii_lowercase())
 }
 
 /// Recognises a manifest by the first bytes of its body; a kilobyte is enough unless a long comment stands in front.

@@ -1,4 +1,4 @@
-//! Segments that a manifest lists under names of something harmless, such as `seg1.jpg`.
+//! Segments that a manifest lists under names of something that does not count, such as `seg1.jpg` or `keynote/1.bin`.
 //!
 //! Their bytes may be encrypted and tell nothing, so what the manifest says is remembered: not each name, of which a live
 //! channel has no end, but in which folder names with which extension are segments. A few entries stand for a play, and no
@@ -6,7 +6,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::classify::harmless_extension;
+use super::classify::uncounted_extension;
 use super::location::path_of;
 use super::percent::PercentDecoded;
 use super::reference::{Judge, Place};
@@ -14,7 +14,7 @@ use super::reference::{Judge, Place};
 /// So many folders of one manifest are told apart; where there are more, the extension stands for segments in all of them.
 const FOLDERS_MAX: usize = 8;
 
-/// Where a manifest lists segments that are called like something harmless.
+/// Where a manifest lists segments that are called like something that does not count.
 #[derive(Debug, Default)]
 pub struct Disguised {
     found: Vec<(Vec<u8>, String)>,
@@ -25,7 +25,7 @@ impl Disguised {
     pub(super) fn note(&mut self, reference: &[u8], judge: &Judge, from: &Place) {
         let Ok(text) = std::str::from_utf8(reference) else { return };
         // What stands for something in a template, and is a folder, may be any folder.
-        let Some(extension) = harmless_extension(path_of(text)) else { return };
+        let Some(extension) = uncounted_extension(path_of(text)) else { return };
         let place = judge.follow(reference, from);
         if place.foreign {
             return;
@@ -57,9 +57,9 @@ impl Disguised {
     }
 }
 
-/// The numbers under which a path would have been listed as a segment; none where its name is not that of something harmless.
+/// The numbers under which a path would have been listed as a segment; none where its name counts.
 pub fn marks_of(application: &str, path: &str) -> Vec<u64> {
-    let Some(extension) = harmless_extension(path) else { return Vec::new() };
+    let Some(extension) = uncounted_extension(path) else { return Vec::new() };
     let folder = decoded_folder(path.trim_end_matches('/').as_bytes());
     let mut marks = vec![mark(application, &folder, &extension)];
     for end in memchr::memchr_iter(b'/', &folder) {
@@ -114,6 +114,9 @@ mod tests {
     fn what_is_listed_is_known_by_folder_and_extension_however_it_is_written() {
         for (reference, path) in [
             ("seg1.jpg", "/live/seg2.jpg"),
+            ("seg1.key", "/live/seg2.key"),
+            ("init-1.mp4", "/live/init-2.mp4"),
+            ("/keynote/1.bin", "/keynote/2.bin"),
             ("seg1.jpg", "/live/seg2.JPG;v=1"),
             ("seg1.jpg", "/l%69ve//seg2.jp%67"),
             ("seg1.jpg?x=/y.ts", "/live/seg1.jpg"),
@@ -135,6 +138,7 @@ mod tests {
             ("seg1.jpg", "/posters/1.jpg"),
             ("https://cdn.example/seg1.jpg", "/seg1.jpg"),
             ("seg1.ts", "/live/seg1.ts"),
+            ("seg1.mp4", "/live/init.mp4"),
             ("seg1", "/live/page"),
         ] {
             assert!(!is_listed(&[reference], path), "{reference} {path}");

@@ -18,7 +18,7 @@ mod path;
 mod percent;
 mod reference;
 
-pub use answer::{Claim, classify_response, classify_unknown, is_too_large_for_init};
+pub use answer::{Claim, classify_response, classify_unknown, is_too_large};
 pub use bytes::{HEAD, belied};
 pub use classify::{Kind, Signal, classify, sniff};
 pub use disguise::{Disguised, marks_of};

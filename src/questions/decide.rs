@@ -51,7 +51,7 @@ impl Questions {
         ctx.origin = origin;
         ctx.application = Some(application.clone());
         ctx.kind = media::classify(asked.path, request.uri.query());
-        if ctx.kind.is_harmless() && asked.sealed.is_some() && self.listed.lists(application.id.as_str(), asked.path) {
+        if ctx.kind.is_uncounted() && asked.sealed.is_some() && self.listed.lists(application.id.as_str(), asked.path) {
             // Whatever it is called, a manifest listed it as a segment.
             ctx.kind = Kind::Segment;
         }

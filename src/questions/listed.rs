@@ -1,4 +1,4 @@
-//! What manifests of the last while listed as segments under names of something harmless.
+//! What manifests of the last while listed as segments under names of something that does not count.
 
 use std::collections::HashSet;
 

@@ -32,7 +32,7 @@ fn noise() -> Bytes {
 type Thing = (&'static str, Option<&'static str>, fn() -> Bytes);
 
 /// Media that its name does not give away, or that hides behind another.
-const MEDIA: [Thing; 24] = [
+const MEDIA: [Thing; 28] = [
     ("/a/film.mkv", Some(OCTETS), film),
     ("/a/film.mov", None, film),
     ("/a/film", Some("video/mp4"), film),
@@ -56,6 +56,10 @@ const MEDIA: [Thing; 24] = [
     ("/a/seg.html", Some("text/html"), film),
     ("/a/seg.css", Some("text/css"), noise),
     ("/a/seg.woff2", Some("font/woff2"), film),
+    ("/a/seg.vtt", Some("text/vtt"), film),
+    ("/a/seg.srt", None, noise),
+    ("/a/seg.key", Some(OCTETS), film),
+    ("/a/key/seg.bin", None, film),
     ("/a/list.txt", Some("text/plain"), || "#EXTM3U\n#EXTINF:2,\na.ts\n".into()),
 ];
 
@@ -459,7 +463,7 @@ async fn whatever_a_manifest_lists_as_a_segment_counts_whatever_it_is_called() {
     let origin = Origin::new(|request| async move {
         let hls = "application/vnd.apple.mpegurl";
         match request.uri().path() {
-            "/news/low.m3u8" => answer(200, hls, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.png\n#EXTINF:2,\n/cdn/b.html\n"),
+            "/news/low.m3u8" => answer(200, hls, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.png\n#EXTINF:2,\n/cdn/b.html\n#EXTINF:2,\n1.key\n#EXTINF:2,\ninit1.m4s\n#EXTINF:2,\n/keynote/1.bin\n"),
             "/film/manifest.mpd" => answer(
                 200,
                 "application/dash+xml",
@@ -480,8 +484,11 @@ async fn whatever_a_manifest_lists_as_a_segment_counts_whatever_it_is_called() {
     .await;
     let policy = "{ name: one, limit: 1, when_exceeded: terminate_oldest }";
     for (entry, listed) in [
-        ("/news/master.m3u8", &["/news/a.png", "/news/c.png", "/cdn/b.html", "/n%65ws/%61.png?x"][..]),
-        ("/news/low.m3u8", &["/news/a.png"][..]),
+        (
+            "/news/master.m3u8",
+            &["/news/a.png", "/news/c.png", "/cdn/b.html", "/n%65ws/%61.png?x", "/news/2.key", "/keynote/2.bin"][..],
+        ),
+        ("/news/low.m3u8", &["/news/a.png", "/news/init2.m4s"][..]),
         ("/film/manifest.mpd", &["/film/v/1.png", "/film/v/2.png"][..]),
     ] {
         let gateway = Setup { policy, streams: "{ min_tenure: 0s }", ..Setup::before(&[&origin]) }.start().await;

@@ -81,19 +81,22 @@ fn what_nothing_is_known_of_is_media_unless_it_is_empty_a_key_or_a_licence() {
     assert_eq!(classify_unknown(Some(16), false), Kind::Key);
     assert_eq!(classify_unknown(Some(0), false), Kind::Other);
     assert_eq!(classify_unknown(Some(5000), true), Kind::Key);
-    assert!(is_too_large_for_init(Some(1 << 20)) && !is_too_large_for_init(Some(2000)) && !is_too_large_for_init(None));
+    for (kind, most) in [(Kind::Init, 512 << 10), (Kind::Key, 128 << 10)] {
+        assert!(is_too_large(kind, Some(most + 1)) && !is_too_large(kind, Some(most)) && !is_too_large(kind, None));
+    }
+    assert!(!is_too_large(Kind::Segment, Some(1 << 30)));
 }
 
 #[test]
 fn an_answer_says_what_it_is_by_its_type_and_else_by_its_name() {
-    assert_eq!(Claim::of("/a.jpg", Some("image/jpeg")), Claim::Image);
-    assert_eq!(Claim::of("/a.jpg", Some("text/plain")), Claim::Text);
-    assert_eq!(Claim::of("/a.jpg", Some("application/octet-stream")), Claim::Image);
-    assert_eq!(Claim::of("/a.jp%67;v=1", None), Claim::Image);
-    assert_eq!(Claim::of("/a.svg", None), Claim::Text);
-    assert_eq!(Claim::of("/a.woff2", None), Claim::Binary);
-    assert_eq!(Claim::of("/a.css", None), Claim::Text);
-    assert_eq!(Claim::of("/a", Some("image/svg+xml")), Claim::Text);
-    assert_eq!(Claim::of("/a", Some("application/cbor")), Claim::Data);
-    assert_eq!(Claim::of("/a", None), Claim::Text);
+    assert_eq!(Claim::of(Kind::Unknown, "/a.jpg", Some("image/jpeg")), Claim::Image);
+    assert_eq!(Claim::of(Kind::Unknown, "/a.jpg", Some("text/plain")), Claim::Text);
+    assert_eq!(Claim::of(Kind::Unknown, "/a.jpg", Some("application/octet-stream")), Claim::Image);
+    assert_eq!(Claim::of(Kind::Unknown, "/a.jp%67;v=1", None), Claim::Image);
+    assert_eq!(Claim::of(Kind::Unknown, "/a.svg", None), Claim::Text);
+    assert_eq!(Claim::of(Kind::Unknown, "/a.woff2", None), Claim::Binary);
+    assert_eq!(Claim::of(Kind::Unknown, "/a.css", None), Claim::Text);
+    assert_eq!(Claim::of(Kind::Unknown, "/a", Some("image/svg+xml")), Claim::Text);
+    assert_eq!(Claim::of(Kind::Unknown, "/a", Some("application/cbor")), Claim::Data);
+    assert_eq!(Claim::of(Kind::Unknown, "/a", None), Claim::Text);
 }

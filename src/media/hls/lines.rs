@@ -109,7 +109,11 @@ impl Lines {
     fn lists(&mut self, reference: &[u8]) {
         // Nearly all are called what they are.
         let usual = [&b".ts"[..], b".m4s", b".mp4", b".aac"].iter().any(|extension| reference.ends_with(extension));
-        if usual || !self.gathered.lists_media() {
+        let may_be_init = || {
+            memchr::memchr2_iter(b'i', b'I', reference)
+                .any(|at| reference.get(at..at + 4).is_some_and(|name| name.eq_ignore_ascii_case(b"init")))
+        };
+        if usual && !may_be_init() || !self.gathered.lists_media() {
             return;
         }
         let from = Place { foreign: false, path: Some((&*self.document).into()) };
