@@ -7,7 +7,7 @@ use crate::media::{self, Claim, HEAD, Kind};
 /// An answer whose first bytes have to bear out what it says it is.
 pub(super) struct Inspection {
     claim: Claim,
-    /// Text passes as it comes, because somebody may be waiting for each line; all else waits here for its first few KB.
+    /// Text and data pass as they come, because somebody may be waiting for each line; all else waits here for its first few KB.
     held: Vec<u8>,
     seen: usize,
 }
@@ -30,14 +30,14 @@ impl Inspection {
 
     /// Whether pieces pass as they come.
     pub(super) fn passes_at_once(&self) -> bool {
-        self.claim == Claim::Text
+        matches!(self.claim, Claim::Text | Claim::Data)
     }
 
     /// Looks at the next piece of the body and leaves in its place what may go on.
     pub(super) fn look(&mut self, piece: &mut Option<Bytes>, end: bool) -> Look {
         let arrived = piece.as_ref().map_or(0, Bytes::len);
         self.seen = self.seen.saturating_add(arrived);
-        if self.claim != Claim::Text && (!self.held.is_empty() || arrived < HEAD && !end) {
+        if !self.passes_at_once() && (!self.held.is_empty() || arrived < HEAD && !end) {
             self.held.extend_from_slice(piece.take().as_deref().unwrap_or_default());
             if self.held.len() < HEAD && !end {
                 return Look::More;

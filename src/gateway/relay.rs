@@ -25,6 +25,7 @@ use super::held::{Held, Until};
 use super::manifest::Body;
 use super::outbound::strip_hop_by_hop;
 use super::proxy::cut_off;
+use crate::questions::Problem;
 
 type Result<T> = pingora::Result<T>;
 
@@ -36,7 +37,8 @@ const PIECE: usize = 32 << 10;
 const QUEUED: usize = 16 << 10;
 /// Bytes of an answer that are sent together with its header.
 const TOGETHER: usize = 8 << 10;
-/// Bytes of a request after which its body's time begins anew.
+/// Bytes of a request after which its body's time begins anew. After the whole answer, so many more are read and thrown away, so
+/// that the viewer gets to reading it.
 const RENEWED: usize = 1 << 20;
 
 impl Gateway {
@@ -100,8 +102,10 @@ impl Gateway {
         let (mut headed, mut answered) = (false, false);
         let mut held = Held::default();
         while !answered || !body.read {
+            let began = Instant::now();
             tokio::select! {
                 answer = next(upstream, headed), if !answered => {
+                    body.waited(began);
                     let answer = match (answer, body.broken.take()) {
                         (Ok(answer), broken) => {
                             body.broken = broken;
@@ -123,12 +127,21 @@ impl Gateway {
                         }
                     }
                 }
-                piece = body.next(session) => {
+                piece = body.next(session, began) => {
+                    body.waited(began);
                     match piece {
-                        Ok(piece) => self.send(session, upstream, piece, &mut body, ctx).await?,
+                        Ok(_) if answered && body.surplus > RENEWED => {
+                            session.set_keepalive(None);
+                            return Ok(false);
+                        }
+                        Ok(piece) => {
+                            body.surplus += piece.as_ref().filter(|_| answered).map_or(0, Bytes::len);
+                            self.send(session, upstream, piece, &mut body, ctx).await?;
+                        }
                         Err(error) => {
                             if !body.read && error.etype() == &ErrorType::ReadTimedout {
                                 self.metrics.connections_refused.with_label_values(&["slow_body"]).inc();
+                                ctx.late = (!headed).then(Problem::slow_body);
                             }
                             if !answered {
                                 return Err(error.into_down());
@@ -366,31 +379,39 @@ struct RequestBody {
     /// It cannot be sent to the origin any more, for this reason.
     broken: Option<Box<Error>>,
     timeout: Duration,
-    deadline: Instant,
-    /// Bytes since the deadline was set.
+    /// How long the viewer may still be waited for. The time that the origin takes is not the viewer's.
+    left: Duration,
+    /// Bytes since that was set.
     bytes: usize,
+    /// Bytes since the answer was there in full.
+    surplus: usize,
 }
 
 impl RequestBody {
     fn new(read: bool, timeout: Duration) -> Self {
-        Self { read, broken: None, timeout, deadline: Instant::now() + timeout, bytes: 0 }
+        Self { read, broken: None, timeout, left: timeout, bytes: 0, surplus: 0 }
     }
 
-    /// Waits for more of it; once it is here in full, for the viewer to leave, which is an error.
-    async fn next(&mut self, session: &mut Session) -> Result<Option<Bytes>> {
+    /// Waits for more of it; once it is here in full, for the viewer to leave, which is an error. It has been waited since `began`.
+    async fn next(&mut self, session: &mut Session, began: Instant) -> Result<Option<Bytes>> {
         let viewer = session.as_downstream_mut();
         if self.read {
             return viewer.read_body_or_idle(true).await;
         }
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.left.saturating_sub(began.elapsed());
         let Ok(piece) = fast_timeout(left, viewer.read_body_or_idle(false)).await else {
             return Error::e_explain(ErrorType::ReadTimedout, "the body of the request took too long");
         };
         let piece = piece?;
         self.bytes += piece.as_ref().map_or(0, Bytes::len);
-        if self.bytes >= RENEWED {
-            (self.bytes, self.deadline) = (0, Instant::now() + self.timeout);
-        }
         Ok(piece)
+    }
+
+    /// The viewer has been waited for since then.
+    fn waited(&mut self, began: Instant) {
+        self.left = self.left.saturating_sub(began.elapsed());
+        if self.bytes >= RENEWED {
+            (self.bytes, self.left) = (0, self.timeout);
+        }
     }
 }

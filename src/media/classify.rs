@@ -134,7 +134,7 @@ fn counts(kind: Kind) -> bool {
 
 /// The extension that a path has, where it names something that is positively no media; without case, as the origin reads it.
 pub(super) fn harmless_extension(path: &str) -> Option<String> {
-    extension(path, |kind| kind.is_harmless())
+    extension(path, Kind::is_harmless)
 }
 
 /// The extension of what would not count by its name, though media may be called so: something harmless, a key, an

@@ -236,6 +236,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "Bad request", "The request is not well-formed HTTP.")
     }
 
+    /// A body that took longer than `limits.body_timeout` (RFC 9110 §15.5.9).
+    pub(crate) fn slow_body() -> Box<Self> {
+        let detail = "The body of the request took too long to arrive.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow-body", "Request timeout", detail)
+    }
+
     /// A header larger than `limits.header_bytes`.
     pub(crate) fn header_too_large() -> Box<Self> {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;

@@ -113,14 +113,14 @@ async fn a_body_that_trickles_is_cut_off_in_time() {
         let before = gateway.metric(REFUSED, "reason=\"slow_body\"").await;
         let head = format!("POST /drm HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
         let answer = trickle(connect(gateway.address).await, head.as_bytes(), byte).await;
-        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+        assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
         gateway.counts(REFUSED, "reason=\"slow_body\"", before + 1).await;
     }
     let gateway = tls_gateway(setup()).await;
     let mut client = Http2::connect(gateway.address).await;
     let post = Request::post("https://tv.example/drm").body(()).unwrap();
     let answer = client.ask(post, &[Frame::Data("a")]).await;
-    assert!(answer.as_ref().map_or(true, |answer| answer.status >= 400), "{answer:?}");
+    assert_eq!(answer.expect("an answer").status, 408);
     gateway.counts(REFUSED, "reason=\"slow_body\"", 1).await;
 }
 
@@ -227,4 +227,52 @@ async fn connections_of_the_control_port_have_a_bound_of_their_own() {
         raw(gateway.control, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", |read| read.ends_with(b"ok\n")).await.len()
             > 3
     );
+}
+
+#[tokio::test]
+async fn an_origin_that_takes_its_time_is_not_held_against_the_viewer() {
+    const SENT: usize = 24 << 20;
+    // It reads nothing for longer than a viewer has for a body.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let origin = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.readable().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let mut read = 0;
+        let mut buffer = vec![0; 1 << 16];
+        while read < SENT {
+            read += stream.read(&mut buffer).await.unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    });
+    let extra: String = "limits: { body_timeout: 1s }\n".into();
+    let gateway = Setup { extra, unidentified: "pass", origins: vec![address], ..Setup::default() }.start().await;
+    let sent = gateway.client.post(gateway.url("/upload")).body(vec![b'x'; SENT]).send();
+    assert_eq!(sent.await.expect("an answer").status(), 200);
+    origin.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_that_is_answered_early_is_not_read_without_end() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let origin = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+    });
+    let gateway = Setup { unidentified: "pass", origins: vec![address], ..Setup::default() }.start().await;
+    let mut stream = connect(gateway.address).await;
+    stream.write_all(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000000\r\n\r\n").await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    let piece = vec![b'x'; 1 << 16];
+    let endless = async { while stream.write_all(&piece).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, endless).await.expect("the upload goes on and on");
+    origin.await.unwrap();
 }
