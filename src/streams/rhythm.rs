@@ -1,8 +1,8 @@
 //! When the next request of a stream is overdue, going by its own requests.
 //!
 //! A player that plays asks at a steady pace once its buffer is full: a live one for each segment, one of recorded content
-//! each time a segment has been played. The longest of its recent pauses, half as long again, and a second are what it is
-//! given. Until three pauses have been seen nothing is known of its buffer, which may be deep: then it is given as long as
+//! each time a segment has been played. The longest of its recent pauses, a part of that again, and a second are what it is
+//! given: half of it where tokens name devices, so that few starts need to guess, and a quarter elsewhere. Until three pauses have been seen nothing is known of its buffer, which may be deep: then it is given as long as
 //! all media that it has asked for takes to play.
 //!
 //! Overdue is a reason to look twice, never to end a stream: a stream that is taken over and asks again is heard.
@@ -68,11 +68,12 @@ impl Rhythm {
     }
 
     /// How long the stream may be silent before its next request is overdue; `None` where nothing is known yet. `played` is
-    /// the time since it took its slot, `silent` the part of it since its last sign of life.
-    pub(super) fn patience(&self, segment_ms: u32, played: Duration, silent: Duration) -> Option<Duration> {
+    /// the time since it took its slot, `silent` the part of it since its last sign of life. `slack`: what part of a pause it may
+    /// take longer.
+    pub(super) fn patience(&self, segment_ms: u32, slack: u32, played: Duration, silent: Duration) -> Option<Duration> {
         if self.pauses.load(Relaxed) >= LEARNED {
             let pause = Duration::from_millis(u64::from(self.pause_ms.load(Relaxed)));
-            return Some((pause + pause / 2 + MARGIN).max(LEAST));
+            return Some((pause + pause / slack.max(1) + MARGIN).max(LEAST));
         }
         if segment_ms == 0 {
             return None;
@@ -120,7 +121,7 @@ mod tests {
         for _ in 0..3 {
             rhythm.note(4000, true, SEGMENT, true);
         }
-        assert_eq!(rhythm.patience(SEGMENT, secs(12), secs(0)), Some(secs(7)));
+        assert_eq!(rhythm.patience(SEGMENT, 2, secs(12), secs(0)), Some(secs(7)));
     }
 
     #[test]
@@ -130,9 +131,9 @@ mod tests {
             rhythm.note(1500, true, SEGMENT, false);
         }
         // Ten segments of 4 s in 15 s, and the one that may be asked for before the buffer has run dry.
-        assert_eq!(rhythm.patience(SEGMENT, secs(15), secs(0)), Some(secs(44 - 15 + 1)));
+        assert_eq!(rhythm.patience(SEGMENT, 2, secs(15), secs(0)), Some(secs(44 - 15 + 1)));
         // The same a while later: silence does not shorten it.
-        assert_eq!(rhythm.patience(SEGMENT, secs(25), secs(10)), Some(secs(44 - 15 + 1)));
+        assert_eq!(rhythm.patience(SEGMENT, 2, secs(25), secs(10)), Some(secs(44 - 15 + 1)));
     }
 
     #[test]
@@ -142,12 +143,12 @@ mod tests {
             rhythm.note(30_000, true, SEGMENT, false);
             (0..8).for_each(|_| rhythm.note(100, true, SEGMENT, false));
         }
-        assert_eq!(rhythm.patience(SEGMENT, secs(90), secs(0)), Some(secs(46)));
+        assert_eq!(rhythm.patience(SEGMENT, 2, secs(90), secs(0)), Some(secs(46)));
     }
 
     #[test]
     fn nothing_is_known_without_a_manifest_and_a_rhythm() {
-        assert_eq!(Rhythm::default().patience(0, secs(5), secs(5)), None);
+        assert_eq!(Rhythm::default().patience(0, 2, secs(5), secs(5)), None);
     }
 
     #[test]

@@ -74,10 +74,10 @@ fn few_wait_for_silence_where_each_viewer_keeps_a_token() {
 
 #[test]
 fn few_wait_for_silence_where_every_start_has_a_token_of_its_own() {
-    hold(Tokens::Fresh, &Bounds { refused: 25, wrongly: 1, longest: 120_000 });
+    hold(Tokens::Fresh, &Bounds { refused: 20, wrongly: 1, longest: 120_000 });
 }
 
 #[test]
 fn few_wait_for_silence_where_an_account_has_one_token() {
-    hold(Tokens::Shared, &Bounds { refused: 20, wrongly: 3, longest: 300_000 });
+    hold(Tokens::Shared, &Bounds { refused: 20, wrongly: 3, longest: 120_000 });
 }

@@ -46,17 +46,27 @@ impl Stream {
             RESERVED => silent >= FOLLOWS_WITHIN.min(settings.reserve),
             PLAYING => {
                 let played = now.since(self.since());
-                let patience = self.rhythm.patience(self.segment_ms.load(Relaxed), played, silent);
+                let patience = self.rhythm.patience(self.segment_ms.load(Relaxed), self.slack(), played, silent);
                 patience.is_some_and(|patience| silent >= patience)
             }
             _ => false,
         }
     }
 
+    /// What part of its usual pause it may take longer: the less the better starts can be told apart without it.
+    fn slack(&self) -> u32 {
+        if self.device.name().is_some() { 2 } else { 4 }
+    }
+
     /// Until when its next request is to be waited for, going by its own cadence.
     pub(in crate::streams) fn due_back(&self) -> Option<Millis> {
         let last = self.last_request();
-        let patience = self.rhythm.patience(self.segment_ms.load(Relaxed), last.since(self.since()), Duration::ZERO)?;
+        let patience = self.rhythm.patience(
+            self.segment_ms.load(Relaxed),
+            self.slack(),
+            last.since(self.since()),
+            Duration::ZERO,
+        )?;
         Some(last + patience)
     }
 
