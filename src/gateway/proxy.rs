@@ -164,6 +164,7 @@ impl ProxyHttp for Gateway {
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, identity);
+        sender::forward(session, upstream, ctx.from, &ctx.settings)?;
         if ctx.belied.unwrap_or(ctx.kind).is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {

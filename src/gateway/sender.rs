@@ -1,13 +1,28 @@
 //! Who sent a request, as its connection and trusted hops say it.
 
+use std::net::IpAddr;
+
+use http::header::{FORWARDED, HeaderName};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::config::Settings;
-use crate::questions::{From, is_forwarded_tls};
+use crate::questions::{From, host, is_forwarded_tls};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// What else proxies write of the viewer. Of an untrusted peer it is a lie, or nothing that the gateway knows.
+const HEARSAY: [HeaderName; 4] = [
+    FORWARDED,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-real-ip"),
+];
 
 /// The viewer, where it connects itself or a trusted hop stands in front.
 pub(super) fn from(session: &Session, settings: &Settings) -> From {
-    let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+    let peer = peer(session);
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
         || settings.behind_tls && is_behind_tls(session, settings);
     let hops = settings.hops.as_ref();
@@ -16,6 +31,45 @@ pub(super) fn from(session: &Session, settings: &Settings) -> From {
     };
     let headers = &session.req_header().headers;
     From { client: hops.client(peer, headers), secure: is_forwarded_tls(headers).unwrap_or(secure) }
+}
+
+/// Tells the origin who asks, with which scheme, and for which host: what the gateway has established, and never what an
+/// untrusted peer wrote.
+///
+/// # Errors
+/// A field could not be written, which addresses and hosts do not lead to.
+pub(super) fn forward(
+    session: &Session,
+    upstream: &mut RequestHeader,
+    from: From,
+    settings: &Settings,
+) -> pingora::Result<()> {
+    let peer = peer(session);
+    let is_trusted = settings.hops.as_ref().is_some_and(|hops| peer.is_some_and(|peer| hops.trusts(peer)));
+    match (from.client.or(peer), peer) {
+        (Some(client), Some(peer)) if client.to_canonical() != peer.to_canonical() => {
+            upstream.insert_header(X_FORWARDED_FOR, format!("{}, {}", client.to_canonical(), peer.to_canonical()))?;
+        }
+        (Some(client), _) => upstream.insert_header(X_FORWARDED_FOR, client.to_canonical().to_string())?,
+        (None, _) => drop(upstream.remove_header(&X_FORWARDED_FOR)),
+    }
+    upstream.insert_header(X_FORWARDED_PROTO, if from.secure { "https" } else { "http" })?;
+    if !is_trusted || !upstream.headers.contains_key(X_FORWARDED_HOST) {
+        match host(session.req_header()) {
+            Some(host) => upstream.insert_header(X_FORWARDED_HOST, host.to_owned())?,
+            None => drop(upstream.remove_header(&X_FORWARDED_HOST)),
+        }
+    }
+    if !is_trusted {
+        for name in &HEARSAY {
+            upstream.remove_header(name);
+        }
+    }
+    Ok(())
+}
+
+fn peer(session: &Session) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
 }
 
 /// Whether viewers speak TLS with what stands in front of this listener.

@@ -174,6 +174,45 @@ async fn what_a_viewer_writes_into_forwarding_headers_is_believed_from_trusted_h
     }
 }
 
+/// An origin that answers with the fields of the request that speak of the viewer, a line each.
+async fn mirror() -> Origin {
+    Origin::new(|request| async move {
+        let told = |name: &str| {
+            let values = request.headers().get_all(name).iter().map(|value| value.to_str().unwrap());
+            format!("{name}={}\n", values.collect::<Vec<_>>().join("|"))
+        };
+        let names =
+            ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-real-ip", "x-forwarded-port"];
+        super::support::answer(200, "text/plain", names.map(told).concat())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_origin_learns_who_asks_and_never_what_an_untrusted_peer_wrote() {
+    let origin = mirror().await;
+    for (trusted, expected) in [
+        (
+            "10.0.0.0/8",
+            "x-forwarded-for=127.0.0.1\nx-forwarded-proto=http\nx-forwarded-host=tv.example\nforwarded=\nx-real-ip=\n\
+             x-forwarded-port=\n",
+        ),
+        (
+            "127.0.0.0/8",
+            "x-forwarded-for=198.51.100.7, 127.0.0.1\nx-forwarded-proto=https\nx-forwarded-host=www.example\n\
+             forwarded=for=evil\nx-real-ip=198.51.100.7\nx-forwarded-port=443\n",
+        ),
+    ] {
+        let extra = format!("client_address: {{ trusted: [{trusted}] }}\n");
+        let gateway = Setup { extra, unidentified: "pass", ..Setup::before(&[&origin]) }.start().await;
+        let asked = gateway.client.get(gateway.url("/page.html")).header("host", "tv.example");
+        let asked = asked.header("x-forwarded-for", "203.0.113.1, 198.51.100.7").header("x-forwarded-proto", "https");
+        let asked = asked.header("x-forwarded-host", "www.example").header("forwarded", "for=evil");
+        let asked = asked.header("x-real-ip", "198.51.100.7").header("x-forwarded-port", "443");
+        assert_eq!(asked.send().await.unwrap().text().await.unwrap(), expected, "{trusted}");
+    }
+}
+
 #[tokio::test]
 async fn haproxy_names_the_viewer_by_the_proxy_protocol_and_nobody_else_gets_in() {
     if Command::new("haproxy").arg("-v").output().is_err() {
