@@ -67,7 +67,7 @@ impl Questions {
         if request.method == Method::OPTIONS {
             // A preflight carries no token and is never counted. Some origins answer it with the file itself, so for media the
             // answer is ours.
-            return if ctx.kind.is_media() { Err(Problem::preflight()) } else { Ok(()) };
+            return if ctx.kind.is_media() { Err(Problem::preflight(ctx.kind)) } else { Ok(()) };
         }
         let weight = Weight::of(ctx.kind, request);
         if weight == Weight::Never && asked.sealed.is_none() {

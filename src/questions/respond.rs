@@ -13,6 +13,7 @@ use http::{HeaderName, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::identity::{Block, OpenError, TokenError};
+use crate::media::Kind;
 use crate::model::Millis;
 use crate::streams::{Cause, Refusal, Stream, Surplus};
 use crate::telemetry::Outcome;
@@ -250,8 +251,12 @@ impl Problem {
 
     /// The answer to a preflight for media (Fetch standard, CORS-preflight fetch). It allows the asking; whether a page may
     /// read what it gets, the answer to the request itself says.
-    pub(crate) fn preflight() -> Box<Self> {
-        Self::new(StatusCode::NO_CONTENT, "preflight", "", "").outcome(Outcome::Passed, "preflight")
+    pub(crate) fn preflight(kind: Kind) -> Box<Self> {
+        let mut problem = Self::new(StatusCode::NO_CONTENT, "preflight", "", "");
+        // Licences are asked for by POST.
+        let methods = if kind == Kind::Key { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+        problem.header = Some((ALLOW, methods));
+        problem.outcome(Outcome::Passed, "preflight")
     }
 
     /// The origin did not answer.
@@ -282,7 +287,7 @@ impl Problem {
     /// The answer: header fields and body. `refusal` names this very answer in logs.
     pub(crate) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Bytes) {
         if self.is_preflight() {
-            return (allow(request), Bytes::new());
+            return (allow(self.header.as_ref().map_or("", |(_, methods)| methods), request), Bytes::new());
         }
         let (mut fields, document) = self.describe(refusal, request);
         let body = Bytes::from(Value::Object(document).to_string());
@@ -344,12 +349,12 @@ impl Problem {
 }
 
 /// What a preflight is answered.
-fn allow(request: &HeaderMap) -> Vec<Field> {
-    let mut fields = vec![(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"))];
+fn allow(methods: &'static str, request: &HeaderMap) -> Vec<Field> {
+    let mut fields = vec![(ALLOW, HeaderValue::from_static(methods))];
     if let Some(page) = request.get(ORIGIN) {
         fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, page.clone()));
         fields.push((ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));
-        fields.push((ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS")));
+        fields.push((ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods)));
         fields.push((ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")));
         fields.push((VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers")));
         if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {

@@ -536,6 +536,19 @@ async fn licences_and_keys_pass_with_a_token_and_hold_no_slot() {
             "{path}"
         );
     }
+    for (path, methods) in [
+        ("/widevine/license", "GET, HEAD, POST, OPTIONS"),
+        ("/playready/License/", "GET, HEAD, POST, OPTIONS"),
+        ("/keys/1.key", "GET, HEAD, POST, OPTIONS"),
+        ("/a/seg.ts", "GET, HEAD, OPTIONS"),
+    ] {
+        let asked = gateway.client.request(reqwest::Method::OPTIONS, gateway.url(path));
+        let asked = asked.header("origin", "https://player.example").header("access-control-request-method", "POST");
+        let offered = asked.send().await.unwrap();
+        assert_eq!(offered.status(), 204, "{path}");
+        assert_eq!(offered.headers()["access-control-allow-methods"], methods, "{path}");
+        assert_eq!(offered.headers()["allow"], methods, "{path}");
+    }
     assert_eq!(with_cookie(&gateway, "/getkey?id=1", "phone").await.status, 200);
     assert_eq!(gateway.get("/getkey?id=1").await.status, 401);
     assert_eq!(streams(&gateway).await, 0);
