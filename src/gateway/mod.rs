@@ -2,6 +2,7 @@
 
 mod annotate;
 mod context;
+mod fields;
 mod guards;
 mod held;
 mod inspect;

@@ -25,7 +25,7 @@ use super::outbound::{
     strip_referer, strip_token_headers,
 };
 use super::shown::{begins_in_the_middle, is_looked_at, shown};
-use super::{Gateway, annotate, guards, sender};
+use super::{Gateway, annotate, fields, guards, sender};
 use crate::identity::{Renewed, path};
 use crate::media::{self, Kind};
 use crate::questions::{Asked, Problem, Questions, Watch, bare, host};
@@ -229,6 +229,11 @@ impl ProxyHttp for Gateway {
         if let Some(server) = &ctx.server {
             server.server().succeeded();
         }
+        if fields::are_in(response)
+            && let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty())
+        {
+            fields::in_play(response, &place(session.req_header(), &play.sealed, ctx).target())?;
+        }
         if response.status.is_client_error() || response.status.is_server_error() {
             self.roll_back(ctx).await;
             return Ok(());
@@ -247,8 +252,8 @@ impl ProxyHttp for Gateway {
             };
         }
         if response.status.is_redirection() {
-            let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
-            let elsewhere = location.is_some_and(|location| leads_elsewhere(location, session.req_header(), ctx));
+            let elsewhere = fields::location(response)
+                .is_some_and(|location| leads_elsewhere(&location, session.req_header(), ctx));
             self.redirected(elsewhere, ctx).await;
             return Self::follow(session, response, ctx);
         }
@@ -512,8 +517,7 @@ impl Gateway {
 
     /// A redirect of the origin: what it leads to carries the play session too.
     fn follow(session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
-        let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
-        let Some(location) = location.map(str::to_owned) else { return Ok(()) };
+        let Some(location) = fields::location(response).map(Cow::into_owned) else { return Ok(()) };
         let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else {
             let place = place(session.req_header(), "", ctx);
             return give_token_back(session.req_header(), &location, &place.target(), response, ctx);
