@@ -11,6 +11,7 @@ mod gateway {
     mod alone;
     mod clients;
     mod clock;
+    mod codings;
     mod fields;
     mod formats;
     mod forms;

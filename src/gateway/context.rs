@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::coding::Decoder;
 use super::inspect::Inspection;
 use super::manifest::Body;
 use super::snapshot::Snapshot;
@@ -17,6 +18,10 @@ pub struct Context {
     pub(super) server: Option<Use>,
     pub(super) tried: Option<Arc<Server>>,
     pub(super) body: Body,
+    /// Whether the answer's body has to be plain.
+    pub(super) plain: bool,
+    /// What makes it so.
+    pub(super) decoder: Option<Decoder>,
     /// The answer passes as harmless as long as its first bytes do not say otherwise.
     pub(super) inspection: Option<Inspection>,
     /// What an earlier attempt's first bytes showed.
@@ -33,6 +38,8 @@ impl Context {
             server: None,
             tried: None,
             body: Body::Untouched,
+            plain: false,
+            decoder: None,
             inspection: None,
             belied: None,
             late: None,

@@ -1,6 +1,7 @@
 //! The Pingora adapter: asks the four questions of proxied traffic and acts on the answers.
 
 mod annotate;
+mod coding;
 mod context;
 mod fields;
 mod guards;

@@ -15,11 +15,9 @@ use crate::identity::{Identity, path};
 use crate::media::{self, Kind, Target};
 use crate::questions::host;
 
-/// Whether the path says nothing and the request proves an identity: it may turn out to ask for a manifest.
+/// Whether the name says nothing (`/live`, `/video.php`) and the request proves an identity: it may turn out to ask for a manifest.
 pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
-    let name = ctx.path_of(&request.uri).rsplit('/').next().unwrap_or_default();
     ctx.kind == Kind::Unknown
-        && !name.contains('.')
         && request.method != Method::OPTIONS
         && (ctx.play.is_some() || ctx.bare.is_some() || query_tokens(request, ctx).is_some())
 }

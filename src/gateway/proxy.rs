@@ -190,14 +190,14 @@ impl ProxyHttp for Gateway {
         }
         // A second attempt begins with nothing of the first. What has seen an answer's header takes no other.
         session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
-        if ctx.belied.unwrap_or(ctx.kind).is_manifest() || is_nameless(session.req_header(), ctx) {
-            // Plain text reaches the rewriter even where an origin compresses unasked.
-            session.upstream_compression.adjust_decompression(true);
-        } else if is_looked_at && !upstream.headers.contains_key(RANGE) {
-            // And what is looked at, but for a part: that cannot be decompressed.
-            session.upstream_compression.adjust_decompression(true);
-        }
+        // Plain text reaches the rewriter even where an origin compresses unasked; and so does what is looked at, but for a part:
+        // that cannot be decompressed.
+        ctx.plain = ctx.belied.unwrap_or(ctx.kind).is_manifest()
+            || is_nameless(session.req_header(), ctx)
+            || is_looked_at && !upstream.headers.contains_key(RANGE);
+        session.upstream_compression.adjust_decompression(ctx.plain);
         ctx.body = Body::Untouched;
+        ctx.decoder = None;
         ctx.inspection = None;
         Ok(())
     }
@@ -268,7 +268,17 @@ impl ProxyHttp for Gateway {
             self.pulled(ctx);
         }
         ctx.inspection = shown.claim.map(Inspection::of);
-        if !kind.is_manifest() || response.status != StatusCode::OK {
+        if !kind.is_manifest() {
+            return Ok(());
+        }
+        if response.status == StatusCode::PARTIAL_CONTENT && ctx.belied.is_none() {
+            // A part of a manifest cannot be rewritten. The origin is asked for the whole.
+            ctx.belied = Some(kind);
+            let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is part of a manifest");
+            error.set_retry(true);
+            return Err(error);
+        }
+        if ![StatusCode::OK, StatusCode::NON_AUTHORITATIVE_INFORMATION].contains(&response.status) {
             return Ok(());
         }
         self.expect_manifest(session, response, kind, ctx)

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HOST, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::authority::validate_request_authority;
 use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::protocols::http::v1::client::HttpSession as Http1;
 use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::proxy::{ProxyHttp, Session};
@@ -20,6 +21,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::time::Instant;
 
 use super::Gateway;
+use super::coding::Coding;
 use super::context::Context;
 use super::held::{Held, Until};
 use super::manifest::Body;
@@ -278,6 +280,10 @@ impl Gateway {
                 Error::explain(ErrorType::InvalidHTTPHeader, "nobody has asked the origin for another protocol");
             return Err(error.into_up());
         }
+        let mut header = header;
+        if ctx.plain {
+            make_plain(&mut header, session, ctx);
+        }
         let mut task = HttpTask::Header(header, end);
         session.upstream_compression.response_filter(&mut task);
         let HttpTask::Header(mut header, end) = task else { return Ok(task) };
@@ -305,6 +311,16 @@ impl Gateway {
         let mut task = HttpTask::Body(bytes, end);
         session.upstream_compression.response_filter(&mut task);
         if let HttpTask::Body(bytes, end) = &mut task {
+            if let Some(decoder) = &mut ctx.decoder
+                && let Err(error) = decoder.decode(bytes, *end)
+            {
+                return Err(Error::because(
+                    ErrorType::ReadError,
+                    "the answer is not in the coding that it names",
+                    error,
+                )
+                .into_up());
+            }
             let known = ctx.belied.is_some();
             self.response_body_filter(session, bytes, *end, ctx)?;
             if !known && let Some(kind) = ctx.belied {
@@ -326,6 +342,7 @@ impl Gateway {
         let Some(mut bytes) = bytes else { return Ok(None) };
         if matches!(ctx.body, Body::Untouched)
             && ctx.inspection.is_none()
+            && ctx.decoder.is_none()
             && !session.upstream_compression.is_enabled()
             && let ServerSession::H1(viewer) = session.as_downstream_mut()
         {
@@ -342,6 +359,27 @@ impl Gateway {
         }
         Ok(Some(Bytes::copy_from_slice(bytes)))
     }
+}
+
+/// Undoes a coding that the framework does not know.
+fn make_plain(header: &mut ResponseHeader, session: &mut Session, ctx: &mut Context) {
+    if header.status.is_informational()
+        || [StatusCode::PARTIAL_CONTENT, StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&header.status)
+        || session.req_header().method == Method::HEAD
+    {
+        return;
+    }
+    match Coding::of(&header.headers) {
+        None | Some(Coding::Other) => return,
+        Some(Coding::Plain) => drop(header.remove_header(&CONTENT_ENCODING)),
+        Some(Coding::Known(decoder)) => {
+            for name in [CONTENT_ENCODING, CONTENT_LENGTH, ACCEPT_RANGES, ETAG] {
+                header.remove_header(&name);
+            }
+            ctx.decoder = Some(decoder);
+        }
+    }
+    session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
 }
 
 /// What comes from the origin.

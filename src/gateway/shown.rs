@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
+use super::outbound::is_nameless;
 use crate::config::Unidentified;
 use crate::media::{self, Claim, Kind, Signal};
 
@@ -49,7 +50,8 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     }
     // A preflight is answered with a few words, if any, and often without a type.
     let may_be_text = request.method == Method::OPTIONS && length.is_none_or(|length| length < 512);
-    if kind == Kind::Unknown {
+    let says_nothing = kind == Kind::Unknown;
+    if says_nothing {
         kind = if may_be_text { Kind::Other } else { media::classify_unknown(length, is_posted) };
     }
     if kind == Kind::Subtitle && ctx.prefix_length == 0 {
@@ -63,6 +65,15 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     if passes && concerns && named == Kind::Unknown && !from_the_start {
         // Neither its name nor its bytes bear out what it says it is.
         return Shown { kind: Kind::Segment, claim: None };
+    }
+    if says_nothing
+        && kind == Kind::Segment
+        && from_the_start
+        && request.method == Method::GET
+        && (concerns || is_nameless(request, ctx))
+    {
+        // Neither name nor type tell a manifest from media. Nothing is decided, and nothing passes, before its first bytes do.
+        return Shown { kind: Kind::Unknown, claim: Some(Claim::Nothing) };
     }
     // Bytes in a coding that the gateway does not know are looked at as they are: nobody has asked for them, and a claimed coding
     // may be none.

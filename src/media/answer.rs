@@ -172,6 +172,8 @@ pub enum Claim {
     Binary,
     /// What an application and its server tell each other.
     Data,
+    /// Nothing: it is media, or the manifest that its first bytes show.
+    Nothing,
 }
 
 impl Claim {

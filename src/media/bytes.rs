@@ -23,6 +23,7 @@ pub fn belied(claim: Claim, head: &[u8]) -> Option<Kind> {
         Claim::Image => is_image(head) && !has_packets(head),
         Claim::Binary => is_known_binary(head) && !has_packets(head),
         Claim::Data => !is_media(head) && !has_packets(head),
+        Claim::Nothing => false,
     };
     (!holds && !head.is_empty()).then_some(Kind::Segment)
 }
