@@ -18,6 +18,8 @@ pub struct Context {
     pub(super) server: Option<Use>,
     pub(super) tried: Option<Arc<Server>>,
     pub(super) body: Body,
+    /// The answer turned out to list channels: it is no start.
+    pub(super) lists_channels: bool,
     /// Whether the answer's body has to be plain.
     pub(super) plain: bool,
     /// What makes it so.
@@ -38,6 +40,7 @@ impl Context {
             server: None,
             tried: None,
             body: Body::Untouched,
+            lists_channels: false,
             plain: false,
             decoder: None,
             inspection: None,

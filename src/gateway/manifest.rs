@@ -34,8 +34,8 @@ impl Place {
 pub(super) enum Body {
     /// Nothing.
     Untouched,
-    /// A manifest of which nothing has come yet.
-    Expected(Kind, Box<Place>),
+    /// A manifest of which nothing has passed yet, and its first bytes.
+    Expected(Kind, Box<Place>, Vec<u8>),
     /// An HLS playlist, rewritten line by line as it comes.
     Playlist(Box<hls::Scanner>),
     /// An MPD, collected because it is rewritten as a whole.
@@ -48,16 +48,22 @@ pub(super) struct Passed {
     pub(super) foreign: u32,
     pub(super) facts: Option<Facts>,
     pub(super) disguised: Disguised,
+    /// It lists channels, and is no start of one.
+    pub(super) lists_channels: bool,
 }
 
 impl Passed {
+    fn untouched(result: ManifestResult) -> Self {
+        Self { result, foreign: 0, facts: None, disguised: Disguised::default(), lists_channels: false }
+    }
+
     fn of(outcome: Result<media::Outcome, Unparsable>, disguised: Disguised) -> Self {
         match outcome {
             Ok(media::Outcome { facts, rewritten, foreign, .. }) => {
                 let result = if rewritten > 0 { ManifestResult::Rewritten } else { ManifestResult::Unchanged };
-                Self { result, foreign, facts: Some(facts), disguised }
+                Self { result, foreign, facts: Some(facts), disguised, lists_channels: false }
             }
-            Err(_) => Self { result: ManifestResult::Unparsable, foreign: 0, facts: None, disguised },
+            Err(_) => Self { disguised, ..Self::untouched(ManifestResult::Unparsable) },
         }
     }
 }
@@ -68,7 +74,13 @@ impl Body {
     pub(super) fn filter(&mut self, piece: &mut Option<Bytes>, end: bool, most: usize) -> Option<Passed> {
         match self {
             Self::Untouched => return None,
-            Self::Expected(..) => self.begin(piece.as_deref().unwrap_or_default(), end),
+            Self::Expected(..) => match self.begin(piece, end) {
+                Begun::Waits => return None,
+                Begun::ListsChannels => {
+                    return Some(Passed { lists_channels: true, ..Passed::untouched(ManifestResult::Unchanged) });
+                }
+                Begun::Yes => {}
+            },
             Self::Playlist(_) | Self::Mpd(..) => {}
         }
         let mut out = Vec::new();
@@ -90,8 +102,7 @@ impl Body {
                 if collected.len() > most {
                     out = std::mem::take(collected);
                     *self = Self::Untouched;
-                    let disguised = Disguised::default();
-                    Some(Passed { result: ManifestResult::Oversized, foreign: 0, facts: None, disguised })
+                    Some(Passed::untouched(ManifestResult::Oversized))
                 } else if end {
                     let mut disguised = Disguised::default();
                     let outcome = dash::rewrite_and_note(collected, &place.target(), &mut out, &mut disguised);
@@ -111,20 +122,49 @@ impl Body {
         passed
     }
 
-    /// Decides from the first bytes what kind of manifest this is; names and content types lie.
-    fn begin(&mut self, head: &[u8], end: bool) {
-        if head.is_empty() && !end {
-            return;
+    /// Decides from the first bytes what kind of manifest this is; names and content types lie. What has waited is put in front of
+    /// the piece.
+    fn begin(&mut self, piece: &mut Option<Bytes>, end: bool) -> Begun {
+        let Self::Expected(guess, place, mut head) = std::mem::replace(self, Self::Untouched) else {
+            return Begun::Yes;
+        };
+        if !head.is_empty() {
+            head.extend_from_slice(piece.as_deref().unwrap_or_default());
+            *piece = Some(std::mem::take(&mut head).into());
         }
-        if let Self::Expected(guess, place) = std::mem::replace(self, Self::Untouched) {
-            let kind = media::sniff(head).unwrap_or(guess);
-            *self = if kind == Kind::Playlist {
-                Self::Playlist(Box::new(hls::Scanner::new(&place.target())))
-            } else {
-                Self::Mpd(Vec::new(), place)
-            };
+        let bytes = piece.as_deref().unwrap_or_default();
+        let is_last = end || bytes.len() >= media::HEAD;
+        let sniffed = media::sniff(bytes);
+        let kind = sniffed.unwrap_or(guess);
+        let lists_channels = match sniffed {
+            Some(Kind::Playlist) => media::is_channel_list(bytes, is_last),
+            None if !is_last && b"#EXTM3U".starts_with(bytes) => None,
+            _ => Some(false),
+        };
+        if bytes.is_empty() && !end || lists_channels.is_none() {
+            *self = Self::Expected(guess, place, piece.take().unwrap_or_default().into());
+            return Begun::Waits;
         }
+        if lists_channels == Some(true) {
+            return Begun::ListsChannels;
+        }
+        *self = if kind == Kind::Playlist {
+            Self::Playlist(Box::new(hls::Scanner::new(&place.target())))
+        } else {
+            Self::Mpd(Vec::new(), place)
+        };
+        Begun::Yes
     }
+}
+
+/// What the first bytes of a manifest have shown.
+enum Begun {
+    /// Nothing yet.
+    Waits,
+    /// A list of channels, which passes as it is.
+    ListsChannels,
+    /// What it is.
+    Yes,
 }
 
 /// The rhythm that a manifest's facts imply. `None` where it says nothing of rhythm, as a multivariant playlist. Only an

@@ -334,6 +334,7 @@ impl ProxyHttp for Gateway {
         let most = ctx.settings.limits.manifest_bytes;
         if let Some(passed) = ctx.body.filter(body, end, most) {
             self.count_manifest(passed.result);
+            ctx.lists_channels = passed.lists_channels;
             self.metrics.foreign_references.inc_by(u64::from(passed.foreign));
             if let Some(application) = &ctx.application {
                 self.listed.note(application.id.as_str(), &passed.disguised);
@@ -520,7 +521,7 @@ impl Gateway {
         response.insert_header(CACHE_CONTROL, "private, no-store")?;
         let request = session.req_header();
         if request.method == Method::GET {
-            ctx.body = Body::Expected(kind, Box::new(place(request, &play.sealed, ctx)));
+            ctx.body = Body::Expected(kind, Box::new(place(request, &play.sealed, ctx)), Vec::new());
         }
         Ok(())
     }

@@ -326,6 +326,9 @@ impl Gateway {
             if !known && let Some(kind) = ctx.belied {
                 self.decide_belied(session, kind, ctx).await?;
             }
+            if std::mem::take(&mut ctx.lists_channels) {
+                self.roll_back(ctx).await;
+            }
         }
         Ok(task)
     }

@@ -66,13 +66,13 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
         // Neither its name nor its bytes bear out what it says it is.
         return Shown { kind: Kind::Segment, claim: None };
     }
-    if says_nothing
-        && kind == Kind::Segment
+    let may_be_a_list = named == Kind::Unknown && kind == Kind::Playlist && media::may_list_channels(content_type);
+    if (says_nothing && kind == Kind::Segment || may_be_a_list)
         && from_the_start
         && request.method == Method::GET
         && (concerns || is_nameless(request, ctx))
     {
-        // Neither name nor type tell a manifest from media. Nothing is decided, and nothing passes, before its first bytes do.
+        // Neither name nor type tell a manifest from media, or from a list of channels. Nothing is decided, and nothing passes, before its first bytes do.
         return Shown { kind: Kind::Unknown, claim: Some(Claim::Nothing) };
     }
     // Bytes in a coding that the gateway does not know are looked at as they are: nobody has asked for them, and a claimed coding

@@ -45,6 +45,12 @@ pub fn classify_response(guess: Kind, content_type: Option<&str>) -> Kind {
     }
 }
 
+/// Whether a type is one that lists of channels come with as well as playlists of HLS.
+pub fn may_list_channels(content_type: Option<&str>) -> bool {
+    let is = |name: &str| content_type.map(essence).is_some_and(|essence| essence.eq_ignore_ascii_case(name));
+    is("audio/mpegurl") || is("audio/x-mpegurl")
+}
+
 /// What is under a name and a content type that say nothing, by the bytes of the whole: media, unless there are none or no more
 /// than a key has. A licence is asked for by POST.
 pub fn classify_unknown(length: Option<u64>, is_post: bool) -> Kind {

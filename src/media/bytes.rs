@@ -4,7 +4,7 @@
 //! neither, or goes on with something else behind a picture of a few bytes.
 
 use super::answer::Claim;
-use super::classify::{Kind, sniff};
+use super::classify::{Kind, is_channel_list, sniff};
 
 /// So many bytes are looked at.
 pub const HEAD: usize = 4096;
@@ -16,7 +16,9 @@ const PACKETS: usize = 5;
 /// What an answer is if its first bytes show that it is not what it says.
 pub fn belied(claim: Claim, head: &[u8]) -> Option<Kind> {
     if let Some(manifest) = sniff(head) {
-        return Some(manifest);
+        let lists_channels =
+            claim == Claim::Nothing && manifest == Kind::Playlist && is_channel_list(head, true) == Some(true);
+        return (!lists_channels).then_some(manifest);
     }
     let holds = match claim {
         Claim::Text => is_text(head),

@@ -149,6 +149,32 @@ fn extension(path: &str, is: impl Fn(Kind) -> bool) -> Option<String> {
     is(by_extension(path, stem, extension)).then(|| extension.to_ascii_lowercase())
 }
 
+/// Whether a playlist is a list of channels, as those of IPTV (`#EXTM3U`, `#EXTINF:-1 tvg-id="…",News`, a URL): it names what can be
+/// played, and plays nothing. A playlist of HLS has another tag of HLS, or a length, in front of its first URI. `None`: the first bytes
+/// do not tell yet.
+pub fn is_channel_list(head: &[u8], end: bool) -> Option<bool> {
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    let mut lines = text.split(|byte| matches!(byte, b'\n' | b'\r')).peekable();
+    while let Some(line) = lines.next() {
+        // The last line may go on.
+        let is_whole = end || lines.peek().is_some();
+        if line.starts_with(b"#EXT-X-") || is_whole && has_length(line) {
+            return Some(false);
+        }
+        if is_whole && !line.trim_ascii().is_empty() && !line.starts_with(b"#") {
+            return Some(true);
+        }
+    }
+    end.then_some(false)
+}
+
+/// Whether a line says how long a segment is. Channels have a length of -1 or 0, and attributes behind it.
+fn has_length(line: &[u8]) -> bool {
+    let Some(text) = line.strip_prefix(b"#EXTINF:") else { return false };
+    let length = text.split(|byte| matches!(byte, b',' | b' ')).next().unwrap_or_default();
+    !length.starts_with(b"-") && length.iter().any(|byte| matches!(byte, b'1'..=b'9'))
+}
+
 /// Recognises a manifest by the first bytes of its body; a kilobyte is enough unless a long comment stands in front.
 pub fn sniff(head: &[u8]) -> Option<Kind> {
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
@@ -230,7 +256,7 @@ fn by_extension(path: &str, stem: &str, written: &str) -> Kind {
         } else {
             Kind::Segment
         }
-    } else if is(&["m3u8", "m3u"]) {
+    } else if is(&["m3u8"]) {
         Kind::Playlist
     } else if is(&["mpd"]) {
         Kind::Mpd

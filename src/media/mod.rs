@@ -18,9 +18,9 @@ mod path;
 mod percent;
 mod reference;
 
-pub use answer::{Claim, classify_response, classify_unknown, is_too_large};
+pub use answer::{Claim, classify_response, classify_unknown, is_too_large, may_list_channels};
 pub use bytes::{HEAD, belied};
-pub use classify::{Kind, Signal, classify, sniff};
+pub use classify::{Kind, Signal, classify, is_channel_list, sniff};
 pub use disguise::{Disguised, marks_of};
 pub use facts::{Facts, Form, Outcome, Unparsable};
 pub use location::{is_elsewhere, path_of, prefixed};

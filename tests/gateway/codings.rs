@@ -153,3 +153,28 @@ async fn a_body_that_is_not_in_its_coding_is_the_origins_failure() {
     };
     assert!(broken);
 }
+
+#[tokio::test]
+async fn a_list_of_channels_is_no_start_and_passes_as_it_is() {
+    const LIST: &str = "#EXTM3U url-tvg=\"http://tv.example/epg.xml\"\n#EXTINF:-1 tvg-id=\"news\" group-title=\"A\",News\n\
+                        http://tv.example/live/low.m3u8?token=x\n#EXTINF:-1,Film\n/film/movie.mp4\n";
+    let policy = "{ name: one, limit: 1, when_exceeded: deny_newest }";
+    for content_type in ["audio/x-mpegurl", "audio/mpegurl", "application/octet-stream", ""] {
+        let origin = origin(200, "none", content_type, LIST).await;
+        let gateway = Setup { policy, ..Setup::before(&[&origin]) }.start().await;
+        let tv = gateway.enter("/live/low.m3u8", "tv").await;
+        assert_eq!(tv.status, 200);
+        for path in ["/get.php?type=m3u_plus&", "/list.m3u?", "/channels?"] {
+            // The account is at its limit, which is no matter to a list.
+            let list = gateway.get(&format!("{path}token={}", token("alice", "box"))).await;
+            assert_eq!((list.status, list.text()), (200, LIST), "{path} {content_type:?}");
+            assert_eq!(gateway.metric("streamgate_streams", "").await, 1, "{path}");
+        }
+        // Under a name that is one of HLS it is known too late to be let through at the limit, and takes nothing.
+        let path = format!("/list.m3u8?token={}", token("bob", "box"));
+        let list = gateway.get(&path).await;
+        assert_eq!((list.status, list.text()), (200, LIST), "{content_type:?}");
+        super::support::until("the slot is given back", async || gateway.metric("streamgate_streams", "").await == 1)
+            .await;
+    }
+}

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn extensions_decide_whatever_their_case() {
     let table = [
-        (Kind::Playlist, &["m3u8", "m3u", "M3U8"][..]),
+        (Kind::Playlist, &["m3u8", "M3U8"][..]),
         (Kind::Mpd, &["mpd", "MPD"]),
         (Kind::MpdPatch, &["mpp"]),
         (Kind::Segment, &["ts", "m2t", "mts", "m4s", "m4v", "m4a", "m4f", "mp4", "cmfv", "cmfa", "aac", "ac3", "ec3"]),
@@ -144,5 +144,27 @@ fn labels_are_distinct_and_signals_follow_the_kind() {
     for kind in Kind::ALL {
         assert_eq!(kind.signal() == Signal::Never, !kind.is_media(), "{kind:?}");
         assert!(!kind.is_manifest() || kind.signal() == Signal::Presence, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_list_of_channels_is_told_from_a_playlist_of_hls_by_what_comes_first() {
+    let list = "#EXTM3U url-tvg=\"x\"\n#EXTINF:-1 tvg-id=\"n\",News\nhttp://tv.example/news.m3u8\n#EXT-X-ENDLIST\n";
+    for (head, end, expected) in [
+        (list, false, Some(true)),
+        (&list.replace('\n', "\r\n"), false, Some(true)),
+        (&list.replace('\n', "\r"), false, Some(true)),
+        ("#EXTM3U\n#EXTINF:-1,News\nhttp://tv.example/ne", false, None),
+        ("#EXTM3U\n#EXTINF:-1,News\nhttp://tv.example/ne", true, Some(true)),
+        ("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n", false, Some(false)),
+        ("#EXTM3U\n#EXTINF:2,\na.ts\n", false, Some(false)),
+        ("#EXTM3U\n#EXTINF:0.5,\na.ts\n", false, Some(false)),
+        ("#EXTM3U\n#EXTINF:-1,\n#EXT-X-BYTERANGE:1@0\na.ts\n", false, Some(false)),
+        ("#EXTM3U\n#EXTINF:0,News\nhttp://tv.example/n\n", false, Some(true)),
+        ("#EXTM3U\nhttp://tv.example/n\n", false, Some(true)),
+        ("#EXTM3U\n\n# a comment\n", false, None),
+        ("#EXTM3U\n", true, Some(false)),
+    ] {
+        assert_eq!(is_channel_list(head.as_bytes(), end), expected, "{head:?} {end}");
     }
 }
