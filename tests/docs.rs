@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use streamgate::config::parse;
 use streamgate::identity::{TokenError, parse_blocks};
+use streamgate::telemetry::Metrics;
 
 const IDENTITY: &str = "docs/identity.md";
 
@@ -209,6 +210,50 @@ fn every_reason_for_refusing_a_token_is_explained() {
     };
     let missing: Vec<&str> = TokenError::LABELS.into_iter().filter(|label| !explained(label)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Labels whose values stand in the configuration, or in the session API's documentation.
+const CONFIGURED: [&str; 9] =
+    ["application", "origin", "policy", "rule", "mode", "hook", "source", "service", "attribute"];
+
+#[test]
+fn every_metric_is_documented_with_every_word_of_its_labels() {
+    let page = read("docs/operations.md");
+    let (_, page) = page.split_once("\n## Metrics\n").unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).collect();
+    let row = |metric: &str| rows.iter().find(|row| row.split('|').nth(1).is_some_and(|cell| cell.contains(metric)));
+    let text = "listeners: [{ address: 127.0.0.1:8080 }]\norigins: { main: { servers: [127.0.0.1:8081] } }\n\
+                sessions: { keys: [{ id: 1, secret: { file: session.key } }] }\n\
+                applications:\n  tv:\n    routes: [{ path: /, origin: main }]\n    policies: [some]\n    identity:\n      \
+                token: { in: [\"query:token\"], jwt: { keys: [{ alg: HS256, secret: { file: tv.secret } }] } }\n      \
+                idp: acme\n      subject: claim:sub\n\
+                policies:\n  some:\n    rules:\n      - { name: a, limit: 1, when_exceeded: deny_newest }\n      \
+                - { name: b, limit: 1, when_exceeded: terminate_oldest, per: [channel], missing: refuse }\n";
+    let folder = tempfile::tempdir().unwrap();
+    lay_files(text, folder.path());
+    let metrics = Metrics::new().unwrap();
+    metrics.create_series(&parse(text, folder.path()).unwrap_or_else(|report| panic!("{report}")));
+    let shown = metrics.render();
+    for name in shown.lines().filter_map(|line| line.strip_prefix("# HELP streamgate_")?.split(' ').next()) {
+        assert!(row(&format!("`{name}`")).is_some(), "`{name}` is not in the table");
+    }
+    let mut words = 0;
+    for (name, labels) in shown.lines().filter_map(|line| line.strip_prefix("streamgate_")?.split_once('{')) {
+        let name = ["_bucket", "_sum", "_count"].iter().fold(name, |name, end| name.trim_end_matches(end));
+        for (label, rest) in labels.split(',').filter_map(|label| label.split_once("=\"")) {
+            let word = rest.split('"').next().unwrap();
+            if CONFIGURED.contains(&label) || ["le", "version"].contains(&label) || word.is_empty() {
+                continue;
+            }
+            let said = format!("`{word}`");
+            // How requests end is told once.
+            let row = if label == "outcome" && name != "session_api_calls_total" { "requests_total" } else { name };
+            let row = rows.iter().find(|line| line.contains(&format!("`{row}`"))).unwrap();
+            assert!(row.contains(&said), "{said} is not in the row of `{name}`");
+            words += 1;
+        }
+    }
+    assert!(words > 100, "{words}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod gateway {
     mod media;
     mod memory;
     mod named;
+    mod metrics;
     mod nested;
     mod origins;
     mod policies;

@@ -48,6 +48,7 @@ pub(super) fn snapshot(
         Some(before) => Upstreams::following(&settings, &before.upstreams),
         None => Upstreams::new(&settings),
     };
+    metrics.create_series(&settings);
     let revision = before.map_or(1, |before| before.revision + 1);
     Ok(Snapshot::new(questions::Snapshot::new(revision, Arc::new(settings), trust), upstreams))
 }

@@ -147,6 +147,7 @@ impl Reloader {
     /// The configuration that the gateway starts with is in force.
     pub(super) fn started(&self) {
         self.tell_revision(&self.current.load());
+        self.metrics.config_last_reload_successful.set(1);
     }
 
     async fn watch(&self, source: Option<Source>, asks: Option<mpsc::Receiver<Ask>>, fetching: &mut Fetching) {
@@ -219,6 +220,7 @@ impl Reloader {
             }
         };
         self.metrics.config_reloads.with_label_values(&[result]).inc();
+        self.metrics.config_last_reload_successful.set(i64::from(result != "refused"));
         reloaded
     }
 

@@ -72,7 +72,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let current = Arc::new(ArcSwap::new(snapshot));
     let orders = orders(&settings, &table, &current, &*clock)?;
     let readiness = readiness(&current);
-    let refresh = refresh(&metrics, &webhooks, log.dropped(), store, &orders, &clock);
+    let refresh = refresh(&metrics, &webhooks, log.take_dropped(), store, &orders, &clock);
     let questions = Arc::new(Questions {
         table: table.clone(),
         metrics: metrics.clone(),
@@ -173,7 +173,7 @@ fn readiness(current: &Arc<ArcSwap<Snapshot>>) -> Arc<Readiness> {
 fn refresh(
     metrics: &Arc<Metrics>,
     webhooks: &Arc<Webhooks>,
-    dropped: impl Fn() -> u64 + Send + Sync + 'static,
+    take_dropped: impl Fn() -> u64 + Send + Sync + 'static,
     store: Arc<Embedded>,
     orders: &Arc<Orders>,
     clock: &Arc<dyn Clock>,
@@ -190,7 +190,7 @@ fn refresh(
         }
         metrics.accounts.set(number(store.accounts()));
         metrics.clock_offset.set(seconds(clock.moment().offset()));
-        metrics.log_lines_dropped.set(number(dropped()));
+        metrics.log_lines_dropped.inc_by(take_dropped());
     })
 }
 

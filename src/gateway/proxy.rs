@@ -307,8 +307,7 @@ impl ProxyHttp for Gateway {
             response.remove_header(&TRANSFER_ENCODING);
             session.set_keepalive(None);
         }
-        let waited = self.clock.now().since(ctx.started);
-        self.metrics.answered(ctx.outcome, waited);
+        self.metrics.answered(ctx.outcome, ctx.begun.elapsed());
         Ok(())
     }
 
@@ -415,7 +414,7 @@ impl Gateway {
         for (name, value) in fields {
             response.insert_header(name, value)?;
         }
-        self.metrics.answered(ctx.outcome, self.clock.now().since(ctx.started));
+        self.metrics.answered(ctx.outcome, ctx.begun.elapsed());
         let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
         session.write_response_header(Box::new(response), bodiless).await?;
         if !bodiless {

@@ -22,11 +22,18 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// The word for [`Refuse`](Self::Refuse).
+    pub const REFUSE: &str = "refuse";
+    /// The word for [`Terminate`](Self::Terminate).
+    pub const TERMINATE: &str = "terminate";
+    /// The word for a rule that needs an attribute which is missing.
+    pub const LACK: &str = "lack";
+
     /// The word in metrics and explanations.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Refuse => "refuse",
-            Self::Terminate(_) => "terminate",
+            Self::Refuse => Self::REFUSE,
+            Self::Terminate(_) => Self::TERMINATE,
         }
     }
 }

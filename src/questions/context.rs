@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -102,6 +103,8 @@ pub struct Context {
     pub(crate) settings: Arc<Settings>,
     /// When its header had been read, by one-way time.
     pub(crate) started: Millis,
+    /// The same by a clock that is finer than a millisecond, for measuring.
+    pub(crate) begun: Instant,
     /// The same by wall time, which tokens, blocks and the age of play sessions are judged by.
     pub(crate) wall: Millis,
     pub(crate) kind: Kind,
@@ -164,6 +167,7 @@ impl Context {
             settings: snapshot.settings.clone(),
             snapshot,
             started: Millis(0),
+            begun: Instant::now(),
             wall: Millis(0),
             kind: Kind::Unknown,
             outcome: Outcome::Passed,
@@ -194,6 +198,7 @@ impl Context {
     /// Notes that its header has been read.
     pub(crate) fn begin(&mut self, moment: Moment) {
         (self.started, self.wall) = (moment.now, moment.wall);
+        self.begun = Instant::now();
     }
 
     /// The path at the origin: without play session and token.

@@ -63,6 +63,9 @@ pub struct Terminator {
 }
 
 impl Cause {
+    /// Every value that [`label`](Self::label) gives.
+    pub const LABELS: [&str; 5] = ["evicted", "displaced", "refused", "stopped", "killed"];
+
     /// The word in metrics and problem documents.
     pub fn label(&self) -> &'static str {
         match self {

@@ -87,10 +87,10 @@ impl LogGuard {
         self.set.clone()
     }
 
-    /// Lines that were given up because standard error could not keep up.
-    pub fn dropped(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+    /// Lines that were given up since the last call, because standard error could not keep up.
+    pub fn take_dropped(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let queue = self.queue.clone();
-        move || queue.dropped.load(Relaxed)
+        move || queue.dropped.swap(0, Relaxed)
     }
 }
 

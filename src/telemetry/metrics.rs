@@ -11,7 +11,23 @@ use super::calls::{ApiOperation, ApiOutcome, ApiVersion, Calls, LoginFailure};
 use super::family::Family;
 use super::usage::Usage;
 use crate::media::Kind;
-use crate::streams::TakeoverResult;
+
+/// What happens to streams.
+pub(super) const STREAM_EVENTS: [&str; 13] = [
+    "admitted",
+    "resumed",
+    "refused",
+    "leaving",
+    "idle",
+    "superseded",
+    "taken_over",
+    "rolled_back",
+    "terminated",
+    "forgotten",
+    "capacity_evicted",
+    "unaccounted",
+    "undecided",
+];
 
 /// How a request ended, as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +97,9 @@ pub enum ManifestResult {
 }
 
 impl ManifestResult {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Rewritten, Self::Unchanged, Self::Unparsable, Self::Encoded, Self::Oversized];
+
     /// The word in metrics.
     pub fn label(self) -> &'static str {
         match self {
@@ -124,9 +143,10 @@ pub struct Metrics {
     pub accounts: IntGauge,
     pub clock_offset: Gauge,
     pub orders: IntGaugeVec,
-    pub log_lines_dropped: IntGauge,
+    pub log_lines_dropped: IntCounter,
     pub config_revision: IntGauge,
     pub config_reloads: IntCounterVec,
+    pub config_last_reload_successful: IntGauge,
     pub config_applied: IntGauge,
     pub webhook_events: IntCounterVec,
     pub webhook_queue: IntGaugeVec,
@@ -160,7 +180,8 @@ impl Metrics {
         let by_kind = |outcome: &Outcome| {
             Kind::ALL.iter().map(|kind| requests.with_label_values(&[outcome.label(), kind.label()])).collect()
         };
-        let waits = [5e-4, 2e-3, 1e-2, 5e-2, 0.2, 1.0, 5.0, 20.0];
+        let waits =
+            [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
         let help = "Time from the request's header to the response's, in seconds, by outcome.";
         let answered = of.histograms("response_header_seconds", help, &["outcome"], &waits)?;
         let help = "Requests that other proxies asked about, by how they ended; requests_total has them too.";
@@ -168,9 +189,8 @@ impl Metrics {
         let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
         let help = "Time to decide a start or a return, in seconds.";
         let decision = of.histograms("decision_seconds", help, &[], &instants)?.with_label_values(&[] as &[&str]);
-        let help = "What happened to streams: admitted, resumed, refused, leaving, idle, superseded, taken_over, rolled_back, \
-                    terminated, forgotten, capacity_evicted, unaccounted, undecided.";
-        let events = of.counters("stream_events_total", help, &["application", "event"])?;
+        let help = format!("What happened to streams: {}.", STREAM_EVENTS.join(", "));
+        let events = of.counters("stream_events_total", &help, &["application", "event"])?;
         let help = "Starts and returns that would exceed a rule, by the rule's mode and what it asks for: refuse, terminate, or lack \
                     where an attribute is missing that it demands.";
         let violations = of.counters("policy_violations_total", help, &["policy", "rule", "mode", "effect"])?;
@@ -193,9 +213,11 @@ impl Metrics {
         let help = "References to other hosts in rewritten manifests, left as they are.";
         let foreign_references = of.counter("foreign_references_total", help)?;
         let help = "Log lines given up because the log could not keep up.";
-        let log_lines_dropped = of.gauge("log_lines_dropped", help)?;
+        let log_lines_dropped = of.counter("log_lines_dropped_total", help)?;
         let help = "Times that the configuration was read again while serving: applied, refused, unchanged.";
         let config_reloads = of.counters("config_reloads_total", help, &["result"])?;
+        let help = "Whether the configuration could be used when it was last read: 1 or 0.";
+        let config_last_reload_successful = of.gauge("config_last_reload_successful", help)?;
         let help = "The configuration in force, counted from 1 at the start.";
         let config_revision = of.gauge("config_revision", help)?;
         let help = "When the configuration in force was applied, in seconds since 1970.";
@@ -209,9 +231,6 @@ impl Metrics {
         let help = "Streams that stood provisionally in the place of another, by what it came to: replaced, where one of the two \
                     stayed silent; both_real, where the policies had to decide.";
         let takeovers = of.counters("takeovers_total", help, &["result"])?;
-        for result in TakeoverResult::ALL {
-            takeovers.with_label_values(&[result.label()]);
-        }
         let token_errors =
             of.counters("token_errors_total", "Tokens that were not accepted, by reason.", &["application", "reason"])?;
         let help =
@@ -225,7 +244,7 @@ impl Metrics {
         let callbacks = of.counters("callbacks_total", help, &["service", "result"])?;
         let play_session_errors =
             of.counters("play_session_errors_total", "Play sessions that were not accepted, by reason.", &["reason"])?;
-        Ok(Self {
+        let metrics = Self {
             requests: Outcome::ALL.iter().map(by_kind).collect(),
             bytes: of.counter("response_bytes_total", "Body bytes sent to viewers.")?,
             streams: of.gauges("streams", "Streams that hold a slot.", &["application"])?,
@@ -260,6 +279,7 @@ impl Metrics {
             log_lines_dropped,
             config_revision,
             config_reloads,
+            config_last_reload_successful,
             config_applied,
             webhook_events,
             webhook_queue,
@@ -267,7 +287,9 @@ impl Metrics {
             usage: Usage::new(&of)?,
             calls: Calls::new(&of)?,
             registry,
-        })
+        };
+        metrics.create_fixed_series();
+        Ok(metrics)
     }
 
     /// Counts a finished request.

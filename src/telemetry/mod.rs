@@ -5,6 +5,7 @@ mod calls;
 mod clock;
 mod decisions;
 mod family;
+mod initial_series;
 mod log;
 mod log_limit;
 mod metrics;

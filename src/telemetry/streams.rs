@@ -1,6 +1,7 @@
 //! Turns stream events into metrics and log lines.
 
 use crate::model::{Account, ApplicationId};
+use crate::policy::Effect;
 use crate::streams::{Event, Observer};
 
 use super::Metrics;
@@ -51,7 +52,7 @@ impl Observer for Metrics {
                 self.needed_limit.with_label_values(&[&*demand.policy, &*demand.rule]).observe(f64::from(demand.rank));
             }
             Event::Lacked(lack) => {
-                let labels = [&*lack.policy, &*lack.rule, lack.mode.label(), "lack"];
+                let labels = [&*lack.policy, &*lack.rule, lack.mode.label(), Effect::LACK];
                 self.violations.with_label_values(&labels).inc();
             }
             Event::Violated(violation) => {

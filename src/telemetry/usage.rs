@@ -66,6 +66,16 @@ impl Usage {
         })
     }
 
+    /// Creates the series of an application.
+    pub(super) fn create_series(&self, application: &str) {
+        for counter in [&self.started, &self.completed, &self.failed, &self.dismissed, &self.killed] {
+            counter.with_label_values(&[application]);
+        }
+        for histogram in [&self.duration, &self.concurrency, &self.activity] {
+            histogram.with_label_values(&[application]);
+        }
+    }
+
     pub(super) fn observe(&self, event: &Event<'_>) {
         match event {
             Event::Admitted(stream) | Event::Resumed(stream) => {
