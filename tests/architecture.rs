@@ -388,3 +388,26 @@ fn resolve(
     }
     Some(at)
 }
+
+/// Keys that the log's own format gives each line. A field of the same name would stand beside it, and parsers keep one of them.
+const KEYS_OF_EACH_LINE: [&str; 9] =
+    ["timestamp", "level", "target", "message", "filename", "line_number", "span", "spans", "threadName"];
+
+#[test]
+fn no_log_line_has_a_field_of_the_formats_own_name() {
+    let mut lines = 0;
+    for source in sources() {
+        for level in ["trace", "debug", "info", "warn", "error"] {
+            for (at, start) in source.text.match_indices(&format!("tracing::{level}!(")) {
+                let call = &source.text[at + start.len()..];
+                let call = call.split(");").next().unwrap();
+                let fields = call.split([',', '(']).map(|field| field.trim().trim_start_matches(['%', '?']));
+                let names = fields.map(|field| field.split(" = ").next().unwrap_or_default());
+                let taken: Vec<&str> = names.filter(|name| KEYS_OF_EACH_LINE.contains(name)).collect();
+                assert!(taken.is_empty(), "{}: {taken:?} in `{call}`", source.name);
+                lines += 1;
+            }
+        }
+    }
+    assert!(lines > 50, "only {lines} log lines were looked at");
+}

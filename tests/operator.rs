@@ -9,6 +9,7 @@
 mod operator {
     mod access;
     mod acting;
+    mod audit;
     mod explaining;
     mod forms;
     mod listing;

@@ -4,6 +4,7 @@ use axum::extract::State as From;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::audit::Action;
 use super::guard::{Operator, Reader};
 use super::history::HappenedShown;
 use super::input::{Body, Names, Why, account, stream};
@@ -205,8 +206,9 @@ async fn end(
         }
     }
     if only.is_none() || !ended.is_empty() {
-        let target = only.map_or_else(|| format!("{} streams", ended.len()), |stream| format!("stream {stream}"));
-        operator.did(control, "kill", Some(account), only, &target, reason);
+        let object = only.map_or_else(|| format!("{} streams", ended.len()), |stream| format!("stream {stream}"));
+        let (what, account, object) = ("kill", Some(account), &object);
+        operator.did(control, &Action { what, account, stream: only, object, duration: None, reason });
     }
     if failed {
         Err(Problem::unavailable("The store of streams is away: try again."))

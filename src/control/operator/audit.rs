@@ -1,29 +1,44 @@
 //! What operators do is written down: one line in the log, and a place in the account's history.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use super::guard::Operator;
 use crate::control::Control;
 use crate::model::{Account, StreamId};
 
+/// What was done.
+pub(super) struct Action<'a> {
+    pub(super) what: &'static str,
+    pub(super) account: Option<&'a Account>,
+    pub(super) stream: Option<StreamId>,
+    /// What was acted on, besides the account.
+    pub(super) object: &'a dyn Display,
+    /// How long it lasts, where it does.
+    pub(super) duration: Option<Duration>,
+    /// Empty where none was given.
+    pub(super) reason: &'a str,
+}
+
+impl<'a> Action<'a> {
+    /// Something that was done to the program.
+    pub(super) fn on_program(what: &'static str, object: &'a dyn Display) -> Self {
+        Self { what, account: None, stream: None, object, duration: None, reason: "" }
+    }
+}
+
 impl Operator {
     /// Writes down what was done. Accounts are named as everywhere in the log, not by their subjects.
-    pub(super) fn did(
-        &self,
-        control: &Control,
-        what: &'static str,
-        account: Option<&Account>,
-        stream: Option<StreamId>,
-        target: &dyn Display,
-        reason: &str,
-    ) {
+    pub(super) fn did(&self, control: &Control, action: &Action<'_>) {
+        let Action { what, account, stream, object, duration, reason } = *action;
         let label = account.map(|account| control.settings().keys.account_label(&account.key()));
         tracing::info!(
             target: "operator",
             who = &*self.name,
             what,
             account = label,
-            target = %target,
+            object = %object,
+            seconds = duration.map(|duration| duration.as_secs()),
             reason = (!reason.is_empty()).then_some(reason),
             "operated"
         );

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
+use super::audit::Action;
 use super::guard::{Operator, Reader};
 use super::input::{Asked, Wanted, account, stream};
 use super::problem::{Answer, Problem};
@@ -163,19 +164,16 @@ pub(super) async fn give(
 ) -> Result<Answer<OrderedShown>, Problem> {
     let (seconds, reason) = wanted.checked()?;
     let now = control.clock.wall();
-    let order = Order {
-        until: now + Duration::from_secs(seconds),
-        reason: reason.into(),
-        by: operator.name.clone(),
-        at: now,
-        number: 0,
-    };
+    let duration = Duration::from_secs(seconds);
+    let order = Order { until: now + duration, reason: reason.into(), by: operator.name.clone(), at: now, number: 0 };
     let shown = OrderShown::of(&whom, &order);
     let (orders, file, about) = (control.orders.clone(), file(control), whom.clone());
     let given = spawn_blocking(move || orders.give(kind, about, order, file.as_deref(), now)).await;
     let kept = given.map_err(|_| broken())?.map_err(|full| Problem::conflict("full", format!("{full}.")))?;
     let what = if kind == Kind::Block { "block" } else { "exempt" };
-    operator.did(control, what, whom.account().as_ref(), None, &Target(&whom), reason);
+    let (account, object) = (whom.account(), &Target(&whom));
+    let account = account.as_ref();
+    operator.did(control, &Action { what, account, stream: None, object, duration: Some(duration), reason });
     Ok(Answer(OrderedShown { order: shown, survives_restart: kept == Kept::OverRestarts }))
 }
 
@@ -191,7 +189,9 @@ pub(super) async fn lift(
     let lifted = spawn_blocking(move || orders.lift(kind, &about, file.as_deref(), now)).await;
     let (order, kept) = lifted.map_err(|_| broken())?.ok_or_else(|| missing(kind))?;
     let what = if kind == Kind::Block { "unblock" } else { "end exemption" };
-    operator.did(control, what, whom.account().as_ref(), None, &Target(&whom), "");
+    let (account, object) = (whom.account(), &Target(&whom));
+    let account = account.as_ref();
+    operator.did(control, &Action { what, account, stream: None, object, duration: None, reason: "" });
     let order = OrderShown::of(&whom, &order);
     Ok(Answer(OrderedShown { order, survives_restart: kept == Kept::OverRestarts }))
 }

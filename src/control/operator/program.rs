@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::audit::Action;
 use super::guard::{Operator, Reader};
 use super::problem::{Answer, Problem};
 use super::shape::time;
@@ -147,7 +148,7 @@ pub(super) async fn config(_: Reader, From(control): From<Control>) -> Answer<Co
     (status = 503, description = "The program is stopping.", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn reload(operator: Operator, From(control): From<Control>) -> Result<Answer<ReloadedShown>, Problem> {
-    operator.did(&control, "reload", None, None, &"configuration", "");
+    operator.did(&control, &Action::on_program("reload", &"configuration"));
     match control.house.reload().await {
         Reloaded::Applied { revision, changed, fixed } => {
             Ok(Answer(ReloadedShown { result: "applied", revision, changed, at_next_start: fixed }))
@@ -180,6 +181,6 @@ pub(super) async fn undrain(operator: Operator, From(control): From<Control>) ->
 
 fn aside(operator: &Operator, control: &Control, aside: bool) -> Answer<DrainShown> {
     control.readiness.stand_aside(aside);
-    operator.did(control, if aside { "drain" } else { "undrain" }, None, None, &"readiness", "");
+    operator.did(control, &Action::on_program(if aside { "drain" } else { "undrain" }, &"readiness"));
     Answer(DrainShown { draining: control.readiness.is_draining() })
 }
