@@ -85,8 +85,15 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
-    /// Serve a small origin of our own through the gateway, with tokens to try it: 8080 for viewers, 9090 for control.
-    Demo,
+    /// Serve a small origin of our own through the gateway, with tokens to try it.
+    Demo {
+        /// Where viewers connect.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+        listen: std::net::SocketAddr,
+        /// Where metrics and the operator's API are.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+        control: std::net::SocketAddr,
+    },
     /// Serve the demo's origin alone, without a gateway.
     #[command(hide = true)]
     DemoOrigin {
@@ -108,7 +115,7 @@ fn main() -> ExitCode {
         }
         Command::Explain { config, scenario, json } => command::explain::explain(&config, &scenario, json),
         Command::Schema => command::schema(),
-        Command::Demo => command::demo::demo(),
+        Command::Demo { listen, control } => command::demo::demo(listen, control),
         Command::DemoOrigin { address } => command::demo::origin(address),
     };
     match result {

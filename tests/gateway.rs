@@ -13,6 +13,7 @@ mod gateway {
     mod clock;
     mod codings;
     mod fields;
+    mod demo;
     mod formats;
     mod forms;
     mod guards;

@@ -1,10 +1,12 @@
 //! `streamgate demo`: the gateway in front of an origin of our own, with tokens to try it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use streamgate::config::Settings;
+use streamgate::identity::KeyPlace;
 use streamgate::{config, demo};
 
 use super::edges::SystemClock;
@@ -16,19 +18,15 @@ const ACCOUNT: &str = "alice";
 const DEVICES: [&str; 3] = ["living-room", "kitchen", "phone"];
 const LIFETIME: Duration = Duration::from_hours(12);
 
-/// Runs gateway and origin until the process is told to stop.
-pub(crate) fn demo() -> Outcome {
-    // The keys are part of the program: the demo runs from anywhere, and they protect nothing.
-    let folder = tempdir()?;
-    let settings = config::parse(CONFIGURATION, &folder).map_err(|report| report.to_string());
-    let removed = std::fs::remove_dir_all(&folder);
-    let settings = settings?;
-    removed.map_err(|error| format!("{}: {error}", folder.display()))?;
+/// The addresses of [`CONFIGURATION`]: for viewers, for control, and of the origin.
+const ADDRESSES: [&str; 3] = ["127.0.0.1:8080", "127.0.0.1:9090", "127.0.0.1:8081"];
 
-    let origin = settings.origins.values().flat_map(|origin| &origin.servers).next();
-    let origin = origin.map(|server| format!("{}:{}", server.host, server.port)).unwrap_or_default();
-    let address = origin.parse().map_err(|_| format!("the demo's origin `{origin}` is not an address"))?;
-    let listener = listen(address)?;
+/// Runs gateway and origin until the process is told to stop.
+pub(crate) fn demo(viewers: SocketAddr, control: SocketAddr) -> Outcome {
+    // Any port will do: nobody but the gateway asks there.
+    let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let origin = listener.local_addr().map_err(|error| error.to_string())?;
+    let settings = settings([viewers, control, origin])?;
     std::thread::spawn(move || serve(listener));
 
     run::serve(settings, None, |settings| {
@@ -44,6 +42,28 @@ pub(crate) fn demo() -> Outcome {
             Err(error) => tracing::error!(error, "the demo has no tokens to show"),
         }
     })
+}
+
+/// The configuration of the demo with these addresses.
+fn settings(addresses: [SocketAddr; 3]) -> Result<Settings, String> {
+    let replaced = ADDRESSES.iter().zip(addresses);
+    let text = replaced.fold(CONFIGURATION.to_owned(), |text, (usual, address)| {
+        // In YAML the brackets of an IPv6 address would begin a list.
+        text.replace(usual, &format!("\"{address}\""))
+    });
+    // The keys are part of the program: the demo runs from anywhere, and they protect nothing.
+    let folder = tempdir()?;
+    let settings = config::parse(&text, &folder).map_err(|report| report.to_string());
+    let removed = std::fs::remove_dir_all(&folder);
+    let mut settings = settings?;
+    removed.map_err(|error| format!("{}: {error}", folder.display()))?;
+    // The files are gone: nothing may look for changes of them.
+    for place in settings.key_sources.iter_mut().flat_map(|source| &mut source.places) {
+        if let KeyPlace::File { key, .. } = place {
+            *place = KeyPlace::Fixed(key.clone());
+        }
+    }
+    Ok(settings)
 }
 
 /// Runs the origin alone until the process is ended.
@@ -83,4 +103,32 @@ fn tempdir() -> Result<std::path::PathBuf, String> {
         .and_then(|()| write("keys/session.key", include_bytes!("../../conf/demo/keys/session.key")))
         .map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_replaced_and_no_file_is_looked_for_that_is_gone() {
+        for usual in ADDRESSES {
+            assert_eq!(
+                CONFIGURATION
+                    .lines()
+                    .filter(|line| line.split('#').next().is_some_and(|words| words.contains(usual)))
+                    .count(),
+                1
+            );
+        }
+        let addresses = ["127.0.0.1:18080", "[::1]:19090", "127.0.0.1:18081"].map(|address| address.parse().unwrap());
+        let settings = settings(addresses).unwrap();
+        assert_eq!(settings.listeners.iter().map(|listener| listener.address).collect::<Vec<_>>(), addresses[..1]);
+        assert_eq!(settings.control.address, addresses[1]);
+        let servers: Vec<String> =
+            settings.origins.values().flat_map(|origin| &origin.servers).map(ToString::to_string).collect();
+        assert_eq!(servers, [addresses[2].to_string()]);
+        let places: Vec<_> = settings.key_sources.iter().flat_map(|source| &source.places).collect();
+        assert!(!places.is_empty() && places.iter().all(|place| matches!(place, KeyPlace::Fixed(_))), "{places:?}");
+        assert!(settings.key_files.is_empty() && settings.blocks.is_none());
+    }
 }

@@ -44,7 +44,9 @@ pub fn greeting(gateway: &str, control: &str, tokens: &[(String, String)]) -> St
     }
     let _ = write!(
         text,
-        "\nMetrics  curl {control}/metrics\nHealth   curl {control}/healthz {control}/readyz\nStop     Ctrl-C\n\n"
+        "\nStreams  curl {control}/api/streams           # the operator's API: {control}/api/openapi.json\n\
+         Accounts curl {control}/api/accounts/acme/alice\nStatus   curl {control}/api/status\n\
+         Metrics  curl {control}/metrics\nHealth   curl {control}/healthz {control}/readyz\nStop     Ctrl-C\n\n"
     );
     text
 }
@@ -86,5 +88,6 @@ mod tests {
         let text = text();
         assert!(text.contains("on tv-1 and tv-2, then ask for it on phone-1: 403"));
         assert!(text.contains("curl http://127.0.0.1:9090/metrics"));
+        assert!(text.contains("curl http://127.0.0.1:9090/api/streams"));
     }
 }

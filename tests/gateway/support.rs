@@ -169,12 +169,23 @@ impl Gateway {
         control: SocketAddr,
         scheme: &'static str,
     ) -> Self {
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let configuration = folder.path().join("streamgate.yaml").display().to_string();
+        Self::command(&["run", "--config", &configuration], folder, address, control, scheme)
+    }
+
+    /// Starts a command that serves.
+    pub(super) fn command(
+        arguments: &[&str],
+        folder: Arc<tempfile::TempDir>,
+        address: SocketAddr,
+        control: SocketAddr,
+        scheme: &'static str,
+    ) -> Self {
+        let [log, said] = ["log", "out"].map(|name| std::fs::File::create(folder.path().join(name)).unwrap());
         let child = Command::new(env!("CARGO_BIN_EXE_streamgate"))
-            .args(["run", "--config"])
-            .arg(folder.path().join("streamgate.yaml"))
+            .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(said)
             .stderr(log)
             .spawn()
             .unwrap();
