@@ -22,14 +22,15 @@ mod gateway {
     mod manifests;
     mod media;
     mod memory;
-    mod named;
     mod metrics;
+    mod named;
     mod nested;
     mod origins;
     mod policies;
     mod raw_origin;
     mod redirects;
     mod restart;
+    mod shutdown;
     #[path = "../support/signers.rs"]
     mod signers;
     mod slow;

@@ -8,6 +8,7 @@ pub(crate) mod identify;
 mod parts;
 mod reload;
 pub(crate) mod run;
+mod shutdown;
 mod snapshots;
 
 use std::io::Write;

@@ -22,16 +22,15 @@ use streamgate::streams::store::Embedded;
 use streamgate::streams::{Observer, StreamTable, durable_file};
 use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webhooks};
 use streamgate::trust::{Kind, Orders};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::edges::{SystemClock, SystemEntropy};
 use super::house::Running;
 use super::reload::{Reloader, Source};
+use super::shutdown::Shutdown;
 use super::snapshots::Snapshots;
 use super::{Outcome, parts};
 
-/// How long a load balancer that is just asking gets at least.
-const LAST_LOOK: Duration = Duration::from_millis(200);
 /// Idle connections to origins that are kept.
 const KEPT: usize = 2048;
 
@@ -120,7 +119,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
             move || current.load().answers.clone()
         }),
         throttle: Throttle::default(),
-        readiness,
+        readiness: readiness.clone(),
         refresh,
         orders: orders.clone(),
         house: Box::new(house),
@@ -128,11 +127,14 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         counted: Counted::default(),
         document: OnceLock::new(),
     };
-    let control = ControlPort { control: control.into(), listener: Mutex::new(Some(control_listener)) };
+    let ((viewers, viewers_stop), (control_closing, control_stop)) = (watch::channel(false), watch::channel(false));
+    let shutdown = Shutdown { current: current.clone(), readiness, viewers, control: control_closing };
+    let control = ControlPort { control: control.into(), listener: Mutex::new(Some((control_listener, control_stop))) };
 
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&settings));
     server.bootstrap();
-    let service = gateway::service(&server.configuration, gateway, bound).map_err(|error| error.to_string())?;
+    let service =
+        gateway::service(&server.configuration, gateway, bound, viewers_stop).map_err(|error| error.to_string())?;
     server.add_service(background_service("house-keeping", background));
     let mut control = background_service("control", control);
     // Other proxies ask there about each request of theirs.
@@ -143,18 +145,21 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     server.add_service(background_service("snapshots", snapshots.clone()));
     server.add_service(service);
     tracing::info!(
-        listeners = ?listeners.iter().map(|(address, _)| *address).collect::<Vec<_>>(),
+        version = env!("CARGO_PKG_VERSION"),
+        listeners = listeners.iter().map(|(address, _)| address.to_string()).collect::<Vec<_>>().join(", "),
         control = %settings.control.address,
+        revision = current.load().revision,
         "streamgate is up"
     );
     // Only now: a start that fails must not cost what was kept.
     put_aside(&settings);
     ready(&settings);
-    server.run(RunArgs::default());
+    server.run(RunArgs { shutdown_signal: Box::new(shutdown) });
 
     webhooks.finish(LAST_WORDS);
     save_orders(&current.load().settings, &orders);
     snapshots.finish();
+    tracing::info!("streamgate has stopped");
     Ok(())
 }
 
@@ -212,9 +217,8 @@ fn server_conf(settings: &Settings) -> ServerConf {
     let unused = |name: &str| std::env::temp_dir().join(format!("streamgate-{}-{name}", std::process::id()));
     ServerConf {
         threads: settings.threads,
-        grace_period_seconds: Some(
-            settings.shutdown_grace.as_secs() + u64::from(settings.shutdown_grace.subsec_nanos() > 0),
-        ),
+        // It is told to stop when there is nothing left to wait for.
+        grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(1),
         pid_file: unused("pid").display().to_string(),
         upgrade_sock: unused("upgrade").display().to_string(),
@@ -318,13 +322,14 @@ fn occupied(address: SocketAddr, error: &std::io::Error) -> String {
 /// The control port as a service of the framework's server.
 struct ControlPort {
     control: Control,
-    listener: Mutex<Option<TcpListener>>,
+    /// With what tells it to close.
+    listener: Mutex<Option<(TcpListener, watch::Receiver<bool>)>>,
 }
 
 #[async_trait]
 impl BackgroundService for ControlPort {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        let Some(listener) = self.listener.lock().take() else { return };
+    async fn start(&self, _: ShutdownWatch) {
+        let Some((listener, stop)) = self.listener.lock().take() else { return };
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => {
@@ -332,15 +337,14 @@ impl BackgroundService for ControlPort {
                 return;
             }
         };
-        let control = self.control.clone();
-        let stop = async move {
-            let _ = shutdown.changed().await;
-            control.readiness.drain();
-            // As long as the gateway answers viewers: load balancers are to see it, and other proxies go on asking.
-            tokio::time::sleep(control.shutdown_grace().max(LAST_LOOK)).await;
+        let mut told = stop.clone();
+        let told = async move {
+            // Who would tell it has gone: then it has to close, too.
+            let _ = told.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = self.control.clone().serve(listener, stop).await {
+        if let Err(error) = self.control.clone().serve(listener, told).await {
             tracing::error!(%error, "the control port failed");
         }
+        drop(stop); // only now: the port is closed when there is no receiver left
     }
 }

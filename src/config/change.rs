@@ -31,7 +31,6 @@ impl Settings {
         keep(self.threads != running.threads, "threads");
         keep(self.log.format != running.log.format, "log.format");
         keep(self.streams.capacity != running.streams.capacity, "streams.capacity");
-        keep(self.shutdown_grace != running.shutdown_grace, "shutdown.grace");
         if !self.control.keeps_strangers_out(running.control.address) {
             // Good for the new address, they would leave the one that goes on open to everybody.
             self.control.tokens.clone_from(&running.control.tokens);
@@ -41,7 +40,6 @@ impl Settings {
         self.threads = running.threads;
         self.log.format = running.log.format;
         self.streams.capacity = running.streams.capacity;
-        self.shutdown_grace = running.shutdown_grace;
         kept
     }
 

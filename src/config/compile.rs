@@ -72,6 +72,8 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
     let limits = times::limits(&mut context, &raw.limits);
     let grace =
         times::bounded(&mut context, &root.key("shutdown").key("grace"), &raw.shutdown.grace, times::UP_TO_AN_HOUR);
+    let delay =
+        times::bounded(&mut context, &root.key("shutdown").key("delay"), &raw.shutdown.delay, times::UP_TO_AN_HOUR);
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = raw.threads.unwrap_or_else(cores);
     let reads_paths = |application: &&Arc<Application>| {
@@ -99,6 +101,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         snapshot,
         snapshot_interval,
         limits,
+        shutdown_delay: delay,
         shutdown_grace: grace,
         effective: effective(&document.value, threads),
         threads,

@@ -116,13 +116,15 @@ pub(super) struct Blocks {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Shutdown {
-    /// How long requests in flight may still take.
+    /// How long requests are answered as ever while `/readyz` says 503, so that load balancers look elsewhere first.
+    pub(super) delay: Written<Duration>,
+    /// How long requests in flight may still take after that.
     pub(super) grace: Written<Duration>,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { grace: seconds(5) }
+        Self { delay: seconds(0), grace: seconds(5) }
     }
 }
 

@@ -61,7 +61,9 @@ pub struct Settings {
     pub snapshot_interval: Option<Duration>,
     /// What one viewer or one peer may demand.
     pub limits: Limits,
-    /// How long requests in flight may take once the gateway is told to stop.
+    /// How long requests are answered as ever once the gateway is told to stop.
+    pub shutdown_delay: Duration,
+    /// How long requests in flight may take after that.
     pub shutdown_grace: Duration,
     /// Worker threads; at least 1.
     pub threads: usize,

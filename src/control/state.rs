@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
@@ -136,11 +135,6 @@ impl ControlParts {
     /// The configuration that is in force now.
     pub(super) fn settings(&self) -> Arc<Settings> {
         (self.current)().settings.clone()
-    }
-
-    /// How long requests under way may take once the gateway is told to stop.
-    pub fn shutdown_grace(&self) -> Duration {
-        self.settings().shutdown_grace
     }
 
     /// Who is shut out.

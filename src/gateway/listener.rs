@@ -35,7 +35,8 @@ pub(super) type Endpoint = (std::net::TcpListener, Option<TlsAcceptor>);
 
 /// All listeners, and the app that answers what comes there.
 pub struct Listeners<A> {
-    pub(super) endpoints: Mutex<Vec<Endpoint>>,
+    /// With what tells them to close. Each connection has a receiver of its own.
+    pub(super) endpoints: Mutex<Option<(Vec<Endpoint>, ShutdownWatch)>>,
     pub(super) door: Arc<Connections<A>>,
 }
 
@@ -50,9 +51,10 @@ pub(super) struct Connections<A> {
 
 #[async_trait]
 impl<A: HttpServerApp + Send + Sync + 'static> BackgroundService for Listeners<A> {
-    async fn start(&self, shutdown: ShutdownWatch) {
+    async fn start(&self, _: ShutdownWatch) {
+        let Some((endpoints, shutdown)) = self.endpoints.lock().take() else { return };
         let mut loops = JoinSet::new();
-        for (listener, tls) in std::mem::take(&mut *self.endpoints.lock()) {
+        for (listener, tls) in endpoints {
             let listens = socket2::SockRef::from(&listener).listen(BACKLOG);
             match listens.and_then(|()| TcpListener::from_std(listener)) {
                 Ok(listener) => {
@@ -107,7 +109,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
         stream: TcpStream,
         peer: SocketAddr,
         tls: Option<TlsAcceptor>,
-        shutdown: ShutdownWatch,
+        mut shutdown: ShutdownWatch,
     ) {
         let _shown = Shown::new(&self.metrics);
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT); // a system without it serves as well
@@ -116,7 +118,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
             (limits.handshake_timeout, limits.write_timeout)
         };
         let socket = Socket::new(stream, peer, write_timeout);
-        let stream = match fast_timeout(budget, self.open(socket, peer, tls.as_ref())).await {
+        let opened = tokio::select! {
+            opened = fast_timeout(budget, self.open(socket, peer, tls.as_ref())) => opened,
+            // Nothing has been asked yet.
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        };
+        let stream = match opened {
             Ok(Ok(stream)) => stream,
             Ok(Err(reason)) => return self.refuse(reason),
             Err(_) => return self.refuse("slow_handshake"),

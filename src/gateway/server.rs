@@ -25,7 +25,7 @@ use crate::telemetry::{ClockWatch, Metrics};
 pub type Endpoint = (SocketAddr, Option<Arc<Certificate>>);
 
 /// The service that answers viewers, on all listeners. A listener with a certificate speaks TLS, and HTTP/2 besides
-/// HTTP/1.1.
+/// HTTP/1.1. They close when `stop` says so. It has no receiver left when the last connection has ended.
 ///
 /// # Errors
 /// A listener's TLS settings are not accepted.
@@ -33,6 +33,7 @@ pub fn service(
     conf: &Arc<ServerConf>,
     gateway: Gateway,
     listeners: Vec<(TcpListener, Option<Arc<Certificate>>)>,
+    stop: ShutdownWatch,
 ) -> Result<GenBackgroundService<Listeners<HttpProxy<Gateway>>>, rustls::Error> {
     let settings = gateway.current.load().settings.clone();
     let expecting = settings.listeners.iter().filter(|listener| listener.proxy_protocol);
@@ -44,7 +45,7 @@ pub fn service(
     for (listener, certificate) in listeners {
         endpoints.push((listener, certificate.map(|certificate| acceptor(certificate)).transpose()?));
     }
-    let listeners = Listeners { endpoints: Mutex::new(endpoints), door: Arc::new(door) };
+    let listeners = Listeners { endpoints: Mutex::new(Some((endpoints, stop))), door: Arc::new(door) };
     let mut service = background_service("gateway", listeners);
     service.threads = Some(settings.threads);
     Ok(service)

@@ -49,7 +49,10 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
 
     assert_eq!(settings.streams, streams::Settings::default());
     assert_eq!(settings.streams.paused_holds_slot, 2 * MINUTE);
-    assert_eq!((settings.snapshot, settings.shutdown_grace), (None, Duration::from_secs(5)));
+    assert_eq!(
+        (settings.snapshot, settings.shutdown_delay, settings.shutdown_grace),
+        (None, Duration::ZERO, Duration::from_secs(5))
+    );
     assert_eq!(settings.snapshot_interval, None);
     assert!(settings.threads >= 1);
     let limits = &settings.limits;
@@ -69,7 +72,7 @@ fn every_key_that_can_be_set_is_heard() {
         "{}limits: {{ connections: 7, header_bytes: 16KiB, header_timeout: 9s, keep_alive: 8s, \
          requests_per_connection: 6, manifest_bytes: 1MiB, write_timeout: 5s, \
          handshake_timeout: 4s, body_timeout: 3s }}\n\
-         shutdown: {{ grace: 1s }}\nthreads: 3\nlog: {{ level: debug, format: text, access: false, explanations: false }}\n",
+         shutdown: {{ grace: 1s, delay: 2s }}\nthreads: 3\nlog: {{ level: debug, format: text, access: false, explanations: false }}\n",
         PROMISED
             .replace(
                 "address: 127.0.0.1:8080",
@@ -117,6 +120,7 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!(times.map(|time| time.as_secs()), [9, 8, 5, 1]);
     let times = [limits.handshake_timeout, limits.body_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [4, 3]);
+    assert_eq!(settings.shutdown_delay.as_secs(), 2);
     assert_eq!(settings.threads, 3);
     assert_eq!(
         (settings.log.level, settings.log.format, settings.log.access, settings.log.explanations),

@@ -67,6 +67,7 @@ pub(super) struct Setup {
     pub(super) more_listeners: String,
     /// Further lines of the control port.
     pub(super) control: &'static str,
+    pub(super) shutdown: &'static str,
 }
 
 impl Default for Setup {
@@ -89,6 +90,7 @@ impl Default for Setup {
             servers: Vec::new(),
             more_listeners: String::new(),
             control: "",
+            shutdown: "{ grace: 1s }",
         }
     }
 }
@@ -131,7 +133,7 @@ impl Setup {
              applications:\n  tv:\n    name: TV app\n    routes: [{{ path: /, origin: main }}]\n    identity:\n{}\
              {}    unidentified: {}\n    policies: [household]\n\
              policies:\n  household:\n    mode: {}\n    rules:\n      - {}\n\
-             sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\nstreams: {}\nshutdown: {{ grace: 1s }}\n{}",
+             sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\nstreams: {}\nshutdown: {}\n{}",
             self.more_listeners,
             self.control,
             servers.join(", "),
@@ -142,6 +144,7 @@ impl Setup {
             self.mode,
             self.policy,
             self.streams,
+            self.shutdown,
             self.extra,
         );
         write("streamgate.yaml", text.as_bytes());
@@ -265,7 +268,8 @@ impl Gateway {
         self.ended().await
     }
 
-    async fn ended(&mut self) -> Option<i32> {
+    /// Waits for the end. Returns the exit code.
+    pub(super) async fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

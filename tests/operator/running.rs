@@ -36,13 +36,14 @@ async fn a_reload_tells_what_came_of_it() {
     assert_eq!(program.act(Method::POST, "/reload", None).await["result"], "unchanged");
 
     let text = Config { limit: 3, ..Config::default() }.text(program.address, program.control, &program.origin);
-    write(&program, &text.replace("shutdown: { grace: 1s }", "shutdown: { grace: 2s }"));
+    write(&program, &text.replace("streams: {}", "streams: { capacity: 7 }"));
     let applied = program.act(Method::POST, "/reload", None).await;
     assert_eq!((applied["result"].as_str(), applied["revision"].as_u64()), (Some("applied"), Some(2)));
-    assert_eq!(applied["changed"], serde_json::json!(["policies", "shutdown"]));
-    assert_eq!(applied["at_next_start"], serde_json::json!(["shutdown.grace"]));
+    assert_eq!(applied["changed"], serde_json::json!(["policies", "streams"]));
+    assert_eq!(applied["at_next_start"], serde_json::json!(["streams.capacity"]));
     let config = program.look("/config").await;
-    assert_eq!((config["revision"].as_u64(), config["config"]["shutdown"]["grace"].as_str()), (Some(2), Some("1s")));
+    let capacity = config["config"]["streams"]["capacity"].as_u64();
+    assert_eq!((config["revision"].as_u64(), capacity), (Some(2), Some(1_000_000)));
     assert_eq!(config["config"]["policies"]["household"]["rules"][0]["limit"], 3);
 
     write(&program, &text.replace("limit: 3", "limit: none").replace("idp: acme", "idpp: acme"));
