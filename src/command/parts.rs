@@ -45,8 +45,8 @@ pub(super) fn snapshot(
     };
     let trust = trust.map_err(|error| error.to_string())?;
     let upstreams = match before {
-        Some(before) => Upstreams::following(&settings, &before.upstreams),
-        None => Upstreams::new(&settings),
+        Some(before) => Upstreams::following(&settings, &before.upstreams, metrics),
+        None => Upstreams::new(&settings, metrics),
     };
     metrics.create_series(&settings);
     let revision = before.map_or(1, |before| before.revision + 1);

@@ -28,6 +28,8 @@ pub struct Origin {
     pub idle_timeout: Duration,
     /// Connections per server; 0 for no bound.
     pub max_connections: usize,
+    /// So many answers of 5xx in a row take a server out of use for a time; 0: they never do.
+    pub consecutive_5xx: u32,
     /// How often names are resolved again.
     pub resolve_every: Duration,
 }

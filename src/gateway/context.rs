@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::coding::Decoder;
 use super::inspect::Inspection;
@@ -16,6 +17,8 @@ pub struct Context {
     known: questions::Context,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) server: Option<Use>,
+    /// When the server was asked; by now the last of several attempts.
+    pub(super) asked: Instant,
     pub(super) tried: Option<Arc<Server>>,
     pub(super) body: Body,
     /// The answer turned out to list channels: it is no start.
@@ -38,6 +41,7 @@ impl Context {
             known: questions::Context::new(request, snapshot.answers.clone()),
             upstreams: snapshot.upstreams.clone(),
             server: None,
+            asked: Instant::now(),
             tried: None,
             body: Body::Untouched,
             lists_channels: false,

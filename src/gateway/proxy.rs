@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -97,6 +97,7 @@ impl ProxyHttp for Gateway {
             Ok(server) => {
                 let peer = server.peer();
                 ctx.server = Some(server);
+                ctx.asked = Instant::now();
                 Ok(peer)
             }
             Err(none) => {
@@ -227,7 +228,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         if let Some(server) = &ctx.server {
-            server.server().succeeded();
+            server.server().answered(response.status, ctx.asked.elapsed(), self.clock.now());
         }
         if fields::are_in(response)
             && let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty())

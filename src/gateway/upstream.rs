@@ -8,15 +8,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::StatusCode;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::{Origin, Settings};
 use crate::model::Millis;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, OriginMetrics};
 
-/// So many failures in a row take an address out of use.
+/// So many failures to answer in a row take an address out of use.
 const FAILURES: u32 = 2;
 /// For so long. After it one request tries again; its failure renews the time.
 const OUT_OF_USE: Duration = Duration::from_secs(10);
@@ -29,18 +30,29 @@ pub(super) struct Server {
     /// Ready to be cloned: building one resolves names, and blocks.
     peer: HttpPeer,
     condition: Arc<Condition>,
+    /// So many answers of 5xx in a row take it out of use; 0: they never do.
+    consecutive_5xx: u32,
+    metrics: OriginMetrics,
 }
 
 /// How an address does and how busy it is, whatever the configuration says about the way to it.
 #[derive(Default)]
 struct Condition {
     failures: AtomicU32,
+    /// Answers of 5xx in a row.
+    server_errors: AtomicU32,
     out_until: AtomicU64,
     active: AtomicUsize,
 }
 
 impl Server {
-    fn new(address: SocketAddr, host: &str, origin: &Origin, condition: Arc<Condition>) -> Self {
+    fn new(
+        address: SocketAddr,
+        host: &str,
+        origin: &Origin,
+        condition: Arc<Condition>,
+        metrics: &OriginMetrics,
+    ) -> Self {
         let sni = origin.host_header.as_deref().unwrap_or(host);
         // `host_header` may carry a port; an IPv6 literal is all colons.
         let port = |(name, port): &(&str, &str)| !name.contains(':') && port.parse::<u16>().is_ok();
@@ -55,18 +67,31 @@ impl Server {
         options.verify_cert = origin.verify_certificate;
         options.verify_hostname = origin.verify_certificate;
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-        Self { host: host.into(), address, peer, condition }
+        let (consecutive_5xx, metrics) = (origin.consecutive_5xx, metrics.clone());
+        Self { host: host.into(), address, peer, condition, consecutive_5xx, metrics }
     }
 
     fn in_use(&self, now: Millis) -> bool {
         now.0 >= self.condition.out_until.load(Relaxed)
     }
 
-    /// It answered.
-    pub(super) fn succeeded(&self) {
+    /// It answered with this status, so long after it was asked.
+    pub(super) fn answered(&self, status: StatusCode, took: Duration, now: Millis) {
+        self.metrics.answered(status.as_u16(), took);
+        let Condition { failures, server_errors, out_until, .. } = &*self.condition;
         // Only written when it says something new: all workers share this line of memory.
-        if self.condition.failures.load(Relaxed) != 0 {
-            self.condition.failures.store(0, Relaxed);
+        if failures.load(Relaxed) != 0 {
+            failures.store(0, Relaxed);
+        }
+        if !status.is_server_error() {
+            if server_errors.load(Relaxed) != 0 {
+                server_errors.store(0, Relaxed);
+            }
+        } else if self.consecutive_5xx > 0 {
+            let before = server_errors.fetch_update(Relaxed, Relaxed, |errors| errors.checked_add(1));
+            if before.unwrap_or(u32::MAX) >= self.consecutive_5xx - 1 {
+                out_until.store((now + OUT_OF_USE).0, Relaxed);
+            }
         }
     }
 
@@ -123,13 +148,14 @@ impl NoServer {
 
 struct Pool {
     origin: Arc<Origin>,
+    metrics: OriginMetrics,
     servers: ArcSwap<Vec<Arc<Server>>>,
     next: AtomicUsize,
 }
 
 impl Pool {
     /// The servers of an origin. Of those that were known `before`, by what was the same origin then, what is known stays.
-    fn new(origin: &Arc<Origin>, before: &[Arc<Server>]) -> Self {
+    fn new(origin: &Arc<Origin>, before: &[Arc<Server>], metrics: OriginMetrics) -> Self {
         let condition = |address| {
             let known = before.iter().find(|server| server.address == address);
             known.map(|server| server.condition.clone()).unwrap_or_default()
@@ -142,9 +168,9 @@ impl Pool {
             let named = named.map(|old| old.address).filter(move |_| literal.is_none());
             literal.into_iter().chain(named).map(|address| (address, &*server.host))
         });
-        let server = |(address, host)| Arc::new(Server::new(address, host, origin, condition(address)));
+        let server = |(address, host)| Arc::new(Server::new(address, host, origin, condition(address), &metrics));
         let servers = ArcSwap::from_pointee(addresses.map(server).collect());
-        Self { origin: origin.clone(), servers, next: AtomicUsize::new(0) }
+        Self { origin: origin.clone(), servers, next: AtomicUsize::new(0), metrics }
     }
 
     /// Whether a server's name has no address yet.
@@ -185,7 +211,10 @@ impl Pool {
                     for address in addresses {
                         if !servers.iter().any(|s| s.address == address) {
                             let old = known.iter().find(|s| s.address == address).cloned();
-                            let new = || Arc::new(Server::new(address, &server.host, &self.origin, Arc::default()));
+                            let new = || {
+                                let condition = Arc::default();
+                                Arc::new(Server::new(address, &server.host, &self.origin, condition, &self.metrics))
+                            };
                             servers.push(old.unwrap_or_else(new));
                         }
                     }
@@ -209,18 +238,18 @@ pub struct Upstreams {
 
 impl Upstreams {
     /// The origins of a configuration. Names are not resolved yet.
-    pub fn new(settings: &Settings) -> Self {
-        Self::following(settings, &Self { pools: BTreeMap::new() })
+    pub fn new(settings: &Settings, metrics: &Metrics) -> Self {
+        Self::following(settings, &Self { pools: BTreeMap::new() }, metrics)
     }
 
     /// The origins of a configuration that takes another's place. What has not changed goes on; of what has, the addresses
     /// that stay keep their health and their count of requests under way. New names are not resolved yet.
-    pub fn following(settings: &Settings, before: &Self) -> Self {
+    pub fn following(settings: &Settings, before: &Self, metrics: &Metrics) -> Self {
         let pool = |(name, origin): (&Arc<str>, &Arc<Origin>)| {
             let old = before.pools.get(name);
             let same = old.filter(|old| old.origin == *origin).cloned();
             let known = || old.map(|old| old.servers.load_full()).unwrap_or_default();
-            (name.clone(), same.unwrap_or_else(|| Arc::new(Pool::new(origin, &known()))))
+            (name.clone(), same.unwrap_or_else(|| Arc::new(Pool::new(origin, &known(), metrics.origin(name)))))
         };
         Self { pools: settings.origins.iter().map(pool).collect() }
     }

@@ -8,6 +8,10 @@ use prometheus::{
 /// Makes metrics under our name and registers them.
 pub(super) struct Family<'a>(pub(super) &'a Registry);
 
+/// Borders of histograms of times to an answer, in seconds.
+pub(super) const TIMES: [f64; 17] =
+    [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
+
 impl Family<'_> {
     fn add<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
         self.0.register(Box::new(metric.clone()))?;

@@ -77,6 +77,7 @@ impl Metrics {
             }
         }
         for origin in settings.origins.keys() {
+            drop(self.origin(origin));
             for reason in ORIGIN_FAILURES {
                 self.origin_failures.with_label_values(&[origin, reason]);
             }

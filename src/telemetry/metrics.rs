@@ -8,7 +8,8 @@ use prometheus::{
 };
 
 use super::calls::{ApiOperation, ApiOutcome, ApiVersion, Calls, LoginFailure};
-use super::family::Family;
+use super::family::{Family, TIMES};
+use super::origins::{OriginMetrics, Origins};
 use super::usage::Usage;
 use crate::media::Kind;
 
@@ -153,6 +154,7 @@ pub struct Metrics {
     pub decision: Histogram,
     pub(super) usage: Usage,
     calls: Calls,
+    origins: Origins,
     /// By outcome, in the order of [`Outcome::ALL`].
     answered: Vec<Histogram>,
     /// Likewise.
@@ -180,10 +182,8 @@ impl Metrics {
         let by_kind = |outcome: &Outcome| {
             Kind::ALL.iter().map(|kind| requests.with_label_values(&[outcome.label(), kind.label()])).collect()
         };
-        let waits =
-            [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
         let help = "Time from the request's header to the response's, in seconds, by outcome.";
-        let answered = of.histograms("response_header_seconds", help, &["outcome"], &waits)?;
+        let answered = of.histograms("response_header_seconds", help, &["outcome"], &TIMES)?;
         let help = "Requests that other proxies asked about, by how they ended; requests_total has them too.";
         let authz = of.counters("authz_total", help, &["outcome"])?;
         let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
@@ -286,6 +286,7 @@ impl Metrics {
             decision,
             usage: Usage::new(&of)?,
             calls: Calls::new(&of)?,
+            origins: Origins::new(&of)?,
             registry,
         };
         metrics.create_fixed_series();
@@ -314,6 +315,11 @@ impl Metrics {
     /// Counts a call of the session API.
     pub fn api_call(&self, version: ApiVersion, operation: ApiOperation, outcome: ApiOutcome) {
         self.calls.call(version, operation, outcome);
+    }
+
+    /// The series of an origin.
+    pub fn origin(&self, name: &str) -> OriginMetrics {
+        self.origins.of(name)
     }
 
     /// Counts a request for the operator's API that was not let in.

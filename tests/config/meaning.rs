@@ -28,7 +28,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert_eq!((origin.tls, origin.verify_certificate, origin.host_header.as_deref()), (false, true, None));
     assert_eq!((origin.connect_timeout, origin.read_timeout), (Duration::from_secs(2), MINUTE / 2));
     assert_eq!((origin.write_timeout, origin.idle_timeout), (Duration::from_secs(10), Duration::from_secs(50)));
-    assert_eq!((origin.max_connections, origin.resolve_every), (1000, MINUTE / 2));
+    assert_eq!((origin.max_connections, origin.consecutive_5xx, origin.resolve_every), (1000, 0, MINUTE / 2));
 
     let tv = application(&settings);
     assert_eq!((tv.id.as_str(), &*tv.name, tv.unidentified), ("tv", "TV app", Unidentified::Refuse));
@@ -82,7 +82,7 @@ fn every_key_that_can_be_set_is_heard() {
                 "servers: [127.0.0.1:8081]",
                 "servers: [\"[::1]:80\", origin.example.com:443]\n    tls: true\n    verify_certificate: false\n    \
                  host_header: o.example.com\n    connect_timeout: 1s\n    read_timeout: 2s\n    write_timeout: 3s\n    \
-                 idle_timeout: 4s\n    max_connections: 0\n    resolve_every: 5s"
+                 idle_timeout: 4s\n    max_connections: 0\n    consecutive_5xx: 7\n    resolve_every: 5s"
             )
             .replace("mode: enforce", "mode: shadow")
             .replace("deny_newest", "terminate_oldest")
@@ -103,7 +103,7 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!(origin.host_header.as_deref(), Some("o.example.com"));
     let times = [origin.connect_timeout, origin.read_timeout, origin.write_timeout, origin.idle_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [1, 2, 3, 4]);
-    assert_eq!((origin.max_connections, origin.resolve_every.as_secs()), (0, 5));
+    assert_eq!((origin.max_connections, origin.consecutive_5xx, origin.resolve_every.as_secs()), (0, 7, 5));
     let rule = &application(&settings).policies[0].rules[0];
     assert_eq!((rule.mode, &rule.when_exceeded), (Mode::Shadow, &WhenExceeded::TerminateOldest));
     assert_eq!(settings.streams.capacity, 5);

@@ -159,3 +159,76 @@ async fn what_the_origin_calls_by_its_own_name_leads_back_through_the_gateway() 
     let film = gateway.enter("/film/manifest.mpd", "tv").await;
     assert!(film.text().contains(&format!("<BaseURL>{}/cdn/</BaseURL>", film.prefix())), "{}", film.text());
 }
+
+#[tokio::test]
+async fn answers_are_counted_by_origin_and_class_and_timed_apart_from_the_gateway() {
+    let origin = Origin::new(|request| async move {
+        match request.uri().path() {
+            "/slow" => tokio::time::sleep(std::time::Duration::from_millis(300)).await,
+            "/broken" => return answer(503, "text/plain", "later"),
+            "/moved" => return answer(302, "text/plain", ""),
+            _ => {}
+        }
+        usual("/a.ts")
+    })
+    .await;
+    let gateway = Setup { unidentified: "pass", ..Setup::before(&[&origin]) }.start().await;
+    let count = async |class: &str| {
+        let labels = format!("class=\"{class}\",origin=\"main\"");
+        gateway.metric("streamgate_origin_responses_total", &labels).await
+    };
+    assert_eq!((count("2xx").await, count("5xx").await), (0, 0), "they are there from the start");
+    for (path, status) in [("/slow", 200), ("/broken", 503), ("/moved", 302), ("/a", 200)] {
+        assert_eq!(gateway.get(path).await.status, status, "{path}");
+    }
+    assert_eq!((count("2xx").await, count("3xx").await, count("4xx").await, count("5xx").await), (2, 1, 0, 1));
+    let page = gateway.client.get(format!("http://{}/metrics", gateway.control)).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    let of = |series: &str| {
+        let line = page.lines().find(|line| line.starts_with(series)).unwrap_or_else(|| panic!("no {series}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let origin = of("streamgate_origin_response_seconds_sum{origin=\"main\"}");
+    let whole = of("streamgate_response_header_seconds_sum{outcome=\"passed\"}");
+    assert!(origin >= 0.3 && origin <= whole, "{origin} of {whole}");
+    assert_eq!(of("streamgate_origin_response_seconds_count{origin=\"main\"}"), 4.0);
+}
+
+#[tokio::test]
+async fn runs_of_server_errors_take_a_server_out_of_use_where_that_is_configured() {
+    for (configured, expected) in [(None, 0), (Some("    consecutive_5xx: 3\n"), 1)] {
+        let good = Origin::usual().await;
+        let is_broken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let breaks = is_broken.clone();
+        let bad = Origin::new(move |_| {
+            let status = if breaks.load(std::sync::atomic::Ordering::SeqCst) { 500 } else { 200 };
+            async move { answer(status, "video/mp2t", "x") }
+        })
+        .await;
+        let setup = Setup {
+            unidentified: "pass",
+            origin: configured.unwrap_or_default().into(),
+            ..Setup::before(&[&good, &bad])
+        };
+        let gateway = setup.start().await;
+        for n in 0..20 {
+            gateway.get(&format!("/{n}.ts")).await;
+        }
+        let asked = bad.seen().len();
+        let out = async || gateway.metric("streamgate_origin_servers", "out_of_use").await;
+        if expected == 0 {
+            assert_eq!((asked, out().await), (10, 0), "an error of one title is none of the server");
+            continue;
+        }
+        assert_eq!(asked, 3, "after three it is passed over");
+        until("it is out of use", async || out().await == expected).await;
+        // After its time one request tries it, and one that is good brings it back.
+        is_broken.store(false, std::sync::atomic::Ordering::SeqCst);
+        until("it is tried again", async || {
+            gateway.get("/again.ts").await;
+            bad.seen().len() > 3
+        })
+        .await;
+        until("it is back", async || out().await == 0).await;
+    }
+}

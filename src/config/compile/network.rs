@@ -166,6 +166,7 @@ fn origin(context: &mut Context<'_>, name: Arc<str>, raw: &raw::Origin) -> Origi
         write_timeout,
         idle_timeout,
         max_connections: raw.max_connections,
+        consecutive_5xx: raw.consecutive_5xx,
         resolve_every,
     }
 }

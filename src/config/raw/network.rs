@@ -89,6 +89,10 @@ pub(in crate::config) struct Origin {
     #[serde(default = "max_connections")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(in crate::config) max_connections: usize,
+    /// So many answers of 5xx in a row take a server out of use for ten seconds; 0: they never do, only failures do.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(in crate::config) consecutive_5xx: u32,
     /// How often names of servers are resolved again.
     #[serde(default = "resolve_every")]
     pub(in crate::config) resolve_every: Written<Duration>,

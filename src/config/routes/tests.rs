@@ -37,6 +37,7 @@ fn route(name: &str) -> Route {
         write_timeout: Duration::ZERO,
         idle_timeout: Duration::ZERO,
         max_connections: 0,
+        consecutive_5xx: 0,
         resolve_every: Duration::ZERO,
     };
     Route {

@@ -1,0 +1,53 @@
+//! What origins answer, and how long they take.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use super::family::{Family, TIMES};
+
+/// Classes of final answers, by the first digit of the status (RFC 9110 §15).
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// The series of all origins.
+pub(super) struct Origins {
+    responses: IntCounterVec,
+    seconds: HistogramVec,
+}
+
+impl Origins {
+    pub(super) fn new(of: &Family<'_>) -> Result<Self, prometheus::Error> {
+        let help = "Final answers of an origin, by the class of their status.";
+        let responses = of.counters("origin_responses_total", help, &["origin", "class"])?;
+        let help = "Time from asking an origin to the header of its answer, in seconds; a new connection is included.";
+        let seconds = of.histograms("origin_response_seconds", help, &["origin"], &TIMES)?;
+        Ok(Self { responses, seconds })
+    }
+
+    /// The series of one origin.
+    pub(super) fn of(&self, origin: &str) -> OriginMetrics {
+        OriginMetrics {
+            responses: CLASSES.map(|class| self.responses.with_label_values(&[origin, class])),
+            seconds: self.seconds.with_label_values(&[origin]),
+        }
+    }
+}
+
+/// The series of one origin: requests do not look labels up.
+#[derive(Clone, Debug)]
+pub struct OriginMetrics {
+    /// In the order of [`CLASSES`].
+    responses: [IntCounter; CLASSES.len()],
+    seconds: Histogram,
+}
+
+impl OriginMetrics {
+    /// Counts a final answer of this status, whose header came so long after it was asked for.
+    pub fn answered(&self, status: u16, took: Duration) {
+        let class = usize::from(status / 100).checked_sub(2);
+        if let Some(counter) = class.and_then(|class| self.responses.get(class)) {
+            counter.inc();
+        }
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
