@@ -130,3 +130,20 @@ async fn a_foreign_session_is_left_alone_however_it_is_asked_for() {
     }
     assert_eq!(api.ids("demo", "i1/alice").await, [session]);
 }
+
+#[tokio::test]
+async fn a_call_that_cannot_be_read_is_told_what_is_wrong() {
+    let api = api().await;
+    for (path, kind, body, said) in [
+        ("/v2/sessions/i1/alice", "text/plain", "a=b", "application/x-www-form-urlencoded"),
+        ("/v2/sessions/i1/alice", "application/json", "[1]", "one object"),
+        ("/v2/sessions/i1/alice?a=%ff", "application/x-www-form-urlencoded", "", "not UTF-8"),
+        ("/v2/sessions/i1/%00", "application/x-www-form-urlencoded", "", "control character"),
+        ("/v2/sessions/i1/%ff", "application/x-www-form-urlencoded", "", "not UTF-8"),
+    ] {
+        let answer = send(api.call_of("demo", "POST", path).header("content-type", kind).body(body)).await;
+        assert_eq!(answer.status, 400, "{path}");
+        let result: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert!(result["detail"].as_str().unwrap().contains(said), "{path}: {result}");
+    }
+}

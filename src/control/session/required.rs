@@ -14,12 +14,12 @@ pub(super) fn required(application: &Application) -> BTreeSet<&str> {
     rules(application).flat_map(asked).collect()
 }
 
-/// Whether a start lacks an attribute that an enforced rule looks at, be the rule's target met or not. Where a rule's `missing`
-/// says what happens without, the operator has thought of that.
-pub(super) fn lacks(application: &Application, attributes: &Attributes) -> bool {
+/// The attributes that a start lacks and an enforced rule looks at, be the rule's target met or not. Where a rule's `missing` says
+/// what happens without, the operator has thought of that.
+pub(super) fn missing<'a>(application: &'a Application, attributes: &Attributes) -> BTreeSet<&'a str> {
     let demands =
         |rule: &&Rule| rule.mode == Mode::Enforce && matches!(rule.missing, Missing::Unknown | Missing::Refuse);
-    rules(application).filter(demands).flat_map(asked).any(|name| attributes.get(name).is_none())
+    rules(application).filter(demands).flat_map(asked).filter(|name| attributes.get(name).is_none()).collect()
 }
 
 fn rules(application: &Application) -> impl Iterator<Item = &Rule> {
@@ -67,11 +67,16 @@ mod tests {
              \x20     - { name: d, limits: { premium: 3, default: 1 } }",
         );
         assert_eq!(names(&tv), ["channel", "contentType", "deviceId"]);
-        assert!(lacks(&tv, &has(&[("channel", "a"), ("contentType", "vod")])), "although no target is met");
-        assert!(lacks(&tv, &has(&[("channel", ""), ("contentType", "vod"), ("deviceId", "d")])), "empty is not there");
-        assert!(!lacks(&tv, &has(&[("channel", "a"), ("contentType", "vod"), ("deviceId", "d")])));
+        let lacks = |pairs: &[(&str, &str)]| missing(&tv, &has(pairs)).into_iter().collect::<Vec<_>>();
+        assert_eq!(lacks(&[("channel", "a"), ("contentType", "vod")]), ["deviceId"], "although no target is met");
+        assert_eq!(
+            lacks(&[("channel", ""), ("contentType", "vod"), ("deviceId", "d")]),
+            ["channel"],
+            "empty is not there"
+        );
+        assert_eq!(lacks(&[("channel", "a"), ("contentType", "vod"), ("deviceId", "d")]), [""; 0]);
         let none = application("      - { name: a, limit: 1 }");
-        assert!(names(&none).is_empty() && !lacks(&none, &Attributes::default()));
+        assert!(names(&none).is_empty() && missing(&none, &Attributes::default()).is_empty());
     }
 
     #[test]
@@ -87,7 +92,7 @@ mod tests {
             let comma = if rest.is_empty() { "" } else { ", " };
             let tv = application(&format!("      - {{ name: a, limit: 1, per: [channel]{comma}{rest} }}"));
             assert_eq!(names(&tv), ["channel"], "{rest}");
-            assert_eq!(lacks(&tv, &Attributes::default()), refuses, "{rest}");
+            assert_eq!(!missing(&tv, &Attributes::default()).is_empty(), refuses, "{rest}");
         }
     }
 }

@@ -34,10 +34,14 @@ impl Adviser<'_> {
         let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
         let result = EvaluationResult {
             associated_advice: refusing.map(|violation| self.violation(violation, holders)).collect(),
-            obligations: Vec::new(),
+            ..EvaluationResult::default()
         };
-        if decision.lacks.iter().any(|lack| lack.mode == Mode::Enforce) {
-            return lacking();
+        let lacks = decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce);
+        let mut missing: Vec<&str> = lacks.map(|lack| &*lack.attribute).collect();
+        if !missing.is_empty() {
+            missing.sort_unstable();
+            missing.dedup();
+            return lacking(&missing);
         }
         Answer::json(StatusCode::CONFLICT, &result)
     }
@@ -144,9 +148,13 @@ impl Adviser<'_> {
     }
 }
 
-/// The application has to say more, and may not know what.
-pub(super) fn lacking() -> Answer {
-    let result = EvaluationResult { obligations: vec![Obligation::refresh_metadata()], ..EvaluationResult::default() };
+/// The application has to say more: attributes of these names.
+pub(super) fn lacking(names: &[&str]) -> Answer {
+    let result = EvaluationResult {
+        obligations: vec![Obligation::refresh_metadata()],
+        detail: Some(format!("the policies ask for attributes that are missing: {}", names.join(", "))),
+        ..EvaluationResult::default()
+    };
     Answer::json(StatusCode::BAD_REQUEST, &result)
 }
 

@@ -135,7 +135,9 @@ impl<'c> Call<'c> {
     /// What it says cannot be read.
     pub(super) fn malformed(&self, error: Malformed) -> Answer {
         tracing::debug!(%error, path = self.head.uri.path(), "a call of the session API is malformed");
-        Answer::json(StatusCode::BAD_REQUEST, &EvaluationResult::default())
+        let Malformed(detail) = error;
+        let result = EvaluationResult { detail: Some(detail.to_owned()), ..EvaluationResult::default() };
+        Answer::json(StatusCode::BAD_REQUEST, &result)
     }
 
     /// The languages that the viewer reads.

@@ -13,6 +13,10 @@ pub(super) struct EvaluationResult {
     pub(super) associated_advice: Vec<Advice>,
     /// What the application has to do before it tries again.
     pub(super) obligations: Vec<Obligation>,
+    /// What is wrong with the call, in a sentence for whoever writes the application. Of a 400 alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    pub(super) detail: Option<String>,
 }
 
 /// What to tell the viewer.

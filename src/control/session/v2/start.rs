@@ -75,8 +75,9 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     let attributes = Attributes::from(metadata);
     let id = call.settings.keys.issue(&application.id, &view.account, call.moment.wall, call.control.entropy.bytes());
     call.not_blocked(&view.account, &attributes, id)?;
-    if required::lacks(application, &attributes) {
-        return Err(lacking());
+    let missing = required::missing(application, &attributes);
+    if !missing.is_empty() {
+        return Err(lacking(&missing.into_iter().collect::<Vec<_>>()));
     }
     if call.control.table.streams_of(&view.account) >= MOST_STREAMS {
         return Err(Answer::throttled(call.moment.wall + call.settings.session_api.window));
