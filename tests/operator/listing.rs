@@ -130,3 +130,35 @@ async fn streams_are_found_by_what_is_known_of_them() {
         humantime::parse_rfc3339(stream[time].as_str().unwrap()).unwrap();
     }
 }
+
+#[tokio::test]
+async fn no_page_of_a_large_table_is_empty_and_has_another_behind_it() {
+    const ACCOUNTS: usize = 21_000;
+    let streams = "{ snapshot: streams.json, reserve: 10m }";
+    let program = Config { streams, ..Config::default() }.start().await;
+    assert_eq!(program.play("s0", "tv-1", "news").await.status, 200);
+    let Program { gateway, origin: _origin } = program;
+    let folder = gateway.folder.clone();
+    assert_eq!(gateway.stop().await, Some(0));
+    let file = folder.path().join("streams.json");
+    let line = std::fs::read_to_string(&file).unwrap();
+    let subject = "\"subject\":\"s0\"";
+    assert_eq!((line.lines().count(), line.matches(subject).count()), (1, 1), "{line}");
+    let lines = (0..ACCOUNTS).map(|n| line.replace(subject, &format!("\"subject\":\"s{n}\"")));
+    std::fs::write(&file, lines.collect::<String>()).unwrap();
+    let program = Config { streams, ..Config::default() }.start_in(folder).await;
+
+    for list in ["accounts", "streams"] {
+        for n in (0..ACCOUNTS).step_by(700) {
+            let page = program.look(&format!("/{list}?subject=s{n}")).await;
+            assert_eq!(page[list].as_array().unwrap().len(), 1, "s{n} {page}");
+            assert_eq!(page[list][0]["account"]["subject"], format!("s{n}"));
+        }
+        for filter in ["subject=nobody", "device=none", "idp=other", "application=web"] {
+            let page = program.look(&format!("/{list}?{filter}")).await;
+            assert_eq!(page[list], json!([]), "{filter}");
+            assert!(page["next"].is_null(), "{filter}: {page}");
+        }
+    }
+    assert_eq!(program.look("/status").await["accounts"], ACCOUNTS);
+}

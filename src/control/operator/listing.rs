@@ -1,6 +1,5 @@
 //! Lists of streams and accounts, page by page. Whatever is asked, one request looks at a bounded number of accounts.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::extract::State as From;
@@ -22,7 +21,7 @@ use crate::streams::account::Record;
 const USUAL: usize = 100;
 /// Items of a page at most.
 const MOST: usize = 1000;
-/// Accounts that one request looks at.
+/// Accounts that one request looks at once it has found something.
 const LOOKS: usize = 20_000;
 /// Accounts that are looked at without a break.
 const AT_ONCE: usize = 256;
@@ -137,8 +136,8 @@ impl Cursor {
 pub(super) struct StreamsShown {
     /// A page of them.
     streams: Vec<StreamShown>,
-    /// What to ask for the next page with, as `cursor`. A page may hold fewer than asked for, or none, and not be the last:
-    /// the last has no `next`.
+    /// What to ask for the next page with, as `cursor`. A page may hold fewer than asked for and not be the last: the last has
+    /// no `next`.
     next: Option<String>,
 }
 
@@ -168,13 +167,23 @@ pub(super) struct AccountsShown {
     next: Option<String>,
 }
 
-/// Goes through accounts from the cursor on, until `visit` has enough or too many were looked at. Returns where it stopped;
-/// `None`: there are no more.
+/// What a visit of an account came to.
+enum Visited {
+    /// Nothing of it is wanted.
+    Unwanted,
+    /// Something of it is on the page.
+    Listed,
+    /// The page is full, and ends there.
+    Full(Cursor),
+}
+
+/// Goes through accounts from the cursor on, until `visit` has enough, or too many were looked at and something was found: whoever
+/// pages through a list is not sent on with nothing. Returns where it stopped; `None`: there are no more.
 async fn walk(
     control: &Control,
     filter: &Filter,
     from: Cursor,
-    mut visit: impl FnMut(AccountKey, &Account, &Record) -> ControlFlow<Cursor>,
+    mut visit: impl FnMut(AccountKey, &Account, &Record) -> Visited,
 ) -> Option<Cursor> {
     if let (Some(idp), Some(subject)) = (&filter.idp, &filter.subject) {
         // What can be no account's name has no streams.
@@ -182,24 +191,33 @@ async fn walk(
         let key = account.key();
         let is_behind = from.account.is_some_and(|last| last > key || last == key && from.stream.is_none());
         let found = control.table.peek(&key).filter(|_| !is_behind);
-        return found.and_then(|(account, record)| visit(key, &account, &record).break_value());
+        return found.and_then(|(account, record)| match visit(key, &account, &record) {
+            Visited::Full(end) => Some(end),
+            Visited::Listed | Visited::Unwanted => None,
+        });
     }
+    let mut is_empty = true;
     if let (Some(key), Some(_)) = (from.account, from.stream)
         && let Some((account, record)) = control.table.peek(&key)
         && filter.fits_account(&account)
-        && let ControlFlow::Break(end) = visit(key, &account, &record)
     {
-        return Some(end);
+        match visit(key, &account, &record) {
+            Visited::Full(end) => return Some(end),
+            Visited::Listed => is_empty = false,
+            Visited::Unwanted => {}
+        }
     }
     let mut behind = from.account;
     let mut looks = 0;
     loop {
         let page = control.table.page(behind, AT_ONCE);
         for (key, account, record) in &page {
-            if filter.fits_account(account)
-                && let ControlFlow::Break(end) = visit(*key, account, record)
-            {
-                return Some(end);
+            if filter.fits_account(account) {
+                match visit(*key, account, record) {
+                    Visited::Full(end) => return Some(end),
+                    Visited::Listed => is_empty = false,
+                    Visited::Unwanted => {}
+                }
             }
             behind = Some(*key);
         }
@@ -207,7 +225,7 @@ async fn walk(
             return None;
         }
         looks += page.len();
-        if looks >= LOOKS {
+        if looks >= LOOKS && !is_empty {
             return Some(Cursor { account: behind, stream: None });
         }
         yield_now().await;
@@ -240,10 +258,10 @@ pub(super) async fn streams(
             if streams.len() == limit {
                 let is_last = nth + 1 == wanted.len();
                 let stream = (!is_last).then(|| place(stream));
-                return ControlFlow::Break(Cursor { account: Some(key), stream });
+                return Visited::Full(Cursor { account: Some(key), stream });
             }
         }
-        ControlFlow::Continue(())
+        if wanted.is_empty() { Visited::Unwanted } else { Visited::Listed }
     });
     let next = next.await.and_then(Cursor::write);
     Ok(Answer(StreamsShown { streams, next }))
@@ -267,7 +285,7 @@ pub(super) async fn accounts(
     let next = walk(&control, &filter, from, |key, account, record| {
         let fits = |stream: &Arc<Stream>| filter.fits(stream, &settings, now);
         if record.is_empty() || filter.asks_of_streams() && !record.streams().iter().any(fits) {
-            return ControlFlow::Continue(());
+            return Visited::Unwanted;
         }
         accounts.push(AccountListed {
             account: AccountName::of(account),
@@ -277,7 +295,7 @@ pub(super) async fn accounts(
             terminated: record.tombstones().len(),
         });
         let end = Cursor { account: Some(key), stream: None };
-        if accounts.len() == limit { ControlFlow::Break(end) } else { ControlFlow::Continue(()) }
+        if accounts.len() == limit { Visited::Full(end) } else { Visited::Listed }
     });
     let next = next.await.and_then(Cursor::write);
     Ok(Answer(AccountsShown { accounts, next }))
