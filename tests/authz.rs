@@ -12,4 +12,5 @@ mod authz {
     mod streams;
     mod support;
     mod told;
+    mod varnish;
 }

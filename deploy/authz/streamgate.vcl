@@ -82,9 +82,16 @@ sub vcl_deliver {
         # would be refused. Without the second half of this condition everybody gets 503.
         if (resp.status == 200 || resp.http.Streamgate-Away) {
             # What is said of a viewer who passes: the state for a policy that annotates, and a renewed token.
-            set req.http.Streamgate-State = resp.http.Streamgate-State;
-            set req.http.Streamgate-CMSD = resp.http.CMSD-Dynamic;
-            set req.http.Streamgate-Cookie = resp.http.Set-Cookie;
+            # A field that is set to one that is not there would be there, and empty.
+            if (resp.http.Streamgate-State) {
+                set req.http.Streamgate-State = resp.http.Streamgate-State;
+            }
+            if (resp.http.CMSD-Dynamic) {
+                set req.http.Streamgate-CMSD = resp.http.CMSD-Dynamic;
+            }
+            if (resp.http.Set-Cookie) {
+                set req.http.Streamgate-Cookie = resp.http.Set-Cookie;
+            }
             return (restart);
         }
         return (deliver);
