@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 use streamgate::config::Settings;
 use streamgate::identity::{Identified, Identity, PlaySession, RequestFacts, TokenError, path};
+use streamgate::media;
 use streamgate::model::{Clock, Device};
 use streamgate::telemetry::Metrics;
 use streamgate::trust::{Pace, Trust, TrustSettings};
@@ -30,8 +31,10 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
         (route.application.id == application.id).then_some(bare)
     });
     let path = bare.as_ref().map_or(rest, |bare| &bare.path);
-    let route =
-        settings.routes.find(Some(host), path).ok_or_else(|| format!("no route leads `{host}{path}` anywhere"))?;
+    if path::find(path).is_some() {
+        return Err("the gateway refuses this path (400): a play session stands inside of it".to_owned());
+    }
+    let route = settings.routes.resolve(Some(host), path).map_err(|error| format!("{host}{path}: {error}"))?;
     let application = &route.application;
     let facts = RequestFacts {
         method: &Method::GET,
@@ -49,6 +52,17 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
     let mut shown = json!({ "application": application.id, "origin": route.origin.as_ref().map(|origin| &origin.name), "path": path });
     if let Some(sealed) = sealed {
         let session = settings.keys.open(sealed, now).map_err(|error| format!("{error} ({})", error.label()))?;
+        if session.application != application.id {
+            return Err(format!(
+                "the play session is one of application `{}` (other_application)",
+                session.application
+            ));
+        }
+        if media::classify(path, url.query()).is_manifest() && !session.scope.covers(path) {
+            return Err(
+                "the token that the play session came of is not good for this manifest (out_of_scope)".to_owned()
+            );
+        }
         show(&mut shown, play_session(&session));
         return print(&shown);
     }

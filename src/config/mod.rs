@@ -35,7 +35,7 @@ pub use effective::Effective;
 pub use mint::{MintError, Signing};
 pub use origin::Origin;
 pub use report::{Problem, Report};
-pub use routes::{Route, Routes};
+pub use routes::{Route, RouteError, Routes};
 pub use schema::schema;
 pub use secret::Secret;
 pub use sections::Sections;

@@ -18,6 +18,20 @@ pub struct Route {
     pub ambiguous_paths: Ambiguities,
 }
 
+/// Why a request has no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Its path holds dot segments or the like, which its route does not allow.
+    #[error(
+        "the gateway refuses this path (400, ambiguous-path): origins read dot segments, encoded slashes or backslashes in it in \
+         different ways; `ambiguous_paths` of the route can allow them"
+    )]
+    Ambiguous,
+    /// No route holds its path.
+    #[error("no route leads there")]
+    NoRoute,
+}
+
 /// Every route.
 #[derive(Debug, Default)]
 pub struct Routes {
@@ -43,6 +57,22 @@ impl Routes {
     /// through, as origins do, so that `/%6Cive/../paid/a` belongs to `/paid`. Plain paths cost no allocation.
     pub fn find(&self, host: Option<&str>, path: &str) -> Option<&Route> {
         self.find_read(host, &RequestPath::new(path).resolved())
+    }
+
+    /// The route of a request that may be passed on.
+    ///
+    /// # Errors
+    /// There is none, or origins could read the path in different ways that the route does not allow.
+    pub fn resolve(&self, host: Option<&str>, path: &str) -> Result<&Route, RouteError> {
+        let read = RequestPath::new(path);
+        let route = self.find(host, path);
+        if !read.ambiguities().is_empty() {
+            let is_allowed = |route: &&Route| {
+                read.ambiguities().without(route.ambiguous_paths).is_empty() && self.lead_to(route, host, &read)
+            };
+            return route.filter(is_allowed).ok_or(RouteError::Ambiguous);
+        }
+        route.ok_or(RouteError::NoRoute)
     }
 
     /// Whether the path belongs to this route however an origin reads it, apart from doubled slashes.

@@ -10,10 +10,10 @@ use super::asked::{Asked, Weight, host, is_speculative, well_formed};
 use super::belongs::Belongs;
 use super::context::{Context, Door, Play, Watch};
 use super::respond::Problem;
-use crate::config::{Application, Route, Settings, Unidentified};
+use crate::config::{Application, RouteError, Settings, Unidentified};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer, path};
 use crate::media::{self, Kind};
-use crate::model::{Account, ClientEvidence, Device, Millis, Moment, RequestPath, StreamId};
+use crate::model::{Account, ClientEvidence, Device, Millis, Moment, StreamId};
 use crate::streams::{Admission, Candidate, Refusal, Signal, Stream, media_hash};
 use crate::telemetry::Outcome;
 use crate::trust::Trust;
@@ -32,18 +32,10 @@ impl Questions {
         if path::find(asked.path).is_some() {
             return Err(Problem::nested_play_session());
         }
-        let (routes, path) = (&ctx.settings.routes, RequestPath::new(asked.path));
-        let route = routes.find(host(request), asked.path);
-        if !path.ambiguities().is_empty() {
-            let is_known = |route: &Route| {
-                path.ambiguities().without(route.ambiguous_paths).is_empty()
-                    && routes.lead_to(route, host(request), &path)
-            };
-            if !route.is_some_and(is_known) {
-                return Err(Problem::ambiguous_path());
-            }
-        }
-        let route = route.ok_or_else(Problem::no_route)?;
+        let route = ctx.settings.routes.resolve(host(request), asked.path).map_err(|error| match error {
+            RouteError::Ambiguous => Problem::ambiguous_path(),
+            RouteError::NoRoute => Problem::no_route(),
+        })?;
         let (application, origin) = (route.application.clone(), route.origin.clone());
         if ctx.door == Door::Proxied && origin.is_none() {
             return Err(Problem::no_route());

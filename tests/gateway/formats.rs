@@ -413,3 +413,28 @@ async fn an_operator_sees_what_a_request_proves() {
     assert_eq!(code, 1);
     assert!(err.contains("the token's signature is wrong"), "{err}");
 }
+
+#[tokio::test]
+async fn an_operator_is_told_that_a_path_is_refused_as_the_viewer_is() {
+    let origin = Origin::usual().await;
+    let gateway = Setup::before(&[&origin]).start().await;
+    let token = token_of("alice");
+    for path in ["/a/%2e%2e/news/master.m3u8", "/news/%2e/master.m3u8", "/news%2Fmaster.m3u8", "/news/~s/x/master.m3u8"]
+    {
+        let request = format!("GET {path}?token={token} HTTP/1.1\r\nHost: tv.example\r\nConnection: close\r\n\r\n");
+        let answer = super::support::raw(gateway.address, request.as_bytes(), |_| false).await;
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{path}: {}", String::from_utf8_lossy(&answer));
+        let url = format!("http://tv.example{path}?token={token}");
+        let folder = gateway.folder.path();
+        let (code, out, error) = command(&["identify", "--config", "streamgate.yaml", &url], folder);
+        assert_eq!((code, out.as_str()), (1, ""), "{path}");
+        assert!(error.contains("400"), "{path}: {error}");
+    }
+    let url = format!("http://tv.example/news/master.m3u8?token={token}");
+    let (code, out, error) = command(&["identify", "--config", "streamgate.yaml", &url], gateway.folder.path());
+    assert!(code == 0 && out.contains("alice"), "{out}{error}");
+}
+
+fn token_of(subject: &str) -> String {
+    super::support::token(subject, "tv")
+}
