@@ -50,6 +50,10 @@ enum Command {
         /// The device.
         #[arg(long, value_name = "NAME")]
         device: Option<String>,
+        /// A further claim, such as `plan=premium` or `maxStreams=3`; may be given several times. What reads as JSON is that, all
+        /// else is text.
+        #[arg(long, value_name = "NAME=VALUE", value_parser = command::claim)]
+        claim: Vec<(String, serde_json::Value)>,
         /// How long it is valid.
         #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
         lifetime: Duration,
@@ -107,8 +111,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { config } => command::run::run(&config),
         Command::Check { config } => command::check(&config),
-        Command::Token { config, application, subject, device, lifetime } => {
-            command::token(&config, &application, &subject, device.as_deref(), lifetime)
+        Command::Token { config, application, subject, device, claim, lifetime } => {
+            command::token(&config, &application, (&subject, device.as_deref()), &claim, lifetime)
         }
         Command::Identify { config, header, client, url } => {
             command::identify::identify(&config, &url, &header, client)

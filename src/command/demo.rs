@@ -31,7 +31,8 @@ pub(crate) fn demo(viewers: SocketAddr, control: SocketAddr) -> Outcome {
 
     run::serve(settings, None, |settings| {
         let tokens = DEVICES.iter().map(|device| {
-            mint(settings, APPLICATION, ACCOUNT, Some(device), LIFETIME).map(|token| ((*device).to_owned(), token))
+            mint(settings, APPLICATION, (ACCOUNT, Some(device)), &[], LIFETIME)
+                .map(|token| ((*device).to_owned(), token))
         });
         let listener = settings.listeners.first().map(|listener| listener.address.to_string()).unwrap_or_default();
         let text = tokens.collect::<Result<Vec<_>, _>>().map(|tokens| {

@@ -15,7 +15,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use streamgate::config::{self, Settings};
+use serde_json::Value;
+use streamgate::config::{self, Settings, TokenRequest};
 use streamgate::model::{ApplicationId, Clock, Entropy, StreamId};
 
 use edges::{SystemClock, SystemEntropy};
@@ -56,19 +57,30 @@ pub(crate) fn log_warnings(settings: &Settings) {
 pub(crate) fn token(
     file: &Path,
     application: &str,
-    subject: &str,
-    device: Option<&str>,
+    (subject, device): (&str, Option<&str>),
+    claims: &[(String, Value)],
     lifetime: Duration,
 ) -> Outcome {
     let settings = load(file)?;
-    print(&format!("{}\n", mint(&settings, application, subject, device, lifetime)?))
+    print(&format!("{}\n", mint(&settings, application, (subject, device), claims, lifetime)?))
+}
+
+/// Reads a claim, `NAME=VALUE`. What reads as a number, `true`, `false`, `null`, a list or an object of JSON is that; all else is
+/// text, and so is what stands in quotation marks.
+pub(crate) fn claim(text: &str) -> Result<(String, Value), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+        }
+        _ => Err("write NAME=VALUE, such as plan=premium".to_owned()),
+    }
 }
 
 fn mint(
     settings: &Settings,
     application: &str,
-    subject: &str,
-    device: Option<&str>,
+    (subject, device): (&str, Option<&str>),
+    claims: &[(String, Value)],
     lifetime: Duration,
 ) -> Result<String, String> {
     let found = settings.applications.get(&ApplicationId(application.into())).ok_or_else(|| {
@@ -76,9 +88,8 @@ fn mint(
         format!("no application is called `{application}`; the configuration has: {}", names.join(", "))
     })?;
     let id = StreamId(SystemEntropy.bytes()).to_string();
-    found
-        .mint(subject, device, lifetime, SystemClock::new().wall(), &id)
-        .map_err(|error| format!("application `{application}`: {error}"))
+    let request = TokenRequest { subject, device, claims, lifetime, id: &id };
+    found.mint(&request, SystemClock::new().wall()).map_err(|error| format!("application `{application}`: {error}"))
 }
 
 /// Prints the JSON Schema of the configuration.

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::identity::Identity;
 use crate::model::{ApplicationId, Millis};
 use crate::policy::Policy;
 
-use super::mint::{MintError, Signing};
+use super::mint::{MintError, Signing, TokenRequest};
 
 /// Where the streams of an application come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,20 +92,13 @@ impl Application {
         self.idps.as_ref().is_none_or(|idps| idps.iter().any(|known| **known == *idp))
     }
 
-    /// A token that this application accepts, for trials. `id` becomes the token's `jti`, and the stream's name where
-    /// tokens name the stream. Where the identity provider is a claim, the application's id stands in for it.
+    /// A token that this application accepts, for trials. Where the identity provider is a claim, the application's id stands in
+    /// for it.
     ///
     /// # Errors
     /// The application has no secret to sign with, or takes the subject or device from elsewhere.
-    pub fn mint(
-        &self,
-        subject: &str,
-        device: Option<&str>,
-        lifetime: Duration,
-        now: Millis,
-        id: &str,
-    ) -> Result<String, MintError> {
-        self.signing.as_ref().map_err(Clone::clone)?.mint(&self.id, subject, device, lifetime, now, id)
+    pub fn mint(&self, request: &TokenRequest<'_>, now: Millis) -> Result<String, MintError> {
+        self.signing.as_ref().map_err(Clone::clone)?.mint(&self.id, request, now)
     }
 }
 

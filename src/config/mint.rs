@@ -34,11 +34,29 @@ pub enum MintError {
     )]
     NoDevice,
     /// Two things of the token want the same claim.
-    #[error("the claim `{0}` is to hold two things at once: give each of subject, device, stream and idp its own")]
+    #[error(
+        "the claim `{0}` is to hold two things at once: give each of subject, device, stream and idp its own, and name none of them, \
+         nor `exp`, `iat` and `jti`, with `--claim`"
+    )]
     Clash(String),
     /// The key refuses.
     #[error(transparent)]
     Key(#[from] KeyError),
+}
+
+/// What a token for a trial is to say.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRequest<'a> {
+    /// The account within its identity provider.
+    pub subject: &'a str,
+    /// The device.
+    pub device: Option<&'a str>,
+    /// Further claims.
+    pub claims: &'a [(String, Json)],
+    /// How long it is valid.
+    pub lifetime: Duration,
+    /// Its `jti`, and the stream's name where tokens name the stream.
+    pub id: &'a str,
 }
 
 /// The first shared secret of an application, and the claims that it reads.
@@ -55,12 +73,10 @@ impl Signing {
     pub(super) fn mint(
         &self,
         application: &ApplicationId,
-        subject: &str,
-        device: Option<&str>,
-        lifetime: Duration,
+        request: &TokenRequest<'_>,
         now: Millis,
-        id: &str,
     ) -> Result<String, MintError> {
+        let TokenRequest { subject, device, lifetime, id, .. } = *request;
         let mut claims = Map::new();
         for (name, time) in [("iat", now), ("exp", now + lifetime)] {
             claims.insert(name.to_owned(), time.seconds().into());
@@ -68,7 +84,7 @@ impl Signing {
         claims.insert("jti".to_owned(), id.into());
         let named = [("iss", &self.issuer), ("aud", &self.audience)];
         for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-            put(&mut claims, name, value)?;
+            put(&mut claims, name, &**value)?;
         }
         let Mapping { idp, subject: account, device: named, stream, .. } = &self.mapping;
         if let Some(ValueSource::Claim(name)) = idp.only()
@@ -90,13 +106,17 @@ impl Signing {
         if let Some(ValueSource::Claim(name)) = stream.named.as_ref().and_then(Value::only) {
             put(&mut claims, name, id)?;
         }
+        for (name, value) in request.claims {
+            put(&mut claims, name, value.clone())?;
+        }
         Ok(jwt::sign_hs(self.algorithm, self.secret.expose(), &claims)?)
     }
 }
 
 /// Sets a claim, by the very name that the application looks up first; no other use may have it.
-fn put(claims: &mut Map<String, Json>, name: &str, value: &str) -> Result<(), MintError> {
-    match claims.insert(name.to_owned(), value.into()) {
+fn put(claims: &mut Map<String, Json>, name: &str, value: impl Into<Json>) -> Result<(), MintError> {
+    let value = value.into();
+    match claims.insert(name.to_owned(), value.clone()) {
         Some(before) if before != value => Err(MintError::Clash(name.to_owned())),
         _ => Ok(()),
     }

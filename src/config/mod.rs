@@ -32,7 +32,7 @@ use std::path::Path;
 
 pub use application::{Activity, Application, Ripping, Sharing, Unidentified};
 pub use effective::Effective;
-pub use mint::{MintError, Signing};
+pub use mint::{MintError, Signing, TokenRequest};
 pub use origin::Origin;
 pub use report::{Problem, Report};
 pub use routes::{Route, RouteError, Routes};

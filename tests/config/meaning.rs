@@ -11,6 +11,7 @@ use streamgate::model::Ambiguity;
 use streamgate::policy::{Carrier, Mode, Rule, WhenExceeded};
 use streamgate::streams;
 
+use crate::minting::request;
 use crate::support::{NOW, PROMISED, SECRET, application, folder, good, with};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -147,7 +148,7 @@ fn public_keys_come_as_pem_or_as_jwk() {
             "{ alg: HS256, secret: { file: keys/tv.hs256 } }",
             &format!("{{ alg: EdDSA, kid: one, public_key: {{ file: {file} }} }}"),
         ));
-        let error = application(&settings).mint("alice", None, MINUTE, NOW, "1").unwrap_err();
+        let error = application(&settings).mint(&request("alice", None, "1"), NOW).unwrap_err();
         assert_eq!(error, MintError::NoSecret);
         assert!(error.to_string().contains("only public keys"), "{error}");
     }
@@ -162,7 +163,7 @@ fn an_application_without_identity_passes_everybody_when_it_says_so() {
     let settings = good(&text);
     let tv = application(&settings);
     assert!(tv.identity.is_none() && tv.unidentified == Unidentified::Pass);
-    assert_eq!(tv.mint("alice", None, MINUTE, NOW, "1"), Err(MintError::NoIdentity));
+    assert_eq!(tv.mint(&request("alice", None, "1"), NOW), Err(MintError::NoIdentity));
 }
 
 #[test]

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use streamgate::config::{Application, MintError};
+use serde_json::{Value, json};
+use streamgate::config::{Application, MintError, TokenRequest};
 use streamgate::identity::RequestFacts;
 use streamgate::model::{Device, Millis, StreamId};
 
 use crate::support::{NOW, PROMISED, application, good, with};
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+pub(crate) fn request<'a>(subject: &'a str, device: Option<&'a str>, id: &'a str) -> TokenRequest<'a> {
+    TokenRequest { subject, device, claims: &[], lifetime: MINUTE, id }
+}
 
 /// What the application makes of a token in its `Authorization` header.
 fn viewer_of(tv: &Application, token: &str, now: Millis) -> Option<streamgate::identity::Viewer> {
@@ -25,7 +30,7 @@ fn viewer_of(tv: &Application, token: &str, now: Millis) -> Option<streamgate::i
 fn a_minted_token_is_accepted_as_the_viewer_that_was_asked_for_until_it_expires() {
     let settings = good(PROMISED);
     let tv = application(&settings);
-    let token = tv.mint("alice", Some("tv-1"), MINUTE, NOW, "t1").unwrap();
+    let token = tv.mint(&request("alice", Some("tv-1"), "t1"), NOW).unwrap();
     let viewer = viewer_of(tv, &token, NOW).unwrap();
     assert_eq!((&*viewer.account.idp, &*viewer.account.subject), ("acme", "alice"));
     assert_eq!(viewer.device, Device::Named("tv-1".into()));
@@ -43,7 +48,7 @@ fn minted_tokens_follow_the_claims_that_the_application_reads() {
     );
     let tv = application(&settings);
     let session = |id| {
-        let token = tv.mint("alice", Some("tv-1"), MINUTE, NOW, id).unwrap();
+        let token = tv.mint(&request("alice", Some("tv-1"), id), NOW).unwrap();
         let viewer = viewer_of(tv, &token, NOW).unwrap();
         assert_eq!((&*viewer.account.idp, &*viewer.account.subject), ("tv", "alice"));
         assert_eq!(viewer.device, Device::Named("tv-1".into()));
@@ -57,10 +62,27 @@ fn minted_tokens_follow_the_claims_that_the_application_reads() {
 fn a_token_that_the_configuration_cannot_express_is_not_minted() {
     let fixed = good(&with("claim:sub", "everybody").replace("      device: \"claim:device\"\n", ""));
     let tv = application(&fixed);
-    assert_eq!(tv.mint("alice", None, MINUTE, NOW, "1"), Err(MintError::FixedSubject("everybody".to_owned())));
-    assert_eq!(tv.mint("everybody", Some("tv-1"), MINUTE, NOW, "1"), Err(MintError::NoDevice));
-    assert!(tv.mint("everybody", None, MINUTE, NOW, "1").is_ok());
+    assert_eq!(tv.mint(&request("alice", None, "1"), NOW), Err(MintError::FixedSubject("everybody".to_owned())));
+    assert_eq!(tv.mint(&request("everybody", Some("tv-1"), "1"), NOW), Err(MintError::NoDevice));
+    assert!(tv.mint(&request("everybody", None, "1"), NOW).is_ok());
     let clash = good(&with("claim:device", "claim:sub"));
-    let error = application(&clash).mint("alice", Some("tv-1"), MINUTE, NOW, "1").unwrap_err();
+    let error = application(&clash).mint(&request("alice", Some("tv-1"), "1"), NOW).unwrap_err();
     assert_eq!(error, MintError::Clash("sub".to_owned()));
+}
+
+#[test]
+fn further_claims_reach_the_attributes_and_never_take_the_place_of_others() {
+    let device = "      device: \"claim:device\"\n";
+    let attributes = "      attributes: { plan: \"claim:plan\", maxStreams: \"claim:max\" }\n";
+    let settings = good(&with(device, &format!("{device}{attributes}")));
+    let tv = application(&settings);
+    let claims: Vec<(String, Value)> = vec![("plan".to_owned(), json!("premium")), ("max".to_owned(), json!(3))];
+    let token = tv.mint(&TokenRequest { claims: &claims, ..request("alice", Some("tv-1"), "t1") }, NOW).unwrap();
+    let viewer = viewer_of(tv, &token, NOW).unwrap();
+    assert_eq!((viewer.attributes.get("plan"), viewer.attributes.get("maxStreams")), (Some("premium"), Some("3")));
+    for taken in ["sub", "device", "exp", "jti"] {
+        let claims = [(taken.to_owned(), json!("other"))];
+        let minted = tv.mint(&TokenRequest { claims: &claims, ..request("alice", Some("tv-1"), "t1") }, NOW);
+        assert_eq!(minted, Err(MintError::Clash(taken.to_owned())));
+    }
 }

@@ -71,3 +71,35 @@ async fn an_address_in_use_is_said_and_not_a_panic() {
     assert!(ran.2.contains(&expected), "{}", ran.2);
     assert!(!ran.2.contains("panicked"), "{}", ran.2);
 }
+
+#[test]
+fn a_token_carries_the_claims_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = project().join("conf/demo/streamgate.yaml");
+    let file = file.to_str().unwrap();
+    let with = |claims: &[&str]| {
+        let mint = ["token", "--config", file, "--application", "tv", "--subject", "alice"];
+        let claims = claims.iter().flat_map(|claim| ["--claim", claim]);
+        command(&mint.into_iter().chain(claims).collect::<Vec<_>>(), folder.path())
+    };
+    let (code, token, error) = with(&["plan=premium", "max=3", "text=\"3\"", "ext={\"a\":[1]}", "empty="]);
+    assert_eq!(code, 0, "{error}");
+    use base64::Engine as _;
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["sub"], "alice");
+    for (name, value) in [
+        ("plan", serde_json::json!("premium")),
+        ("max", serde_json::json!(3)),
+        ("text", serde_json::json!("3")),
+        ("ext", serde_json::json!({ "a": [1] })),
+        ("empty", serde_json::json!("")),
+    ] {
+        assert_eq!(claims[name], value, "{name}");
+    }
+    for (wrong, code) in [("plan", 2), ("=x", 2), ("sub=bob", 1)] {
+        let (ended, _, error) = with(&[wrong]);
+        assert_eq!(ended, code, "{wrong}: {error}");
+    }
+}
