@@ -35,6 +35,9 @@ enum Command {
         /// The configuration, a YAML file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// `json`: one object on standard output, with `valid`, `problems` and `warnings`.
+        #[arg(long, value_enum, default_value = "text")]
+        format: command::CheckFormat,
     },
     /// Print a token for trials, signed with the application's own secret.
     Token {
@@ -110,7 +113,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { config } => command::run::run(&config),
-        Command::Check { config } => command::check(&config),
+        Command::Check { config, format } => command::check(&config, format),
         Command::Token { config, application, subject, device, claim, lifetime } => {
             command::token(&config, &application, (&subject, device.as_deref()), &claim, lifetime)
         }
@@ -125,7 +128,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("{message}");
+            if !message.is_empty() {
+                eprintln!("{message}");
+            }
             ExitCode::from(1)
         }
     }

@@ -15,21 +15,63 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
-use streamgate::config::{self, Settings, TokenRequest};
+use serde_json::{Value, json};
+use streamgate::config::{self, Problem, Settings, TokenRequest};
 use streamgate::model::{ApplicationId, Clock, Entropy, StreamId};
 
 use edges::{SystemClock, SystemEntropy};
 
-/// One sentence for standard error; the program then ends with status 1.
+/// One sentence for standard error, or nothing where all has been said; the program then ends with status 1.
 pub(crate) type Outcome = Result<(), String>;
 
 fn load(file: &Path) -> Result<Settings, String> {
     config::load(file).map_err(|report| report.to_string().trim_end().to_owned())
 }
 
+/// How `check` says what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// One line each, for people.
+    Text,
+    /// One JSON object, for machines.
+    Json,
+}
+
 /// Reports every problem of a configuration, and what in it is hardly meant.
-pub(crate) fn check(file: &Path) -> Outcome {
+pub(crate) fn check(file: &Path, format: CheckFormat) -> Outcome {
+    match format {
+        CheckFormat::Text => check_as_text(file),
+        CheckFormat::Json => check_as_json(file),
+    }
+}
+
+/// The same as one JSON object on standard output.
+fn check_as_json(file: &Path) -> Outcome {
+    let shown = |Problem { line, column, path, message }: &Problem| json!({ "line": line, "column": column, "path": path, "message": message });
+    // Without a place: what the files say that the configuration names.
+    let elsewhere = |message: &str| json!({ "line": null, "column": null, "path": "", "message": message });
+    let (mut problems, mut warnings, mut counts) = (Vec::new(), Vec::new(), (0, 0));
+    match config::load(file) {
+        Ok(settings) => {
+            warnings.extend(settings.warnings.iter().map(shown));
+            counts = (settings.applications.len(), settings.origins.len());
+            if let Err(found) = parts::certificates(&settings) {
+                problems.extend(found.lines().map(elsewhere));
+            }
+        }
+        Err(report) => problems.extend(report.problems.iter().map(shown)),
+    }
+    let valid = problems.is_empty();
+    let report = json!({
+        "file": file.display().to_string(), "valid": valid, "applications": counts.0, "origins": counts.1,
+        "problems": problems, "warnings": warnings,
+    });
+    print(&format!("{report}\n"))?;
+    // Everything has been said.
+    if valid { Ok(()) } else { Err(String::new()) }
+}
+
+fn check_as_text(file: &Path) -> Outcome {
     let settings = load(file)?;
     parts::certificates(&settings)?;
     let name = file.display().to_string();

@@ -103,3 +103,24 @@ fn a_token_carries_the_claims_that_it_is_given() {
         assert_eq!(ended, code, "{wrong}: {error}");
     }
 }
+
+#[test]
+fn check_reports_to_machines_in_one_object() {
+    let folder = folder_with("listeners:\n  - adress: 127.0.0.1:8080\norigins: 5\n");
+    let (code, out, error) = command(&["check", "--format", "json", "--config", "c.yaml"], folder.path());
+    assert_eq!((code, error.as_str()), (1, ""));
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["file"], &report["valid"]), (&"c.yaml".into(), &false.into()));
+    let problems = report["problems"].as_array().unwrap();
+    assert!(problems.iter().any(|problem| problem["line"] == 2 && problem["column"] == 5), "{out}");
+    assert!(problems.iter().any(|problem| problem["line"] == 3 && problem["path"] == "origins"), "{out}");
+    assert!(problems.iter().all(|problem| !problem["message"].as_str().unwrap().is_empty()));
+    let (code, out, _) = command(&["check", "--format", "json", "--config", "nowhere.yaml"], folder.path());
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, report["problems"].as_array().unwrap().len()), (1, 1));
+    let file = project().join("conf/demo/streamgate.yaml");
+    let (code, out, error) = command(&["check", "--format", "json", "--config", file.to_str().unwrap()], folder.path());
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, error.as_str(), &report["valid"], &report["applications"]), (0, "", &true.into(), &1.into()));
+    assert!(report["problems"].as_array().unwrap().is_empty() && report["warnings"].is_array());
+}
