@@ -25,6 +25,7 @@ fn target(inherited: bool) -> Target<'static> {
         query: Some("v=1"),
         inherited,
         authority: "tv.example.com",
+        site: "",
         origin: None,
     }
 }

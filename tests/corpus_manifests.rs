@@ -27,7 +27,7 @@ use streamgate::media::{Form, Target, sniff};
 use url::Url;
 
 use crate::corpus::{Manifest, corpus};
-use crate::support::{AUTHORITY, PREFIX, document_url, rewrite, seen_by_viewer, target, without_prefix};
+use crate::support::{AUTHORITY, PREFIX, document_url, rewrite, seen_by_viewer, sites, target, without_prefix};
 
 /// Our own authority, and every other one that the manifest names: each may be the one that the viewer asked.
 fn authorities(manifest: &Manifest) -> BTreeSet<String> {
@@ -40,6 +40,11 @@ fn authorities(manifest: &Manifest) -> BTreeSet<String> {
         }));
     }
     authorities
+}
+
+/// Every authority under which the viewer may have asked, each without and with the viewer's scheme.
+fn viewers(manifest: &Manifest) -> impl Iterator<Item = (String, String)> {
+    authorities(manifest).into_iter().flat_map(|authority| sites(&authority).map(|site| (authority.clone(), site)))
 }
 
 /// Every reference of a manifest, resolved.
@@ -96,9 +101,11 @@ fn taking_the_prefix_out_again_gives_the_original() {
     let Some(corpus) = corpus() else { return };
     let mut changed = 0;
     for manifest in &corpus {
-        for authority in authorities(manifest) {
-            let (written, outcome) = rewrite(manifest.is_hls(), &manifest.bytes, &target(&authority));
-            assert!(without_prefix(&written, &manifest.bytes) == manifest.bytes, "{} as {authority}", manifest.path);
+        for (authority, site) in viewers(manifest) {
+            let target = Target { site: &site, ..target(&authority) };
+            let (written, outcome) = rewrite(manifest.is_hls(), &manifest.bytes, &target);
+            let stripped = without_prefix(&written, &manifest.bytes, &site);
+            assert!(stripped == manifest.bytes, "{} as {authority}, {site:?}", manifest.path);
             let prefixes = memchr::memmem::find_iter(&written, PREFIX).count();
             let rewritten = outcome.map_or(0, |outcome| outcome.rewritten);
             assert_eq!(prefixes, usize::try_from(rewritten).unwrap(), "{} as {authority}", manifest.path);
@@ -112,9 +119,9 @@ fn taking_the_prefix_out_again_gives_the_original() {
 fn rewriting_twice_changes_nothing_more() {
     let Some(corpus) = corpus() else { return };
     for manifest in &corpus {
-        for authority in authorities(manifest) {
+        for (authority, site) in viewers(manifest) {
             for inherited in [true, false] {
-                let target = Target { inherited, ..target(&authority) };
+                let target = Target { inherited, site: &site, ..target(&authority) };
                 let (once, _) = rewrite(manifest.is_hls(), &manifest.bytes, &target);
                 let (twice, outcome) = rewrite(manifest.is_hls(), &once, &target);
                 assert!(once == twice, "{} as {authority}, inherited {inherited}", manifest.path);
@@ -129,10 +136,10 @@ fn every_reference_leads_to_the_prefixed_original_and_no_other_host_gets_the_pre
     let Some(corpus) = corpus() else { return };
     let mut seen = 0;
     for manifest in corpus.iter().filter(|manifest| manifest.kind != "invalid") {
-        for authority in authorities(manifest) {
+        for (authority, site) in viewers(manifest) {
             let origin = document_url(&authority);
             for inherited in [true, false] {
-                let target = Target { inherited, ..target(&authority) };
+                let target = Target { inherited, site: &site, ..target(&authority) };
                 let (written, _) = rewrite(manifest.is_hls(), &manifest.bytes, &target);
                 let written = std::str::from_utf8(&written).unwrap();
                 let viewer = if inherited { seen_by_viewer(&origin, &authority) } else { origin.clone() };

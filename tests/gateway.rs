@@ -12,8 +12,8 @@ mod gateway {
     mod clients;
     mod clock;
     mod codings;
-    mod fields;
     mod demo;
+    mod fields;
     mod formats;
     mod forms;
     mod guards;

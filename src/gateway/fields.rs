@@ -176,6 +176,7 @@ mod tests {
             inherited,
             authority: "tv.example",
             origin: Some("o.example"),
+            site: "https://tv.example",
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) struct Place {
     pub(super) query: Option<String>,
     pub(super) inherited: bool,
     pub(super) authority: String,
+    pub(super) site: String,
     pub(super) origin: Option<String>,
 }
 
@@ -25,6 +26,7 @@ impl Place {
             query: self.query.as_deref().filter(|query| !query.is_empty()),
             inherited: self.inherited,
             authority: &self.authority,
+            site: &self.site,
             origin: self.origin.as_deref(),
         }
     }

@@ -165,7 +165,7 @@ impl ProxyHttp for Gateway {
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, identity);
-        sender::forward(session, upstream, ctx.from, &ctx.settings)?;
+        sender::forward(session, upstream, ctx.from)?;
         if ctx.belied.unwrap_or(ctx.kind).is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
@@ -585,6 +585,7 @@ fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> Place {
         query,
         inherited,
         authority: host(request).unwrap_or_default().to_owned(),
+        site: sender::site(request, ctx.from),
         origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }
 }

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use http::header::{FORWARDED, HeaderName};
+use http::request::Parts;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::config::Settings;
-use crate::questions::{From, host, is_forwarded_tls};
+use crate::questions::{From, host, is_forwarded_tls, is_host_and_port};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -27,10 +28,23 @@ pub(super) fn from(session: &Session, settings: &Settings) -> From {
         || settings.behind_tls && is_behind_tls(session, settings);
     let hops = settings.hops.as_ref();
     let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
-        return From { client: peer, secure };
+        return From { client: peer, secure, forwarded: false };
     };
     let headers = &session.req_header().headers;
-    From { client: hops.client(peer, headers), secure: is_forwarded_tls(headers).unwrap_or(secure) }
+    From { client: hops.client(peer, headers), secure: is_forwarded_tls(headers).unwrap_or(secure), forwarded: true }
+}
+
+/// The scheme and the host by which the viewer asks, as `https://tv.example`; empty where the host is not known.
+///
+/// That somebody in front speaks TLS is believed of anybody here: whoever makes it up gets URLs that do not work, in a manifest
+/// that nobody else gets. Another host is not: what carries a play session goes there.
+pub(super) fn site(request: &Parts, from: From) -> String {
+    let first = |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.trim().to_owned());
+    let forwarded = request.headers.get(X_FORWARDED_HOST).filter(|_| from.forwarded).and_then(first);
+    let forwarded = forwarded.filter(|host| is_host_and_port(host.as_bytes()));
+    let Some(host) = forwarded.as_deref().or_else(|| host(request)) else { return String::new() };
+    let secure = from.secure || !from.forwarded && is_forwarded_tls(&request.headers) == Some(true);
+    format!("{}://{host}", if secure { "https" } else { "http" })
 }
 
 /// Tells the origin who asks, with which scheme, and for which host: what the gateway has established, and never what an
@@ -38,14 +52,8 @@ pub(super) fn from(session: &Session, settings: &Settings) -> From {
 ///
 /// # Errors
 /// A field could not be written, which addresses and hosts do not lead to.
-pub(super) fn forward(
-    session: &Session,
-    upstream: &mut RequestHeader,
-    from: From,
-    settings: &Settings,
-) -> pingora::Result<()> {
+pub(super) fn forward(session: &Session, upstream: &mut RequestHeader, from: From) -> pingora::Result<()> {
     let peer = peer(session);
-    let is_trusted = settings.hops.as_ref().is_some_and(|hops| peer.is_some_and(|peer| hops.trusts(peer)));
     match (from.client.or(peer), peer) {
         (Some(client), Some(peer)) if client.to_canonical() != peer.to_canonical() => {
             upstream.insert_header(X_FORWARDED_FOR, format!("{}, {}", client.to_canonical(), peer.to_canonical()))?;
@@ -54,13 +62,13 @@ pub(super) fn forward(
         (None, _) => drop(upstream.remove_header(&X_FORWARDED_FOR)),
     }
     upstream.insert_header(X_FORWARDED_PROTO, if from.secure { "https" } else { "http" })?;
-    if !is_trusted || !upstream.headers.contains_key(X_FORWARDED_HOST) {
+    if !from.forwarded || !upstream.headers.contains_key(X_FORWARDED_HOST) {
         match host(session.req_header()) {
             Some(host) => upstream.insert_header(X_FORWARDED_HOST, host.to_owned())?,
             None => drop(upstream.remove_header(&X_FORWARDED_HOST)),
         }
     }
-    if !is_trusted {
+    if !from.forwarded {
         for name in &HEARSAY {
             upstream.remove_header(name);
         }

@@ -4,6 +4,9 @@
 //! Relative references inherit the prefix from the location of the document, through every relative `BaseURL`. A document
 //! that was fetched without the prefix gets a `BaseURL` that has it (and a dynamic one a `Location`, because refreshes go
 //! where the document came from), so that the rest inherits it as well.
+//!
+//! Bases and locations that carry the prefix are whole URLs with the viewer's scheme and host: ffmpeg puts a `BaseURL` of a
+//! Period or a Representation behind no other base, and video.js asks its own page's host for a `Location` that is a path.
 
 mod attributes;
 mod levels;
@@ -11,6 +14,7 @@ mod names;
 mod scan;
 mod text;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use self::levels::Places;
@@ -20,7 +24,7 @@ use self::text::{decode, encode};
 use super::disguise::Disguised;
 use super::facts::{Form, Outcome, Unparsable};
 use super::path::directory;
-use super::reference::{Base, Change, Judge, Place, Target};
+use super::reference::{Base, Change, Judge, Place, Target, is_query_only};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -89,7 +93,7 @@ impl Rewrite<'_> {
         let mut edits: Vec<Edit> =
             self.scan.sites.iter().filter_map(|site| self.edit(site, &places, outcome)).collect();
         if self.scan.facts.form == Form::Mpd && !self.target.inherited {
-            let insertions = self.insertions();
+            let insertions = self.insertions(&places);
             outcome.rewritten += u32::try_from(insertions.len()).unwrap_or_default();
             edits.extend(insertions);
         }
@@ -145,7 +149,10 @@ impl Rewrite<'_> {
                     return None;
                 }
                 outcome.rewritten += 1;
-                let mut written = encode(self.judge.prefix(), in_cdata);
+                let is_path = decoded.text.get(..keep).unwrap_or_default().trim_ascii().is_empty();
+                let is_whole = is_path && matches!(site.role, Role::Base | Role::Document);
+                let mut written = encode(if is_whole { self.judge.site() } else { b"" }, in_cdata);
+                written.extend_from_slice(&encode(self.judge.prefix(), in_cdata));
                 written.extend_from_slice(&encode(&middle, in_cdata));
                 Some(Edit { range: start..end, written })
             }
@@ -173,23 +180,32 @@ impl Rewrite<'_> {
     }
 
     /// The elements that make a document without the prefix one that has it.
-    fn insertions(&self) -> Vec<Edit> {
-        let element = |at: usize, name: &str, reference: &str| {
+    fn insertions(&self, places: &Places) -> Vec<Edit> {
+        let url = |path: &str| {
+            let site = String::from_utf8_lossy(self.judge.site());
+            encode(format!("{site}{}{path}", self.target.prefix).as_bytes(), false)
+        };
+        let element = |at: usize, name: &str, path: &str| {
             let namespace = String::from_utf8_lossy(self.scan.namespace);
-            let text = encode(format!("{}{reference}", self.target.prefix).as_bytes(), false);
             let (open, close) = (format!("<{namespace}{name}>"), format!("</{namespace}{name}>"));
-            Edit { range: at..at, written: [open.as_bytes(), &text, close.as_bytes()].concat() }
+            Edit { range: at..at, written: [open.as_bytes(), &url(path), close.as_bytes()].concat() }
         };
         let document = if self.target.document.starts_with('/') { self.target.document } else { "/" };
         let mut insertions = Vec::new();
-        let has_base = self.scan.sites.iter().any(|site| {
-            site.role == Role::Base
-                && site.level == 0
-                && !self.document.get(site.range.clone()).unwrap_or_default().trim_ascii().is_empty()
-        });
-        if let Some(at) = self.scan.base_at.filter(|_| !has_base) {
-            let directory = String::from_utf8_lossy(directory(document.as_bytes()));
-            insertions.push(element(at, "BaseURL", &directory));
+        let mut bases = self.scan.sites.iter().filter(|site| site.role == Role::Base && site.level == 0);
+        let is_empty = |site: &&Site| self.text_of(site).is_none_or(|text| text.trim_ascii().is_empty());
+        if bases.clone().all(|base| is_empty(&base)) {
+            let base = if self.keeps_file_name(places) {
+                document.into()
+            } else {
+                String::from_utf8_lossy(directory(document.as_bytes()))
+            };
+            // A base that says nothing would be an alternative without the prefix.
+            match (bases.next(), self.scan.base_at) {
+                (Some(empty), _) => insertions.push(Edit { range: empty.range.clone(), written: url(&base) }),
+                (None, Some(at)) => insertions.push(element(at, "BaseURL", &base)),
+                (None, None) => {}
+            }
         }
         if let Some(at) = self.scan.location_at.filter(|_| self.scan.facts.live && !self.scan.has_location) {
             let query = self.target.query.filter(|query| !query.is_empty());
@@ -197,5 +213,27 @@ impl Rewrite<'_> {
             insertions.push(element(at, "Location", &reference));
         }
         insertions
+    }
+
+    /// Whether the base that is put in has to end with the document's file name, as the location does that it stands for: where a
+    /// reference that is a query alone is resolved from it (RFC 3986 §5.2.2). Elsewhere it ends with the directory, because ffmpeg
+    /// and VLC take every base for one.
+    fn keeps_file_name(&self, places: &Places) -> bool {
+        let document = self.target.document.as_bytes();
+        self.scan.sites.iter().any(|site| {
+            let from = match site.role {
+                Role::Base => places.of_base(site.level),
+                Role::Media => places.of_media(site.level),
+                Role::Document | Role::Remote => None,
+            };
+            // Levels of which not all have the same base may be such that have that of the document.
+            let is_from_document =
+                |from: &Place| !from.foreign && from.path.as_deref().is_none_or(|path| path == document);
+            from.is_some_and(is_from_document) && self.text_of(site).is_some_and(|text| is_query_only(&text))
+        })
+    }
+
+    fn text_of(&self, site: &Site) -> Option<Cow<'_, [u8]>> {
+        Some(decode(self.document, site.range.clone())?.text)
     }
 }

@@ -99,6 +99,7 @@ mod tests {
             query: None,
             inherited: true,
             authority: "tv.example",
+            site: "",
             origin: None,
         };
         let (judge, mut disguised) = (Judge::new(&target), Disguised::default());

@@ -41,7 +41,15 @@ mod tests {
         let document = "/live/a.m3u8";
         prefixed(
             location,
-            &Target { prefix: "/~s/X", document, query: None, inherited, authority: "tv.example", origin: None },
+            &Target {
+                prefix: "/~s/X",
+                document,
+                query: None,
+                inherited,
+                authority: "tv.example",
+                site: "",
+                origin: None,
+            },
         )
     }
 
@@ -60,6 +68,7 @@ mod tests {
             query: None,
             inherited: true,
             authority: "tv.example",
+            site: "",
             origin: Some("o.example:8443"),
         };
         assert_eq!(prefixed("https://O.example:8443/b.m3u8?v=1", &target).as_deref(), Some("/~s/X/b.m3u8?v=1"));
@@ -76,6 +85,7 @@ mod tests {
             query: None,
             inherited: false,
             authority: "tv.example",
+            site: "",
             origin: Some("o.example"),
         };
         for ours in ["/b", "b", "?x", "", "https://tv.example/b", "//o.example/b", "http://TV.example:80/b"] {

@@ -24,6 +24,9 @@ pub struct Target<'a> {
     pub inherited: bool,
     /// `Host` of the request. References to it by http or https are ours; all other hosts are foreign.
     pub authority: &'a str,
+    /// The viewer's scheme and host, as `https://tv.example`; also ours where `authority` is another name. Where it is known,
+    /// bases and locations of MPDs are written as whole URLs. Empty: as paths.
+    pub site: &'a str,
     /// The name that the origin is asked by where that is another one. A reference to it by http or https would lead round
     /// us; it is written as a path of ours.
     pub origin: Option<&'a str>,
@@ -101,7 +104,9 @@ pub(super) struct Judge {
     prefix: Box<[u8]>,
     /// Lower case, without a default port.
     authority: Box<[u8]>,
-    /// The same of the origin's own name; empty where it has none.
+    site: Box<[u8]>,
+    /// The same of the viewer's site, and of the origin's own name; empty where there is none.
+    site_authority: Box<[u8]>,
     origin: Box<[u8]>,
 }
 
@@ -111,12 +116,19 @@ impl Judge {
         Self {
             prefix: target.prefix.as_bytes().into(),
             authority: known(target.authority),
+            site: target.site.as_bytes().into(),
+            site_authority: known(target.site.split_once("//").map_or("", |(_, authority)| authority)),
             origin: known(target.origin.unwrap_or_default()),
         }
     }
 
     pub(super) fn prefix(&self) -> &[u8] {
         &self.prefix
+    }
+
+    /// The viewer's scheme and host; empty where they are not known.
+    pub(super) fn site(&self) -> &[u8] {
+        &self.site
     }
 
     /// Nothing is to be rewritten.
@@ -199,7 +211,9 @@ impl Judge {
     }
 
     fn is_ours(&self, authority: &[u8], ports: &[&str]) -> bool {
-        !self.authority.is_empty() && without_port(authority, ports).eq_ignore_ascii_case(&self.authority)
+        let authority = without_port(authority, ports);
+        let is = |known: &[u8]| !known.is_empty() && authority.eq_ignore_ascii_case(known);
+        is(&self.authority) || is(&self.site_authority)
     }
 
     fn is_origins(&self, authority: &[u8], ports: &[&str]) -> bool {
@@ -298,6 +312,11 @@ fn shape(reference: &[u8]) -> Shape {
             }
         },
     }
+}
+
+/// Whether a reference is a query alone: it keeps the last segment of its base's path (RFC 3986 §5.2.2).
+pub(super) fn is_query_only(reference: &[u8]) -> bool {
+    matches!(shape(trim(reference).1), Shape::QueryOnly)
 }
 
 /// The scheme of an absolute URI, without its colon (RFC 3986 §3.1).

@@ -47,6 +47,8 @@ pub(crate) struct From {
     pub(crate) client: Option<IpAddr>,
     /// Whether the viewer speaks TLS, with us or with a trusted hop.
     pub(crate) secure: bool,
+    /// Whether a trusted hop stands in front, whose fields tell what the viewer asked for.
+    pub(crate) forwarded: bool,
 }
 
 /// Whether the machine in front says that the viewer speaks TLS; `None` where it says nothing.

@@ -43,7 +43,7 @@ fn only_host(headers: &HeaderMap) -> Result<Option<&[u8]>, HostError> {
 }
 
 /// `uri-host [ ":" port ]`. A list of names is none, although a comma may stand in a name by RFC 3986.
-fn is_host_and_port(text: &[u8]) -> bool {
+pub(crate) fn is_host_and_port(text: &[u8]) -> bool {
     if let Some(rest) = text.strip_prefix(b"[") {
         let Some(end) = memchr::memchr(b']', rest) else { return false };
         let (address, rest) = rest.split_at(end);

@@ -29,6 +29,7 @@ pub(crate) use annotate::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, who
 pub(crate) use asked::{Asked, From, bare, host, is_forwarded_tls};
 pub use context::Context;
 pub(crate) use context::Watch;
+pub(crate) use host::is_host_and_port;
 pub use judge::Explained;
 pub use listed::Listed;
 pub use request_ids::RequestIds;

@@ -81,7 +81,7 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
     if let Some(host) = host {
         parts.headers.insert(HOST, host);
     }
-    Ok(From { client, secure })
+    Ok(From { client, secure, forwarded: true })
 }
 
 /// What was told so far.

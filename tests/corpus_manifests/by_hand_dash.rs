@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use streamgate::media::{Form, Outcome, Target, Unparsable};
 
-use crate::support::{AUTHORITY, rewrite, target};
+use crate::dash_oracle;
+use crate::support::{AUTHORITY, document_url, rewrite, sites, target};
 
 const P: &str = "/~s/S";
 
@@ -211,6 +212,113 @@ fn a_dynamic_mpd_with_bases_gets_its_location_behind_them() {
         "<MPD type='dynamic'><BaseURL>/~s/S/v/</BaseURL><Location>/~s/S/a/b&amp;c/m.mpd?v=1&amp;w=2</Location>\n\
          <Period/></MPD>"
     );
+}
+
+/// With the viewer's scheme and host, which are not the name that the origin is asked by.
+fn on_site(inherited: bool) -> Target<'static> {
+    Target { site: "https://Play.example:8443", origin: Some("o.example"), ..to(inherited) }
+}
+
+#[test]
+fn bases_and_locations_are_written_with_the_viewers_scheme_and_host() {
+    let mpd = |base: &str, location: &str, media: &str| {
+        format!(
+            "<MPD type='dynamic'><BaseURL>{base}</BaseURL><Location>{location}</Location><PatchLocation>{location}</PatchLocation>\
+             <Period xlink:href='{media}'><BaseURL>{base}</BaseURL><SegmentTemplate media='{media}'/>\
+             <Representation><BaseURL>{base}</BaseURL></Representation></Period></MPD>"
+        )
+    };
+    let seen = "https://Play.example:8443/~s/S";
+    for inherited in [true, false] {
+        // A reference with another scheme, host or port of ours keeps it.
+        for (origin, written) in [
+            ("/x/", format!("{seen}/x/")),
+            ("http://o.example/x/", format!("{seen}/x/")),
+            ("//o.example/x/", format!("{seen}/x/")),
+            ("https://play.example:8443/x/", "https://play.example:8443/~s/S/x/".to_owned()),
+            ("http://tv.example/x/", "http://tv.example/~s/S/x/".to_owned()),
+            ("https://cdn.example/x/", "https://cdn.example/x/".to_owned()),
+            ("https://play.example/x/", "https://play.example/x/".to_owned()),
+        ] {
+            let foreign = origin == written;
+            let media = if foreign { "/y" } else { "/~s/S/y" };
+            let (text, _) = written_on_site(&mpd(origin, origin, "/y"), inherited);
+            let expected = mpd(&written, &written, media).replace("xlink:href='/y'", "xlink:href='/~s/S/y'");
+            let text = if foreign { text.replace("xlink:href='/y'", "xlink:href='/~s/S/y'") } else { text };
+            assert_eq!(text, expected, "{origin}, inherited {inherited}");
+        }
+    }
+    let (text, _) = written_on_site("<MPD type='dynamic'><BaseURL>v/</BaseURL><Period/></MPD>", false);
+    let bare = format!("{seen}/a/b&amp;c/");
+    assert_eq!(
+        text,
+        format!(
+            "<MPD type='dynamic'><BaseURL>{bare}v/</BaseURL><Location>{bare}m.mpd?v=1&amp;w=2</Location><Period/></MPD>"
+        )
+    );
+    assert_eq!(written_on_site(&text, false).0, text);
+}
+
+fn written_on_site(input: &str, inherited: bool) -> (String, Outcome) {
+    written(input, &on_site(inherited))
+}
+
+#[test]
+fn the_base_that_is_put_in_ends_with_the_file_name_where_a_query_alone_is_resolved_from_it() {
+    let base = |inner: &str| {
+        let (text, _) = written(&format!("<MPD>{inner}</MPD>"), &to(false));
+        let rest = text.strip_prefix("<MPD><BaseURL>/~s/S/a/b&amp;c/").unwrap();
+        rest.split_once('<').unwrap().0.to_owned()
+    };
+    for (inner, expected) in [
+        ("<Period><SegmentTemplate media='$Number$.m4s'/></Period>", ""),
+        ("<Period><SegmentTemplate media='?n=$Number$'/></Period>", "m.mpd"),
+        ("<Period><BaseURL>https://cdn.example/</BaseURL><SegmentTemplate media='?n=1'/></Period>", ""),
+        ("<Period><Representation><BaseURL>?r=1</BaseURL></Representation></Period>", "m.mpd"),
+        ("<BaseURL></BaseURL><Period/>", ""),
+        ("<BaseURL></BaseURL><Period><SegmentTemplate media='?n=1'/></Period>", "m.mpd"),
+        ("<Period><Representation><BaseURL>v.mp4</BaseURL></Representation></Period>", ""),
+        ("<Period><BaseURL>p/</BaseURL><SegmentTemplate media='?n=$Number$'/></Period>", ""),
+        ("<Period><BaseURL>p/</BaseURL></Period><Period><SegmentTemplate media='?n=$Number$'/></Period>", "m.mpd"),
+        (
+            "<Period><SegmentTemplate media='?n=1'/><Representation><BaseURL>r/</BaseURL></Representation><Representation/></Period>",
+            "m.mpd",
+        ),
+    ] {
+        assert_eq!(base(inner), expected, "{inner}");
+    }
+}
+
+#[test]
+fn references_that_are_only_a_query_lead_to_the_document() {
+    let mut seen = 0;
+    for inner in [
+        "<Period><AdaptationSet><SegmentTemplate media='?n=$Number$' initialization='?init'/></AdaptationSet></Period>",
+        "<Period><BaseURL>?p=1</BaseURL><SegmentTemplate media='$Number$.m4s'/></Period>",
+        "<Period><AdaptationSet><BaseURL>?s=1</BaseURL></AdaptationSet><AdaptationSet><BaseURL>v/</BaseURL></AdaptationSet></Period>",
+        "<Period><Representation><BaseURL>?r=1</BaseURL><SegmentBase/></Representation></Period>",
+        "<Period><Representation><BaseURL>?r=1</BaseURL><SegmentTemplate media='?n=1'/></Representation></Period>",
+        "<Period><BaseURL>v/</BaseURL><Representation><BaseURL>?r=1</BaseURL></Representation></Period>",
+        "<Period><BaseURL>v/</BaseURL></Period><Period><SegmentList><Initialization sourceURL='?i'/><SegmentURL media='?m' index='?x'/></SegmentList></Period>",
+        "<Period><AdaptationSet><SegmentTemplate media='?n=1'/><Representation><BaseURL>r/</BaseURL></Representation><Representation/></AdaptationSet></Period>",
+        "<BaseURL>?top</BaseURL><Period><SegmentTemplate media='?n=1'/></Period>",
+        "<BaseURL></BaseURL><Period><SegmentTemplate media='?n=1'/></Period>",
+        "<BaseURL> </BaseURL><Period><BaseURL>?p=1</BaseURL></Period>",
+        "<BaseURL>sub/x.mpd</BaseURL><Period><SegmentTemplate media='?n=1'/></Period>",
+        "<Location>?l=1</Location><PatchLocation>?p=1</PatchLocation><Period xlink:href='?x=1'/>",
+    ] {
+        for (kind, site) in ["static", "dynamic"].into_iter().flat_map(|kind| sites(AUTHORITY).map(|site| (kind, site)))
+        {
+            let before = format!("<MPD xmlns:xlink='http://www.w3.org/1999/xlink' type='{kind}'>{inner}</MPD>");
+            let target = Target { inherited: false, site: &site, ..target(AUTHORITY) };
+            let (after, _) = written(&before, &target);
+            let document = document_url(AUTHORITY);
+            seen += dash_oracle::compare(&before, &after, &document, &document, AUTHORITY, &format!("{site} {before}"));
+            let again = written(&after, &target);
+            assert_eq!((again.0, again.1.rewritten), (after, 0));
+        }
+    }
+    assert_eq!(seen, 4 * 28);
 }
 
 #[test]

@@ -158,7 +158,7 @@ proptest! {
         authority in "[a-z:.\\[\\]0-9]{0,8}",
         inherited: bool,
     ) {
-        let target = Target { prefix: PREFIX, document: &document, query: Some(&reference), inherited, authority: &authority, origin: None };
+        let target = Target { prefix: PREFIX, document: &document, query: Some(&reference), inherited, authority: &authority, site: "", origin: None };
         let playlist = format!("#EXTM3U\n{reference}\n#EXT-X-MAP:URI=\"{reference}\"\n#EXT-X-PREFETCH:{reference}\n");
         let (_, outcome) = rewrite(true, playlist.as_bytes(), &target);
         prop_assert!(outcome.is_ok());

@@ -11,7 +11,15 @@ pub(crate) const DOCUMENT: &str = "/a/b/c/d/e/main.file";
 
 /// A manifest that the viewer fetched under the prefix.
 pub(crate) fn target(authority: &str) -> Target<'_> {
-    Target { prefix: PREFIX, document: DOCUMENT, query: Some("v=1&w=2"), inherited: true, authority, origin: None }
+    Target {
+        prefix: PREFIX,
+        document: DOCUMENT,
+        query: Some("v=1&w=2"),
+        inherited: true,
+        authority,
+        site: "",
+        origin: None,
+    }
 }
 
 /// Rewrites a manifest; on an error the original is what the viewer gets, as in the gateway.
@@ -47,14 +55,22 @@ pub(crate) fn seen_by_viewer(url: &Url, authority: &str) -> Url {
     seen
 }
 
-/// The bytes with every occurrence of the prefix taken out. A URL without a path needs a slash behind the prefix, which is
-/// taken out as well where the original has none.
-pub(crate) fn without_prefix(written: &[u8], original: &[u8]) -> Vec<u8> {
+/// The viewer's scheme and host, as far as a test knows them: not at all, and both.
+pub(crate) fn sites(authority: &str) -> [String; 2] {
+    [String::new(), format!("http://{authority}")]
+}
+
+/// The bytes with every occurrence of the prefix taken out, and of the viewer's site in front of it where the original has none.
+/// A URL without a path needs a slash behind the prefix, which is taken out as well where the original has none.
+pub(crate) fn without_prefix(written: &[u8], original: &[u8], site: &str) -> Vec<u8> {
     let mut stripped = Vec::with_capacity(written.len());
     let mut from = 0;
     for at in memmem::find_iter(written, PREFIX) {
         stripped.extend_from_slice(&written[from..at]);
         from = at + PREFIX.len();
+        if !site.is_empty() && stripped.ends_with(site.as_bytes()) && !original.starts_with(&stripped) {
+            stripped.truncate(stripped.len() - site.len());
+        }
         if written.get(from) == Some(&b'/') && original.get(stripped.len()) != Some(&b'/') {
             from += 1;
         }

@@ -35,8 +35,32 @@ async fn an_mpd_carries_the_play_session_in_its_base() {
     let gateway = before(&origin).await;
     let entry = gateway.enter("/film/manifest.mpd", "tv").await;
     let prefix = entry.prefix();
-    assert!(entry.text().contains(&format!("<BaseURL>{prefix}/film/</BaseURL>")), "{}", entry.text());
+    let base = format!("<BaseURL>{}</BaseURL>", gateway.url(&format!("{prefix}/film/")));
+    assert!(entry.text().contains(&base), "{}", entry.text());
     assert_eq!(gateway.get(&format!("{prefix}/film/s1.m4s")).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_mpd_names_the_scheme_and_the_host_by_which_the_viewer_asks() {
+    let origin = Origin::usual().await;
+    let site = async |extra: &str, fields: &[(&'static str, &str)]| {
+        let gateway = Setup { extra: extra.into(), ..Setup::before(&[&origin]) }.start().await;
+        let url = gateway.url(&format!("/film/manifest.mpd?token={}", token("alice", "tv")));
+        let request =
+            fields.iter().fold(gateway.client.get(url), |request, (name, value)| request.header(*name, *value));
+        let entry = super::support::Answer::of(request.send().await.unwrap()).await;
+        let (_, rest) = entry.text().split_once("<BaseURL>").unwrap();
+        rest.split_once("/~s/").unwrap().0.replace(&gateway.address.to_string(), "gateway")
+    };
+    const TRUSTED: &str = "client_address: { trusted: [127.0.0.0/8] }\n";
+    const HOST: (&str, &str) = ("x-forwarded-host", "tv.example:8443, proxy.example");
+    assert_eq!(site("", &[]).await, "http://gateway");
+    assert_eq!(site("", &[("host", "TV.example")]).await, "http://TV.example");
+    // Whoever makes TLS up gets what does not work; another host would get the play session.
+    assert_eq!(site("", &[("x-forwarded-proto", "https"), HOST]).await, "https://gateway");
+    assert_eq!(site(TRUSTED, &[("x-forwarded-proto", "https"), HOST]).await, "https://tv.example:8443");
+    assert_eq!(site(TRUSTED, &[("x-forwarded-proto", "http"), HOST]).await, "http://tv.example:8443");
+    assert_eq!(site(TRUSTED, &[("x-forwarded-host", "no/host")]).await, "http://gateway");
 }
 
 #[tokio::test]

@@ -42,6 +42,9 @@ async fn a_listener_with_a_certificate_speaks_http_2() {
     assert_eq!((start.status, start.version), (200, reqwest::Version::HTTP_2));
     assert_eq!(gateway.get(&format!("{}/news/a.ts", start.prefix())).await.status, 200);
     assert_eq!(origin.last().headers["host"], gateway.address.to_string());
+    let film = gateway.enter("/film/manifest.mpd", "tv").await;
+    let base = format!("<BaseURL>https://{}{}/film/</BaseURL>", gateway.address, film.prefix());
+    assert!(film.text().contains(&base), "{}", film.text());
     gateway.enter("/news/master.m3u8", "phone").await;
     assert_eq!(gateway.enter("/news/master.m3u8", "tablet").await.problem_type(), "stream-limit");
 }

@@ -3,8 +3,15 @@ use super::*;
 const PREFIX: &str = "/~s/S";
 
 fn write(reference: &str, base: Base<'_>) -> String {
-    let target =
-        Target { prefix: PREFIX, document: "", query: None, inherited: true, authority: "TV.example:80", origin: None };
+    let target = Target {
+        prefix: PREFIX,
+        document: "",
+        query: None,
+        inherited: true,
+        authority: "TV.example:80",
+        site: "",
+        origin: None,
+    };
     let judge = Judge::new(&target);
     match judge.judge(reference.as_bytes(), base) {
         Change::Keep => "keep".into(),
@@ -105,7 +112,8 @@ fn relative_references_of_a_document_without_the_prefix_are_rooted() {
 
 #[test]
 fn an_empty_authority_or_prefix_makes_nothing_ours() {
-    let target = Target { prefix: PREFIX, document: "/", query: None, inherited: true, authority: "", origin: None };
+    let target =
+        Target { prefix: PREFIX, document: "/", query: None, inherited: true, authority: "", site: "", origin: None };
     assert_eq!(Judge::new(&target).judge(b"http:///x", Base::Unknown), Change::Foreign);
     let target = Target { prefix: "", authority: "tv.example", ..target };
     assert_eq!(Judge::new(&target).judge(b"/x", Base::Unknown), Change::Keep);
@@ -113,8 +121,15 @@ fn an_empty_authority_or_prefix_makes_nothing_ours() {
 
 #[test]
 fn ipv6_authorities_are_compared_as_a_whole() {
-    let target =
-        Target { prefix: PREFIX, document: "/", query: None, inherited: true, authority: "[::1]:8080", origin: None };
+    let target = Target {
+        prefix: PREFIX,
+        document: "/",
+        query: None,
+        inherited: true,
+        authority: "[::1]:8080",
+        site: "",
+        origin: None,
+    };
     let judge = Judge::new(&target);
     assert!(matches!(judge.judge(b"http://[::1]:8080/x", Base::Unknown), Change::Splice { .. }));
     assert_eq!(judge.judge(b"http://[::1]/x", Base::Unknown), Change::Foreign);
@@ -122,8 +137,15 @@ fn ipv6_authorities_are_compared_as_a_whole() {
 
 #[test]
 fn a_glance_agrees_with_the_rules_or_leaves_the_answer_to_them() {
-    let target =
-        Target { prefix: PREFIX, document: "", query: None, inherited: true, authority: "tv.example", origin: None };
+    let target = Target {
+        prefix: PREFIX,
+        document: "",
+        query: None,
+        inherited: true,
+        authority: "tv.example",
+        site: "",
+        origin: None,
+    };
     let judge = Judge::new(&target);
     for reference in ["x.ts", "./x.ts", "a/./b.ts?c=d", "seg-1.m4s", "seg_1:2.ts", "x.ts ", "."] {
         assert_eq!(judge.glance(reference.as_bytes()), Some(Plain::Relative), "{reference:?}");
