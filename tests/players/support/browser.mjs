@@ -1,4 +1,4 @@
-// hls.js, Shaka and dash.js in headless Chromium, on pages of another origin than the gateway's.
+// hls.js, Shaka, dash.js and video.js in headless Chromium, on pages of another origin than the gateway's.
 
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -16,6 +16,7 @@ const FILES = {
   '/page.js': [new URL('page/page.js', import.meta.url), 'text/javascript'],
   '/hls.js': [require.resolve('hls.js/dist/hls.min.js'), 'text/javascript'],
   '/dash.js': [require.resolve('dashjs'), 'text/javascript'],
+  '/video.js': [require.resolve('video.js/dist/video.min.js'), 'text/javascript'],
   '/shaka.js': [require.resolve('shaka-player/dist/shaka-player.compiled.js'), 'text/javascript'],
 };
 
@@ -36,7 +37,7 @@ export async function startBrowser(house) {
   house.atEnd(() => browser.close());
   return async () => {
     // A context of its own: no cache and no connection is shared with another viewer.
-    const context = await browser.newContext();
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
     await page.goto(pages);
     return new Player(page, context);
@@ -53,7 +54,7 @@ class Player {
   /**
    * Starts `url` in place of what plays now; resolves when its entry manifest was read or refused.
    *
-   * @param {'hls.js' | 'shaka' | 'dash.js'} player
+   * @param {'hls.js' | 'shaka' | 'dash.js' | 'video.js'} player
    * @param {string} url
    * @param {{buffer?: number}} [options] `buffer`: seconds that the player loads ahead, if not its default
    */

@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -24,12 +24,13 @@ const BINARY = process.env.STREAMGATE_BIN ?? path.join(ROOT, 'target/debug/strea
  * @param {object} [options.streams] the `streams` section of the configuration
  * @param {'split' | 'refuse' | 'allow'} [options.sharing] what happens to two clients on one play session
  * @param {string} [options.dash] host:port of a second origin, which gets everything below /dash/
+ * @param {'listener' | 'proxy'} [options.tls] viewers speak TLS with the gateway's own listener, or with a proxy in front of it
  * @param {string[]} [options.tokens] where tokens are
  * @param {Record<string, {path?: string, tenant?: string, policies?: string[]}>} [options.applications] which application
  *   serves what is below a path; one tenant's `tv` serves all. One without a path declares its streams
  */
 export async function startGateway(house, {
-  limit, whenExceeded = 'deny_newest', streams, sharing, dash, tokens = ['query:token'], applications = { tv: { path: '/' } },
+  limit, whenExceeded = 'deny_newest', streams, sharing, dash, tls, tokens = ['query:token'], applications = { tv: { path: '/' } },
 }) {
   await access(BINARY).catch(() => {
     throw new Error(`no gateway to test at ${BINARY}: run \`cargo build\`, or name one in STREAMGATE_BIN`);
@@ -38,6 +39,8 @@ export async function startGateway(house, {
   const folder = await house.folder();
   await writeFile(path.join(folder, 'token.key'), randomBytes(48).toString('base64'));
   await writeFile(path.join(folder, 'session.key'), randomBytes(48).toString('base64'));
+
+  const certificate = tls && await makeCertificate(folder);
 
   // JSON is YAML.
   const file = path.join(folder, 'streamgate.yaml');
@@ -61,7 +64,7 @@ export async function startGateway(house, {
     policies,
   }];
   await writeFile(file, JSON.stringify({
-    listeners: [{ address: `127.0.0.1:${listener}` }],
+    listeners: [{ address: `127.0.0.1:${listener}`, ...(tls === 'listener' && { tls: { certificate: 'tls.crt', key: 'tls.key' } }) }],
     control: { address: `127.0.0.1:${control}` },
     // Watchpoints tell where their players are.
     client_address: { trusted: ['127.0.0.0/8'] },
@@ -78,8 +81,19 @@ export async function startGateway(house, {
   const process_ = house.start(BINARY, ['run', '--config', file]);
   await up(demoOrigin, `http://127.0.0.1:${origin}/vod/master.m3u8`);
   await up(process_, `http://127.0.0.1:${control}/readyz`);
-  const [url, controlUrl, originUrl] = [listener, control, origin].map((port) => `http://127.0.0.1:${port}`);
-  return new Gateway(house, file, url, controlUrl, originUrl, process_);
+  const [plain, controlUrl, originUrl] = [listener, control, origin].map((port) => `http://127.0.0.1:${port}`);
+  const url = tls === 'listener' ? plain.replace('http:', 'https:') : plain;
+  return new Gateway(house, file, url, controlUrl, originUrl, process_, certificate);
+}
+
+/** A certificate for this machine that vouches for itself, in a folder and as the TLS server of node takes it. */
+async function makeCertificate(folder) {
+  const [cert, key] = ['tls.crt', 'tls.key'].map((name) => path.join(folder, name));
+  await promisify(execFile)('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1',
+    '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert,
+  ]);
+  return { cert: await readFile(cert), key: await readFile(key) };
 }
 
 /** Waits until `url` answers 200, or says at once what the program said when it ended. */
@@ -93,10 +107,12 @@ async function up(program, url) {
 class Gateway {
   #house;
   #config;
+  #certificate;
 
-  constructor(house, config, url, control, origin, running) {
+  constructor(house, config, url, control, origin, running, certificate) {
     this.#house = house;
     this.#config = config;
+    this.#certificate = certificate;
     this.url = url;
     this.control = control;
     this.origin = origin;
@@ -130,7 +146,7 @@ class Gateway {
    * is given; where there is no device it names none.
    */
   async viewer(subject, device, address, application = 'tv', token = undefined) {
-    const { url, log } = await watchpoint(this.#house, this.url, address);
+    const { url, log } = await watchpoint(this.#house, this.url, address, this.#certificate);
     const own = token ?? await this.token(subject, device, application);
     return {
       device,

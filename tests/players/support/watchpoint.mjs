@@ -1,6 +1,7 @@
 // A place between one player and the gateway that changes nothing and writes down every request.
 
 import http from 'node:http';
+import https from 'node:https';
 
 import { eventually } from './eventually.mjs';
 
@@ -45,14 +46,17 @@ export const carriesPlaySession = ({ path }) => path.startsWith('/~s/');
 
 /**
  * Opens a watchpoint in front of `gateway`; each has a port of its own. It says that its player is at `address`. Each of the
- * player's connections has one of its own to the gateway, and closes with it.
+ * player's connections has one of its own to the gateway, and closes with it. With a certificate it speaks TLS with its player, and
+ * says so.
  */
-export async function watchpoint(house, gateway, address) {
+export async function watchpoint(house, gateway, address, certificate) {
   const log = new Log();
+  // What the gateway's own listener has is vouched for by nobody.
+  const toGateway = gateway.startsWith('https:') ? https : http;
   const agents = new Map();
   const agentOf = (socket) => {
     if (!agents.has(socket)) {
-      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      const agent = new toGateway.Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
       agents.set(socket, agent);
       socket.on('close', () => {
         agents.delete(socket);
@@ -62,12 +66,13 @@ export async function watchpoint(house, gateway, address) {
     return agents.get(socket);
   };
 
-  const server = http.createServer((request, response) => {
+  const answerer = (request, response) => {
     const { method, url, headers } = request;
     const answer = { method, path: url.split('?')[0], status: 0, asked: Date.now() };
     if (address) headers['x-forwarded-for'] = address;
+    if (certificate && toGateway === http) headers['x-forwarded-proto'] = 'https';
     const agent = agentOf(request.socket);
-    const forwarded = http.request(gateway + url, { method, headers, agent }, (answered) => {
+    const forwarded = toGateway.request(gateway + url, { method, headers, agent }, (answered) => {
       answer.status = answered.statusCode;
       log.answers.push(answer);
       if (answer.status === 403) {
@@ -83,6 +88,8 @@ export async function watchpoint(house, gateway, address) {
     // The player hung up: so do we.
     response.on('close', () => forwarded.destroy());
     request.pipe(forwarded);
-  });
-  return { url: await house.listen(server), log };
+  };
+  const server = certificate ? https.createServer(certificate, answerer) : http.createServer(answerer);
+  const url = await house.listen(server);
+  return { url: certificate ? url.replace('http:', 'https:') : url, log };
 }

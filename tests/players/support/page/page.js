@@ -1,6 +1,6 @@
-// One video element and the player that feeds it: what an application does with hls.js, Shaka or dash.js, and no more.
+// One video element and the player that feeds it: what an application does with hls.js, Shaka, dash.js or video.js, and no more.
 
-const video = document.querySelector('video');
+let video = document.querySelector('video');
 let player;
 let state;
 
@@ -72,6 +72,33 @@ const starts = {
     instance.initialize(video, url, true);
     await read;
   },
+
+  async 'video.js'(url) {
+    // It removes its element when it is disposed of.
+    const element = video.cloneNode();
+    document.body.append(element);
+    // It loads nothing of a channel before it plays.
+    const instance = videojs(element, { autoplay: true, html5: { vhs: { overrideNative: true } }, errorDisplay: false });
+    player = {
+      destroy() {
+        instance.dispose();
+        video = document.querySelector('video');
+      },
+    };
+    const read = new Promise((resolve) => {
+      instance.on('loadedmetadata', resolve);
+      instance.on('error', () => {
+        const { code, message, status } = instance.error();
+        state.errors.push({ fatal: true, details: `video.js ${code}: ${message}`, status });
+        resolve();
+      });
+    });
+    instance.src({ src: url, type: url.includes('.mpd') ? 'application/dash+xml' : 'application/vnd.apple.mpegurl' });
+    await new Promise((ready) => { instance.ready(ready); });
+    video = instance.tech({ IWillNotUseThisInPlugins: true }).el();
+    listen();
+    await read;
+  },
 };
 
 window.play = async (name, url, options) => {
@@ -93,5 +120,8 @@ window.pause = () => video.pause();
 
 window.resume = () => video.play();
 
-video.addEventListener('playing', () => { state.from ??= video.currentTime; });
-video.addEventListener('ended', () => { state.ended = true; });
+function listen() {
+  video.addEventListener('playing', () => { state.from ??= video.currentTime; });
+  video.addEventListener('ended', () => { state.ended = true; });
+}
+listen();
