@@ -9,6 +9,7 @@
 //! Period or a Representation behind no other base, and video.js asks its own page's host for a `Location` that is a path.
 
 mod attributes;
+mod charset;
 mod levels;
 mod names;
 mod scan;
@@ -17,6 +18,7 @@ mod text;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::charset::{Utf16, as_ascii, ascii_path};
 use self::levels::Places;
 use self::names::Role;
 use self::scan::{Scan, Site, scan};
@@ -48,10 +50,26 @@ pub fn rewrite_and_note(
     out: &mut Vec<u8>,
     disguised: &mut Disguised,
 ) -> Result<Outcome, Unparsable> {
+    let Some(wide) = Utf16::detect(input) else { return rewrite_text(input, target, out, disguised) };
+    let text = wide.decode(input).ok_or(Unparsable::Encoding)?;
+    let mut written = Vec::new();
+    let outcome = rewrite_text(text.as_bytes(), target, &mut written, disguised)?;
+    wide.encode(&String::from_utf8(written).map_err(|_| Unparsable::Encoding)?, out);
+    Ok(outcome)
+}
+
+fn rewrite_text(
+    input: &[u8],
+    target: &Target<'_>,
+    out: &mut Vec<u8>,
+    disguised: &mut Disguised,
+) -> Result<Outcome, Unparsable> {
     let mark = if input.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let body = input.get(mark..).unwrap_or_default();
-    let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0')).ok_or(Unparsable::Encoding)?;
-    let scan = scan(text)?;
+    let text = as_ascii(body).ok_or(Unparsable::Encoding)?;
+    let scan = scan(&text)?;
+    let document = ascii_path(target.document);
+    let target = &Target { document: &document, ..*target };
     let mut outcome = Outcome { facts: scan.facts, rewritten: 0, foreign: 0, undefined: 0 };
     let judge = Judge::new(target);
     let edits = if judge.is_idle() {

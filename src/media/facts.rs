@@ -78,8 +78,8 @@ pub enum Unparsable {
     /// The root element is neither `MPD` nor `Patch`.
     #[error("not an MPD: the root element is neither MPD nor Patch")]
     NotAnMpd,
-    /// The bytes are not UTF-8: UTF-16, compressed, or binary.
-    #[error("the manifest is not UTF-8")]
+    /// The bytes are no text in an encoding that extends ASCII, nor UTF-16: compressed, or binary.
+    #[error("the manifest is no text in an encoding that extends ASCII, nor UTF-16")]
     Encoding,
     /// The document declares entities of its own, or uses one that is not predefined; they are never expanded.
     #[error("the XML declares or uses entities of its own, which are not expanded")]

@@ -9,14 +9,14 @@ mod gather;
 mod lines;
 mod variables;
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr2, memchr2_iter};
 
 use self::lines::{Copier, Lines};
 use super::disguise::Disguised;
 use super::facts::{Outcome, Unparsable};
 use super::reference::Target;
 
-/// Longest line that is looked into, in bytes and without its line feed. Longer ones pass as they are.
+/// Longest line that is looked into, in bytes and without its end. Longer ones pass as they are.
 const MAX_LINE: usize = 64 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -54,7 +54,7 @@ impl Scanner {
         let mut copier = Copier::new(rest, out);
         let mut at = 0;
         if self.phase != Phase::LongLine {
-            for end in memchr_iter(b'\n', rest) {
+            for end in line_ends(rest) {
                 self.line(rest.get(at..end).unwrap_or_default(), at, &mut copier);
                 at = end + 1;
             }
@@ -97,7 +97,7 @@ impl Scanner {
         if self.held.is_empty() && self.phase != Phase::LongLine {
             return chunk;
         }
-        let end = memchr(b'\n', chunk);
+        let end = memchr2(b'\n', b'\r', chunk);
         let (head, rest) = chunk.split_at_checked(end.map_or(chunk.len(), |end| end + 1)).unwrap_or((chunk, &[]));
         if self.phase == Phase::LongLine {
             out.extend_from_slice(head);
@@ -137,6 +137,11 @@ impl Scanner {
             Phase::Playlist | Phase::LongLine | Phase::Other => {}
         }
     }
+}
+
+/// Where lines end: RFC 8216 §4.1 has LF and CR LF, and players read CR alone as well. Of CR LF the LF ends an empty line.
+fn line_ends(text: &[u8]) -> impl Iterator<Item = usize> {
+    memchr2_iter(b'\n', b'\r', text)
 }
 
 /// Rewrites a whole playlist.

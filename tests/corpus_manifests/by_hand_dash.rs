@@ -32,9 +32,9 @@ fn error(input: &[u8]) -> Unparsable {
 
 #[test]
 fn what_is_no_mpd_or_cannot_be_trusted_is_refused() {
-    let utf16: Vec<u8> = "\u{FEFF}<MPD/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(error(&utf16), Unparsable::Encoding);
-    assert_eq!(error(&"<MPD/>".encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>()), Unparsable::Encoding);
+    assert_eq!(error(b"<\0M\0P\0D\0/\0>"), Unparsable::Encoding, "half a character is missing");
+    assert_eq!(error(b"\xFF\xFE\0\xD8/\0"), Unparsable::Encoding, "half a pair is missing");
+    assert_eq!(error(b"\xFF\xFE\0\0<\0\0\0"), Unparsable::Encoding, "UTF-32");
     assert_eq!(error(b"\x1F\x8B\x08\0\0"), Unparsable::Encoding);
     for other in [&b""[..], b"not found", b"<html></html>", b"<?xml version='1.0'?>", b"#EXTM3U\n"] {
         assert_eq!(error(other), Unparsable::NotAnMpd);
@@ -42,11 +42,64 @@ fn what_is_no_mpd_or_cannot_be_trusted_is_refused() {
     assert_eq!(error(b"<!DOCTYPE MPD [<!ENTITY x '/y'>]><MPD><BaseURL>&x;</BaseURL></MPD>"), Unparsable::Entities);
     assert_eq!(error(b"<MPD><BaseURL>&x;</BaseURL></MPD>"), Unparsable::Entities);
     assert_eq!(error(b"<MPD><SegmentTemplate media='&x;'/></MPD>"), Unparsable::Entities);
-    for ill_formed in
-        [&b"<MPD></Period></MPD>"[..], b"<MPD/><MPD/>", b"<MPD/>x", b"<MPD><BaseURL>/x</MPD>", b"<MPD>&</MPD>"]
-    {
+    for ill_formed in [&b"<MPD></Period></MPD>"[..], b"<MPD/><MPD/>", b"<MPD/>x", b"<MPD><BaseURL>/x</MPD>"] {
         assert!(matches!(error(ill_formed), Unparsable::Malformed(_)), "{ill_formed:?}");
     }
+}
+
+/// Writes a text in an encoding.
+type Encode<'e> = &'e dyn Fn(&str) -> Vec<u8>;
+
+/// The same document before and after, in every encoding that it can be written in.
+#[test]
+fn the_encoding_of_a_document_does_not_matter_and_stays() {
+    let mpd = |declared: &str, base: &str, media: &str| {
+        format!(
+            "<?xml version='1.0' encoding='{declared}'?>\r\n<MPD><ProgramInformation><Title>Caf\u{e9} \u{e0} c\u{f4}t\u{e9}</Title>\
+             </ProgramInformation><BaseURL>{base}</BaseURL><Period><SegmentTemplate media='{media}'/></Period></MPD>\r\n"
+        )
+    };
+    let latin_1 = |text: &str| text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
+    let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let marked = |text: &str| little(&format!("\u{feff}{text}"));
+    let encodings: [(&str, Encode<'_>); 7] = [
+        ("utf-8", &|text| text.as_bytes().to_vec()),
+        ("ISO-8859-1", &latin_1),
+        ("windows-1252", &latin_1),
+        ("utf-8 by mistake", &latin_1),
+        ("UTF-16BE", &big),
+        ("UTF-16LE", &little),
+        ("UTF-16", &marked),
+    ];
+    for (name, encode) in encodings {
+        let before = encode(&mpd(name, "/caf\u{e9}/", "/\u{e9}/$Number$.m4s"));
+        let after = encode(&mpd(name, "/~s/S/caf\u{e9}/", "/~s/S/\u{e9}/$Number$.m4s"));
+        let (written, outcome) = rewrite(false, &before, &to(true));
+        assert_eq!(outcome.map(|outcome| outcome.rewritten), Ok(2), "{name}");
+        assert_eq!(written, after, "{name}");
+        assert_eq!(rewrite(false, &after, &to(true)).0, after, "{name}");
+        // What is put together anew keeps its bytes as well.
+        let climbs = encode(&mpd(name, "../../../\u{e9}/x/", "m"));
+        assert_eq!(rewrite(false, &climbs, &to(true)).0, encode(&mpd(name, "/~s/S/\u{e9}/x/", "m")), "{name}");
+        let document = Target { document: "/caf\u{e9}/m.mpd", ..to(false) };
+        let bare = rewrite(false, &encode(&mpd(name, "v/", "m")), &document).0;
+        assert_eq!(bare, encode(&mpd(name, "/~s/S/caf%C3%A9/v/", "m")), "{name}");
+    }
+}
+
+#[test]
+fn ampersands_that_nobody_escaped_and_entities_that_nobody_declared_cost_no_rewriting() {
+    let mpd = |x: &str| {
+        format!(
+            "<MPD><ProgramInformation moreInformationURL='/a?b&c'><Title>Tom & Jerry && &eacute; &</Title><Source>A&B</Source>\
+             </ProgramInformation><BaseURL>{x}/x?a=1&b=2</BaseURL><Period><Label>R&D;</Label><ContentProtection>&x;</ContentProtection>\
+             <SegmentTemplate media='{x}/$Number$?a=1&b=2&amp;c=3'/></Period></MPD>"
+        )
+    };
+    assert_eq!(written(&mpd(""), &to(true)).0, mpd("/~s/S"));
+    let bare = "<MPD><BaseURL>v?a&b</BaseURL></MPD>";
+    assert_eq!(written(bare, &to(false)).0, "<MPD><BaseURL>/~s/S/a/b&amp;c/v?a&b</BaseURL></MPD>");
 }
 
 #[test]

@@ -209,3 +209,33 @@ fn a_playlist_with_an_end_tells_how_long_it_is() {
     assert_eq!((outcome.facts.live, outcome.facts.refresh), (false, None));
     assert_eq!(outcome.facts.duration, Some(Duration::from_millis(10_500)));
 }
+
+#[test]
+fn lines_end_with_lf_cr_lf_or_cr_alone() {
+    let lines = |x: &str| {
+        [
+            "#EXTM3U".to_owned(),
+            "#EXT-X-TARGETDURATION:4".to_owned(),
+            format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{x}/k\""),
+            "#EXTINF:4,".to_owned(),
+            format!("{x}/a.ts"),
+            String::new(),
+            "#EXTINF:2,".to_owned(),
+            "b.ts".to_owned(),
+            "#EXT-X-ENDLIST".to_owned(),
+        ]
+    };
+    for end in ["\n", "\r\n", "\r"] {
+        for last in ["", end] {
+            let before = format!("{}{last}", lines("").join(end));
+            let (after, outcome) = written(&before, &to("/a/b.m3u8", true));
+            assert_eq!(after, format!("{}{last}", lines(P).join(end)));
+            let facts = outcome.facts;
+            assert_eq!(
+                (outcome.rewritten, facts.live, facts.duration),
+                (2, false, Some(Duration::from_secs(6))),
+                "{end:?}"
+            );
+        }
+    }
+}

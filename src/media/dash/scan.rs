@@ -40,6 +40,8 @@ pub(super) struct Scan<'d> {
 /// Walks a document.
 pub(super) fn scan(text: &str) -> Result<Scan<'_>, Unparsable> {
     let mut reader = Reader::from_str(text);
+    // Titles have them, and players do not mind.
+    reader.config_mut().allow_dangling_amp = true;
     let mut walk = Walk::new(text.as_bytes());
     loop {
         let start = position(reader.buffer_position());
@@ -55,7 +57,10 @@ pub(super) fn scan(text: &str) -> Result<Scan<'_>, Unparsable> {
             Event::DocType(declaration) if memmem::find(declaration.as_bytes(), b"<!ENTITY").is_some() => {
                 return Err(Unparsable::Entities);
             }
-            Event::GeneralRef(_) if decode(walk.document, start..end).is_none() => return Err(Unparsable::Entities),
+            // Elsewhere nothing depends on what it stands for.
+            Event::GeneralRef(_) if walk.is_in_reference() && decode(walk.document, start..end).is_none() => {
+                return Err(Unparsable::Entities);
+            }
             Event::Text(text) if walk.frames.is_empty() && !text.trim_ascii().is_empty() => {
                 return Err(walk.outside(start));
             }
@@ -114,6 +119,11 @@ impl<'d> Walk<'d> {
     /// Something stands outside the root element: either a second document or none.
     fn outside(&self, at: usize) -> Unparsable {
         if self.scan.levels.is_empty() { Unparsable::NotAnMpd } else { Unparsable::Malformed(at) }
+    }
+
+    /// Whether what is read now is the text of a reference.
+    fn is_in_reference(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.text.is_some())
     }
 
     fn mixed(&mut self) {

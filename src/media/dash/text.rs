@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::{memchr, memchr2};
-use quick_xml::escape::{escape, resolve_predefined_entity};
+use quick_xml::escape::resolve_predefined_entity;
 
 const CDATA_OPENS: &[u8] = b"<![CDATA[";
 const CDATA_ENDS: &[u8] = b"]]>";
+/// Bytes of the longest name of an entity that is looked at, with its semicolon.
+const MAX_NAME: usize = 64;
 
 /// The meaning of an attribute value or an element's text.
 #[derive(Debug)]
@@ -38,12 +40,10 @@ pub(super) fn decode(document: &[u8], range: Range<usize>) -> Option<Decoded<'_>
         } else if !in_cdata && rest.starts_with(CDATA_OPENS) {
             in_cdata = true;
             at += CDATA_OPENS.len();
-        } else if !in_cdata && rest.first() == Some(&b'&') {
-            let length = memchr(b';', rest)?;
-            let meaning = entity(rest.get(1..length)?)?;
-            text.extend_from_slice(meaning.as_bytes());
+        } else if let Some(name) = entity_name(rest).filter(|_| !in_cdata) {
+            text.extend_from_slice(entity(name)?.as_bytes());
             places.resize(text.len(), place);
-            at += length + 1;
+            at += name.len() + b"&;".len();
         } else {
             text.extend(rest.first());
             places.push(place);
@@ -57,6 +57,17 @@ pub(super) fn decode(document: &[u8], range: Range<usize>) -> Option<Decoded<'_>
     };
     places.push(end);
     Some(Decoded { text: Cow::Owned(text), start, places: Some(places) })
+}
+
+/// The name between `&` and `;` at the beginning of a text. An ampersand that begins no reference stands for itself, as in titles
+/// and queries that somebody forgot to escape.
+fn entity_name(rest: &[u8]) -> Option<&[u8]> {
+    let name = rest.strip_prefix(b"&")?;
+    let name = name.get(..name.len().min(MAX_NAME))?;
+    let name = name.get(..memchr(b';', name)?)?;
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(byte) || !byte.is_ascii();
+    let characters = name.strip_prefix(b"#").unwrap_or(name);
+    (!characters.is_empty() && characters.iter().all(is_part)).then_some(name)
 }
 
 fn entity(name: &[u8]) -> Option<Cow<'static, str>> {
@@ -77,10 +88,24 @@ impl Decoded<'_> {
     }
 }
 
-/// The text as it may be written in an attribute or an element, or inside a CDATA section.
+/// The text as it may be written in an attribute or an element, or inside a CDATA section. Bytes that are not ASCII stay as they
+/// are, whatever the document's encoding.
 pub(super) fn encode(text: &[u8], in_cdata: bool) -> Vec<u8> {
-    let text = String::from_utf8_lossy(text);
-    if in_cdata { text.replace("]]>", "]]%3E").into_bytes() } else { escape(text).into_owned().into_bytes() }
+    let mut written = Vec::with_capacity(text.len());
+    for (at, byte) in text.iter().enumerate() {
+        let escaped: &[u8] = match byte {
+            b'>' if in_cdata && text.get(..at).is_some_and(|before| before.ends_with(b"]]")) => b"%3E",
+            _ if in_cdata => &[*byte],
+            b'&' => b"&amp;",
+            b'<' => b"&lt;",
+            b'>' => b"&gt;",
+            b'\'' => b"&apos;",
+            b'"' => b"&quot;",
+            _ => &[*byte],
+        };
+        written.extend_from_slice(escaped);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -100,14 +125,25 @@ mod tests {
 
     #[test]
     fn entities_that_are_not_predefined_are_refused() {
-        for text in ["&own;", "&#xD800;", "&amp", "&;", "&#;"] {
+        for text in ["&own;", "&#xD800;", "a&b=1&c;"] {
             assert!(decode(text.as_bytes(), 0..text.len()).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_ampersand_that_begins_no_reference_stands_for_itself() {
+        for text in ["&", "a & b; c", "&amp", "&;", "&#;", "/x?a=1&b=2", "/x?a=1&b=2;c", "&&", "&=&"] {
+            let decoded = decode(text.as_bytes(), 0..text.len()).expect(text);
+            assert_eq!(&*decoded.text, text.as_bytes());
+            assert_eq!(decoded.place(text.len()), (text.len(), false));
+        }
+        assert_eq!(&*decode(b"/x?a&&amp;&b", 0..12).expect("characters").text, b"/x?a&&&b");
     }
 
     #[test]
     fn what_is_written_is_escaped_for_where_it_stands() {
         assert_eq!(encode(b"/a&'<\"", false), b"/a&amp;&apos;&lt;&quot;");
         assert_eq!(encode(b"/a&]]>", true), b"/a&]]%3E");
+        assert_eq!(encode(b"/\xE9", false), b"/\xE9");
     }
 }

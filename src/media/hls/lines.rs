@@ -78,9 +78,8 @@ impl Lines {
         }
     }
 
-    /// One line without its line feed, which begins at `at` in the copier's source.
+    /// One line without its end, which begins at `at` in the copier's source.
     pub(super) fn line(&mut self, line: &[u8], at: usize, copier: &mut Copier<'_>) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
         match line.first() {
             None => {}
             Some(b'#') => self.tag(line, at, copier),
