@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::media::{self, Disguised, Facts, Form, Kind, Target, Unparsable, dash, hls};
+use crate::media::{self, Disguised, Facts, Form, Kind, Target, Unparsable, dash, hls, json};
 use crate::streams::Cadence;
 use crate::telemetry::ManifestResult;
 
@@ -42,7 +42,12 @@ pub(super) enum Body {
     Playlist(Box<hls::Scanner>),
     /// An MPD, collected because it is rewritten as a whole.
     Mpd(Vec<u8>, Box<Place>),
+    /// JSON, collected because it may be an asset list or a steering manifest.
+    Json(Vec<u8>, Box<Place>),
 }
+
+/// Bytes of the largest asset list or steering manifest; what is larger is none.
+const JSON_MAX: usize = 256 * 1024;
 
 /// What is known when a manifest has passed.
 pub(super) struct Passed {
@@ -68,6 +73,11 @@ impl Passed {
             Err(_) => Self { disguised, ..Self::untouched(ManifestResult::Unparsable) },
         }
     }
+
+    fn of_json(json::References { rewritten, foreign }: json::References) -> Self {
+        let result = if rewritten > 0 { ManifestResult::Rewritten } else { ManifestResult::Unchanged };
+        Self { foreign, ..Self::untouched(result) }
+    }
 }
 
 impl Body {
@@ -83,7 +93,13 @@ impl Body {
                 }
                 Begun::Yes => {}
             },
-            Self::Playlist(_) | Self::Mpd(..) => {}
+            Self::Json(collected, _)
+                if collected.is_empty() && !may_be_object(piece.as_deref().unwrap_or_default()) =>
+            {
+                *self = Self::Untouched;
+                return None;
+            }
+            Self::Playlist(_) | Self::Mpd(..) | Self::Json(..) => {}
         }
         let mut out = Vec::new();
         let passed = match self {
@@ -118,10 +134,34 @@ impl Body {
                     None
                 }
             }
+            Self::Json(collected, place) => {
+                collected.extend_from_slice(piece.as_deref().unwrap_or_default());
+                if collected.len() <= most.min(JSON_MAX) && !end {
+                    *piece = None;
+                    return None;
+                }
+                let whole = std::mem::take(collected);
+                let outcome = if end { json::rewrite(&whole, &place.target(), &mut out) } else { None };
+                *self = Self::Untouched;
+                if outcome.is_none() {
+                    out = whole;
+                }
+                outcome.map(Passed::of_json)
+            }
             Self::Untouched | Self::Expected(..) => return None,
         };
         *piece = (!out.is_empty()).then(|| Bytes::from(out));
         passed
+    }
+
+    /// Ends the rewriting of an answer that turns out to be media: what was collected goes on in front of the next piece.
+    pub(super) fn release(&mut self, piece: &mut Option<Bytes>) {
+        if let Self::Json(mut collected, _) = std::mem::replace(self, Self::Untouched)
+            && !collected.is_empty()
+        {
+            collected.extend_from_slice(piece.as_deref().unwrap_or_default());
+            *piece = Some(collected.into());
+        }
     }
 
     /// Decides from the first bytes what kind of manifest this is; names and content types lie. What has waited is put in front of
@@ -167,6 +207,12 @@ enum Begun {
     ListsChannels,
     /// What it is.
     Yes,
+}
+
+/// Whether JSON that begins so may be an object, white space and a byte order mark aside.
+fn may_be_object(head: &[u8]) -> bool {
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    text.first().is_none_or(|byte| *byte == b'{')
 }
 
 /// The rhythm that a manifest's facts imply. `None` where it says nothing of rhythm, as a multivariant playlist. Only an

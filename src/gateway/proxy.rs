@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HOST, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -27,7 +27,7 @@ use super::outbound::{
 use super::shown::{begins_in_the_middle, is_looked_at, shown};
 use super::{Gateway, annotate, fields, guards, sender};
 use crate::identity::{Renewed, path};
-use crate::media::{self, Kind};
+use crate::media::{self, Kind, json};
 use crate::questions::{Asked, Problem, Questions, Watch, bare, host};
 use crate::streams::Signal;
 use crate::telemetry::{Access, ManifestResult, Outcome};
@@ -269,10 +269,7 @@ impl ProxyHttp for Gateway {
             self.pulled(ctx);
         }
         ctx.inspection = shown.claim.map(Inspection::of);
-        if !kind.is_manifest() {
-            return Ok(());
-        }
-        if response.status == StatusCode::PARTIAL_CONTENT && ctx.belied.is_none() {
+        if kind.is_manifest() && response.status == StatusCode::PARTIAL_CONTENT && ctx.belied.is_none() {
             // A part of a manifest cannot be rewritten. The origin is asked for the whole.
             ctx.belied = Some(kind);
             let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is part of a manifest");
@@ -280,9 +277,14 @@ impl ProxyHttp for Gateway {
             return Err(error);
         }
         if ![StatusCode::OK, StatusCode::NON_AUTHORITATIVE_INFORMATION].contains(&response.status) {
-            return Ok(());
+            Ok(())
+        } else if kind.is_manifest() {
+            self.expect_manifest(session, response, kind, ctx)
+        } else if may_have_references(session.req_header(), response, kind, ctx) {
+            expect_json(session.req_header(), response, ctx)
+        } else {
+            Ok(())
         }
-        self.expect_manifest(session, response, kind, ctx)
     }
 
     async fn response_filter(
@@ -324,9 +326,11 @@ impl ProxyHttp for Gateway {
             match inspection.look(body, end) {
                 Look::More => {}
                 Look::Harmless => ctx.inspection = None,
-                Look::Belied(kind) => self.belie(kind, session, ctx)?,
+                Look::Belied(kind) => {
+                    ctx.body.release(body);
+                    self.belie(kind, session, ctx)?;
+                }
             }
-            return Ok(None);
         }
         if matches!(ctx.body, Body::Untouched) {
             return Ok(None);
@@ -508,17 +512,7 @@ impl Gateway {
             self.count_manifest(ManifestResult::Encoded);
             return Ok(());
         }
-        if response.headers.get(CONTENT_LENGTH).is_none_or(|length| length != "0") {
-            // Nothing becomes of nothing, and has no other end than its length.
-            response.remove_header(&CONTENT_LENGTH);
-        }
-        for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES] {
-            response.remove_header(&name);
-        }
-        for name in OF_THE_OLD_BYTES {
-            response.remove_header(name);
-        }
-        response.insert_header(CACHE_CONTROL, "private, no-store")?;
+        forget_bytes(response)?;
         let request = session.req_header();
         if request.method == Method::GET {
             ctx.body = Body::Expected(kind, Box::new(place(request, &play.sealed, ctx)), Vec::new());
@@ -566,6 +560,42 @@ impl Gateway {
         }
         .log();
     }
+}
+
+/// Drops what describes bytes that the viewer will not get, and keeps caches from what one viewer gets.
+fn forget_bytes(response: &mut ResponseHeader) -> pingora::Result<()> {
+    if response.headers.get(CONTENT_LENGTH).is_none_or(|length| length != "0") {
+        // Nothing becomes of nothing, and has no other end than its length.
+        response.remove_header(&CONTENT_LENGTH);
+    }
+    for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES] {
+        response.remove_header(&name);
+    }
+    for name in OF_THE_OLD_BYTES {
+        response.remove_header(name);
+    }
+    response.insert_header(CACHE_CONTROL, "private, no-store")
+}
+
+/// Whether what a play is answered with may be an asset list or a steering manifest.
+fn may_have_references(request: &RequestHeader, response: &ResponseHeader, kind: Kind, ctx: &Context) -> bool {
+    let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind == Kind::Other
+        && ctx.prefix_length > 0
+        && ctx.play.as_ref().is_some_and(|play| !play.sealed.is_empty())
+        && [Method::GET, Method::HEAD].contains(&request.method)
+        && response.headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity")
+        && json::may_have_references(ctx.path_of(&request.uri), content_type)
+}
+
+/// Prepares an answer for a body that may not have the origin's length.
+fn expect_json(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
+    let Some(play) = ctx.play.clone() else { return Ok(()) };
+    forget_bytes(response)?;
+    if request.method == Method::GET {
+        ctx.body = Body::Json(Vec::new(), Box::new(place(request, &play.sealed, ctx)));
+    }
+    Ok(())
 }
 
 /// Whether a redirect leads to media, and to another host. A manifest, wherever it is, starts a play there.

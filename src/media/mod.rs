@@ -13,6 +13,7 @@ pub mod dash;
 mod disguise;
 mod facts;
 pub mod hls;
+pub mod json;
 mod location;
 mod path;
 mod percent;

@@ -216,6 +216,11 @@ impl Judge {
         is(&self.authority) || is(&self.site_authority)
     }
 
+    /// Whether a host, perhaps with a port, is the origin by its own name.
+    pub(super) fn is_of_origin(&self, authority: &[u8]) -> bool {
+        self.is_origins(authority, &["80", "443"])
+    }
+
     fn is_origins(&self, authority: &[u8], ports: &[&str]) -> bool {
         !self.origin.is_empty() && without_port(authority, ports).eq_ignore_ascii_case(&self.origin)
     }

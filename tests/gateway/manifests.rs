@@ -42,6 +42,8 @@ async fn an_mpd_carries_the_play_session_in_its_base() {
 
 #[tokio::test]
 async fn an_mpd_names_the_scheme_and_the_host_by_which_the_viewer_asks() {
+    const TRUSTED: &str = "client_address: { trusted: [127.0.0.0/8] }\n";
+    const HOST: (&str, &str) = ("x-forwarded-host", "tv.example:8443, proxy.example");
     let origin = Origin::usual().await;
     let site = async |extra: &str, fields: &[(&'static str, &str)]| {
         let gateway = Setup { extra: extra.into(), ..Setup::before(&[&origin]) }.start().await;
@@ -52,8 +54,6 @@ async fn an_mpd_names_the_scheme_and_the_host_by_which_the_viewer_asks() {
         let (_, rest) = entry.text().split_once("<BaseURL>").unwrap();
         rest.split_once("/~s/").unwrap().0.replace(&gateway.address.to_string(), "gateway")
     };
-    const TRUSTED: &str = "client_address: { trusted: [127.0.0.0/8] }\n";
-    const HOST: (&str, &str) = ("x-forwarded-host", "tv.example:8443, proxy.example");
     assert_eq!(site("", &[]).await, "http://gateway");
     assert_eq!(site("", &[("host", "TV.example")]).await, "http://TV.example");
     // Whoever makes TLS up gets what does not work; another host would get the play session.
@@ -61,6 +61,43 @@ async fn an_mpd_names_the_scheme_and_the_host_by_which_the_viewer_asks() {
     assert_eq!(site(TRUSTED, &[("x-forwarded-proto", "https"), HOST]).await, "https://tv.example:8443");
     assert_eq!(site(TRUSTED, &[("x-forwarded-proto", "http"), HOST]).await, "http://tv.example:8443");
     assert_eq!(site(TRUSTED, &[("x-forwarded-host", "no/host")]).await, "http://gateway");
+}
+
+#[tokio::test]
+async fn asset_lists_and_steering_manifests_of_a_play_lead_back_under_it() {
+    const OTHER: &str = "{\"next\": \"/api/2\"}";
+    let origin = Origin::new(|request| async move {
+        match request.uri().path() {
+            "/ads/list.json" => {
+                answer(200, "application/json", "{\"ASSETS\":[{\"URI\":\"/ads/1.m3u8\",\"DURATION\":1.50}]}")
+            }
+            "/steer" => answer(
+                200,
+                "application/vnd.apple.steering-list",
+                "{\"VERSION\":1,\"RELOAD-URI\":\"/steer?a=1\",\"PATHWAY-PRIORITY\":[\"A\"]}",
+            ),
+            "/api/1" => answer(200, "application/json", OTHER),
+            "/api/list" => answer(200, "application/json", "[1, 2]"),
+            "/api/long" => {
+                answer(200, "application/json", format!("{{\"ASSETS\":[],\"x\":\"{}\"}}", "x".repeat(300_000)))
+            }
+            path => super::support::usual(path),
+        }
+    })
+    .await;
+    let gateway = before(&origin).await;
+    let prefix = gateway.enter("/news/master.m3u8", "tv").await.prefix();
+    let here = gateway.url(&prefix);
+    let list = gateway.get(&format!("{prefix}/ads/list.json?_HLS_primary_id=1")).await;
+    assert_eq!(list.text(), format!("{{\"ASSETS\":[{{\"URI\":\"{here}/ads/1.m3u8\",\"DURATION\":1.50}}]}}"));
+    assert_eq!(list.header("cache-control"), "private, no-store");
+    let steering = gateway.get(&format!("{prefix}/steer")).await;
+    assert!(steering.text().contains(&format!("\"RELOAD-URI\":\"{here}/steer?a=1\"")), "{}", steering.text());
+    assert_eq!(gateway.metric("streamgate_manifests_total", "rewritten").await, 3);
+    assert_eq!(gateway.get(&format!("{prefix}/api/1")).await.text(), OTHER);
+    assert_eq!(gateway.get(&format!("{prefix}/api/list")).await.text(), "[1, 2]");
+    assert_eq!(gateway.get(&format!("{prefix}/api/long")).await.text().len(), 300_020);
+    assert_eq!(gateway.get("/ads/list.json").await.header("content-length"), "50", "what belongs to no play passes");
 }
 
 #[tokio::test]
