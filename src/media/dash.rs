@@ -26,7 +26,7 @@ use self::text::{decode, encode};
 use super::disguise::Disguised;
 use super::facts::{Form, Outcome, Unparsable};
 use super::path::directory;
-use super::reference::{Base, Change, Judge, Place, Target, is_query_only};
+use super::reference::{Base, Change, Judge, Place, Target, is_query_only, trim};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -114,6 +114,7 @@ impl Rewrite<'_> {
             let insertions = self.insertions(&places);
             outcome.rewritten += u32::try_from(insertions.len()).unwrap_or_default();
             edits.extend(insertions);
+            edits.extend(self.scan.sites.iter().filter_map(|site| self.with_file_name(site, &places)));
         }
         edits.sort_by_key(|edit| edit.range.start);
         edits
@@ -233,25 +234,42 @@ impl Rewrite<'_> {
         insertions
     }
 
-    /// Whether the base that is put in has to end with the document's file name, as the location does that it stands for: where a
-    /// reference that is a query alone is resolved from it (RFC 3986 §5.2.2). Elsewhere it ends with the directory, because ffmpeg
-    /// and VLC take every base for one.
+    /// Whether the base that is put in has to end with the document's file name, as the location does that it stands for: where
+    /// not all of the levels that inherit a reference have the same base, and it is a query alone. Elsewhere it ends with the
+    /// directory, because ffmpeg and VLC take every base for one.
     fn keeps_file_name(&self, places: &Places) -> bool {
-        let document = self.target.document.as_bytes();
         self.scan.sites.iter().any(|site| {
-            let from = match site.role {
-                Role::Base => places.of_base(site.level),
-                Role::Media => places.of_media(site.level),
-                Role::Document | Role::Remote => None,
-            };
-            // Levels of which not all have the same base may be such that have that of the document.
-            let is_from_document =
-                |from: &Place| !from.foreign && from.path.as_deref().is_none_or(|path| path == document);
-            from.is_some_and(is_from_document) && self.text_of(site).is_some_and(|text| is_query_only(&text))
+            let from = place_of(site, places).filter(|from| from.path.is_none());
+            from.is_some() && self.text_of(site).is_some_and(|text| is_query_only(&text))
         })
+    }
+
+    /// A reference that is a query alone keeps the last segment of its base's path (RFC 3986 §5.2.2). The base that is put in ends
+    /// with a directory: the reference gets the document's file name itself.
+    fn with_file_name(&self, site: &Site, places: &Places) -> Option<Edit> {
+        let document = self.target.document.as_bytes();
+        let from = place_of(site, places)?;
+        let decoded = decode(self.document, site.range.clone())?;
+        if from.foreign || from.path.as_deref() != Some(document) || !is_query_only(&decoded.text) {
+            return None;
+        }
+        let name = document.get(directory(document).len()..)?;
+        // What stands before a colon would be a scheme.
+        let current: &[u8] = if name.contains(&b':') { b"./" } else { b"" };
+        let (at, in_cdata) = decoded.place(trim(&decoded.text).0);
+        Some(Edit { range: at..at, written: encode(&[current, name].concat(), in_cdata) })
     }
 
     fn text_of(&self, site: &Site) -> Option<Cow<'_, [u8]>> {
         Some(decode(self.document, site.range.clone())?.text)
+    }
+}
+
+/// What a reference below the MPD's own bases is resolved from.
+fn place_of<'p>(site: &Site, places: &'p Places) -> Option<&'p Place> {
+    match site.role {
+        Role::Base if site.level > 0 => places.of_base(site.level),
+        Role::Media => places.of_media(site.level),
+        Role::Base | Role::Document | Role::Remote => None,
     }
 }

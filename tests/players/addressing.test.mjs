@@ -18,7 +18,6 @@ const DESKTOP = ['ffmpeg', 'mpv', 'vlc', 'gstreamer'];
 /** What a player does not play from its origin either (docs/players.md). */
 const LOST = {
   nested: ['ffmpeg', 'mpv'],
-  query: ['vlc'],
 };
 
 const house = new House();

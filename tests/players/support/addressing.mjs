@@ -155,7 +155,7 @@ export async function startAddressing(house) {
     }
     const [, folder, name] = file?.match(/^(.*?)([^/]*)$/) ?? [];
     const media = live ? channelMedia : film;
-    const bytes = scheme === 'query' ? content(media, url.searchParams.get('file') ?? '')
+    const bytes = scheme === 'query' ? file === 'manifest.mpd' && content(media, url.searchParams.get('file') ?? '')
       : (FOLDERS[scheme] ?? /^$/).test(folder) ? content(media, name) : undefined;
     if (!bytes) {
       response.writeHead(404, cors).end();
