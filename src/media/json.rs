@@ -197,7 +197,7 @@ mod tests {
         ];
         let there = [
             "\"https://tv.example/~s/S/ad/1.m3u8\"",
-            "\"http://TV.example/~s/S/2.m3u8\"",
+            "\"https://tv.example/~s/S/2.m3u8\"",
             "\"https://tv.example/~s/S/3\"",
             "\"../4\"",
             "\"https://ads.example/5\"",

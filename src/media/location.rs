@@ -78,6 +78,27 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_to_ourselves_leads_nobody_out_of_tls() {
+        for (site, reference, expected) in [
+            ("https://tv.example:8443", "http://tv.example:8443/b.m3u8?v", "/~s/X/b.m3u8?v"),
+            ("https://tv.example:8443", "https://tv.example:8443/b.m3u8", "https://tv.example:8443/~s/X/b.m3u8"),
+            ("http://tv.example:8443", "HTTPS://tv.example:8443/b.m3u8", "HTTPS://tv.example:8443/~s/X/b.m3u8"),
+            ("", "http://tv.example:8443/b.m3u8", "http://tv.example:8443/~s/X/b.m3u8"),
+        ] {
+            let target = Target {
+                prefix: "/~s/X",
+                document: "/a",
+                query: None,
+                inherited: true,
+                authority: "tv.example:8443",
+                site,
+                origin: None,
+            };
+            assert_eq!(prefixed(reference, &target).as_deref(), Some(expected), "{site} {reference}");
+        }
+    }
+
+    #[test]
     fn another_host_is_told_from_our_own_and_that_of_the_origin() {
         let target = Target {
             prefix: "",

@@ -158,9 +158,10 @@ impl Judge {
             Shape::Nothing | Shape::OtherScheme => Change::Keep,
             Shape::Absolute { authority, ports } => {
                 let host = trimmed.get(authority.0..authority.1).unwrap_or_default();
-                if self.is_ours(host, ports) {
+                let is_ours = self.is_ours(host, ports);
+                if is_ours && !self.leaves_tls(trimmed) {
                     self.rooted(trimmed, authority.1, head)
-                } else if self.is_origins(host, ports) {
+                } else if is_ours || self.is_origins(host, ports) {
                     match self.rooted(trimmed, authority.1, head) {
                         // Scheme and name go, so that it is a path of whoever asked.
                         Change::Splice { middle, rest, .. } => Change::Splice { keep: head, middle, rest },
@@ -214,6 +215,13 @@ impl Judge {
         let authority = without_port(authority, ports);
         let is = |known: &[u8]| !known.is_empty() && authority.eq_ignore_ascii_case(known);
         is(&self.authority) || is(&self.site_authority)
+    }
+
+    /// Whether a reference would lead a viewer out of TLS: an origin that is asked in the clear takes its viewers for such as ask so,
+    /// too.
+    fn leaves_tls(&self, reference: &[u8]) -> bool {
+        let is = |of: &[u8], name: &[u8]| scheme(of).is_some_and(|scheme| scheme.eq_ignore_ascii_case(name));
+        is(&self.site, b"https") && is(reference, b"http")
     }
 
     /// Whether a host, perhaps with a port, is the origin by its own name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use super::support::{Answer, Origin, Setup, token, until, usual};
+use super::support::{Answer, Origin, Setup, answer, token, until, usual};
 
 /// A certificate for `name` that vouches for itself, and its key, as PEM.
 pub(super) fn certificate(name: &str) -> (String, String) {
@@ -47,6 +47,48 @@ async fn a_listener_with_a_certificate_speaks_http_2() {
     assert!(film.text().contains(&base), "{}", film.text());
     gateway.enter("/news/master.m3u8", "phone").await;
     assert_eq!(gateway.enter("/news/master.m3u8", "tablet").await.problem_type(), "stream-limit");
+}
+
+#[tokio::test]
+async fn an_origin_that_writes_http_leads_nobody_out_of_tls() {
+    // It is asked in the clear, and takes its viewers for such as ask so, too.
+    let origin = Origin::new(|request| async move {
+        let host = request.headers()["host"].to_str().unwrap().to_owned();
+        let hls = "application/vnd.apple.mpegurl";
+        match request.uri().path() {
+            "/moved.m3u8" => {
+                let mut response = answer(302, "text/plain", "");
+                response.headers_mut().insert("location", format!("http://{host}/live/low.m3u8").parse().unwrap());
+                response
+            }
+            "/live/master.m3u8" => {
+                let stream = format!("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://{host}/live/low.m3u8\n");
+                answer(200, hls, stream)
+            }
+            "/film.mpd" => answer(
+                200,
+                "application/dash+xml",
+                format!(
+                    "<MPD type=\"static\"><BaseURL>http://{host}/film/</BaseURL><Period><AdaptationSet><SegmentTemplate \
+                     media=\"s$Number$.m4s\" duration=\"2\"/></AdaptationSet></Period></MPD>"
+                ),
+            ),
+            path => usual(path),
+        }
+    })
+    .await;
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    write(folder.path(), &certificate("tv.example"));
+    let gateway = Setup { tls: true, ..Setup::before(&[&origin]) }.start_in(folder).await;
+    for (nth, path) in ["/live/master.m3u8", "/film.mpd"].into_iter().enumerate() {
+        let entry = gateway.enter(path, &format!("tv-{nth}")).await;
+        assert_eq!(entry.status, 200, "{path}");
+        assert!(!entry.text().contains("http://") && entry.text().contains("/~s/"), "{path}: {}", entry.text());
+    }
+    let prefix = gateway.enter("/live/master.m3u8", "tv-0").await.prefix();
+    let moved = gateway.get(&format!("{prefix}/moved.m3u8")).await;
+    assert_eq!((moved.status, moved.header("location")), (302, format!("{prefix}/live/low.m3u8").as_str()));
+    assert_eq!(gateway.get(moved.header("location")).await.status, 200);
 }
 
 #[tokio::test]
