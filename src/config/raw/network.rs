@@ -147,7 +147,7 @@ pub(in crate::config) struct Limits {
     /// Requests that one connection carries before it is closed.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub(in crate::config) requests_per_connection: u32,
-    /// The largest manifest that is rewritten; a larger one passes unchanged.
+    /// The largest MPD that is rewritten; a larger one passes unchanged. Playlists are rewritten line by line, whatever their size.
     pub(in crate::config) manifest_bytes: Written<Bytes>,
     /// How long a viewer may take to accept more of an answer.
     pub(in crate::config) write_timeout: Written<Duration>,
