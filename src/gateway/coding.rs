@@ -71,6 +71,8 @@ impl Decoder {
             };
         }
         let plain = match self {
+            // Nothing, in whatever coding, is nothing.
+            Self::Gzip(decoder) if end && coded.is_empty() && decoder.header().is_none() => Vec::new(),
             Self::Gzip(decoder) => {
                 step(decoder.as_mut(), &coded, end, MultiGzDecoder::try_finish, MultiGzDecoder::get_mut)?
             }
@@ -153,7 +155,9 @@ mod tests {
         }
         assert!(plain("gzip", b"no gzip at all", 4096).is_err());
         assert!(plain("gzip", &gzip(PLAIN)[..20], 4096).is_err(), "cut short");
-        assert_eq!(plain("deflate", b"", 1).unwrap(), b"");
+        for coding in ["gzip", "x-gzip", "deflate"] {
+            assert_eq!(plain(coding, b"", 1).unwrap(), b"", "{coding}");
+        }
     }
 
     #[test]

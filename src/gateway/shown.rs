@@ -72,7 +72,8 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
         && request.method == Method::GET
         && (concerns || is_nameless(request, ctx))
     {
-        // Neither name nor type tell a manifest from media, or from a list of channels. Nothing is decided, and nothing passes, before its first bytes do.
+        // Neither name nor type tell a manifest from media, or from a list of channels. Nothing is decided, and nothing passes, before
+        // its first bytes do.
         return Shown { kind: Kind::Unknown, claim: Some(Claim::Nothing) };
     }
     // Bytes in a coding that the gateway does not know are looked at as they are: nobody has asked for them, and a claimed coding
