@@ -12,7 +12,7 @@ pub(super) type Answer = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
 /// The origin.
 pub(super) struct RawOrigin {
     pub(super) address: SocketAddr,
-    connections: Arc<Mutex<Vec<Vec<u8>>>>,
+    received: Arc<Mutex<Vec<u8>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -26,31 +26,25 @@ impl RawOrigin {
     pub(super) async fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let connections: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-        let (kept, answer): (_, Answer) = (connections.clone(), Arc::new(answer));
+        let received: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let (kept, answer): (_, Answer) = (received.clone(), Arc::new(answer));
         let task = tokio::spawn(async move {
             let mut tasks = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let nth = {
-                    let mut kept = kept.lock().unwrap();
-                    kept.push(Vec::new());
-                    kept.len() - 1
-                };
-                tasks.spawn(serve(stream, kept.clone(), nth, answer.clone()));
+                tasks.spawn(serve(stream, kept.clone(), answer.clone()));
             }
         });
-        Self { address, connections, task }
+        Self { address, received, task }
     }
 
-    /// What each connection carried, one after the other.
+    /// What has come, in the order in which it came. The gateway chooses the connections.
     pub(super) fn received(&self) -> String {
-        let all = self.connections.lock().unwrap().concat();
-        String::from_utf8_lossy(&all).into_owned()
+        String::from_utf8_lossy(&self.received.lock().unwrap()).into_owned()
     }
 
     /// Forgets what has come so far.
     pub(super) fn forget(&self) {
-        self.connections.lock().unwrap().iter_mut().for_each(Vec::clear);
+        self.received.lock().unwrap().clear();
     }
 }
 
@@ -60,7 +54,7 @@ impl Drop for RawOrigin {
     }
 }
 
-async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Vec<u8>>>>, nth: usize, answer: Answer) {
+async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<u8>>>, answer: Answer) {
     let mut pending = Vec::new();
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -74,7 +68,7 @@ async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Vec<u8>>>>, nth: usize
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
             Ok(count) => {
-                kept.lock().unwrap()[nth].extend_from_slice(&buffer[..count]);
+                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
                 pending.extend_from_slice(&buffer[..count]);
             }
         }
