@@ -30,7 +30,8 @@ use crate::config::Limits;
 use crate::net::{ConnectionLimiter, OpenConnection, accept};
 use crate::telemetry::Metrics;
 
-/// Bytes of a header after which no more is read. The last read may take in about as much again. `/authz` answers by itself what is longer than `limits.header_bytes`.
+/// Bytes of a header after which no more is read. The last read may take in about as much again. `/authz` answers by itself what
+/// is longer than `limits.header_bytes`.
 const HEADER_MAX: usize = 400 << 10;
 
 /// The control port and what its connections have in common.
