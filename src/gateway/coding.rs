@@ -4,20 +4,24 @@
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::write::MultiGzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
+/// Bytes of room for what a step of `deflate` makes, at least.
+const INFLATED: usize = 16 << 10;
+
 /// What is done to a body to make it plain.
 pub(super) enum Decoder {
+    /// `gzip`, of which nothing has come yet.
+    Gzip,
     /// Gzip, of any number of members (RFC 1952 §2.2).
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Members(Box<MultiGzDecoder<Vec<u8>>>),
     /// `deflate`, of which nothing has come yet: the zlib format (RFC 9110 §8.4.1.2), or without its header, as some servers send.
     Deflate,
-    /// The former.
-    Zlib(Box<ZlibDecoder<Vec<u8>>>),
-    /// The latter.
-    Raw(Box<DeflateDecoder<Vec<u8>>>),
+    /// `deflate`, of which something has come.
+    Inflate(Box<Inflate>),
 }
 
 /// How a body is coded.
@@ -44,7 +48,7 @@ impl Coding {
         Some(if codings.next().is_some() {
             Self::Other
         } else if is(b"gzip") || is(b"x-gzip") {
-            Self::Known(Decoder::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))))
+            Self::Known(Decoder::Gzip)
         } else if is(b"deflate") {
             Self::Known(Decoder::Deflate)
         } else {
@@ -60,47 +64,62 @@ impl Decoder {
     /// The bytes are not what their coding says.
     pub(super) fn decode(&mut self, piece: &mut Option<Bytes>, end: bool) -> io::Result<()> {
         let coded = piece.take().unwrap_or_default();
+        if matches!(self, Self::Gzip) && !coded.is_empty() {
+            *self = Self::Members(Box::new(MultiGzDecoder::new(Vec::new())));
+        }
         if let (Self::Deflate, [first, rest @ ..]) = (&self, &coded[..]) {
             // Eight in the low half: deflate; and the first two bytes are a multiple of 31 (RFC 1950 §2.2).
             let second = rest.first().copied();
             let check = second.map_or(0, |second| u16::from_be_bytes([*first, second]) % 31);
-            *self = if first & 0x0F == 8 && check == 0 {
-                Self::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
-            } else {
-                Self::Raw(Box::new(DeflateDecoder::new(Vec::new())))
-            };
+            let is_zlib = first & 0x0F == 8 && check == 0;
+            *self = Self::Inflate(Box::new(Inflate { stream: Decompress::new(is_zlib), ended: false }));
         }
         let plain = match self {
             // Nothing, in whatever coding, is nothing.
-            Self::Gzip(decoder) if end && coded.is_empty() && decoder.header().is_none() => Vec::new(),
-            Self::Gzip(decoder) => {
-                step(decoder.as_mut(), &coded, end, MultiGzDecoder::try_finish, MultiGzDecoder::get_mut)?
+            Self::Gzip | Self::Deflate => Vec::new(),
+            Self::Members(decoder) => {
+                decoder.write_all(&coded)?;
+                if end {
+                    decoder.try_finish()?;
+                } else {
+                    decoder.flush()?;
+                }
+                std::mem::take(decoder.get_mut())
             }
-            Self::Zlib(decoder) => step(decoder.as_mut(), &coded, end, ZlibDecoder::try_finish, ZlibDecoder::get_mut)?,
-            Self::Raw(decoder) => {
-                step(decoder.as_mut(), &coded, end, DeflateDecoder::try_finish, DeflateDecoder::get_mut)?
-            }
-            Self::Deflate => Vec::new(),
+            Self::Inflate(inflate) => inflate.step(&coded, end)?,
         };
         *piece = (!plain.is_empty()).then(|| plain.into());
         Ok(())
     }
 }
 
-fn step<D: Write>(
-    decoder: &mut D,
-    coded: &[u8],
-    end: bool,
-    finish: impl Fn(&mut D) -> io::Result<()>,
-    out: impl Fn(&mut D) -> &mut Vec<u8>,
-) -> io::Result<Vec<u8>> {
-    decoder.write_all(coded)?;
-    if end {
-        finish(decoder)?;
-    } else {
-        decoder.flush()?;
+/// A `deflate` stream. The writers of `flate2` take one that is cut short for whole.
+pub(super) struct Inflate {
+    stream: Decompress,
+    /// Its last block has come. What follows is not part of it.
+    ended: bool,
+}
+
+impl Inflate {
+    fn step(&mut self, coded: &[u8], end: bool) -> io::Result<Vec<u8>> {
+        let (mut coded, mut plain) = (coded, Vec::new());
+        while !self.ended {
+            plain.reserve(INFLATED);
+            let before = self.stream.total_in();
+            let status = self.stream.decompress_vec(coded, &mut plain, FlushDecompress::None)?;
+            let read = usize::try_from(self.stream.total_in() - before).unwrap_or(usize::MAX);
+            coded = coded.get(read..).unwrap_or_default();
+            self.ended = status == Status::StreamEnd;
+            // Room that is left says that there is no more to come of what has been read.
+            if coded.is_empty() && plain.len() < plain.capacity() || status == Status::BufError {
+                break;
+            }
+        }
+        if end && !self.ended {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(plain)
     }
-    Ok(std::mem::take(out(decoder)))
 }
 
 #[cfg(test)]
@@ -153,10 +172,41 @@ mod tests {
                 assert_eq!(plain(coding, &body, size).unwrap(), PLAIN, "{coding} in pieces of {size}");
             }
         }
+        // Much more comes out than goes in.
+        let long = PLAIN.repeat(10_000);
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(&long).unwrap();
+        let zlib = zlib.finish().unwrap();
+        for size in [7, 4096] {
+            assert!(plain("deflate", &zlib, size).unwrap() == long, "in pieces of {size}");
+        }
+        assert_eq!(plain("gzip", &gzip(&long), 4096).unwrap().len(), long.len());
         assert!(plain("gzip", b"no gzip at all", 4096).is_err());
-        assert!(plain("gzip", &gzip(PLAIN)[..20], 4096).is_err(), "cut short");
         for coding in ["gzip", "x-gzip", "deflate"] {
             assert_eq!(plain(coding, b"", 1).unwrap(), b"", "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_cut_short_is_an_error_wherever_it_is_cut() {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(PLAIN).unwrap();
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::fast());
+        raw.write_all(PLAIN).unwrap();
+        for (coding, body) in
+            [("gzip", gzip(PLAIN)), ("deflate", zlib.finish().unwrap()), ("deflate", raw.finish().unwrap())]
+        {
+            for length in 1..body.len() {
+                for size in [1, 4096] {
+                    let plain = plain(coding, &body[..length], size);
+                    assert!(plain.is_err(), "{coding} of {} bytes, cut after {length}: {plain:?}", body.len());
+                }
+            }
+        }
+        // Between two members gzip is whole.
+        let (one, two) = (gzip(PLAIN), [gzip(PLAIN), gzip(PLAIN)].concat());
+        for length in one.len() + 1..two.len() {
+            assert!(plain("gzip", &two[..length], 4096).is_err(), "cut after {length} of {}", two.len());
         }
     }
 
