@@ -9,7 +9,7 @@ use serde_json::json;
 use streamgate::identity::cat;
 use streamgate::identity::jwt::Algorithm;
 
-use super::support::{Answer, Gateway, Origin, SECRET, Setup, answer, command, now, sign, until};
+use super::support::{Answer, Gateway, Origin, SECRET, Setup, answer, command, now, replace_file, sign, until};
 
 /// As many formats as there are, one after the other; the account is found wherever each has it.
 const ALL: &str = r#"      tokens:
@@ -389,7 +389,7 @@ async fn a_key_file_is_read_again_when_it_changes() {
     let next = b"another secret of the tests, thirty-two bytes too";
     let token = sign("HS256", &json!({ "sub": "alice", "device": "tv", "exp": now() + 600 }), next);
     assert_eq!(gateway.get(&format!("/news/master.m3u8?token={token}")).await.status, 403);
-    std::fs::write(gateway.folder.path().join("tv.hs256"), next).unwrap();
+    replace_file(&gateway.folder.path().join("tv.hs256"), next);
     until("the new key counts", async || gateway.get(&format!("/news/master.m3u8?token={token}")).await.status == 200)
         .await;
     assert_eq!(gateway.enter("/news/master.m3u8", "tv").await.status, 403, "the old one no longer does");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::support::{Gateway, Origin, Setup, token, until};
+use super::support::{Gateway, Origin, Setup, replace_file, token, until};
 
 /// The metrics page.
 async fn scrape(gateway: &Gateway) -> String {
@@ -79,10 +79,10 @@ async fn the_last_reload_is_told_by_a_gauge_and_lines_that_were_dropped_by_a_cou
     assert_eq!(success().await, 1);
     let file = gateway.folder.path().join("streamgate.yaml");
     let good = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, "nonsense").unwrap();
+    replace_file(&file, "nonsense");
     gateway.signal("HUP");
     until("the reload is refused", async || success().await == 0).await;
-    std::fs::write(&file, good).unwrap();
+    replace_file(&file, good);
     gateway.signal("HUP");
     until("the configuration can be used again", async || success().await == 1).await;
     assert!(scrape(&gateway).await.contains("# TYPE streamgate_log_lines_dropped_total counter\n"));

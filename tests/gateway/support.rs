@@ -35,6 +35,13 @@ pub(super) fn free_port() -> u16 {
     std::iter::repeat_with(some).find(is_free).unwrap()
 }
 
+/// Puts new contents into a file that a gateway watches, whole from the first moment: it may look at any time.
+pub(super) fn replace_file(file: &Path, contents: impl AsRef<[u8]>) {
+    let whole = file.with_extension("whole");
+    std::fs::write(&whole, contents).unwrap();
+    std::fs::rename(whole, file).unwrap();
+}
+
 /// Waits for something to become true, looking again and again.
 pub(super) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;

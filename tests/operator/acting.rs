@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::program::until;
+use super::program::{replace_file, until};
 use super::support::{Config, OPERATOR, READER};
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_reload_lifts_no_block() {
     let program = Config::default().start().await;
     program.block("accounts/acme/alice", 3600, "blocked").await;
     let text = Config { limit: 3, ..Config::default() }.text(program.address, program.control, &program.origin);
-    std::fs::write(program.folder.path().join("streamgate.yaml"), text).unwrap();
+    replace_file(&program.folder.path().join("streamgate.yaml"), text);
     assert_eq!(program.act(Method::POST, "/reload", None).await["result"], "applied");
     assert_eq!(program.play("alice", "tv-1", "news").await.problem_type(), "blocked");
 }

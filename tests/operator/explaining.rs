@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
+use super::program::replace_file;
 use super::support::{Config, READER};
 
 #[tokio::test]
@@ -77,7 +78,7 @@ async fn a_stream_that_gave_way_stands_in_the_history() {
     let text = text
         .replace("when_exceeded: deny_newest", "when_exceeded: terminate_oldest")
         .replace("streams: {}", "streams: { min_tenure: 0s }");
-    std::fs::write(program.folder.path().join("streamgate.yaml"), text).unwrap();
+    replace_file(&program.folder.path().join("streamgate.yaml"), text);
     program.act(Method::POST, "/reload", None).await;
     for device in ["tv-1", "tv-2", "tv-3"] {
         program.watch("alice", device, "news").await;

@@ -2,11 +2,11 @@
 
 use reqwest::Method;
 
-use super::program::{SECRET, SESSION};
+use super::program::{SECRET, SESSION, replace_file};
 use super::support::{Config, OPERATOR, Program, READER};
 
 fn write(program: &Program, text: &str) {
-    std::fs::write(program.folder.path().join("streamgate.yaml"), text).unwrap();
+    replace_file(&program.folder.path().join("streamgate.yaml"), text);
 }
 
 #[tokio::test]

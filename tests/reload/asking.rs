@@ -1,6 +1,6 @@
 //! How the gateway learns that there is another configuration.
 
-use super::program::{Origin, SECRET, until};
+use super::program::{Origin, SECRET, replace_file, until};
 use super::support::{Config, servers};
 
 #[tokio::test]
@@ -28,8 +28,7 @@ async fn a_hangup_looks_into_the_files_that_the_configuration_names() {
     let origin = Origin::usual().await;
     let program = Config::before(&origin).start().await;
     let prefix = program.enter("/news/master.m3u8", "tv").await.prefix();
-    std::fs::write(program.file("session.key"), "yet another secret, for play sessions, as long as it has to be")
-        .unwrap();
+    replace_file(&program.file("session.key"), "yet another secret, for play sessions, as long as it has to be");
     program.signal("HUP");
     program.applied(2).await;
     program.says("\"changed\":\"sessions\"").await;

@@ -1,6 +1,6 @@
 //! Configurations that cannot be used: the one before goes on, and the log says why.
 
-use super::program::{Origin, until};
+use super::program::{Origin, replace_file, until};
 use super::support::{Config, Program, keys};
 
 fn refusals(program: &Program) -> Vec<String> {
@@ -29,8 +29,7 @@ async fn every_reason_is_in_the_log_with_its_place_and_the_one_before_goes_on() 
 
     // A key file is looked at every second: after three changes of it the configuration has been looked at again.
     for nth in 0..3 {
-        std::fs::write(program.file("tv.hs256"), format!("{nth} a secret of the tests, thirty-two bytes and more"))
-            .unwrap();
+        replace_file(&program.file("tv.hs256"), format!("{nth} a secret of the tests, thirty-two bytes and more"));
         until("the key is read", async || program.log().matches("keys read").count() == nth + 2).await;
     }
     assert_eq!(refusals(&program), told, "said once");
@@ -68,7 +67,7 @@ async fn what_lacks_a_file_is_applied_when_the_file_has_come() {
     program.replace(&Config { token: keys(&["tv.hs256", "later.hs256"]), limit: 1, ..config });
     program.reloads("refused", 1).await;
     program.says("later.hs256").await;
-    std::fs::write(program.file("later.hs256"), "a secret that comes later than its configuration").unwrap();
+    replace_file(&program.file("later.hs256"), "a secret that comes later than its configuration");
     until("it is in force", async || program.metric("streamgate_config_revision", "").await == 2).await;
     assert_eq!(program.metric("streamgate_config_reloads_total", "refused").await, 1);
 }

@@ -4,7 +4,7 @@ use std::slice::from_ref;
 
 use serde_json::{Value, json};
 
-use super::program::{Answer, Origin, SECRET, now, sign, until};
+use super::program::{Answer, Origin, SECRET, now, replace_file, sign, until};
 use super::support::{Api, Fixture, LASTING, accepted, assert_status, send, text, violation};
 
 /// The account of `alice`, as tokens and paths name it.
@@ -168,7 +168,7 @@ async fn whom_the_operator_has_blocked_starts_nothing_and_plays_nothing_on() {
     let of_device = api.started("demo", "acme/bob", &[("deviceId", "tv-1")]).await;
     let list = "- { account: { idp: acme, subject: alice }, until: forever, reason: Please call us }\n\
                 - { device: { idp: acme, subject: bob, device: tv-1 }, until: forever, reason: Lost }\n";
-    std::fs::write(api.gateway.folder.path().join("blocks.yaml"), list).unwrap();
+    replace_file(&api.gateway.folder.path().join("blocks.yaml"), list);
     until("the blocks are read", async || api.gateway.log().contains("\"entries\":2")).await;
     assert_status(&api.start("demo", ACCOUNT, &[]).await, 403);
     assert_status(&api.beat("demo", ACCOUNT, &session).await, 403);

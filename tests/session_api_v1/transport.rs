@@ -1,6 +1,6 @@
 //! Headers, methods, and how the gateway knows where it is reached.
 
-use crate::gateway::raw;
+use crate::gateway::{raw, replace_file};
 use crate::support::{Answer, House};
 
 fn has_the_headers(answer: &Answer, what: &str) {
@@ -121,7 +121,7 @@ async fn whom_an_operator_has_blocked_is_refused_here_too() {
     let house = House::with("blocks: { file: blocks.yaml }\n").await;
     let stream = house.start("demo", "alice", &[]).await;
     let block = "- account: { idp: acme, subject: alice }\n  until: forever\n  reason: Not today.\n";
-    std::fs::write(house.folder.path().join("blocks.yaml"), block).unwrap();
+    replace_file(&house.folder.path().join("blocks.yaml"), block);
     crate::support::until("the file has been read", async || house.event(&stream, "alive").await == 403).await;
     let refused = house.post("/v1/demo/acme/accounts/alice/streams", &[]).await;
     assert_eq!((refused.status, refused.header("content-type")), (403, "application/problem+json"));
