@@ -18,7 +18,7 @@ use streamgate::control::Reloaded;
 use streamgate::gateway::{Endpoint, Snapshot};
 use streamgate::model::Clock;
 use streamgate::streams::StreamTable;
-use streamgate::telemetry::{Metrics, NextWebhooks, Webhooks};
+use streamgate::telemetry::{Decisions, Metrics, NextWebhooks, Webhooks};
 use streamgate::trust::{Orders, Trust};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -103,6 +103,7 @@ pub(super) struct Reloader {
     pub(super) orders: Arc<Orders>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) webhooks: Arc<Webhooks>,
+    pub(super) decisions: Arc<Decisions>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) levels: Levels,
@@ -253,6 +254,7 @@ impl Reloader {
         let before = self.current.load().settings.snapshot.clone();
         let snapshot = Arc::new(snapshot);
         self.current.store(snapshot.clone());
+        self.decisions.configure(&snapshot.settings);
         self.move_orders(before, snapshot.settings.snapshot.clone()).await;
         std::mem::replace(fetching, fresh).stop().await;
         for (address, certificate) in &self.endpoints {

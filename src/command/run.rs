@@ -58,7 +58,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     let webhooks = Arc::new(Webhooks::new(clock.clone(), Arc::new(SystemEntropy), metrics.clone()));
-    let decisions = Arc::new(Decisions::new(clock.clone()));
+    let decisions = Arc::new(Decisions::new(clock.clone(), Arc::new(SystemEntropy)));
     let observers: Vec<Arc<dyn Observer>> = vec![metrics.clone(), webhooks.clone(), decisions.clone()];
     let observer: Arc<dyn Observer> = Arc::new(observers);
     let (store, table) = stream_table(&settings, observer, &*clock);
@@ -68,6 +68,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
 
     let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics)?);
     let settings = snapshot.settings.clone();
+    decisions.configure(&settings);
     let current = Arc::new(ArcSwap::new(snapshot));
     let orders = orders(&settings, &table, &current, &*clock)?;
     let readiness = readiness(&current);
@@ -98,6 +99,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         orders: orders.clone(),
         endpoints: listeners.clone(),
         webhooks: webhooks.clone(),
+        decisions: decisions.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         levels: log.levels(),

@@ -193,6 +193,10 @@ pub enum WebhookEvent {
     Started,
     /// A start or a return was refused.
     Refused,
+    /// A stream took a slot that rules in `shadow` or `annotate` mode would have refused.
+    WouldRefuse,
+    /// A stream took a slot for which rules in `shadow` or `annotate` mode would have ended others.
+    WouldTerminate,
     /// A stream was terminated.
     Terminated,
     /// A stream gave its slot back by itself, as by falling silent.

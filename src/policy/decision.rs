@@ -151,6 +151,20 @@ impl Decision {
         self.violations.iter().filter(|violation| violation.mode == Mode::Enforce)
     }
 
+    /// Whether rules that are not enforced are exceeded, or demand an attribute that is missing.
+    pub fn has_unenforced(&self) -> bool {
+        self.violations.iter().any(|violation| violation.mode != Mode::Enforce)
+            || self.lacks.iter().any(|lack| lack.mode != Mode::Enforce)
+    }
+
+    /// Whether a rule that is not enforced would have refused the candidate. Otherwise such rules would at most have ended
+    /// other streams for it.
+    pub fn would_refuse(&self) -> bool {
+        let unenforced = self.violations.iter().filter(|violation| violation.mode != Mode::Enforce);
+        unenforced.into_iter().any(|violation| violation.effect == Effect::Refuse)
+            || self.lacks.iter().any(|lack| lack.mode != Mode::Enforce)
+    }
+
     /// The streams to terminate if the candidate is admitted, each once, with the rule that asks for it.
     pub fn terminations(&self) -> impl Iterator<Item = (StreamId, &Violation)> {
         self.ending.iter().filter_map(|(stream, at)| Some((*stream, self.violations.get(*at)?)))

@@ -13,7 +13,7 @@ use crate::config::Application;
 use crate::model::{Account, AccountKey, Attributes, Millis};
 use crate::streams::account::Refused;
 use crate::streams::{Refusal, Stream};
-use crate::telemetry::{self, Outcome};
+use crate::telemetry::{self, Outcome, Verdict};
 
 /// A player that is refused asks again and again: so much time is between two explanations for one account.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -140,6 +140,7 @@ impl Questions {
             self.log_explanation(&explanation, &session.key, ctx);
         }
         self.decisions.refused(telemetry::Refused {
+            verdict: Verdict::Refused,
             id: ctx.request,
             at: self.clock.now(),
             reason: problem.reason,

@@ -145,7 +145,7 @@ pub struct Refused {
 pub struct Judgement {
     /// What the policies decided; `None` where there is only something to note.
     pub decision: Option<Decision>,
-    /// On what, and why, where they end the stream.
+    /// On what, and why, where they end the stream, or would if all rules were enforced.
     pub explanation: Option<Explanation>,
     /// What is to be committed.
     pub change: Change,

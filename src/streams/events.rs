@@ -146,6 +146,15 @@ pub enum Event<'a> {
     Refused(&'a Candidate, &'a Decision),
     /// A rule would have been exceeded, in any mode.
     Violated(&'a Violation),
+    /// It was admitted, or plays on, although rules that are not enforced would have refused it, or ended others for it.
+    Unenforced {
+        /// The stream.
+        stream: &'a Arc<Stream>,
+        /// What the policies decided.
+        decision: &'a Decision,
+        /// On what, and why.
+        explanation: &'a Explanation,
+    },
     /// A rule demands an attribute that a start does not bring, in any mode.
     Lacked(&'a Lack),
     /// What an admission, or a refused one, would have needed of a rule.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicI64;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
 
-use super::account::{Change, Judgement, Plan, Record, Refused};
+use super::account::{Change, Judgement, Law, Plan, Record, Refused};
 use super::store::{AccountStore, Commit, Unavailable};
 use super::{Candidate, Cause, Event, Observer, Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
@@ -168,7 +168,7 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let law = self.law(&candidate.account, policies, settings, now);
         let plan = |record: &Record| record.plan_start(candidate, &law, now);
-        let admission = self.decide(candidate, plan, now).await?;
+        let admission = self.decide(candidate, plan, &law, now).await?;
         if let Admission::Admitted { stream, created: false } = &admission
             && stream.refreshes_entry()
         {
@@ -203,7 +203,7 @@ impl StreamTable {
             }
             (plan, _) => plan,
         };
-        self.decide(candidate, plan, now).await
+        self.decide(candidate, plan, &law, now).await
     }
 
     /// The same for a stream that something else names than its play session, such as a token. If it is not known, it starts now.
@@ -219,7 +219,7 @@ impl StreamTable {
     ) -> Result<Admission, Unavailable> {
         let law = self.law(&candidate.account, policies, settings, now);
         let plan = |record: &Record| record.plan_unsealed(candidate, &law, now);
-        self.decide(candidate, plan, now).await
+        self.decide(candidate, plan, &law, now).await
     }
 
     /// What a start would be told, without starting.
@@ -277,12 +277,13 @@ impl StreamTable {
         &self,
         candidate: &Candidate,
         plan: impl Fn(&Record) -> Plan,
+        law: &Law<'_>,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
         let decided = match self.store.patience() {
-            None => self.attempt(candidate, plan, now).await,
+            None => self.attempt(candidate, plan, law, now).await,
             Some(patience) => {
-                let attempt = tokio::time::timeout(patience, self.attempt(candidate, plan, now));
+                let attempt = tokio::time::timeout(patience, self.attempt(candidate, plan, law, now));
                 attempt.await.unwrap_or(Err(Unavailable))
             }
         };
@@ -296,6 +297,7 @@ impl StreamTable {
         &self,
         candidate: &Candidate,
         plan: impl Fn(&Record) -> Plan,
+        law: &Law<'_>,
         now: Millis,
     ) -> Result<Admission, Unavailable> {
         let account = &candidate.account;
@@ -339,6 +341,12 @@ impl StreamTable {
                     );
                     self.tell_takeovers(account, &record, &stream, &change);
                     self.note(account, &stream, &decision, true);
+                    if decision.has_unenforced() {
+                        let explanation = record.explain_admission(&stream, &change, law, now);
+                        let event =
+                            Event::Unenforced { stream: &stream, decision: &decision, explanation: &explanation };
+                        self.observer.observe(account, &event);
+                    }
                     return Ok(Admission::Admitted { stream, created: true });
                 }
             }
@@ -383,6 +391,12 @@ impl StreamTable {
                     let Some(decision) = decision else { return Ok(None) };
                     self.tell_takeovers(account, &record, &known, &change);
                     self.note(account, &known, &decision, false);
+                    if let Some(explanation) =
+                        explanation.as_ref().filter(|_| decision.has_unenforced() && !decision.refuses())
+                    {
+                        self.observer
+                            .observe(account, &Event::Unenforced { stream: &known, decision: &decision, explanation });
+                    }
                     let explanation =
                         explanation.filter(|_| change.terminate.iter().any(|(ended, _)| *ended == stream));
                     return Ok(explanation.map(|explanation| {

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::{Cache, CacheBuilder};
 
-use crate::model::{Account, AccountKey, ApplicationId, Clock, Device, Millis, StreamId};
-use crate::policy::Explanation;
-use crate::streams::{Cause, Event, Observer};
+use crate::config::Settings;
+use crate::model::{Account, AccountKey, ApplicationId, Clock, Device, Entropy, Millis, StreamId};
+use crate::policy::{Decision, Explanation, Mode};
+use crate::streams::{Cause, Event, Observer, Stream};
 
 /// How long a decision is remembered at most.
 pub const KEPT: Duration = Duration::from_hours(1);
@@ -30,9 +32,33 @@ const ENDS: u64 = 4 << 20;
 /// Bytes for what happened to accounts.
 const HISTORIES: u64 = 8 << 20;
 
-/// One refusal.
+/// Whether something was refused, or only would be if all rules were enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was refused.
+    Refused,
+    /// It plays. Rules that are not enforced would have refused it.
+    WouldRefuse,
+    /// It plays. Rules that are not enforced would have ended other streams for it.
+    WouldTerminate,
+}
+
+impl Verdict {
+    /// What it is called where operators read it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::WouldRefuse => "would_refuse",
+            Self::WouldTerminate => "would_terminate",
+        }
+    }
+}
+
+/// One refusal, or what would have been one.
 #[derive(Clone, Debug)]
 pub struct Refused {
+    /// Whether it was one.
+    pub verdict: Verdict,
     /// Its name, which its problem document carries as `refusal`.
     pub id: u64,
     /// When.
@@ -49,7 +75,7 @@ pub struct Refused {
     pub device: Option<Device>,
     /// What was asked for, likewise.
     pub asset: Option<Arc<str>>,
-    /// What the viewer was told: a problem document (RFC 9457).
+    /// What the viewer was told: a problem document (RFC 9457). Empty where nothing was refused.
     pub problem: Bytes,
 }
 
@@ -73,8 +99,10 @@ pub struct Happened {
 /// What was decided.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// It was refused.
+    /// It was refused, or would have been.
     Refused {
+        /// Which of them.
+        verdict: Verdict,
         /// The last of these refusals.
         refusal: u64,
         /// The word for it in logs and metrics.
@@ -124,19 +152,22 @@ enum Explained {
 /// Remembers.
 pub struct Decisions {
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// What is in force.
+    settings: ArcSwapOption<Settings>,
     refusals: Cache<u64, Arc<Refused>>,
     strangers: Cache<u64, Arc<Refused>>,
     explanations: Cache<u64, Explained>,
-    /// The last explained refusal of each account.
-    explained: Cache<AccountKey, u64>,
+    /// The last explained refusal of each account, of each verdict: they rest on different things.
+    explained: Cache<(AccountKey, &'static str), u64>,
     histories: Cache<AccountKey, Arc<[Happened]>>,
     /// On what the end of streams rests, as JSON.
     ends: Cache<StreamId, Arc<str>>,
 }
 
 impl Decisions {
-    /// Nothing yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    /// Nothing yet. Refusals that did not happen get ids by `entropy`.
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let refusals = |bytes| bounded(bytes).weigher(|_, refused: &Arc<Refused>| weight(refused)).build();
         let explanations = bounded(EXPLANATIONS).weigher(|_, explained: &Explained| match explained {
             Explained::Here(text) => bytes(text.len() + 128),
@@ -145,6 +176,8 @@ impl Decisions {
         let histories = bounded(HISTORIES).weigher(|_, history: &Arc<[Happened]>| bytes(history.len() * 320 + 128));
         Self {
             clock,
+            entropy,
+            settings: ArcSwapOption::empty(),
             refusals: refusals(REFUSALS),
             strangers: refusals(STRANGERS),
             explanations: explanations.build(),
@@ -154,17 +187,74 @@ impl Decisions {
         }
     }
 
+    /// Another configuration is in force.
+    pub fn configure(&self, settings: &Arc<Settings>) {
+        self.settings.store(Some(settings.clone()));
+    }
+
     /// On what a refusal by policy rests. Of refusals of one account in a row only the first is explained: the others rest on
     /// the same, and cost nearly nothing.
     pub fn explain(&self, refusal: u64, account: &AccountKey, explanation: &Explanation) {
-        let explained = if let Some(other) = self.explained.get(account) {
-            Explained::As(other)
-        } else {
-            let Ok(text) = serde_json::to_string(explanation) else { return };
-            self.explained.insert(*account, refusal);
-            Explained::Here(text.into())
+        self.explain_as(Verdict::Refused, refusal, account, explanation);
+    }
+
+    /// Returns the explanation as JSON where it is the first in a row.
+    fn explain_as(
+        &self,
+        verdict: Verdict,
+        refusal: u64,
+        account: &AccountKey,
+        explanation: &Explanation,
+    ) -> Option<Arc<str>> {
+        let of_account = (*account, verdict.label());
+        if let Some(other) = self.explained.get(&of_account) {
+            self.explanations.insert(refusal, Explained::As(other));
+            return None;
+        }
+        let text: Arc<str> = serde_json::to_string(explanation).ok()?.into();
+        self.explained.insert(of_account, refusal);
+        self.explanations.insert(refusal, Explained::Here(text.clone()));
+        Some(text)
+    }
+
+    /// A stream plays that rules in shadow or annotate mode would have refused, or for which they would have ended others. An
+    /// operator learns whom they would hit before they are enforced.
+    fn unenforced(&self, account: &Account, stream: &Stream, decision: &Decision, explanation: &Explanation) {
+        let verdict = if decision.would_refuse() { Verdict::WouldRefuse } else { Verdict::WouldTerminate };
+        let id = u64::from_be_bytes(self.entropy.bytes().first_chunk().copied().unwrap_or_default());
+        let violations = decision.violations.iter().filter(|violation| violation.mode != Mode::Enforce);
+        let exceeded = violations.map(|one| (&one.policy, &one.rule, one.mode));
+        let lacks = decision.lacks.iter().filter(|lack| lack.mode != Mode::Enforce);
+        let rules = exceeded.clone().chain(lacks.map(|lack| (&lack.policy, &lack.rule, lack.mode)));
+        let rules: Vec<_> = rules.map(|(policy, rule, mode)| format!("{policy}/{rule} ({})", mode.label())).collect();
+        let refused = Refused {
+            verdict,
+            id,
+            at: self.clock.now(),
+            reason: if exceeded.count() == 0 { "attribute_missing" } else { "limit" },
+            application: Some(stream.application.clone()),
+            account: Some(account.clone()),
+            stream: Some(stream.id),
+            device: Some(stream.device.clone()),
+            asset: Some(stream.asset.clone()),
+            problem: Bytes::new(),
         };
-        self.explanations.insert(refusal, explained);
+        let key = account.key();
+        let first = self.explain_as(verdict, id, &key, explanation);
+        if let Some(settings) = &*self.settings.load() {
+            tracing::info!(
+                refusal = format!("{id:016x}"),
+                stream = %stream.id,
+                application = %stream.application,
+                account = settings.keys.account_label(&key),
+                verdict = verdict.label(),
+                reason = refused.reason,
+                rules = rules.join(", "),
+                explanation = first.as_deref().filter(|_| settings.log.explanations),
+                "a rule that is not enforced is exceeded"
+            );
+        }
+        self.refused(refused);
     }
 
     /// A request of a stream that was terminated is refused. Returns on what that end rests, as JSON, where it is remembered.
@@ -176,11 +266,12 @@ impl Decisions {
 
     /// A request was refused.
     pub fn refused(&self, refused: Refused) {
-        let Refused { id, at, reason, ref application, ref account, stream, ref device, ref asset, .. } = refused;
+        let Refused { verdict, id, at, reason, ref application, ref account, stream, ref device, ref asset, .. } =
+            refused;
         if let Some(account) = account {
             let key = account.key();
             let again = |one: &Happened| {
-                matches!(&one.what, What::Refused { reason: other, .. } if *other == reason)
+                matches!(one.what, What::Refused { verdict: its, reason: other, .. } if (its, other) == (verdict, reason))
                     && (&one.application, &one.device, &one.asset) == (application, device, asset)
             };
             self.note(key, |history| {
@@ -189,7 +280,7 @@ impl Decisions {
                     Some(What::Refused { first, times, .. }) => (first, times.saturating_add(1)),
                     _ => (at, 1),
                 };
-                let what = What::Refused { refusal: id, reason, first, times };
+                let what = What::Refused { verdict, refusal: id, reason, first, times };
                 let (application, device, asset) = (application.clone(), device.clone(), asset.clone());
                 history.push(Happened { at, application, stream, device, asset, what });
             });
@@ -260,6 +351,9 @@ impl Observer for Decisions {
             self.ends.insert(stream.id, text.into());
         }
         let (stream, what) = match event {
+            Event::Unenforced { stream, decision, explanation } => {
+                return self.unenforced(account, stream, decision, explanation);
+            }
             Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
                 (stream, What::Terminated((*cause).clone()))
             }

@@ -60,7 +60,7 @@ impl Observer for Metrics {
                 let labels = [&*violation.policy, &*violation.rule, violation.mode.label(), effect];
                 self.violations.with_label_values(&labels).inc();
             }
-            Event::Attempted { .. } | Event::Explained(..) => {}
+            Event::Attempted { .. } | Event::Explained(..) | Event::Unenforced { .. } => {}
             Event::Unavailable => self.events.with_label_values(&["", "undecided"]).inc(),
         }
     }

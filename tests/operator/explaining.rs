@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::program::replace_file;
+use super::program::{replace_file, until};
 use super::support::{Config, READER};
 
 #[tokio::test]
@@ -68,6 +68,48 @@ async fn an_id_that_nobody_knows_is_not_found_and_it_says_how_long_they_are_kept
         let answer = program.ask(Method::GET, &format!("/refusals/{id}"), READER, None).await;
         assert_eq!(answer.status, 404, "{id}");
         assert!(answer.problem()["detail"].as_str().unwrap().contains("kept for 1h"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn what_a_rule_in_shadow_mode_would_have_done_is_told_like_a_refusal_and_marked() {
+    let program = Config::default().start().await;
+    let text = Config { limit: 1, ..Config::default() }.text(program.address, program.control, &program.origin);
+    for (when_exceeded, verdict, other) in
+        [("deny_newest", "would_refuse", "bob"), ("terminate_oldest", "would_terminate", "carol")]
+    {
+        let text = text
+            .replace("limit: 1,", "limit: 1, mode: shadow,")
+            .replace("when_exceeded: deny_newest", &format!("when_exceeded: {when_exceeded}"))
+            .replace("streams: {}", "streams: { min_tenure: 0s }");
+        replace_file(&program.folder.path().join("streamgate.yaml"), text);
+        assert_eq!(program.act(Method::POST, "/reload", None).await["result"], "applied");
+        for device in ["tv-1", "tv-2"] {
+            program.watch(other, device, "news").await;
+        }
+        let account = program.look(&format!("/accounts/acme/{other}")).await;
+        let history = &account["history"];
+        assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
+        assert_eq!((&history[0]["what"], &history[0]["device"]), (&json!(verdict), &json!("tv-2")));
+        let id = history[0]["refusal"].as_str().unwrap();
+        let refusal = program.look(&format!("/refusals/{id}")).await;
+        assert_eq!((&refusal["verdict"], &refusal["reason"]), (&json!(verdict), &json!("limit")));
+        assert_eq!(refusal["account"], json!({ "idp": "acme", "subject": other }));
+        assert!(refusal["problem"].is_null(), "no viewer was told anything");
+        let rule = &refusal["explanation"]["policies"][0]["rules"][0];
+        assert_eq!((&rule["result"], &rule["mode"]), (&json!("exceeded"), &json!("shadow")));
+        let text = refusal["text"].as_str().unwrap();
+        assert!(text.contains("would have") && text.contains("It plays"), "{text}");
+
+        until("it is in the log", async || program.log().contains(id)).await;
+        let log = program.log();
+        let line = log.lines().find(|line| line.contains(id)).unwrap();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&line["verdict"], &line["account"]), (&json!(verdict), &account["label"]));
+        assert_eq!(line["rules"], "household/streams (shadow)");
+        let explanation: serde_json::Value = serde_json::from_str(line["explanation"].as_str().unwrap()).unwrap();
+        assert_eq!(explanation, refusal["explanation"]);
+        assert!(!line.to_string().contains(&format!("\"{other}\"")), "the log names no subject: {line}");
     }
 }
 

@@ -134,6 +134,7 @@ impl Observer for Gauge {
                 return;
             }
             Event::Explained(..) => ("explained", 0),
+            Event::Unenforced { .. } => ("unenforced", 0),
             Event::Leaving(..) => ("leaving", 0),
             Event::TakenOver { .. } => ("taken over", 0),
             Event::TakeoverSettled { .. } => ("takeover settled", 0),

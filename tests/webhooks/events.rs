@@ -128,6 +128,32 @@ async fn a_start_that_the_origin_answers_with_an_error_ends_at_once() {
 }
 
 #[tokio::test]
+async fn who_would_be_refused_by_a_rule_that_is_not_enforced_is_told_with_its_mode() {
+    for mode in ["shadow", "annotate"] {
+        let (origin, receiver) = (Origin::usual().await, Receiver::new().await);
+        let mut setup = setup(&origin, &receiver, "");
+        setup.mode = mode;
+        let gateway = setup.start().await;
+        for device in ["tv", "phone", "tablet"] {
+            assert_eq!(gateway.enter("/news/master.m3u8", device).await.status, 200);
+        }
+        let events = receiver.told(4).await;
+        assert_eq!(
+            events.iter().map(short).collect::<Vec<_>>(),
+            [("started", "tv"), ("started", "phone"), ("started", "tablet"), ("would_refuse", "tablet")]
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        );
+        let streams = [&events[0]["data"]["stream"], &events[1]["data"]["stream"]];
+        assert_eq!(
+            events[3]["data"]["rules"],
+            json!([{ "policy": "household", "rule": "two-streams", "mode": mode, "attribute": "streamId", "limit": 2,
+                     "reached": 3, "streams": streams }])
+        );
+        assert_eq!(events[3]["subject"], events[2]["subject"]);
+    }
+}
+
+#[tokio::test]
 async fn each_is_told_what_it_wants() {
     let origin = Origin::usual().await;
     let [all, some] = [Receiver::new().await, Receiver::new().await];

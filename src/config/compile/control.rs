@@ -122,6 +122,8 @@ fn webhook(context: &mut Context<'_>, at: &Pointer, raw: &raw::Webhook) -> Webho
     let event = |event: &raw::WebhookEvent| match event {
         raw::WebhookEvent::Started => WebhookEvent::Started,
         raw::WebhookEvent::Refused => WebhookEvent::Refused,
+        raw::WebhookEvent::WouldRefuse => WebhookEvent::WouldRefuse,
+        raw::WebhookEvent::WouldTerminate => WebhookEvent::WouldTerminate,
         raw::WebhookEvent::Terminated => WebhookEvent::Terminated,
         raw::WebhookEvent::Ended => WebhookEvent::Ended,
     };

@@ -162,6 +162,10 @@ pub(in crate::config) enum WebhookEvent {
     Started,
     /// A start or a return was refused.
     Refused,
+    /// A stream took a slot that rules in `shadow` or `annotate` mode would have refused.
+    WouldRefuse,
+    /// A stream took a slot for which rules in `shadow` or `annotate` mode would have ended others.
+    WouldTerminate,
     /// A stream was terminated.
     Terminated,
     /// A stream gave its slot back by itself, as by falling silent.
@@ -169,7 +173,14 @@ pub(in crate::config) enum WebhookEvent {
 }
 
 fn every_event() -> BTreeSet<WebhookEvent> {
-    BTreeSet::from([WebhookEvent::Started, WebhookEvent::Refused, WebhookEvent::Terminated, WebhookEvent::Ended])
+    BTreeSet::from([
+        WebhookEvent::Started,
+        WebhookEvent::Refused,
+        WebhookEvent::WouldRefuse,
+        WebhookEvent::WouldTerminate,
+        WebhookEvent::Terminated,
+        WebhookEvent::Ended,
+    ])
 }
 
 fn hundred() -> usize {

@@ -11,10 +11,11 @@ use crate::telemetry::{Happened, What};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Happened)]
 pub(super) struct HappenedShown {
-    /// When; of several refusals of one kind, the last.
+    /// When; of several refusals of one kind, the last. `would_refuse` and `would_terminate` count as refusals here: what
+    /// rules in shadow or annotate mode would have done.
     #[schema(format = DateTime)]
     at: String,
-    /// `refused`, `terminated`, `leaving`, `took_over`, `takeover_settled`, or what an operator did.
+    /// `refused`, `would_refuse`, `would_terminate`, `terminated`, `leaving`, `took_over`, `takeover_settled`, or what an operator did.
     what: &'static str,
     /// The application that asked, where one did.
     application: Option<String>,
@@ -60,8 +61,8 @@ impl HappenedShown {
             taken: None,
         };
         match &happened.what {
-            What::Refused { refusal, reason, first, times } => {
-                shown.what = "refused";
+            What::Refused { verdict, refusal, reason, first, times } => {
+                shown.what = verdict.label();
                 shown.refusal = Some(format!("{refusal:016x}"));
                 shown.reason = Some((*reason).to_owned());
                 (shown.times, shown.first) = (Some(*times), Some(time(moment.to_wall(*first))));

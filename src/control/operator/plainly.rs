@@ -6,10 +6,15 @@ use serde_json::Value;
 
 use super::shape::time;
 use crate::model::{Millis, Moment};
-use crate::telemetry::Refused;
+use crate::telemetry::{Refused, Verdict};
 
 /// Tells a refusal: the document that the viewer got, and on what it rests.
-pub(super) fn render(refused: &Refused, problem: &Value, explanation: Option<&Value>, moment: Moment) -> String {
+pub(super) fn render(
+    refused: &Refused,
+    problem: Option<&Value>,
+    explanation: Option<&Value>,
+    moment: Moment,
+) -> String {
     let mut out = String::new();
     // Writing to a text cannot fail.
     let _ = all(&mut out, refused, problem, explanation, moment);
@@ -19,7 +24,7 @@ pub(super) fn render(refused: &Refused, problem: &Value, explanation: Option<&Va
 fn all(
     out: &mut String,
     refused: &Refused,
-    problem: &Value,
+    problem: Option<&Value>,
     explanation: Option<&Value>,
     moment: Moment,
 ) -> fmt::Result {
@@ -27,7 +32,11 @@ fn all(
     if let Some(application) = &refused.application {
         write!(out, "{application} ")?;
     }
-    write!(out, "refused ")?;
+    out.write_str(match refused.verdict {
+        Verdict::Refused => "refused ",
+        Verdict::WouldRefuse => "would have refused ",
+        Verdict::WouldTerminate => "would have terminated other streams for ",
+    })?;
     match (&refused.asset, refused.device.as_ref().and_then(|device| device.name())) {
         (Some(asset), Some(device)) => write!(out, "{asset} on {device}")?,
         (Some(asset), None) => write!(out, "{asset}")?,
@@ -37,7 +46,12 @@ fn all(
         write!(out, " of {} at {}", account.subject, account.idp)?;
     }
     writeln!(out, " ({}).", refused.reason)?;
-    writeln!(out, "The viewer was told: {}: {}", text(&problem["title"]), text(&problem["detail"]))?;
+    match problem {
+        Some(problem) => {
+            writeln!(out, "The viewer was told: {}: {}", text(&problem["title"]), text(&problem["detail"]))?;
+        }
+        None => writeln!(out, "It plays: no rule that is enforced is against it.")?,
+    }
     let Some(explanation) = explanation else { return Ok(()) };
     let running = list(&explanation["running"]);
     writeln!(out, "\nStreams that held slots: {}", if running.is_empty() { "none" } else { "" })?;

@@ -19,6 +19,9 @@ use crate::telemetry::KEPT;
 pub(super) struct RefusalShown {
     /// Its id.
     refusal: String,
+    /// `refused`; `would_refuse` and `would_terminate` tell what rules in shadow or annotate mode would have done. Nothing was
+    /// refused or terminated then.
+    verdict: &'static str,
     /// When.
     #[schema(format = DateTime)]
     at: String,
@@ -36,9 +39,9 @@ pub(super) struct RefusalShown {
     device: Option<String>,
     /// What was asked for.
     asset: Option<String>,
-    /// What the viewer was told.
-    #[schema(value_type = Object)]
-    problem: Value,
+    /// What the viewer was told, where anything was refused.
+    #[schema(value_type = Option<Object>)]
+    problem: Option<Value>,
     /// Where policies refused it: what was known of the account's streams, and what each rule made of it.
     #[schema(value_type = Option<Object>)]
     explanation: Option<Value>,
@@ -73,11 +76,12 @@ pub(super) async fn show(
     })?;
     let explained = control.decisions.explanation(refused.id);
     let explanation = explained.as_ref().and_then(|(_, text)| serde_json::from_str::<Value>(text).ok());
-    let problem: Value = serde_json::from_slice(&refused.problem).unwrap_or_default();
+    let problem: Option<Value> = serde_json::from_slice(&refused.problem).ok();
     let account = refused.account.as_ref();
     let moment = control.clock.moment();
     Ok(Answer(RefusalShown {
         refusal: format!("{:016x}", refused.id),
+        verdict: refused.verdict.label(),
         at: time(moment.to_wall(refused.at)),
         reason: refused.reason,
         application: refused.application.as_ref().map(ToString::to_string),
@@ -86,7 +90,7 @@ pub(super) async fn show(
         stream: refused.stream.map(|stream| stream.to_string()),
         device: refused.device.as_ref().and_then(|device| device.name()).map(str::to_owned),
         asset: refused.asset.as_ref().map(ToString::to_string),
-        text: plainly::render(&refused, &problem, explanation.as_ref(), moment),
+        text: plainly::render(&refused, problem.as_ref(), explanation.as_ref(), moment),
         problem,
         explanation,
         explained: explained.map(|(id, _)| format!("{id:016x}")),

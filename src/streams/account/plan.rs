@@ -200,11 +200,20 @@ impl Record {
             Plan::Refuse(refused) => Some(refused.explanation.clone()),
             Plan::Admit(_, change) => {
                 let stream = change.admit.as_ref()?;
-                let mut running = self.running(stream.id, &change.supersede);
-                running.retain(|running| change.takeovers.iter().all(|one| one.taken != running.stream));
-                Some(explain(law.policies, &running, &stream.standing(now), &scene(law, now)))
+                Some(self.explain_admission(stream, change, law, now))
             }
         }
+    }
+
+    /// Why `change` admits the stream to this record.
+    pub fn explain_admission(&self, stream: &Stream, change: &Change, law: &Law<'_>, now: Millis) -> Explanation {
+        let killed = |id: StreamId| {
+            let mut ended = change.terminate.iter().filter(|(ended, _)| *ended == id);
+            ended.any(|(_, cause)| matches!(cause, Cause::Killed { .. }))
+        };
+        let mut running = self.running(stream.id, &change.supersede);
+        running.retain(|other| change.takeovers.iter().all(|one| one.taken != other.stream) && !killed(other.stream));
+        explain(law.policies, &running, &stream.standing(now), &scene(law, now))
     }
 
     /// What [`plan_judgement`](Self::plan_judgement) decides, told in full; `None` where the stream does not count.
@@ -279,8 +288,8 @@ impl Record {
             };
             end(&decision, &mut change, by_policy, now);
         }
-        let refuses = decision.refuses();
-        let explanation = refuses.then(|| explain(law.policies, &running, &candidate, &scene));
+        let is_explained = decision.refuses() || decision.has_unenforced();
+        let explanation = is_explained.then(|| explain(law.policies, &running, &candidate, &scene));
         Some(Judgement { decision: Some(decision), explanation, change })
     }
 

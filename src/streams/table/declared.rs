@@ -36,7 +36,7 @@ impl StreamTable {
                 Some(stream) => Plan::Continue(stream.clone()),
                 None => record.plan_declare(candidate, kills, &law, now),
             };
-            admission = match self.decide(candidate, plan, now).await? {
+            admission = match self.decide(candidate, plan, &law, now).await? {
                 Admission::Admitted { created: false, .. } => {
                     self.join(candidate, kills, policies, settings, now).await?
                 }
@@ -47,7 +47,7 @@ impl StreamTable {
             admission
         } else {
             // There is one that cannot be joined: what is told of it would end it.
-            self.decide(candidate, |record| record.plan_declare(candidate, kills, &law, now), now).await?
+            self.decide(candidate, |record| record.plan_declare(candidate, kills, &law, now), &law, now).await?
         };
         if let (Admission::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
             let change = Record::bury_refused(candidate, &refused.decision, &law, now);
@@ -143,7 +143,7 @@ impl StreamTable {
             None => Plan::Continue(stream.clone()),
         };
         let candidate = stream.candidate(account);
-        Ok(Some(self.decide(&candidate, plan, now).await?))
+        Ok(Some(self.decide(&candidate, plan, &law, now).await?))
     }
 
     /// Whether a stream of the record keeps all policies now: one that plays does, one that has fallen silent does if it

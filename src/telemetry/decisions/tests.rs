@@ -11,8 +11,23 @@ impl Clock for Hands {
     }
 }
 
+/// Counts up.
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Entropy for Counter {
+    fn bytes(&self) -> [u8; 16] {
+        (u128::from(self.0.fetch_add(1, Relaxed) + 1) << 64).to_be_bytes()
+    }
+}
+
+fn remembering(clock: Arc<Hands>) -> Decisions {
+    Decisions::new(clock, Arc::new(Counter::default()))
+}
+
 fn refused(id: u64, at: u64, reason: &'static str, device: &str) -> Refused {
     Refused {
+        verdict: Verdict::Refused,
         id,
         at: Millis(at),
         reason,
@@ -34,7 +49,7 @@ fn times(happened: &Happened) -> (u64, u32) {
 
 #[test]
 fn a_player_that_asks_again_and_again_leaves_room_for_the_rest_of_the_history() {
-    let decisions = Decisions::new(Arc::new(Hands::default()));
+    let decisions = remembering(Arc::new(Hands::default()));
     let alice = Account::new("acme", "alice");
     decisions.ordered(&alice, None, "exempt", &"ops".into(), &"a party".into());
     for id in 1..=1000 {
@@ -51,7 +66,7 @@ fn a_player_that_asks_again_and_again_leaves_room_for_the_rest_of_the_history() 
 #[test]
 fn a_history_is_bounded_and_forgets_what_is_too_old() {
     let clock = Arc::new(Hands::default());
-    let decisions = Decisions::new(clock.clone());
+    let decisions = remembering(clock.clone());
     for id in 1..=100 {
         decisions.refused(refused(id, id, "limit", &format!("tv-{id}")));
     }
@@ -64,7 +79,7 @@ fn a_history_is_bounded_and_forgets_what_is_too_old() {
 
 #[test]
 fn those_whom_nobody_knows_push_nobody_else_out() {
-    let decisions = Decisions::new(Arc::new(Hands::default()));
+    let decisions = remembering(Arc::new(Hands::default()));
     decisions.refused(refused(1, 1, "limit", "tv-1"));
     for id in 2..50_000 {
         let problem = Bytes::from(vec![b' '; 500]);

@@ -67,6 +67,7 @@ enum Details<'a> {
     Started {
         resumed: bool,
     },
+    /// A start that was refused, or would be.
     Refused {
         rules: Vec<Rule<'a>>,
     },
@@ -92,6 +93,9 @@ struct Rule<'a> {
     policy: &'a str,
     #[serde(rename = "rule")]
     name: &'a str,
+    /// Of a rule that is not enforced: `shadow` or `annotate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
     #[serde(flatten)]
     why: Reason<'a>,
 }
@@ -99,8 +103,17 @@ struct Rule<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Reason<'a> {
-    Exceeded { attribute: &'a str, limit: u32, reached: u32, streams: &'a [StreamId] },
-    Missing { missing: &'a str },
+    Exceeded {
+        attribute: &'a str,
+        limit: u32,
+        reached: u32,
+        streams: &'a [StreamId],
+        #[serde(skip_serializing_if = "<[StreamId]>::is_empty")]
+        terminates: &'a [StreamId],
+    },
+    Missing {
+        missing: &'a str,
+    },
 }
 
 impl<'a> CloudEvent<'a> {
@@ -108,6 +121,8 @@ impl<'a> CloudEvent<'a> {
         let r#type = match told.what {
             What::Started { .. } => "com.streamgate.stream.started",
             What::Refused(_) => "com.streamgate.stream.refused",
+            What::WouldRefuse(_) => "com.streamgate.stream.would_refuse",
+            What::WouldTerminate(_) => "com.streamgate.stream.would_terminate",
             What::Terminated(_) => "com.streamgate.stream.terminated",
             What::Ended(_) => "com.streamgate.stream.ended",
         };
@@ -137,7 +152,9 @@ impl<'a> Details<'a> {
     fn of(what: &'a What) -> Self {
         match what {
             What::Started { resumed } => Self::Started { resumed: *resumed },
-            What::Refused(rules) => Self::Refused { rules: rules.iter().map(Rule::of).collect() },
+            What::Refused(rules) | What::WouldRefuse(rules) | What::WouldTerminate(rules) => {
+                Self::Refused { rules: rules.iter().map(Rule::of).collect() }
+            }
             What::Terminated(cause) => Self::terminated(cause),
             What::Ended(cause) => Self::Ended { cause },
         }
@@ -160,12 +177,12 @@ impl<'a> Details<'a> {
 impl<'a> Rule<'a> {
     fn of(broken: &'a Broken) -> Self {
         let why = match &broken.why {
-            Why::Exceeded { attribute, limit, reached, streams } => {
-                Reason::Exceeded { attribute, limit: *limit, reached: *reached, streams }
+            Why::Exceeded { attribute, limit, reached, streams, terminates } => {
+                Reason::Exceeded { attribute, limit: *limit, reached: *reached, streams, terminates }
             }
             Why::Missing { attribute } => Reason::Missing { missing: attribute },
         };
-        Self { policy: &broken.policy, name: &broken.rule, why }
+        Self { policy: &broken.policy, name: &broken.rule, mode: broken.mode, why }
     }
 }
 

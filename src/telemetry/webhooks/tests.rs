@@ -75,13 +75,16 @@ fn stream(nth: u16) -> StreamId {
     format!("0198f3a2-{nth}-7d1e-9b52-3f8a6c1d2e4b").parse().unwrap()
 }
 
+fn exceeded(terminates: &[StreamId]) -> Why {
+    let streams = vec![stream(1111), stream(2222)];
+    Why::Exceeded { attribute: "streamId".into(), limit: 2, reached: 3, streams, terminates: terminates.to_vec() }
+}
+
 #[test]
 fn the_example_of_the_documentation_is_what_comes_out() {
     let page = include_str!("../../../docs/webhooks.md");
     let example = page.split("```json").nth(1).unwrap().split("```").next().unwrap();
-    let why =
-        Why::Exceeded { attribute: "streamId".into(), limit: 2, reached: 3, streams: vec![stream(1111), stream(2222)] };
-    let broken = Broken { policy: "household".into(), rule: "two-streams".into(), why };
+    let broken = Broken { policy: "household".into(), rule: "two-streams".into(), mode: None, why: exceeded(&[]) };
     let example: Value = serde_json::from_str(example).unwrap();
     assert_eq!(written(told(What::Refused(vec![broken]))), example);
 }
@@ -115,9 +118,29 @@ fn each_cause_is_told_with_what_belongs_to_it() {
         data.retain(|key, _| ["cause", "policy", "rule", "reason", "by"].contains(&key.as_str()));
         assert_eq!(Value::Object(data.clone()), expected);
     }
-    let broken = Broken { policy: "p".into(), rule: "r".into(), why: Why::Missing { attribute: "plan".into() } };
+    let broken =
+        Broken { policy: "p".into(), rule: "r".into(), mode: None, why: Why::Missing { attribute: "plan".into() } };
     let lacking = written(told(What::Refused(vec![broken])));
     assert_eq!(lacking[0]["data"]["rules"], json!([{ "policy": "p", "rule": "r", "missing": "plan" }]));
+}
+
+#[test]
+fn what_rules_in_shadow_mode_would_have_done_has_types_of_its_own() {
+    let broken = |terminates: &[StreamId]| {
+        let (policy, rule) = ("household".into(), "two-streams".into());
+        vec![Broken { policy, rule, mode: Some("shadow"), why: exceeded(terminates) }]
+    };
+    let mut rule = json!({
+        "policy": "household", "rule": "two-streams", "mode": "shadow", "attribute": "streamId", "limit": 2, "reached": 3,
+        "streams": [stream(1111), stream(2222)]
+    });
+    let event = written(told(What::WouldRefuse(broken(&[]))));
+    assert_eq!(event[0]["type"], "com.streamgate.stream.would_refuse");
+    assert_eq!(event[0]["data"]["rules"], json!([rule]));
+    let event = written(told(What::WouldTerminate(broken(&[stream(1111)]))));
+    assert_eq!(event[0]["type"], "com.streamgate.stream.would_terminate");
+    rule["terminates"] = json!([stream(1111)]);
+    assert_eq!(event[0]["data"]["rules"], json!([rule]));
 }
 
 #[test]

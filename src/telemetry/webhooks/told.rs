@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::WebhookEvent;
 use crate::model::{Account, ApplicationId, Attributes, Device, Millis, Moment, StreamId};
-use crate::policy::{Decision, Effect, Mode};
+use crate::policy::{Decision, Effect, Lack, Mode, Violation};
 use crate::streams::{Candidate, Cause, Event, Stream};
 
 /// One event. It is made under the lock of an account: names are counted up, not copied.
@@ -29,21 +29,36 @@ pub(super) enum What {
         resumed: bool,
     },
     Refused(Vec<Broken>),
+    /// It plays. Rules that are not enforced would have refused it.
+    WouldRefuse(Vec<Broken>),
+    /// It plays. Rules that are not enforced would have ended other streams for it.
+    WouldTerminate(Vec<Broken>),
     Terminated(Cause),
     Ended(&'static str),
 }
 
-/// A rule that refuses a start.
+/// A rule that a start exceeds, or for which it lacks an attribute.
 pub(super) struct Broken {
     pub(super) policy: Arc<str>,
     pub(super) rule: Arc<str>,
+    /// Of a rule that is not enforced: its mode.
+    pub(super) mode: Option<&'static str>,
     pub(super) why: Why,
 }
 
 /// Why it does.
 pub(super) enum Why {
-    Exceeded { attribute: Arc<str>, limit: u32, reached: u32, streams: Vec<StreamId> },
-    Missing { attribute: Arc<str> },
+    /// `terminates`: the streams that the rule would end.
+    Exceeded {
+        attribute: Arc<str>,
+        limit: u32,
+        reached: u32,
+        streams: Vec<StreamId>,
+        terminates: Vec<StreamId>,
+    },
+    Missing {
+        attribute: Arc<str>,
+    },
 }
 
 /// What receivers know the event as; `None`: they are not told.
@@ -51,6 +66,8 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
     match event {
         Event::Admitted(_) | Event::Resumed(_) => Some(WebhookEvent::Started),
         Event::Refused(..) => Some(WebhookEvent::Refused),
+        Event::Unenforced { decision, .. } if decision.would_refuse() => Some(WebhookEvent::WouldRefuse),
+        Event::Unenforced { .. } => Some(WebhookEvent::WouldTerminate),
         Event::Terminated(..) => Some(WebhookEvent::Terminated),
         Event::Idle(_) | Event::Superseded(_) | Event::RolledBack(_) => Some(WebhookEvent::Ended),
         // Its end has been told, or nothing has come of it yet.
@@ -82,8 +99,12 @@ impl Told {
             Event::Superseded(stream) => of(stream, What::Ended("superseded")),
             Event::RolledBack(stream) => of(stream, What::Ended("rolled_back")),
             Event::Refused(candidate, decision) => {
-                Some(Self::of_candidate(candidate, What::Refused(broken(decision)), at, id))
+                Some(Self::of_candidate(candidate, What::Refused(refusing(decision)), at, id))
             }
+            Event::Unenforced { stream, decision, .. } if decision.would_refuse() => {
+                of(stream, What::WouldRefuse(unenforced(decision)))
+            }
+            Event::Unenforced { stream, decision, .. } => of(stream, What::WouldTerminate(unenforced(decision))),
             _ => None,
         }
     }
@@ -120,22 +141,48 @@ impl Told {
 }
 
 /// The rules that refuse.
-fn broken(decision: &Decision) -> Vec<Broken> {
-    let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
-    let exceeded = refusing.map(|violation| Broken {
-        policy: violation.policy.clone(),
-        rule: violation.rule.clone(),
-        why: Why::Exceeded {
-            attribute: violation.attribute.clone(),
-            limit: violation.threshold,
-            reached: violation.reached,
-            streams: violation.conflicts.iter().map(|conflict| conflict.stream).collect(),
-        },
-    });
-    let lacks = decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce).map(|lack| Broken {
-        policy: lack.policy.clone(),
-        rule: lack.rule.clone(),
-        why: Why::Missing { attribute: lack.attribute.clone() },
-    });
-    exceeded.chain(lacks).collect()
+fn refusing(decision: &Decision) -> Vec<Broken> {
+    let exceeded = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
+    let lacks = decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce);
+    exceeded.map(Broken::exceeded).chain(lacks.map(Broken::lacking)).collect()
+}
+
+/// The rules that would refuse, or end other streams, if they were enforced.
+fn unenforced(decision: &Decision) -> Vec<Broken> {
+    let exceeded = decision.violations.iter().filter(|violation| violation.mode != Mode::Enforce);
+    let lacks = decision.lacks.iter().filter(|lack| lack.mode != Mode::Enforce);
+    exceeded.map(Broken::exceeded).chain(lacks.map(Broken::lacking)).collect()
+}
+
+impl Broken {
+    fn exceeded(violation: &Violation) -> Self {
+        Self {
+            policy: violation.policy.clone(),
+            rule: violation.rule.clone(),
+            mode: unenforced_mode(violation.mode),
+            why: Why::Exceeded {
+                attribute: violation.attribute.clone(),
+                limit: violation.threshold,
+                reached: violation.reached,
+                streams: violation.conflicts.iter().map(|conflict| conflict.stream).collect(),
+                terminates: match &violation.effect {
+                    Effect::Refuse => Vec::new(),
+                    Effect::Terminate(streams) => streams.clone(),
+                },
+            },
+        }
+    }
+
+    fn lacking(lack: &Lack) -> Self {
+        Self {
+            policy: lack.policy.clone(),
+            rule: lack.rule.clone(),
+            mode: unenforced_mode(lack.mode),
+            why: Why::Missing { attribute: lack.attribute.clone() },
+        }
+    }
+}
+
+fn unenforced_mode(mode: Mode) -> Option<&'static str> {
+    (mode != Mode::Enforce).then(|| mode.label())
 }

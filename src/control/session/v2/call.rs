@@ -18,7 +18,7 @@ use crate::control::session::throttle::Counted;
 use crate::control::session::view::View;
 use crate::model::{Account, AccountKey, Attributes, Device, Millis, Moment, StreamId};
 use crate::streams::{Candidate, Refusal};
-use crate::telemetry::Refused;
+use crate::telemetry::{Refused, Verdict};
 
 use super::answer::Answer;
 use super::result::EvaluationResult;
@@ -114,6 +114,7 @@ impl<'c> Call<'c> {
         let (id, decisions) = (self.control.next_request(), &self.control.decisions);
         decisions.explain(id, &candidate.account.key(), &refused.explanation);
         decisions.refused(Refused {
+            verdict: Verdict::Refused,
             id,
             at: self.now,
             reason: if refused.decision.violations.is_empty() { "attribute_missing" } else { "limit" },
