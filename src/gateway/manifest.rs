@@ -39,7 +39,7 @@ pub(super) enum Body {
     /// A manifest of which nothing has passed yet, and its first bytes.
     Expected(Kind, Box<Place>, Vec<u8>),
     /// An HLS playlist, rewritten line by line as it comes.
-    Playlist(Box<hls::Scanner>),
+    Playlist(Box<Playlist>),
     /// An MPD, collected because it is rewritten as a whole.
     Mpd(Vec<u8>, Box<Place>),
     /// JSON, collected because it may be an asset list or a steering manifest.
@@ -80,9 +80,50 @@ impl Passed {
     }
 }
 
+/// Bytes of a playlist after which it is looked at how much was added.
+const SLICE: usize = 16 * 1024;
+
+/// A playlist on its way.
+pub(super) struct Playlist {
+    scanner: hls::Scanner,
+    /// Bytes that have come in.
+    read: usize,
+    /// Bytes that have gone out.
+    written: usize,
+    /// It has grown too much: its rest passes as it is.
+    is_oversized: bool,
+}
+
+impl Playlist {
+    fn new(target: &Target<'_>) -> Self {
+        Self { scanner: hls::Scanner::new(target), read: 0, written: 0, is_oversized: false }
+    }
+
+    /// Rewrites a piece until `most` bytes have been added to the playlist, and what one slice adds to that.
+    fn push(&mut self, piece: &[u8], out: &mut Vec<u8>, most: usize) {
+        out.reserve(piece.len() + piece.len() / 4);
+        for slice in piece.chunks(SLICE) {
+            if !self.is_oversized && self.written > self.read.saturating_add(most) {
+                self.is_oversized = true;
+                self.scanner.stop(out);
+            }
+            let before = out.len();
+            self.scanner.push(slice, out);
+            self.read = self.read.saturating_add(slice.len());
+            self.written = self.written.saturating_add(out.len() - before);
+        }
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> Passed {
+        let (outcome, disguised) = self.scanner.finish_and_note(out);
+        let passed = Passed::of(outcome, disguised);
+        if self.is_oversized { Passed { result: ManifestResult::Oversized, ..passed } } else { passed }
+    }
+}
+
 impl Body {
     /// Takes the next piece of the body and leaves in its place what the viewer gets. `most` bounds what is collected of
-    /// an MPD. Returns what is known, once, when the manifest is complete.
+    /// an MPD, and what rewriting adds to a manifest. Returns what is known, once, when the manifest is complete.
     pub(super) fn filter(&mut self, piece: &mut Option<Bytes>, end: bool, most: usize) -> Option<Passed> {
         match self {
             Self::Untouched => return None,
@@ -103,14 +144,12 @@ impl Body {
         }
         let mut out = Vec::new();
         let passed = match self {
-            Self::Playlist(scanner) => {
+            Self::Playlist(playlist) => {
                 if let Some(piece) = piece.as_deref() {
-                    out.reserve(piece.len() + piece.len() / 4);
-                    scanner.push(piece, &mut out);
+                    playlist.push(piece, &mut out, most);
                 }
-                if end && let Self::Playlist(scanner) = std::mem::replace(self, Self::Untouched) {
-                    let (outcome, disguised) = scanner.finish_and_note(&mut out);
-                    Some(Passed::of(outcome, disguised))
+                if end && let Self::Playlist(playlist) = std::mem::replace(self, Self::Untouched) {
+                    Some(playlist.finish(&mut out))
                 } else {
                     None
                 }
@@ -124,12 +163,14 @@ impl Body {
                 } else if end {
                     let mut disguised = Disguised::default();
                     let outcome = dash::rewrite_and_note(collected, &place.target(), &mut out, &mut disguised);
-                    if outcome.is_err() {
+                    let is_oversized = out.len() > collected.len().saturating_add(most);
+                    if outcome.is_err() || is_oversized {
                         // A broken manifest is the origin's to answer for; a cut one would be ours.
                         out = std::mem::take(collected);
                     }
                     *self = Self::Untouched;
-                    Some(Passed::of(outcome, disguised))
+                    let passed = Passed::of(outcome, disguised);
+                    Some(if is_oversized { Passed { result: ManifestResult::Oversized, ..passed } } else { passed })
                 } else {
                     None
                 }
@@ -143,10 +184,12 @@ impl Body {
                 let whole = std::mem::take(collected);
                 let outcome = if end { json::rewrite(&whole, &place.target(), &mut out) } else { None };
                 *self = Self::Untouched;
-                if outcome.is_none() {
+                let is_oversized = out.len() > whole.len().saturating_add(most);
+                if outcome.is_none() || is_oversized {
                     out = whole;
                 }
-                outcome.map(Passed::of_json)
+                let result = outcome.map(Passed::of_json);
+                if is_oversized { Some(Passed::untouched(ManifestResult::Oversized)) } else { result }
             }
             Self::Untouched | Self::Expected(..) => return None,
         };
@@ -191,7 +234,7 @@ impl Body {
             return Begun::ListsChannels;
         }
         *self = if kind == Kind::Playlist {
-            Self::Playlist(Box::new(hls::Scanner::new(&place.target())))
+            Self::Playlist(Box::new(Playlist::new(&place.target())))
         } else {
             Self::Mpd(Vec::new(), place)
         };

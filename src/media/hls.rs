@@ -37,6 +37,8 @@ enum Phase {
     Playlist,
     /// In the middle of a line that is too long.
     LongLine,
+    /// A playlist whose rest passes as it is.
+    Stopped,
     /// Not a playlist: everything passes.
     Other,
 }
@@ -60,7 +62,7 @@ impl Scanner {
             }
         }
         let open = rest.get(at..).unwrap_or_default();
-        if self.phase == Phase::Other || self.phase == Phase::LongLine {
+        if matches!(self.phase, Phase::Other | Phase::LongLine | Phase::Stopped) {
             copier.copy_to(rest.len());
         } else if open.len() > MAX_LINE {
             copier.copy_to(rest.len());
@@ -68,6 +70,14 @@ impl Scanner {
         } else {
             copier.copy_to(at);
             self.held.extend_from_slice(open);
+        }
+    }
+
+    /// Rewrites nothing from here on: what follows passes as it is, what was held back first.
+    pub fn stop(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.held);
+        if self.phase != Phase::Other {
+            self.phase = Phase::Stopped;
         }
     }
 
@@ -134,7 +144,7 @@ impl Scanner {
             Phase::First if is_header(line) => self.phase = Phase::Playlist,
             Phase::First => self.phase = Phase::Other,
             Phase::Playlist if line.len() <= MAX_LINE => self.lines.line(line, at, copier),
-            Phase::Playlist | Phase::LongLine | Phase::Other => {}
+            Phase::Playlist | Phase::LongLine | Phase::Stopped | Phase::Other => {}
         }
     }
 }

@@ -93,7 +93,8 @@ pub enum ManifestResult {
     Unparsable,
     /// In a content coding that the request did not offer: passed as it came.
     Encoded,
-    /// Larger than `limits.manifest_bytes`: passed as it came.
+    /// Larger than `limits.manifest_bytes`, or rewriting would add more than that: passed as it came, but for what a playlist
+    /// had before that.
     Oversized,
 }
 

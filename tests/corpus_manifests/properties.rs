@@ -100,6 +100,21 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn a_playlist_that_is_stopped_goes_on_as_it_came(input in playlist(), cut in 0_usize..2000) {
+        let target = Target { inherited: false, ..target(AUTHORITY) };
+        let (head, rest) = input.split_at(cut % (input.len() + 1));
+        let (mut scanner, mut out) = (hls::Scanner::new(&target), Vec::new());
+        scanner.push(head, &mut out);
+        // The line that is open when it stops has not been rewritten.
+        let open = head.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |end| end + 1);
+        let done = rewrite(true, &head[..open], &target).0;
+        scanner.stop(&mut out);
+        scanner.push(rest, &mut out);
+        let _ = scanner.finish(&mut out);
+        prop_assert_eq!(out, [&*done, &head[open..], rest].concat());
+    }
+
+    #[test]
     fn how_a_playlist_is_cut_into_chunks_does_not_change_what_comes_out(
         input in playlist(),
         cuts in vec(0_usize..60, 0..20),

@@ -13,7 +13,7 @@ const MASTER: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"avc1.64002
 const MPD: &str = "<MPD type=\"static\"><Period><AdaptationSet><SegmentTemplate media=\"/s$Number$.m4s\" duration=\"2\"/>\
                    </AdaptationSet></Period></MPD>";
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

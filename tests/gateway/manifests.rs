@@ -241,6 +241,48 @@ async fn an_mpd_above_the_bound_passes_unchanged_and_is_counted() {
     assert_eq!(gateway.metric("streamgate_manifests_total", "oversized").await, 1);
 }
 
+/// Bytes that the gateway adds to a manifest at most, beside what one slice of a playlist adds.
+const BOUND: usize = 64 << 10;
+
+#[tokio::test]
+async fn what_rewriting_adds_to_a_manifest_is_bounded_and_counted() {
+    let playlist = format!("#EXTM3U\n{}#EXT-X-ENDLIST\n", "#EXTINF:1,\n/a\n".repeat(20_000));
+    let mpd = format!("<MPD type=\"static\">{}</MPD>", "<Period><BaseURL>/a/</BaseURL></Period>".repeat(1_000));
+    let list = format!("{{\"ASSETS\":[{}]}}", ["{\"URI\":\"/a\",\"DURATION\":1}"; 2_000].join(","));
+    let (sent, bodies) = (playlist.clone(), [mpd.clone(), list.clone()]);
+    let origin = Origin::new(move |request| {
+        let response = match request.uri().path() {
+            "/vod/master.m3u8" => hls(MASTER),
+            "/vod/plain.m3u8" => hls(sent.clone()),
+            "/vod/packed.m3u8" => {
+                let mut response = hls(super::codings::gzip(sent.as_bytes()));
+                response.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+                response
+            }
+            "/vod/a.mpd" => answer(200, "application/dash+xml", bodies[0].clone()),
+            _ => answer(200, "application/json", bodies[1].clone()),
+        };
+        async move { response }
+    })
+    .await;
+    let extra = "limits: { manifest_bytes: 64KiB }\n".into();
+    let gateway = Setup { extra, ..Setup::before(&[&origin]) }.start().await;
+    let prefix = gateway.enter("/vod/master.m3u8", "tv").await.prefix();
+    for name in ["plain", "packed"] {
+        let answer = gateway.get(&format!("{prefix}/vod/{name}.m3u8")).await;
+        let text = answer.text();
+        let slice = (16 << 10) / "#EXTINF:1,\n/a\n".len() * prefix.len();
+        assert!(text.len() > playlist.len() + BOUND, "{name}: the bound is used");
+        assert!(text.len() <= playlist.len() + BOUND + 2 * slice, "{name}: {} bytes", text.len());
+        assert_eq!(text.replace(&*prefix, ""), playlist, "{name}: nothing is lost");
+        let first_plain = text.find("\n/a\n").unwrap();
+        assert!(!text[first_plain..].contains(&*prefix), "{name}: the rest passes as it came");
+    }
+    assert_eq!(gateway.get(&format!("{prefix}/vod/a.mpd")).await.text(), mpd);
+    assert_eq!(gateway.get(&format!("{prefix}/vod/list.json")).await.text(), list);
+    assert_eq!(gateway.metric("streamgate_manifests_total", "oversized").await, 4);
+}
+
 #[tokio::test]
 async fn a_path_that_says_nothing_is_known_by_its_answer() {
     let origin = Origin::new(|request| async move {
