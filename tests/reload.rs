@@ -12,6 +12,7 @@ mod reload {
     mod program;
     mod refusing;
     mod serving;
+    mod shortage;
     #[path = "../support/signers.rs"]
     mod signers;
     mod support;

@@ -20,6 +20,7 @@ use streamgate::config::{self, Problem, Settings, TokenRequest};
 use streamgate::model::{ApplicationId, Clock, Entropy, StreamId};
 
 use edges::{SystemClock, SystemEntropy};
+use parts::Failure;
 
 /// One sentence for standard error, or nothing where all has been said; the program then ends with status 1.
 pub(crate) type Outcome = Result<(), String>;
@@ -55,8 +56,8 @@ fn check_as_json(file: &Path) -> Outcome {
         Ok(settings) => {
             warnings.extend(settings.warnings.iter().map(shown));
             counts = (settings.applications.len(), settings.origins.len());
-            if let Err(found) = parts::certificates(&settings) {
-                problems.extend(found.lines().map(elsewhere));
+            if let Err(failure) = parts::certificates(&settings) {
+                problems.extend(failure.reasons.iter().map(|reason| elsewhere(reason)));
             }
         }
         Err(report) => problems.extend(report.problems.iter().map(shown)),
@@ -73,7 +74,7 @@ fn check_as_json(file: &Path) -> Outcome {
 
 fn check_as_text(file: &Path) -> Outcome {
     let settings = load(file)?;
-    parts::certificates(&settings)?;
+    parts::certificates(&settings).map_err(Failure::into_lines)?;
     let name = file.display().to_string();
     for warning in &settings.warnings {
         eprintln!("{}", warning.as_warning(&name));

@@ -1,25 +1,78 @@
 //! What is made of a configuration, at the start and at each reload.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use streamgate::config::Settings;
-use streamgate::gateway::{Certificate, Endpoint, Snapshot, Upstreams};
+use streamgate::config::{Report, Settings};
+use streamgate::gateway::{Certificate, CertificateError, Endpoint, Snapshot, Upstreams};
 use streamgate::model::Clock;
+use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
 use streamgate::questions;
 use streamgate::telemetry::Metrics;
-use streamgate::trust::{Pace, Trust, TrustSettings};
+use streamgate::trust::{Pace, Trust, TrustError, TrustSettings};
+
+/// Why a configuration cannot be used now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// One sentence each.
+    pub(super) reasons: Vec<String>,
+    /// There was no file descriptor left: this may say nothing about the configuration, and may pass.
+    pub(super) shortage: bool,
+}
+
+impl Failure {
+    pub(super) fn of(reason: impl Into<String>) -> Self {
+        Self { reasons: vec![reason.into()], shortage: false }
+    }
+
+    /// Webhooks have no thread.
+    pub(super) fn no_thread(error: &std::io::Error) -> Self {
+        let shortage = is_shortage(error);
+        let remedy = if shortage {
+            SHORTAGE_REMEDY
+        } else {
+            "raise the limit of threads (TasksMax= of the systemd unit, ulimit -u)"
+        };
+        Self { shortage, ..Self::of(format!("no thread delivers webhooks ({error}): {remedy}")) }
+    }
+
+    /// The same, with the file of the configuration before each reason.
+    pub(super) fn of_file(self, path: &Path) -> Self {
+        let reasons = self.reasons.iter().map(|reason| format!("{}: {reason}", path.display())).collect();
+        Self { reasons, ..self }
+    }
+
+    pub(super) fn into_lines(self) -> String {
+        self.reasons.join("\n")
+    }
+}
+
+impl From<Report> for Failure {
+    fn from(report: Report) -> Self {
+        Self { reasons: report.lines().collect(), shortage: report.shortage }
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        Self { shortage: matches!(error, TrustError::Shortage(_)), ..Self::of(error.to_string()) }
+    }
+}
 
 /// Reads the certificates of all listeners, in their order.
-pub(super) fn certificates(settings: &Settings) -> Result<Vec<Endpoint>, String> {
+pub(super) fn certificates(settings: &Settings) -> Result<Vec<Endpoint>, Failure> {
     let mut listeners = Vec::new();
-    let mut problems = Vec::new();
+    let mut failure = Failure::default();
     for listener in &settings.listeners {
         match listener.tls.as_ref().map(Certificate::read).transpose() {
             Ok(certificate) => listeners.push((listener.address, certificate.map(Arc::new))),
-            Err(error) => problems.push(format!("listener {}: {error}", listener.address)),
+            Err(error) => {
+                failure.shortage |= matches!(error, CertificateError::Shortage { .. });
+                failure.reasons.push(format!("listener {}: {error}", listener.address));
+            }
         }
     }
-    if problems.is_empty() { Ok(listeners) } else { Err(problems.join("\n")) }
+    if failure.reasons.is_empty() { Ok(listeners) } else { Err(failure) }
 }
 
 /// What requests are answered with under this configuration: the first, or the next after `before`.
@@ -28,7 +81,7 @@ pub(super) fn snapshot(
     before: Option<&Snapshot>,
     clock: &Arc<dyn Clock>,
     metrics: &Arc<Metrics>,
-) -> Result<Snapshot, String> {
+) -> Result<Snapshot, Failure> {
     let trust = TrustSettings {
         key_sources: settings.key_sources.clone(),
         key_files: settings.key_files.clone(),
@@ -42,8 +95,7 @@ pub(super) fn snapshot(
     let trust = match before {
         Some(before) => Trust::following(trust, &before.trust),
         None => Trust::new(trust),
-    };
-    let trust = trust.map_err(|error| error.to_string())?;
+    }?;
     let upstreams = match before {
         Some(before) => Upstreams::following(&settings, &before.upstreams, metrics),
         None => Upstreams::new(&settings, metrics),

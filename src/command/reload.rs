@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::parts;
+use super::parts::{self, Failure};
 
 /// Between two looks at the file.
 const LOOK: Duration = Duration::from_secs(2);
@@ -45,6 +45,8 @@ pub(super) struct Source {
     text: String,
     /// Why that cannot be used, where it cannot.
     reasons: Vec<String>,
+    /// It could not be judged for want of file descriptors, and the log has said so.
+    shortage: bool,
 }
 
 impl Source {
@@ -54,15 +56,15 @@ impl Source {
         let hangups = hangups().map_err(|error| format!("SIGHUP cannot be received: {error}"))?;
         let text = config::read(path).map_err(|report| report.to_string())?;
         let settings = config::parse_file(path, &text).map_err(|report| report.to_string().trim_end().to_owned())?;
-        Ok((Self { path: path.to_owned(), hangups, text, reasons: Vec::new() }, settings))
+        Ok((Self { path: path.to_owned(), hangups, text, reasons: Vec::new(), shortage: false }, settings))
     }
 
     /// What the file says now; `None` if that has been judged, and was good.
-    async fn look(&self) -> Option<Result<String, Vec<String>>> {
+    async fn look(&self) -> Option<Result<String, Failure>> {
         let mut seen = self.text().await;
         for _ in 0..LOOKS {
             if seen.as_ref() == Ok(&self.text) {
-                return (!self.reasons.is_empty()).then_some(seen);
+                return (self.shortage || !self.reasons.is_empty()).then_some(seen);
             }
             // Half a file may be a whole configuration: with half of the applications.
             sleep(SETTLED).await;
@@ -76,9 +78,9 @@ impl Source {
     }
 
     /// Goes by the path each time, so that files and links that were put in its place are seen.
-    async fn text(&self) -> Result<String, Vec<String>> {
+    async fn text(&self) -> Result<String, Failure> {
         let path = self.path.clone();
-        blocking(move || config::read(&path).map_err(|report| report.lines().collect())).await
+        blocking(move || Ok(config::read(&path)?)).await
     }
 }
 
@@ -90,10 +92,8 @@ fn hangups() -> std::io::Result<Signal> {
 }
 
 /// Does something that reads files, and says why it cannot be done.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Vec<String>> + Send + 'static,
-) -> Result<T, Vec<String>> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(vec![error.to_string()]))
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::of(error.to_string())))
 }
 
 /// Keeps what is in force fresh, and puts the next configuration in its place.
@@ -189,7 +189,7 @@ impl Reloader {
     async fn judge(
         &self,
         source: &mut Source,
-        seen: Result<String, Vec<String>>,
+        seen: Result<String, Failure>,
         is_asked: bool,
         fetching: &mut Fetching,
     ) -> Reloaded {
@@ -198,8 +198,10 @@ impl Reloader {
                 source.text.clone_from(&text);
                 self.prepare(&source.path, text).await
             }
-            Err(reasons) => Err(reasons),
+            Err(failure) => Err(failure),
         };
+        let was_short =
+            std::mem::replace(&mut source.shortage, prepared.as_ref().is_err_and(|failure| failure.shortage));
         let (result, reloaded) = match prepared {
             Ok(next) => {
                 source.reasons.clear();
@@ -210,9 +212,21 @@ impl Reloader {
                     ("unchanged", Reloaded::Unchanged)
                 }
             }
+            // This is no judgement of the configuration. The next look tries again.
+            Err(Failure { reasons, shortage: true }) => {
+                if was_short && !is_asked {
+                    return Reloaded::Shortage(reasons);
+                }
+                for reason in &reasons {
+                    tracing::error!(%reason, "the configuration cannot be read now; the one before goes on, and this is tried again");
+                }
+                ("shortage", Reloaded::Shortage(reasons))
+            }
             // What it names may still come: it is tried again and again, and told again when there is something new to tell.
-            Err(reasons) if !is_asked && reasons == source.reasons => return Reloaded::Refused(reasons),
-            Err(reasons) => {
+            Err(Failure { reasons, .. }) if !is_asked && reasons == source.reasons => {
+                return Reloaded::Refused(reasons);
+            }
+            Err(Failure { reasons, .. }) => {
                 for reason in &reasons {
                     tracing::error!(%reason, "the configuration is refused; the one before goes on");
                 }
@@ -221,26 +235,29 @@ impl Reloader {
             }
         };
         self.metrics.config_reloads.with_label_values(&[result]).inc();
-        self.metrics.config_last_reload_successful.set(i64::from(result != "refused"));
+        if result != "shortage" {
+            self.metrics.config_last_reload_successful.set(i64::from(result != "refused"));
+        }
         reloaded
     }
 
     /// Checks and compiles; `None` where nothing differs from what is in force.
-    async fn prepare(&self, path: &Path, text: String) -> Result<Option<Next>, Vec<String>> {
+    async fn prepare(&self, path: &Path, text: String) -> Result<Option<Next>, Failure> {
         let (before, path) = (self.current.load_full(), path.to_owned());
-        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        let (clock, metrics, deliverer) = (self.clock.clone(), self.metrics.clone(), self.webhooks.clone());
         blocking(move || {
-            let mut settings = config::parse_file(&path, &text).map_err(|report| report.lines().collect::<Vec<_>>())?;
+            let mut settings = config::parse_file(&path, &text)?;
             let changed = before.settings.differences(&settings);
             if changed.is_empty() {
                 return Ok(None);
             }
-            let of_file = |line: &str| format!("{}: {line}", path.display());
-            let reasons = |lines: String| lines.lines().map(of_file).collect::<Vec<_>>();
-            let endpoints = parts::certificates(&settings).map_err(reasons)?;
+            let of_file = |failure: Failure| failure.of_file(&path);
+            let endpoints = parts::certificates(&settings).map_err(of_file)?;
             let fixed = settings.keep_fixed(&before.settings);
-            let webhooks = NextWebhooks::of(&settings).map_err(|error| reasons(error.to_string()))?;
-            let snapshot = parts::snapshot(settings, Some(&before), &clock, &metrics).map_err(reasons)?;
+            let webhooks = NextWebhooks::of(&settings).map_err(|error| of_file(error.into()))?;
+            // Before anything is in force: afterwards nobody could be told.
+            deliverer.prepare(&webhooks).map_err(|error| of_file(Failure::no_thread(&error)))?;
+            let snapshot = parts::snapshot(settings, Some(&before), &clock, &metrics).map_err(of_file)?;
             Ok(Some(Next { snapshot, endpoints, webhooks, changed, fixed }))
         })
         .await

@@ -17,6 +17,7 @@ use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
 use streamgate::gateway::{self, Background, Gateway, Snapshot};
 use streamgate::model::Clock;
+use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
 use streamgate::questions::{Explained, Listed, Questions, RequestIds};
 use streamgate::streams::store::Embedded;
 use streamgate::streams::{Observer, StreamTable, durable_file};
@@ -24,12 +25,13 @@ use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webh
 use streamgate::trust::{Kind, Orders};
 use tokio::sync::{mpsc, watch};
 
+use super::Outcome;
 use super::edges::{SystemClock, SystemEntropy};
 use super::house::Running;
+use super::parts::{self, Failure};
 use super::reload::{Reloader, Source};
 use super::shutdown::Shutdown;
 use super::snapshots::Snapshots;
-use super::{Outcome, parts};
 
 /// Idle connections to origins that are kept.
 const KEPT: usize = 2048;
@@ -46,7 +48,7 @@ pub(crate) fn run(file: &Path) -> Outcome {
 /// Serves with the given settings, which are read again where they have a source; `ready` is told when everything is prepared.
 #[allow(clippy::too_many_lines, reason = "every part of the program, once")]
 pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOnce(&Settings)) -> Outcome {
-    let listeners = parts::certificates(&settings)?;
+    let listeners = parts::certificates(&settings).map_err(Failure::into_lines)?;
     let log = telemetry::init(
         settings.log.level.as_str(),
         match settings.log.format {
@@ -61,12 +63,12 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let decisions = Arc::new(Decisions::new(clock.clone(), Arc::new(SystemEntropy)));
     let observers: Vec<Arc<dyn Observer>> = vec![metrics.clone(), webhooks.clone(), decisions.clone()];
     let observer: Arc<dyn Observer> = Arc::new(observers);
-    let (store, table) = stream_table(&settings, observer, &*clock);
+    let (store, table) = stream_table(&settings, observer, &*clock)?;
     // From here on: that streams of a snapshot have started was told when they did.
     let hooks = NextWebhooks::of(&settings).map_err(|error| error.to_string())?;
     webhooks.apply(hooks).map_err(|error| format!("webhooks: {error}"))?;
 
-    let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics)?);
+    let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics).map_err(Failure::into_lines)?);
     let settings = snapshot.settings.clone();
     decisions.configure(&settings);
     let current = Arc::new(ArcSwap::new(snapshot));
@@ -233,17 +235,17 @@ fn stream_table(
     settings: &Settings,
     observer: Arc<dyn Observer>,
     clock: &dyn Clock,
-) -> (Arc<Embedded>, Arc<StreamTable>) {
+) -> Result<(Arc<Embedded>, Arc<StreamTable>), String> {
     let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
     let table = Arc::new(StreamTable::new(store.clone(), observer).opened_at(clock.now()));
     table.configure(settings.streams.clone(), settings.in_force());
     table.tell_wall(clock.moment());
-    restore(settings, &table, clock);
-    (store, table)
+    restore(settings, &table, clock)?;
+    Ok((store, table))
 }
 
-fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
-    let Some(file) = &settings.snapshot else { return };
+fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) -> Outcome {
+    let Some(file) = &settings.snapshot else { return Ok(()) };
     match table.restore(file, clock.now()) {
         Ok(restored) if restored.damaged > 0 => {
             tracing::warn!(
@@ -252,11 +254,16 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) {
             );
         }
         Ok(restored) => tracing::info!(file = %file.display(), accounts = restored.accounts, "snapshot restored"),
+        // Nothing is wrong with the file, and the next start reads it.
+        Err(error) if is_shortage(&error) => {
+            return Err(format!("the snapshot {} cannot be read ({error}): {SHORTAGE_REMEDY}", file.display()));
+        }
         Err(error) => tracing::warn!(
             file = %file.display(), %error,
             "the snapshot cannot be read; streams return with their play sessions"
         ),
     }
+    Ok(())
 }
 
 /// The snapshot has served. After a crash it would bring back what has long ended. One that is written every few seconds stays
@@ -274,10 +281,12 @@ fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) -> Ou
     let Some(file) = &settings.snapshot else { return Ok(()) };
     let restored = orders.restore(file, clock.wall()).map_err(|error| {
         let file = Orders::beside(file);
-        format!(
-            "the blocks and exemptions in {} can neither be read nor put aside ({error}): move the file away",
-            file.display()
-        )
+        let remedy = if is_shortage(&error) {
+            SHORTAGE_REMEDY
+        } else {
+            "let the gateway's user read and write it, or move the file away"
+        };
+        format!("the blocks and exemptions in {} can neither be read nor put aside ({error}): {remedy}", file.display())
     })?;
     if restored.orders > 0 {
         tracing::info!(orders = restored.orders, "blocks and exemptions are in force again");

@@ -30,8 +30,14 @@ use super::settings::{Log, LogFormat, LogLevel, Settings};
 
 use context::Context;
 
-/// Compiles what is left of `document`; `None` when there is no whole. Adds to `problems` what it finds.
-pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Problem>) -> Option<Settings> {
+/// Compiles what is left of `document`; `None` when there is no whole. Adds to `problems` what it finds, and sets `shortage`
+/// where one of them is none of the configuration.
+pub(super) fn compile(
+    document: &Document,
+    base: &Path,
+    problems: &mut Vec<Problem>,
+    shortage: &mut bool,
+) -> Option<Settings> {
     let raw: raw::Config = match serde_json::from_value(document.value.clone()) {
         Ok(raw) => raw,
         Err(error) => {
@@ -47,6 +53,7 @@ pub(super) fn compile(document: &Document, base: &Path, problems: &mut Vec<Probl
         policies: document.names("policies"),
         sections: Sections::of(&document.value),
         problems,
+        shortage,
         warnings: Vec::new(),
     };
     let root = Pointer::default();
@@ -153,10 +160,13 @@ fn blocks(context: &mut Context<'_>, path: &str) {
     if !file.exists() {
         return;
     }
-    let read = read_file(&file, BLOCKS_MAX as u64).map_err(|error| error.to_string());
-    let read = read.and_then(|text| parse_blocks(&text).map_err(|error| format!("`{}`: {error}", file.display())));
-    if let Err(error) = read {
-        context.say(&at, error);
+    match read_file(&file, BLOCKS_MAX as u64) {
+        Ok(text) => {
+            if let Err(error) = parse_blocks(&text) {
+                context.say(&at, format!("`{}`: {error}", file.display()));
+            }
+        }
+        Err(error) => context.say_unread(&at, &error),
     }
 }
 

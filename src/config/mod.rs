@@ -62,10 +62,10 @@ pub fn load(path: &Path) -> Result<Settings, Report> {
 /// # Errors
 /// The file cannot be read, is too long, or is no text.
 pub fn read(path: &Path) -> Result<String, Report> {
-    secret::read_file(path, LARGEST)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "the configuration is not UTF-8 text".to_owned()))
-        .map_err(|message| Report::of_the_whole(&path.display().to_string(), message))
+    let wrong = |message| Report::of_the_whole(&path.display().to_string(), message);
+    let bytes = secret::read_file(path, LARGEST)
+        .map_err(|error| Report { shortage: error.is_shortage(), ..wrong(error.to_string()) })?;
+    String::from_utf8(bytes).map_err(|_| wrong("the configuration is not UTF-8 text".to_owned()))
 }
 
 /// Checks and compiles what was read from `path`. Files that it names are sought from `path`'s folder.
@@ -85,9 +85,10 @@ pub fn parse(text: &str, base: &Path) -> Result<Settings, Report> {
     let file = "configuration";
     let mut document = locate::read(text).map_err(|problem| Report::new(file, vec![problem]))?;
     let mut problems = check::check(&mut document);
-    let settings = compile::compile(&document, base, &mut problems);
+    let mut shortage = false;
+    let settings = compile::compile(&document, base, &mut problems, &mut shortage);
     match settings {
         Some(settings) if problems.is_empty() => Ok(settings),
-        _ => Err(Report::new(file, problems)),
+        _ => Err(Report { shortage, ..Report::new(file, problems) }),
     }
 }

@@ -40,11 +40,13 @@ pub struct Report {
     pub file: String,
     /// Never empty.
     pub problems: Vec<Problem>,
+    /// At least one of them is none of the configuration: there was no file descriptor to read a file with.
+    pub shortage: bool,
 }
 
 impl Report {
     pub(super) fn new(file: &str, problems: Vec<Problem>) -> Self {
-        Self { file: file.to_owned(), problems: Problem::sorted(problems) }
+        Self { file: file.to_owned(), problems: Problem::sorted(problems), shortage: false }
     }
 
     /// Each problem as it is written, without a line end.

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::net::{SHORTAGE_REMEDY, is_shortage};
+
 use super::raw::Material;
 
 /// The longest secret or key, in bytes.
@@ -37,7 +39,7 @@ impl fmt::Debug for Secret {
 /// Why a secret or a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SecretError {
-    #[error("cannot read `{path}` ({why}): make the file, or write the path of one that this user may read")]
+    #[error("cannot read `{path}` ({why}): {}", remedy(why))]
     Unreadable { path: PathBuf, why: io::Error },
     #[error("`{path}` is longer than {most} bytes: name another file")]
     TooLarge { path: PathBuf, most: u64 },
@@ -47,6 +49,17 @@ pub(super) enum SecretError {
     Empty,
     #[error("nothing says where the value is: write `file: PATH` or `env: NAME`")]
     Nowhere,
+}
+
+impl SecretError {
+    /// Whether that says nothing about the file: there was no room to open it.
+    pub(super) fn is_shortage(&self) -> bool {
+        matches!(self, Self::Unreadable { why, .. } if is_shortage(why))
+    }
+}
+
+fn remedy(why: &io::Error) -> &'static str {
+    if is_shortage(why) { SHORTAGE_REMEDY } else { "make the file, or write the path of one that this user may read" }
 }
 
 /// Looks up an environment variable.

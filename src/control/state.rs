@@ -87,6 +87,8 @@ pub enum Reloaded {
     Unchanged,
     /// It cannot be used, for these reasons; the one before goes on.
     Refused(Vec<String>),
+    /// There was no file descriptor left to read it with, for these reasons; the one before goes on, and this is tried again.
+    Shortage(Vec<String>),
     /// There is no file to read.
     NoFile,
     /// The gateway is stopping.

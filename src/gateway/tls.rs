@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::config::TlsFiles;
+use crate::net::{SHORTAGE_REMEDY, is_shortage};
 
 /// A certificate chain and its key could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,14 @@ pub enum CertificateError {
         problem: String,
         /// What should be in it.
         expected: &'static str,
+    },
+    /// There is no file descriptor left to read a file with: nothing is wrong with it.
+    #[error("{file}: {problem}; {SHORTAGE_REMEDY}")]
+    Shortage {
+        /// Which file.
+        file: String,
+        /// What went wrong.
+        problem: std::io::Error,
     },
     /// The key is of a kind that is not supported, or belongs to another certificate.
     #[error("{key} does not belong to {certificate}: {problem}")]
@@ -44,6 +54,8 @@ pub struct Certificate {
     current: ArcSwap<CertifiedKey>,
     /// What it was read from, and of when that was.
     read: parking_lot::Mutex<(TlsFiles, Stamp)>,
+    /// It changed and there was no file descriptor to read it with, which has been told.
+    is_short: AtomicBool,
 }
 
 type Stamp = (Option<SystemTime>, Option<SystemTime>);
@@ -56,7 +68,8 @@ impl Certificate {
     pub fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
         let stamp = stamp(files);
         let current = ArcSwap::from_pointee(load(files)?);
-        Ok(Self { current, read: parking_lot::Mutex::new((files.clone(), stamp)) })
+        let read = parking_lot::Mutex::new((files.clone(), stamp));
+        Ok(Self { current, read, is_short: AtomicBool::new(false) })
     }
 
     /// Reads the files again if one has changed. The old certificate serves on when the new one cannot be used.
@@ -67,14 +80,22 @@ impl Certificate {
         if *before == stamp {
             return;
         }
-        *before = stamp;
         match load(files) {
             Ok(fresh) => {
                 self.current.store(Arc::new(fresh));
                 tracing::info!(certificate = %files.certificate.display(), "certificate read again");
             }
+            Err(error @ CertificateError::Shortage { .. }) => {
+                // What changed is not known yet: the next look reads it.
+                if !self.is_short.swap(true, Relaxed) {
+                    tracing::error!(%error, "the certificate changed and cannot be read now; this is tried every second");
+                }
+                return;
+            }
             Err(error) => tracing::error!(%error, "the certificate changed and cannot be used; the old one serves on"),
         }
+        *before = stamp;
+        self.is_short.store(false, Relaxed);
     }
 
     /// Goes on as the other one, whose files have just been read.
@@ -96,19 +117,20 @@ fn stamp(files: &TlsFiles) -> Stamp {
 }
 
 fn load(files: &TlsFiles) -> Result<CertifiedKey, CertificateError> {
-    let wrong = |file: &Path, problem: &dyn std::fmt::Display, expected| CertificateError::File {
-        file: file.display().to_string(),
-        problem: problem.to_string(),
-        expected,
+    let wrong = |file: &Path, problem: pem::Error, expected| match (file.display().to_string(), problem) {
+        (file, pem::Error::Io(problem)) if is_shortage(&problem) => CertificateError::Shortage { file, problem },
+        (file, problem) => CertificateError::File { file, problem: problem.to_string(), expected },
     };
+    let expected = "the certificate chain, leaf first";
     let chain: Vec<_> = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect)
-        .map_err(|error| wrong(&files.certificate, &error, "the certificate chain, leaf first"))?;
+        .map_err(|error| wrong(&files.certificate, error, expected))?;
     if chain.is_empty() {
-        return Err(wrong(&files.certificate, &"no certificate in it", "the certificate chain, leaf first"));
+        let (file, problem) = (files.certificate.display().to_string(), "no certificate in it".to_owned());
+        return Err(CertificateError::File { file, problem, expected });
     }
     let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| wrong(&files.key, &error, "one private key (PKCS #8, PKCS #1 or SEC 1)"))?;
+        .map_err(|error| wrong(&files.key, error, "one private key (PKCS #8, PKCS #1 or SEC 1)"))?;
     let pair = |problem: &dyn std::fmt::Display| CertificateError::Pair {
         certificate: files.certificate.display().to_string(),
         key: files.key.display().to_string(),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::resources::{SHORTAGE_REMEDY, is_shortage};
+
 /// How long to wait where the system has no room for another connection. Connections that end meanwhile make some.
 const RETRY: Duration = Duration::from_millis(200);
-const ENFILE: i32 = 23;
-const EMFILE: i32 = 24;
 
 /// The next connection of a listener. A failure is never the end of it: one of a single connection is passed over, and where
 /// the process or the system has no room the connection waits in the backlog.
@@ -23,12 +23,7 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                let remedy = match error.raw_os_error() {
-                    Some(ENFILE | EMFILE) => {
-                        "raise the limit of open files, or lower limits.connections and control.connections"
-                    }
-                    _ => "trying again",
-                };
+                let remedy = if is_shortage(&error) { SHORTAGE_REMEDY } else { "trying again" };
                 tracing::error!(%error, remedy, "a connection cannot be accepted");
                 tokio::time::sleep(RETRY).await;
             }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
+use crate::net::{SHORTAGE_REMEDY, is_shortage};
+
 /// What the name of a file that is still being written ends with. One that a crash has left is overwritten.
 const UNFINISHED: &str = ".unfinished";
 
@@ -120,6 +122,7 @@ fn failure(what: &'static str, file: &Path, error: io::Error) -> io::Error {
 fn remedy(error: &io::Error, file: &Path) -> String {
     let folder = folder_of(file).display();
     match error.kind() {
+        _ if is_shortage(error) => SHORTAGE_REMEDY.to_owned(),
         ErrorKind::NotFound | ErrorKind::NotADirectory => format!("create the folder {folder}"),
         ErrorKind::PermissionDenied => format!("let the gateway's user write to the folder {folder}"),
         ErrorKind::ReadOnlyFilesystem => format!("{folder} is on a read-only file system: name a file elsewhere"),

@@ -12,7 +12,7 @@ const CONTROL_CONNECTION_REASONS: [&str; 4] = ["too_many", "slow_header", "slow_
 /// Besides those for which a play session cannot be opened.
 const PLAY_SESSION_REASONS: [&str; 2] = ["other_application", "out_of_scope"];
 const OVERRIDE_KINDS: [&str; 2] = ["block", "exemption"];
-const RELOAD_RESULTS: [&str; 3] = ["applied", "refused", "unchanged"];
+const RELOAD_RESULTS: [&str; 4] = ["applied", "refused", "shortage", "unchanged"];
 const SHARING_ACTIONS: [&str; 2] = ["split", "refused"];
 const RIPPING_ACTIONS: [&str; 2] = ["noticed", "refused"];
 const ORIGIN_FAILURES: [&str; 4] = ["connect", "response", "busy", "unresolved"];

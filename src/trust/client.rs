@@ -1,13 +1,16 @@
 //! The HTTP client of this room and those above.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::{Client, Response, Url};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
+
+use crate::net::{SHORTAGE_REMEDY, is_shortage};
 
 /// Something in the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,9 @@ pub enum TrustError {
         /// What is wrong.
         why: String,
     },
+    /// There is no file descriptor left to set it up with: nothing is wrong with the configuration.
+    #[error("the HTTP client cannot be set up ({0}): {SHORTAGE_REMEDY}")]
+    Shortage(std::io::Error),
     /// TLS cannot be set up.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(String),
@@ -52,6 +58,11 @@ pub fn http_client(ca_file: Option<&Path>) -> Result<Client, TrustError> {
             builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
         }
     };
+    // It leaves out what it cannot read, and would do so until the next reload.
+    let probe = [(); 2].map(|()| File::open("/dev/null"));
+    if let Some(error) = probe.into_iter().filter_map(Result::err).find(is_shortage) {
+        return Err(TrustError::Shortage(error));
+    }
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Client::builder()
         .tls_backend_preconfigured(tls)
@@ -66,7 +77,10 @@ pub fn http_client(ca_file: Option<&Path>) -> Result<Client, TrustError> {
 fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let wrong = |why: String| TrustError::Authorities { file: file.display().to_string(), why };
     let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|error| wrong(error.to_string()))?;
+    let certificates = certificates.map_err(|error| match error {
+        pem::Error::Io(error) if is_shortage(&error) => TrustError::Shortage(error),
+        error => wrong(error.to_string()),
+    })?;
     if certificates.is_empty() { Err(wrong("no certificate in it".to_owned())) } else { Ok(certificates) }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::identity::{Block, Blocked, TokenId};
 use crate::model::{Account, ApplicationId, Millis, StreamId};
+use crate::net::is_shortage;
 use crate::streams::{Exemptions, StreamTable, durable_file};
 
 /// Orders of one kind at most.
@@ -207,12 +208,14 @@ impl Orders {
     /// read is put aside, because the next order would be written in its place.
     ///
     /// # Errors
-    /// The file is there, and can neither be read nor put aside; nothing is in force then.
+    /// The file is there, and cannot be opened now, or can neither be read nor put aside; nothing is in force then.
     pub fn restore(&self, snapshot: &Path, now: Millis) -> io::Result<Restored> {
         let file = Self::beside(snapshot);
         let bytes = match std::fs::read(&file) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Restored::default()),
+            // Nothing is wrong with the file: orders must not be lifted for a shortage or a missing permission.
+            Err(error) if is_shortage(&error) || error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
             Err(_) => None,
         };
         let written = bytes.as_ref().and_then(|bytes| serde_json::from_slice::<Written>(bytes).ok());

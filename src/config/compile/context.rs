@@ -6,7 +6,7 @@ use crate::config::locate::Document;
 use crate::config::pointer::Pointer;
 use crate::config::raw::Material;
 use crate::config::report::Problem;
-use crate::config::secret::{self, Environment, Secret};
+use crate::config::secret::{self, Environment, Secret, SecretError};
 use crate::config::sections::Sections;
 
 /// The document, where its files are, and the problems found so far.
@@ -22,6 +22,8 @@ pub(super) struct Context<'a> {
     /// What is written and what is read from files.
     pub(super) sections: Sections,
     pub(super) problems: &'a mut Vec<Problem>,
+    /// One of them is none of the configuration.
+    pub(super) shortage: &'a mut bool,
     /// What is not wrong and yet hardly meant.
     pub(super) warnings: Vec<Problem>,
 }
@@ -30,6 +32,12 @@ impl Context<'_> {
     /// Something is wrong with the value at `at`.
     pub(super) fn say(&mut self, at: &Pointer, message: impl Into<String>) {
         self.problems.push(self.document.problem(at, message));
+    }
+
+    /// What the value at `at` names cannot be read.
+    pub(super) fn say_unread(&mut self, at: &Pointer, error: &SecretError) {
+        *self.shortage |= error.is_shortage();
+        self.say(at, error.to_string());
     }
 
     /// Something is wrong with what begins at byte `at` of the text at `pointer`, which is `what`, as in `the expression`.
@@ -70,7 +78,7 @@ impl Context<'_> {
                 Some(secret)
             }
             Err(error) => {
-                self.say(at, error.to_string());
+                self.say_unread(at, &error);
                 None
             }
         }

@@ -59,12 +59,11 @@ fn set(context: &mut Context<'_>, at: &Pointer, raw: &raw::Jwks) -> Option<KeyPl
         (Some(file), None) => {
             let path = context.base.join(file);
             let at = at.key("file");
-            match read_file(&path, SET_MAX as u64).map_err(|error| error.to_string()).and_then(|json| {
-                parse_key_set(&json, rsa, true).map_err(|error| format!("`{}`: {error}", path.display()))
-            }) {
+            let json = read_file(&path, SET_MAX as u64).map_err(|error| context.say_unread(&at, &error)).ok()?;
+            match parse_key_set(&json, rsa, true) {
                 Ok(set) => Some(KeyPlace::SetFile { path, rsa, keys: set.keys.into_iter().map(Arc::new).collect() }),
                 Err(error) => {
-                    context.say(&at, error);
+                    context.say(&at, format!("`{}`: {error}", path.display()));
                     None
                 }
             }

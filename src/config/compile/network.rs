@@ -114,7 +114,7 @@ fn tls_files(context: &mut Context<'_>, at: &Pointer, raw: &raw::Tls) -> TlsFile
 pub(super) fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Path, label: &str) -> PathBuf {
     let path = context.base.join(path);
     match read_file(&path, PEM_MAX) {
-        Err(error) => context.say(at, error.to_string()),
+        Err(error) => context.say_unread(at, &error),
         Ok(bytes) if String::from_utf8_lossy(&bytes).contains(label) => context.sections.add(at, &bytes),
         Ok(_) => {
             let what = label.trim_end_matches('-').to_lowercase();

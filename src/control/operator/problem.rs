@@ -96,6 +96,13 @@ impl Problem {
         Self { reasons: reasons.into(), ..Self::new(status, kind, "Configuration refused", detail) }
     }
 
+    /// The configuration cannot be read now.
+    pub(super) fn out_of_descriptors(reasons: Vec<String>) -> Self {
+        let detail =
+            "The configuration cannot be read now for these reasons; the one before goes on, and this is tried again.";
+        Self { reasons: reasons.into(), ..Self::unavailable(detail) }
+    }
+
     /// It may work later.
     pub(super) fn unavailable(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail)

@@ -145,7 +145,7 @@ pub(super) async fn config(_: Reader, From(control): From<Control>) -> Answer<Co
     (status = 409, description = "There is no file to read.", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "It cannot be used, for all of the reasons.", body = Problem,
         content_type = "application/problem+json"),
-    (status = 503, description = "The program is stopping.", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "The program has no file descriptor left to read it with, and tries again; or it is stopping.", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn reload(operator: Operator, From(control): From<Control>) -> Result<Answer<ReloadedShown>, Problem> {
     operator.did(&control, &Action::on_program("reload", &"configuration"));
@@ -158,6 +158,7 @@ pub(super) async fn reload(operator: Operator, From(control): From<Control>) -> 
             Ok(Answer(ReloadedShown { result: "unchanged", revision, changed: Vec::new(), at_next_start: Vec::new() }))
         }
         Reloaded::Refused(reasons) => Err(Problem::refused_configuration(reasons)),
+        Reloaded::Shortage(reasons) => Err(Problem::out_of_descriptors(reasons)),
         Reloaded::NoFile => Err(Problem::conflict("no-file", "The configuration was not read from a file.")),
         Reloaded::Stopping => Err(Problem::unavailable("The gateway is stopping.")),
     }

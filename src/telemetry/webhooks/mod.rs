@@ -49,6 +49,16 @@ struct Work {
     couriers: Vec<JoinHandle<()>>,
 }
 
+impl Work {
+    fn prepare(&mut self, next: &NextWebhooks) -> std::io::Result<()> {
+        if self.runtime.is_none() && !next.hooks.is_empty() {
+            let builder = &mut runtime::Builder::new_multi_thread();
+            self.runtime = Some(builder.worker_threads(1).thread_name("webhooks").enable_all().build()?);
+        }
+        Ok(())
+    }
+}
+
 /// The hooks of a configuration, ready to be put in force.
 pub struct NextWebhooks {
     client: Option<Client>,
@@ -76,6 +86,14 @@ impl Webhooks {
         Self { hooks: ArcSwap::default(), edges, metrics, work: Mutex::default() }
     }
 
+    /// Makes a thread to deliver with, where there is none yet and these hooks need one.
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub fn prepare(&self, next: &NextWebhooks) -> std::io::Result<()> {
+        self.work.lock().prepare(next)
+    }
+
     /// Puts these hooks in force. One that was there before goes on with its queue; one that is no longer there delivers what
     /// waits for a few seconds more.
     ///
@@ -83,11 +101,8 @@ impl Webhooks {
     /// The system gives no thread to deliver with. Then all is as it was.
     pub fn apply(&self, next: NextWebhooks) -> std::io::Result<()> {
         let mut work = self.work.lock();
+        work.prepare(&next)?;
         let Work { runtime, couriers } = &mut *work;
-        if runtime.is_none() && !next.hooks.is_empty() {
-            let builder = &mut runtime::Builder::new_multi_thread();
-            *runtime = Some(builder.worker_threads(1).thread_name("webhooks").enable_all().build()?);
-        }
         if let Some(client) = next.client {
             self.edges.client.store(Some(Arc::new(client)));
         }
