@@ -6,6 +6,7 @@ pub(crate) mod explain;
 mod house;
 pub(crate) mod identify;
 mod parts;
+mod preflight;
 mod reload;
 pub(crate) mod run;
 mod shutdown;
@@ -21,6 +22,7 @@ use streamgate::model::{ApplicationId, Clock, Entropy, StreamId};
 
 use edges::{SystemClock, SystemEntropy};
 use parts::Failure;
+use preflight::Finding;
 
 /// One sentence for standard error, or nothing where all has been said; the program then ends with status 1.
 pub(crate) type Outcome = Result<(), String>;
@@ -49,12 +51,15 @@ pub(crate) fn check(file: &Path, format: CheckFormat) -> Outcome {
 /// The same as one JSON object on standard output.
 fn check_as_json(file: &Path) -> Outcome {
     let shown = |Problem { line, column, path, message }: &Problem| json!({ "line": line, "column": column, "path": path, "message": message });
-    // Without a place: what the files say that the configuration names.
+    // Without a place: what is found out about the machine, and what the files say that the configuration names.
+    let of_the_machine =
+        |Finding { path, message }: &Finding| json!({ "line": null, "column": null, "path": path, "message": message });
     let elsewhere = |message: &str| json!({ "line": null, "column": null, "path": "", "message": message });
     let (mut problems, mut warnings, mut counts) = (Vec::new(), Vec::new(), (0, 0));
     match config::load(file) {
         Ok(settings) => {
             warnings.extend(settings.warnings.iter().map(shown));
+            warnings.extend(preflight::warnings(&settings).iter().map(of_the_machine));
             counts = (settings.applications.len(), settings.origins.len());
             if let Err(failure) = parts::certificates(&settings) {
                 problems.extend(failure.reasons.iter().map(|reason| elsewhere(reason)));
@@ -79,8 +84,12 @@ fn check_as_text(file: &Path) -> Outcome {
     for warning in &settings.warnings {
         eprintln!("{}", warning.as_warning(&name));
     }
+    let of_the_machine = preflight::warnings(&settings);
+    for Finding { path, message } in &of_the_machine {
+        eprintln!("{name}: warning: {path}: {message}");
+    }
     let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let warnings = match settings.warnings.len() {
+    let warnings = match settings.warnings.len() + of_the_machine.len() {
         0 => String::new(),
         count => format!(", {}", number(count, "warning")),
     };
@@ -88,11 +97,14 @@ fn check_as_text(file: &Path) -> Outcome {
     print(&format!("{name}: good; {}, {}{warnings}\n", number(applications, "application"), number(origins, "origin")))
 }
 
-/// Logs what in a configuration is hardly meant.
+/// Logs what in a configuration is hardly meant, and what the machine does not give it.
 pub(crate) fn log_warnings(settings: &Settings) {
     for warning in &settings.warnings {
         let config::Problem { line, column, path, message } = warning;
         tracing::warn!(line, column, path, "configuration: {message}");
+    }
+    for Finding { path, message } in preflight::warnings(settings) {
+        tracing::warn!(path, "{message}");
     }
 }
 

@@ -25,13 +25,13 @@ use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webh
 use streamgate::trust::{Kind, Orders};
 use tokio::sync::{mpsc, watch};
 
-use super::Outcome;
 use super::edges::{SystemClock, SystemEntropy};
 use super::house::Running;
 use super::parts::{self, Failure};
 use super::reload::{Reloader, Source};
 use super::shutdown::Shutdown;
 use super::snapshots::Snapshots;
+use super::{Outcome, preflight};
 
 /// Idle connections to origins that are kept.
 const KEPT: usize = 2048;
@@ -56,6 +56,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
             LogFormat::Text => Format::Text,
         },
     )?;
+    preflight::raise_limits();
     super::log_warnings(&settings);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
