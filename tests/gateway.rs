@@ -19,6 +19,7 @@ mod gateway {
     mod guards;
     mod hosts;
     mod http2;
+    mod machine;
     mod manifests;
     mod media;
     mod memory;

@@ -21,7 +21,6 @@ use streamgate::config::{self, Problem, Settings, TokenRequest};
 use streamgate::model::{ApplicationId, Clock, Entropy, StreamId};
 
 use edges::{SystemClock, SystemEntropy};
-use parts::Failure;
 use preflight::Finding;
 
 /// One sentence for standard error, or nothing where all has been said; the program then ends with status 1.
@@ -59,7 +58,8 @@ fn check_as_json(file: &Path) -> Outcome {
     match config::load(file) {
         Ok(settings) => {
             warnings.extend(settings.warnings.iter().map(shown));
-            warnings.extend(preflight::warnings(&settings).iter().map(of_the_machine));
+            warnings.extend(machine_warnings(&settings, file).iter().map(of_the_machine));
+            problems.extend(preflight::problems(&settings).iter().map(of_the_machine));
             counts = (settings.applications.len(), settings.origins.len());
             if let Err(failure) = parts::certificates(&settings) {
                 problems.extend(failure.reasons.iter().map(|reason| elsewhere(reason)));
@@ -79,14 +79,21 @@ fn check_as_json(file: &Path) -> Outcome {
 
 fn check_as_text(file: &Path) -> Outcome {
     let settings = load(file)?;
-    parts::certificates(&settings).map_err(Failure::into_lines)?;
     let name = file.display().to_string();
+    let mut problems: Vec<String> =
+        preflight::problems(&settings).iter().map(|problem| format!("{name}: {}", problem.line())).collect();
+    if let Err(failure) = parts::certificates(&settings) {
+        problems.extend(failure.reasons);
+    }
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
+    }
     for warning in &settings.warnings {
         eprintln!("{}", warning.as_warning(&name));
     }
-    let of_the_machine = preflight::warnings(&settings);
-    for Finding { path, message } in &of_the_machine {
-        eprintln!("{name}: warning: {path}: {message}");
+    let of_the_machine = machine_warnings(&settings, file);
+    for warning in &of_the_machine {
+        eprintln!("{name}: warning: {}", warning.line());
     }
     let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let warnings = match settings.warnings.len() + of_the_machine.len() {
@@ -95,6 +102,11 @@ fn check_as_text(file: &Path) -> Outcome {
     };
     let (applications, origins) = (settings.applications.len(), settings.origins.len());
     print(&format!("{name}: good; {}, {}{warnings}\n", number(applications, "application"), number(origins, "origin")))
+}
+
+/// What the machine does not give a configuration now.
+fn machine_warnings(settings: &Settings, file: &Path) -> Vec<Finding> {
+    preflight::warnings(settings).into_iter().chain(preflight::taken_ports(settings, file)).collect()
 }
 
 /// Logs what in a configuration is hardly meant, and what the machine does not give it.

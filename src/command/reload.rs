@@ -27,6 +27,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::parts::{self, Failure};
+use super::preflight::{self, Finding};
 
 /// Between two looks at the file.
 const LOOK: Duration = Duration::from_secs(2);
@@ -252,6 +253,13 @@ impl Reloader {
                 return Ok(None);
             }
             let of_file = |failure: Failure| failure.of_file(&path);
+            // A folder that was good at the start keeps nobody from changing something else.
+            if settings.snapshot != before.settings.snapshot {
+                let reasons: Vec<String> = preflight::problems(&settings).iter().map(Finding::line).collect();
+                if !reasons.is_empty() {
+                    return Err(of_file(Failure { reasons, shortage: false }));
+                }
+            }
             let endpoints = parts::certificates(&settings).map_err(of_file)?;
             let fixed = settings.keep_fixed(&before.settings);
             let webhooks = NextWebhooks::of(&settings).map_err(|error| of_file(error.into()))?;

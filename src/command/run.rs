@@ -1,6 +1,6 @@
 //! `streamgate run`: builds the house and opens its doors.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -12,10 +12,9 @@ use parking_lot::Mutex;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
-use socket2::{Domain, Socket, Type};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
-use streamgate::gateway::{self, Background, Gateway, Snapshot};
+use streamgate::gateway::{self, Background, Endpoint, Gateway, Snapshot};
 use streamgate::model::Clock;
 use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
 use streamgate::questions::{Explained, Listed, Questions, RequestIds};
@@ -25,13 +24,14 @@ use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webh
 use streamgate::trust::{Kind, Orders};
 use tokio::sync::{mpsc, watch};
 
+use super::Outcome;
 use super::edges::{SystemClock, SystemEntropy};
 use super::house::Running;
 use super::parts::{self, Failure};
+use super::preflight::{self, Finding, Reserved};
 use super::reload::{Reloader, Source};
 use super::shutdown::Shutdown;
 use super::snapshots::Snapshots;
-use super::{Outcome, preflight};
 
 /// Idle connections to origins that are kept.
 const KEPT: usize = 2048;
@@ -48,7 +48,7 @@ pub(crate) fn run(file: &Path) -> Outcome {
 /// Serves with the given settings, which are read again where they have a source; `ready` is told when everything is prepared.
 #[allow(clippy::too_many_lines, reason = "every part of the program, once")]
 pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOnce(&Settings)) -> Outcome {
-    let listeners = parts::certificates(&settings).map_err(Failure::into_lines)?;
+    let (listeners, reserved) = prepare(&settings)?;
     let log = telemetry::init(
         settings.log.level.as_str(),
         match settings.log.format {
@@ -112,11 +112,11 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     };
     reloader.started();
 
-    let mut bound = Vec::new();
-    for (address, certificate) in &listeners {
-        bound.push((reserve(*address)?, certificate.clone()));
-    }
-    let control_listener = bind(settings.control.address)?;
+    // Only now: whoever connects while a snapshot is read is to go elsewhere. Nothing that was kept has been put aside yet.
+    reserved.listen(&settings).map_err(|problems| problems.join("\n"))?;
+    let Reserved { viewers: bound, control: control_listener } = reserved;
+    let certificates = listeners.iter().map(|(_, certificate)| certificate.clone());
+    let bound = bound.into_iter().zip(certificates).collect();
     let control = ControlParts {
         questions,
         current: Arc::new({
@@ -166,6 +166,17 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     snapshots.finish();
     tracing::info!("streamgate has stopped");
     Ok(())
+}
+
+/// Takes what a start needs of the machine. The error tells of all that is missing, one line each.
+fn prepare(settings: &Settings) -> Result<(Vec<Endpoint>, Reserved), String> {
+    let mut problems: Vec<String> = preflight::problems(settings).iter().map(Finding::line).collect();
+    let endpoints = parts::certificates(settings).map_err(|failure| problems.extend(failure.reasons));
+    let reserved = Reserved::new(settings).map_err(|taken| problems.extend(taken));
+    match (endpoints, reserved) {
+        (Ok(endpoints), Ok(reserved)) if problems.is_empty() => Ok((endpoints, reserved)),
+        _ => Err(problems.join("\n")),
+    }
 }
 
 /// Whether this gateway is ready to be asked.
@@ -271,7 +282,7 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) -> Outco
 /// until the next one replaces it: streams that it brings back too late hold no slots.
 fn put_aside(settings: &Settings) {
     let Some(file) = settings.snapshot.as_ref().filter(|_| settings.snapshot_interval.is_none()) else { return };
-    if let Err(error) = durable_file::rename(file, &file.with_extension("restored"))
+    if let Err(error) = durable_file::rename(file, &preflight::put_aside(file))
         && error.kind() != std::io::ErrorKind::NotFound
     {
         tracing::warn!(file = %file.display(), %error, "the snapshot cannot be put aside; remove it before the next start");
@@ -307,28 +318,6 @@ fn save_orders(settings: &Settings, orders: &Orders) {
     if let Err(error) = orders.save(file) {
         tracing::error!(file = %Orders::beside(file).display(), %error, "blocks and exemptions cannot be written");
     }
-}
-
-/// Takes an address for a listener that begins to listen later: whoever connects before that is to go elsewhere.
-fn reserve(address: SocketAddr) -> Result<TcpListener, String> {
-    let reserve = || -> std::io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        Ok(socket.into())
-    };
-    reserve().map_err(|error| occupied(address, &error))
-}
-
-fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    let listener = TcpListener::bind(address).map_err(|error| occupied(address, &error))?;
-    listener.set_nonblocking(true).map_err(|error| occupied(address, &error))?;
-    Ok(listener)
-}
-
-fn occupied(address: SocketAddr, error: &std::io::Error) -> String {
-    format!("cannot listen on {address}: {error}; stop what uses it, or configure another address")
 }
 
 /// The control port as a service of the framework's server.

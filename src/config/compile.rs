@@ -176,6 +176,8 @@ fn snapshot(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
     let at = Pointer::default().key("streams").key("snapshot");
     if file.is_dir() {
         context.say(&at, format!("`{}` is a folder: write the path of a file in it", file.display()));
+    } else if folder.exists() && !folder.is_dir() {
+        context.say(&at, format!("`{}` is no folder: write the path of a file in one", folder.display()));
     } else if !folder.is_dir() {
         context.say(&at, format!("there is no folder `{}`: make it, or write a path in another", folder.display()));
     }

@@ -27,10 +27,7 @@ use crate::telemetry::Metrics;
 /// fast viewers stay fast, and slow ones do not fill the system's memory.
 const UNSENT: u32 = 128 << 10;
 
-/// Connections that wait to be accepted at most. The system has a limit of its own (`net.core.somaxconn`).
-const BACKLOG: i32 = 65_535;
-
-/// A bound listener that does not listen yet, and what makes it speak TLS.
+/// A listener, and what makes it speak TLS.
 pub(super) type Endpoint = (std::net::TcpListener, Option<TlsAcceptor>);
 
 /// All listeners, and the app that answers what comes there.
@@ -55,8 +52,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> BackgroundService for Listeners<A
         let Some((endpoints, shutdown)) = self.endpoints.lock().take() else { return };
         let mut loops = JoinSet::new();
         for (listener, tls) in endpoints {
-            let listens = socket2::SockRef::from(&listener).listen(BACKLOG);
-            match listens.and_then(|()| TcpListener::from_std(listener)) {
+            match TcpListener::from_std(listener) {
                 Ok(listener) => {
                     loops.spawn(self.door.clone().listen(listener, tls, shutdown.clone()));
                 }

@@ -39,11 +39,10 @@ struct Failure {
 /// The file cannot be written. The error names it and says what to do.
 #[allow(clippy::similar_names, reason = "a file, and what fills it")]
 pub fn write<T>(file: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
-    // A rename would replace the link.
-    let target = if file.is_symlink() { fs::canonicalize(file).unwrap_or_else(|_| file.into()) } else { file.into() };
+    let target = target_of(file);
     let nth = BuildHasherDefault::<DefaultHasher>::new().hash_one(&target) % TURNS.len() as u64;
     let _guard = usize::try_from(nth).ok().and_then(|nth| TURNS.get(nth)).map(Mutex::lock);
-    let unfinished = beside(&target);
+    let unfinished = unfinished(&target);
     let written = fill_beside(&target, &unfinished, fill).and_then(|value| {
         fs::rename(&unfinished, &target)?;
         sync_folder_of(&target)?;
@@ -87,14 +86,20 @@ fn fill_beside<T>(
     Ok(value)
 }
 
+/// The file that takes the place of this one: where it is a link, what that leads to. A rename would replace the link.
+pub fn target_of(file: &Path) -> PathBuf {
+    if file.is_symlink() { fs::canonicalize(file).unwrap_or_else(|_| file.into()) } else { file.into() }
+}
+
 /// `streams.snapshot` is written as `streams.snapshot.unfinished`.
-fn beside(target: &Path) -> PathBuf {
+pub fn unfinished(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(UNFINISHED);
     name.into()
 }
 
-fn folder_of(file: &Path) -> &Path {
+/// The folder that has to be written to.
+pub fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

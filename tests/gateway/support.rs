@@ -560,8 +560,14 @@ pub(super) async fn in_turn(address: SocketAddr, requests: &[String]) -> Vec<Str
 
 /// Runs the program and returns exit code, standard output and standard error.
 pub(super) fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_streamgate"))
-        .args(arguments)
+    let program = [env!("CARGO_BIN_EXE_streamgate")];
+    run(&program.iter().chain(arguments).copied().collect::<Vec<_>>(), folder)
+}
+
+/// The same with any program in front, such as one that sets limits.
+pub(super) fn run(words: &[&str], folder: &Path) -> (i32, String, String) {
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
         .current_dir(folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -71,3 +71,21 @@ async fn what_lacks_a_file_is_applied_when_the_file_has_come() {
     until("it is in force", async || program.metric("streamgate_config_revision", "").await == 2).await;
     assert_eq!(program.metric("streamgate_config_reloads_total", "refused").await, 1);
 }
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_written_is_refused_and_hinders_no_other_change() {
+    let origin = Origin::usual().await;
+    let config = Config { streams: "{ snapshot: table.snapshot }", limit: 1, ..Config::before(&origin) };
+    let program = config.start().await;
+    std::fs::create_dir(program.file("other.orders.json")).unwrap();
+    program.replace(&Config { streams: "{ snapshot: other.snapshot }", ..config.clone() });
+    program.reloads("refused", 1).await;
+    program.says("streams.snapshot: `").await;
+    program.says("other.orders.json` is a folder").await;
+    std::fs::remove_dir(program.file("other.orders.json")).unwrap();
+    until("it is in force", async || program.metric("streamgate_config_revision", "").await == 2).await;
+    // The disk fails later: limits can be changed all the same.
+    std::fs::create_dir(program.file("other.snapshot.unfinished")).unwrap();
+    program.replace(&Config { streams: "{ snapshot: other.snapshot }", limit: 2, ..config });
+    until("it is in force", async || program.metric("streamgate_config_revision", "").await == 3).await;
+}

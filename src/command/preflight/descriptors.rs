@@ -43,7 +43,7 @@ fn shortfall_of(settings: &Settings, hard: u64) -> Option<Finding> {
          origins fail: raise LimitNOFILE= of the systemd unit (elsewhere `ulimit -Hn`), or lower these",
         parts.join(", ")
     );
-    Some(Finding { path: "limits.connections", message })
+    Some(Finding { path: "limits.connections".to_owned(), message })
 }
 
 /// What needs how many.

@@ -42,7 +42,7 @@ fn a_file_is_replaced_as_a_whole_and_keeps_its_permissions() {
 fn what_a_crash_has_left_is_no_obstacle_and_is_never_written_through() {
     let folder = tempfile::tempdir().unwrap();
     let (file, foreign) = (folder.path().join("file"), folder.path().join("foreign"));
-    let unfinished = beside(&file);
+    let unfinished = super::unfinished(&file);
     put(&file, "one").unwrap();
     fs::write(&unfinished, "half of a").unwrap();
     assert_eq!(read(&file), "one", "a crash before the rename has changed nothing");
