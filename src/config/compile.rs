@@ -71,9 +71,7 @@ pub(super) fn compile(
     let webhooks = control::webhooks(&mut context, &raw.webhooks);
     let fetch_ca = raw.fetch.ca.as_ref();
     let fetch_ca = fetch_ca.map(|ca| network::pem(&mut context, &root.key("fetch").key("ca"), ca, "CERTIFICATE-----"));
-    if let Some(blocks) = &raw.blocks {
-        self::blocks(&mut context, &blocks.file);
-    }
+    let blocks = raw.blocks.as_ref().map(|raw| blocks(&mut context, &raw.file));
     let snapshot = raw.streams.snapshot.as_ref().map(|path| snapshot(&mut context, path));
     let snapshot_interval = snapshot_interval(&mut context, &raw.streams);
     let limits = times::limits(&mut context, &raw.limits);
@@ -101,7 +99,7 @@ pub(super) fn compile(
         key_files: applications.files,
         callbacks: applications.callbacks,
         fetch_ca,
-        blocks: raw.blocks.as_ref().map(|blocks| base.join(&blocks.file)),
+        blocks,
         hops,
         keys: keys?,
         streams,
@@ -154,11 +152,11 @@ fn key_ring(context: &mut Context<'_>, raw: &raw::Sessions) -> Option<KeyRing> {
 }
 
 /// A file of blocks that is not there yet is none; one that cannot be read is told now rather than in the log.
-fn blocks(context: &mut Context<'_>, path: &str) {
-    let file = context.base.join(path);
+fn blocks(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
+    let file = context.path(path);
     let at = Pointer::default().key("blocks").key("file");
     if !file.exists() {
-        return;
+        return file;
     }
     match read_file(&file, BLOCKS_MAX as u64) {
         Ok(text) => {
@@ -168,10 +166,11 @@ fn blocks(context: &mut Context<'_>, path: &str) {
         }
         Err(error) => context.say_unread(&at, &error),
     }
+    file
 }
 
 fn snapshot(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
-    let file = context.base.join(path);
+    let file = context.state_path(path);
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let at = Pointer::default().key("streams").key("snapshot");
     if file.is_dir() {

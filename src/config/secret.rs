@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::net::{SHORTAGE_REMEDY, is_shortage};
 
@@ -68,11 +68,23 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// Reads what `material` names: raw bytes, less one line end at the end, which editors add.
 pub(super) fn read(material: &Material, base: &Path, environment: Environment<'_>) -> Result<Secret, SecretError> {
     let bytes = match (&material.file, &material.env) {
-        (Some(file), _) => read_file(&base.join(file), LARGEST)?,
+        (Some(file), _) => read_file(&path(Path::new(file), base, environment), LARGEST)?,
         (None, Some(name)) => environment(name).ok_or_else(|| SecretError::Unset(name.clone()))?.into_encoded_bytes(),
         (None, None) => return Err(SecretError::Nowhere),
     };
     trimmed(bytes).map(Secret)
+}
+
+/// Where a file is: the credential of its name (systemd.exec(5), `LoadCredential=` of a folder), or where it is written.
+pub(super) fn path(written: &Path, base: &Path, environment: Environment<'_>) -> PathBuf {
+    let names: Option<Vec<&str>> = written
+        .components()
+        .filter(|part| !matches!(part, Component::CurDir))
+        .map(|part| if let Component::Normal(name) = part { name.to_str() } else { None })
+        .collect();
+    let credential =
+        names.and_then(|names| Some(Path::new(&environment("CREDENTIALS_DIRECTORY")?).join(names.join("_"))));
+    credential.filter(|credential| credential.is_file()).unwrap_or_else(|| base.join(written))
 }
 
 /// A secret from a file, again.
@@ -158,5 +170,30 @@ mod tests {
     #[test]
     fn a_secret_never_shows_its_bytes() {
         assert_eq!(format!("{:?}", Secret(b"hush".to_vec())), "[redacted]");
+    }
+
+    #[test]
+    fn a_credential_of_its_name_takes_the_place_of_a_relative_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = folder.path().join("credentials");
+        std::fs::create_dir(&credentials).unwrap();
+        for name in ["keys_session.key", "keys_a_b", "lone"] {
+            std::fs::write(credentials.join(name), name).unwrap();
+        }
+        let environment = |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| credentials.clone().into_os_string());
+        let base = Path::new("/etc/streamgate");
+        for (written, expected) in [
+            ("keys/session.key", credentials.join("keys_session.key")),
+            ("./keys/a/b", credentials.join("keys_a_b")),
+            ("lone", credentials.join("lone")),
+            ("keys/other.key", base.join("keys/other.key")),
+            ("/keys/session.key", "/keys/session.key".into()),
+            ("../keys/session.key", base.join("../keys/session.key")),
+            (".", base.join(".")),
+        ] {
+            assert_eq!(path(Path::new(written), base, &environment), expected, "{written}");
+            assert_eq!(path(Path::new(written), base, &nothing_set), base.join(written), "{written}");
+        }
+        assert_eq!(read(&file("keys/session.key"), base, &environment).unwrap().expose(), b"keys_session.key");
     }
 }

@@ -1,6 +1,6 @@
 //! What every part of the compilation needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::locate::Document;
 use crate::config::pointer::Pointer;
@@ -68,6 +68,21 @@ impl Context<'_> {
     /// Whether the list at `at`, or its items, were written and are there no more: then a problem with them has been told.
     pub(super) fn lost_list(&self, at: &Pointer) -> bool {
         self.document.lost(at) || self.document.lost(&at.item(0))
+    }
+
+    /// Where a file is that is read. A relative path is sought from the folder of the configuration, unless systemd has loaded
+    /// the file as a credential: `keys/session.key` as `keys_session.key`.
+    pub(super) fn path(&self, written: impl AsRef<Path>) -> PathBuf {
+        secret::path(written.as_ref(), self.base, self.environment)
+    }
+
+    /// Where a file is that is written. A relative path is sought from the service's state folder where systemd has made one.
+    pub(super) fn state_path(&self, written: &str) -> PathBuf {
+        // Several stand there with colons between them.
+        let folders = (self.environment)("STATE_DIRECTORY").and_then(|folders| folders.into_string().ok());
+        let first =
+            folders.as_deref().and_then(|folders| folders.split(':').next()).filter(|folder| !folder.is_empty());
+        first.map_or(self.base, Path::new).join(written)
     }
 
     /// A secret or key. When it cannot be read, that is a problem at `at`.

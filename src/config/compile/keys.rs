@@ -57,7 +57,7 @@ fn set(context: &mut Context<'_>, at: &Pointer, raw: &raw::Jwks) -> Option<KeyPl
     let timeout = bounded(context, &at.key("timeout"), &raw.timeout, TIMEOUT);
     match (&raw.file, &raw.url) {
         (Some(file), None) => {
-            let path = context.base.join(file);
+            let path = context.path(file);
             let at = at.key("file");
             let json = read_file(&path, SET_MAX as u64).map_err(|error| context.say_unread(&at, &error)).ok()?;
             match parse_key_set(&json, rsa, true) {
@@ -139,5 +139,5 @@ pub(super) fn place(context: &Context<'_>, material: &raw::Material, kid: Option
 
 /// The file that something is read from, if it is one.
 pub(super) fn file(context: &Context<'_>, material: &raw::Material) -> Option<PathBuf> {
-    material.file.as_ref().map(|file| context.base.join(file))
+    material.file.as_ref().map(|file| context.path(file))
 }

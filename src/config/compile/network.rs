@@ -112,7 +112,7 @@ fn tls_files(context: &mut Context<'_>, at: &Pointer, raw: &raw::Tls) -> TlsFile
 
 /// The path of a PEM file that is there and holds a block that ends in `label`.
 pub(super) fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Path, label: &str) -> PathBuf {
-    let path = context.base.join(path);
+    let path = context.path(path);
     match read_file(&path, PEM_MAX) {
         Err(error) => context.say_unread(at, &error),
         Ok(bytes) if String::from_utf8_lossy(&bytes).contains(label) => context.sections.add(at, &bytes),
