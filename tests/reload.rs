@@ -6,6 +6,7 @@
 mod reload {
     mod asking;
     mod fixed;
+    mod names;
     mod policies;
     #[allow(dead_code, reason = "other tests use the rest")]
     #[path = "../gateway/support.rs"]

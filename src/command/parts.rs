@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use streamgate::config::{Report, Settings};
-use streamgate::gateway::{Certificate, CertificateError, Endpoint, Snapshot, Upstreams};
+use streamgate::gateway::{Certificate, CertificateError, Endpoint, Snapshot, SystemResolver, Upstreams};
 use streamgate::model::Clock;
 use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
 use streamgate::questions;
@@ -98,7 +98,7 @@ pub(super) fn snapshot(
     }?;
     let upstreams = match before {
         Some(before) => Upstreams::following(&settings, &before.upstreams, metrics),
-        None => Upstreams::new(&settings, metrics),
+        None => Upstreams::new(&settings, metrics, Arc::new(SystemResolver)),
     };
     metrics.create_series(&settings);
     let revision = before.map_or(1, |before| before.revision + 1);

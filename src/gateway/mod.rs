@@ -14,6 +14,7 @@ mod proxy;
 mod proxy_header;
 mod proxy_protocol;
 mod relay;
+mod resolver;
 mod sender;
 mod server;
 mod shown;
@@ -34,6 +35,7 @@ use crate::questions::Questions;
 
 pub use context::Context;
 pub use listener::Listeners;
+pub use resolver::{Resolver, SystemResolver};
 pub use server::{Background, Endpoint, service};
 pub use snapshot::Snapshot;
 pub use tls::{Certificate, CertificateError};

@@ -70,8 +70,7 @@ impl BackgroundService for Background {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let resolver = async {
             for second in 0_u64.. {
-                let upstreams = self.current.load().upstreams.clone();
-                upstreams.refresh(second).await;
+                self.current.load().upstreams.refresh(second);
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };

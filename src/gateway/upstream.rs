@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
+use parking_lot::Mutex;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::config::{Origin, Settings};
+use super::resolver::{LOOKUP_TIMEOUT, Resolver};
+use crate::config::{self, Origin, Settings};
 use crate::model::Millis;
 use crate::telemetry::{Metrics, OriginMetrics};
 
@@ -149,34 +152,93 @@ impl NoServer {
 struct Pool {
     origin: Arc<Origin>,
     metrics: OriginMetrics,
+    resolver: Arc<dyn Resolver>,
+    /// In the order of the origin's servers.
+    names: Mutex<Vec<Name>>,
     servers: ArcSwap<Vec<Arc<Server>>>,
     next: AtomicUsize,
 }
 
+/// What is known of one server that the configuration names.
+#[derive(Clone, Default)]
+struct Name {
+    /// Those of the last lookup that found any; of an address, itself.
+    addresses: Vec<SocketAddr>,
+    /// A lookup has begun, here or under the configuration before.
+    was_tried: bool,
+    /// A lookup is under way.
+    is_pending: bool,
+    /// The last lookup failed or is late, and the log has said so.
+    is_failing: bool,
+}
+
+/// The address that a server is named by, where it has no other name.
+fn literal(server: &config::Server) -> Option<SocketAddr> {
+    Some(SocketAddr::new(server.host.parse().ok()?, server.port))
+}
+
+/// A lookup that is under way, until this is dropped.
+struct Pending {
+    pool: Arc<Pool>,
+    nth: usize,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(name) = self.pool.names.lock().get_mut(self.nth) {
+            name.is_pending = false;
+        }
+    }
+}
+
 impl Pool {
-    /// The servers of an origin. Of those that were known `before`, by what was the same origin then, what is known stays.
-    fn new(origin: &Arc<Origin>, before: &[Arc<Server>], metrics: OriginMetrics) -> Self {
-        let condition = |address| {
-            let known = before.iter().find(|server| server.address == address);
-            known.map(|server| server.condition.clone()).unwrap_or_default()
-        };
-        let addresses = origin.servers.iter().flat_map(|server| {
+    /// The servers of an origin. What is known of its names and addresses `before`, by what was the same origin then, stays.
+    fn new(origin: &Arc<Origin>, before: Option<&Self>, metrics: OriginMetrics, resolver: &Arc<dyn Resolver>) -> Self {
+        let known =
+            before.map(|before| before.origin.servers.iter().zip(before.names.lock().clone()).collect::<Vec<_>>());
+        let name = |server: &config::Server| {
             // Addresses that need no resolving are there from the first moment.
-            let host = server.host.trim_start_matches('[').trim_end_matches(']');
-            let literal = host.parse().ok().map(|host| SocketAddr::new(host, server.port));
-            let named = before.iter().filter(|old| *old.host == *server.host && old.address.port() == server.port);
-            let named = named.map(|old| old.address).filter(move |_| literal.is_none());
-            literal.into_iter().chain(named).map(|address| (address, &*server.host))
-        });
-        let server = |(address, host)| Arc::new(Server::new(address, host, origin, condition(address), &metrics));
-        let servers = ArcSwap::from_pointee(addresses.map(server).collect());
-        Self { origin: origin.clone(), servers, next: AtomicUsize::new(0), metrics }
+            if let Some(address) = literal(server) {
+                return Name { addresses: vec![address], ..Name::default() };
+            }
+            let known = known.iter().flatten().find(|(other, _)| *other == server);
+            known.map(|(_, name)| Name { is_pending: false, ..name.clone() }).unwrap_or_default()
+        };
+        let names: Vec<Name> = origin.servers.iter().map(name).collect();
+        let before = before.map(|before| before.servers.load_full()).unwrap_or_default();
+        let pool = Self {
+            origin: origin.clone(),
+            metrics,
+            resolver: resolver.clone(),
+            names: Mutex::default(),
+            servers: ArcSwap::default(),
+            next: AtomicUsize::new(0),
+        };
+        // Whatever else the configuration says of the origin now is part of a server.
+        pool.publish(&names, &before, false);
+        *pool.names.lock() = names;
+        pool
     }
 
-    /// Whether a server's name has no address yet.
-    fn is_unresolved(&self) -> bool {
-        let known = self.servers.load();
-        self.origin.servers.iter().any(|server| !known.iter().any(|known| *known.host == *server.host))
+    /// Puts the addresses of all names in use. Those among `known` keep their health, and go on as they are where they
+    /// `may_stay`.
+    fn publish(&self, names: &[Name], known: &[Arc<Server>], may_stay: bool) {
+        let mut servers: Vec<Arc<Server>> = Vec::new();
+        for (name, written) in names.iter().zip(&self.origin.servers) {
+            for address in &name.addresses {
+                if servers.iter().any(|server| server.address == *address) {
+                    continue;
+                }
+                let mut old = known.iter().filter(|old| old.address == *address);
+                let same = old.clone().find(|old| may_stay && *old.host == *written.host);
+                let new = || {
+                    let condition = old.next().map(|old| old.condition.clone()).unwrap_or_default();
+                    Arc::new(Server::new(*address, &written.host, &self.origin, condition, &self.metrics))
+                };
+                servers.push(same.cloned().unwrap_or_else(new));
+            }
+        }
+        self.servers.store(Arc::new(servers));
     }
 
     /// The next server in turn that is in use and not busy. If all are out of use they are tried all the same: a wrong
@@ -200,33 +262,63 @@ impl Pool {
         Err(NoServer::Busy)
     }
 
-    /// Looks all names up again. Addresses that stay keep their health; those of a name that does not resolve stay.
-    async fn resolve(&self) {
-        let known = self.servers.load_full();
-        let mut servers: Vec<Arc<Server>> = Vec::new();
-        for server in &self.origin.servers {
-            let host = server.host.trim_start_matches('[').trim_end_matches(']');
-            match tokio::net::lookup_host((host, server.port)).await {
-                Ok(addresses) => {
-                    for address in addresses {
-                        if !servers.iter().any(|s| s.address == address) {
-                            let old = known.iter().find(|s| s.address == address).cloned();
-                            let new = || {
-                                let condition = Arc::default();
-                                Arc::new(Server::new(address, &server.host, &self.origin, condition, &self.metrics))
-                            };
-                            servers.push(old.unwrap_or_else(new));
-                        }
-                    }
-                }
-                Err(error) => {
-                    servers.extend(known.iter().filter(|old| *old.host == *server.host).cloned());
-                    tracing::warn!(origin = %self.origin.name, host = %server.host, %error, "name does not resolve");
-                }
+    /// Begins to look up the names that are `wanted`, each in a task of its own: a name server that does not answer delays
+    /// no other name. Of one name there is one lookup at a time, because the system's cannot be cancelled.
+    fn look_up(self: &Arc<Self>, wanted: impl Fn(&Name) -> bool) -> Vec<JoinHandle<()>> {
+        let mut names = self.names.lock();
+        let mut lookups = Vec::new();
+        for (nth, (name, server)) in names.iter_mut().zip(&self.origin.servers).enumerate() {
+            if name.is_pending || !wanted(name) || literal(server).is_some() {
+                continue;
             }
+            (name.is_pending, name.was_tried) = (true, true);
+            let pending = Pending { pool: self.clone(), nth };
+            lookups.push(tokio::spawn(async move { pending.pool.resolve(pending.nth).await }));
         }
-        if !servers.is_empty() {
-            self.servers.store(Arc::new(servers));
+        lookups
+    }
+
+    /// Looks one name up. Its addresses stay as they are until it is resolved, however long that takes.
+    async fn resolve(&self, nth: usize) {
+        let Some(server) = self.origin.servers.get(nth) else { return };
+        let mut lookup = pin!(self.resolver.resolve(&server.host, server.port));
+        let found = if let Ok(found) = timeout(LOOKUP_TIMEOUT, &mut lookup).await {
+            found
+        } else {
+            self.tell_failure(nth, &format_args!("no answer within {LOOKUP_TIMEOUT:?}"));
+            // An answer is welcome however late it comes.
+            lookup.await
+        };
+        match found {
+            Ok(addresses) if addresses.is_empty() => self.tell_failure(nth, &"it has no address"),
+            Ok(addresses) => self.resolved(nth, addresses),
+            Err(error) => self.tell_failure(nth, &error),
+        }
+    }
+
+    fn resolved(&self, nth: usize, addresses: Vec<SocketAddr>) {
+        let mut names = self.names.lock();
+        let Some(name) = names.get_mut(nth) else { return };
+        let was_failing = std::mem::take(&mut name.is_failing);
+        name.addresses = addresses;
+        self.publish(&names, &self.servers.load(), true);
+        drop(names);
+        if let Some(server) = self.origin.servers.get(nth).filter(|_| was_failing) {
+            tracing::info!(origin = %self.origin.name, host = %server.host, "the name resolves again");
+        }
+    }
+
+    /// Says in the log that a name does not resolve, once until it does.
+    fn tell_failure(&self, nth: usize, error: &dyn fmt::Display) {
+        let mut names = self.names.lock();
+        let (Some(name), Some(server)) = (names.get_mut(nth), self.origin.servers.get(nth)) else { return };
+        let (was_failing, kept) = (std::mem::replace(&mut name.is_failing, true), name.addresses.len());
+        drop(names);
+        if !was_failing {
+            tracing::warn!(
+                origin = %self.origin.name, host = %server.host, %error, kept,
+                "the name does not resolve; the addresses of before stay in use, and it is tried again"
+            );
         }
     }
 }
@@ -234,35 +326,39 @@ impl Pool {
 /// The servers of all origins.
 pub struct Upstreams {
     pools: BTreeMap<Arc<str>, Arc<Pool>>,
+    resolver: Arc<dyn Resolver>,
 }
 
 impl Upstreams {
     /// The origins of a configuration. Names are not resolved yet.
-    pub fn new(settings: &Settings, metrics: &Metrics) -> Self {
-        Self::following(settings, &Self { pools: BTreeMap::new() }, metrics)
+    pub fn new(settings: &Settings, metrics: &Metrics, resolver: Arc<dyn Resolver>) -> Self {
+        Self::following(settings, &Self { pools: BTreeMap::new(), resolver }, metrics)
     }
 
     /// The origins of a configuration that takes another's place. What has not changed goes on; of what has, the addresses
     /// that stay keep their health and their count of requests under way. New names are not resolved yet.
     pub fn following(settings: &Settings, before: &Self, metrics: &Metrics) -> Self {
+        let resolver = &before.resolver;
         let pool = |(name, origin): (&Arc<str>, &Arc<Origin>)| {
             let old = before.pools.get(name);
             let same = old.filter(|old| old.origin == *origin).cloned();
-            let known = || old.map(|old| old.servers.load_full()).unwrap_or_default();
-            (name.clone(), same.unwrap_or_else(|| Arc::new(Pool::new(origin, &known(), metrics.origin(name)))))
+            let new = || Arc::new(Pool::new(origin, old.map(|old| &**old), metrics.origin(name), resolver));
+            (name.clone(), same.unwrap_or_else(new))
         };
-        Self { pools: settings.origins.iter().map(pool).collect() }
+        Self { pools: settings.origins.iter().map(pool).collect(), resolver: resolver.clone() }
     }
 
-    /// Looks up the names that have no address yet, all at once, for as long as `patience` lasts.
+    /// Looks up the names that nobody has looked up yet, all at once, and waits for `patience` at most.
     pub async fn resolve_new(&self, patience: Duration) {
-        let mut lookups = JoinSet::new();
-        for pool in self.pools.values().filter(|pool| pool.is_unresolved()) {
-            let pool = pool.clone();
-            lookups.spawn(async move { pool.resolve().await });
-        }
-        // What does not come in time comes with the next regular look.
-        let _ = timeout(patience, lookups.join_all()).await;
+        let new = |name: &Name| !name.was_tried && name.addresses.is_empty();
+        let lookups: Vec<_> = self.pools.values().flat_map(|pool| pool.look_up(new)).collect();
+        let all = async {
+            for lookup in lookups {
+                let _ = lookup.await; // its end is an end however it comes
+            }
+        };
+        // What comes later is put in use when it comes.
+        let _ = timeout(patience, all).await;
     }
 
     /// A server for a request to `origin`, another than `not` where there is one.
@@ -276,13 +372,12 @@ impl Upstreams {
         self.pools.values().all(|pool| !pool.servers.load().is_empty())
     }
 
-    /// Looks up the names of the origins whose time has come. Call it about once a second with the seconds since the start.
-    pub async fn refresh(&self, second: u64) {
+    /// Begins to look up the names whose time has come, and those that have no address, and waits for none. Call it about
+    /// once a second with the seconds since the start, on a runtime of tokio.
+    pub fn refresh(&self, second: u64) {
         for pool in self.pools.values() {
-            let every = pool.origin.resolve_every.as_secs().max(1);
-            if second.is_multiple_of(every) || pool.servers.load().is_empty() {
-                pool.resolve().await;
-            }
+            let is_due = second.is_multiple_of(pool.origin.resolve_every.as_secs().max(1));
+            drop(pool.look_up(|name| is_due || name.addresses.is_empty()));
         }
     }
 
@@ -304,3 +399,6 @@ impl Upstreams {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
