@@ -11,6 +11,7 @@ use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::{BackgroundService, GenBackgroundService, background_service};
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::listener::{Connections, Listeners};
 use super::proxy_protocol::ProxyProtocol;
@@ -89,13 +90,28 @@ impl BackgroundService for Background {
                 let upstreams = self.current.load().upstreams.clone();
                 upstreams.report(&self.metrics, now, &told);
                 told = upstreams;
-                self.certificates.iter().for_each(|certificate| certificate.refresh());
             }
         };
+        // A disk that hangs keeps no other file waiting.
+        let mut certificates: JoinSet<()> = self.certificates.iter().cloned().map(keep_fresh).collect();
+        // Without certificates there is nothing to wait for, and the rest goes on.
+        certificates.spawn(std::future::pending());
         tokio::select! {
             () = resolver => {}
             () = keeper => {}
+            _ = certificates.join_all() => {}
             _ = shutdown.changed() => {}
+        }
+    }
+}
+
+/// Looks once a second whether the files of a certificate have changed.
+async fn keep_fresh(certificate: Arc<Certificate>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let files = certificate.clone();
+        if let Err(error) = spawn_blocking(move || files.refresh()).await {
+            tracing::error!(%error, "reading a certificate again failed");
         }
     }
 }

@@ -72,15 +72,21 @@ impl Certificate {
         Ok(Self { current, read, is_short: AtomicBool::new(false) })
     }
 
-    /// Reads the files again if one has changed. The old certificate serves on when the new one cannot be used.
+    /// Reads the files again if one has changed. The old certificate serves on when the new one cannot be used. Blocks on the
+    /// disk, and keeps nobody else waiting meanwhile.
     pub fn refresh(&self) {
-        let mut read = self.read.lock();
-        let (files, before) = &mut *read;
-        let stamp = stamp(files);
-        if *before == stamp {
+        let (files, before) = self.read.lock().clone();
+        let stamp = stamp(&files);
+        if before == stamp {
             return;
         }
-        match load(files) {
+        let loaded = load(&files);
+        let mut read = self.read.lock();
+        if read.0 != files {
+            // A reload has come first, and has read other files.
+            return;
+        }
+        match loaded {
             Ok(fresh) => {
                 self.current.store(Arc::new(fresh));
                 tracing::info!(certificate = %files.certificate.display(), "certificate read again");
@@ -94,13 +100,15 @@ impl Certificate {
             }
             Err(error) => tracing::error!(%error, "the certificate changed and cannot be used; the old one serves on"),
         }
-        *before = stamp;
+        read.1 = stamp;
         self.is_short.store(false, Relaxed);
     }
 
     /// Goes on as the other one, whose files have just been read.
     pub fn turn_into(&self, other: &Self) {
-        *self.read.lock() = other.read.lock().clone();
+        let of_other = other.read.lock().clone();
+        let mut read = self.read.lock();
+        *read = of_other;
         self.current.store(other.current.load_full());
     }
 }

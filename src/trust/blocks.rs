@@ -13,6 +13,8 @@ use super::file::{Seen, Watched};
 /// Who is shut out: by the file, if there is one, and by what was added to it.
 pub(super) struct BlocksFile {
     file: Option<Mutex<Watched>>,
+    /// Where it is. It can be asked for while the file is read.
+    path: Option<PathBuf>,
     /// What the file said last.
     said: ArcSwap<Blocks>,
     /// Further blocks; whoever follows goes on with them.
@@ -25,17 +27,13 @@ pub(super) struct BlocksFile {
 impl BlocksFile {
     /// A file that nobody has looked at yet. What the same file said `before` counts until it has been read.
     pub(super) fn new(path: Option<PathBuf>, before: Option<&Self>) -> Self {
-        let known = before.filter(|before| before.path() == path).map(|before| before.said.load_full());
+        let known = before.filter(|before| before.path == path).map(|before| before.said.load_full());
         let said = ArcSwap::new(known.unwrap_or_default());
         let added = before.map(|before| before.added.clone()).unwrap_or_default();
-        let file = path.map(|path| Mutex::new(Watched::new(path, BLOCKS_MAX)));
-        let blocks = Self { file, said, added, merged: Mutex::default(), current: Arc::default() };
+        let file = path.clone().map(|path| Mutex::new(Watched::new(path, BLOCKS_MAX)));
+        let blocks = Self { file, path, said, added, merged: Mutex::default(), current: Arc::default() };
         blocks.merge();
         blocks
-    }
-
-    fn path(&self) -> Option<PathBuf> {
-        self.file.as_ref().map(|file| file.lock().path().to_owned())
     }
 
     pub(super) fn current(&self) -> Arc<ArcSwap<Blocks>> {

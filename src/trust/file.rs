@@ -43,6 +43,11 @@ impl Watched {
         &self.path
     }
 
+    /// Why it could not be read at the last look.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// Looks at time and length, and reads where they have changed.
     pub(super) fn look(&mut self) -> Seen {
         let before = SystemTime::now();

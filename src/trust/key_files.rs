@@ -36,7 +36,10 @@ impl KeyFileGroup {
             return;
         }
         let KeyFiles { name, read, .. } = &self.keys;
-        match read() {
+        // What is no plain file is not opened: a pipe would wait for somebody who writes into it.
+        let unreadable = files.iter().find_map(|file| Some((file.path(), file.trouble()?)));
+        let keys = unreadable.map_or_else(|| read(), |(path, why)| Err(format!("`{}`: {why}", path.display())));
+        match keys {
             Ok(()) => {
                 *failure = None;
                 tracing::info!(keys = %name, "keys read");

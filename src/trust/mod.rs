@@ -35,6 +35,9 @@ pub use client::{TrustError, body, http_client, sentence, url_of};
 pub use orders::{Kept, Kind, Order, Orders, OrdersError, Whom};
 pub use settings::{Observer, Pace, TrustSettings};
 
+/// How long the end waits for files that are being read. A disk that hangs must not keep whoever waits, such as a reload.
+const FINAL_READ: Duration = Duration::from_secs(1);
+
 /// Fetches what identity trusts.
 pub struct Trust {
     keys: KeySources,
@@ -99,8 +102,8 @@ impl Trust {
         self.blocks.reread();
     }
 
-    /// Keeps everything fresh until `shutdown` comes, and leaves nothing behind that runs on. Questions to authorization
-    /// services belong to those who ask them, and end within their deadline; and so do fetches for unknown keys afterwards.
+    /// Keeps everything fresh until `shutdown` comes, and leaves nothing behind that runs on, except a read of a file that
+    /// hangs. Questions to authorization services belong to those who ask them, and end within their deadline; and so do fetches for unknown keys afterwards.
     pub async fn run(self: &Arc<Self>, shutdown: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
         self.keys.keep_fresh(&mut tasks);
@@ -113,8 +116,17 @@ impl Trust {
                 _ = ticks.tick() => {}
             }
             let trust = self.clone();
-            if let Err(error) = spawn_blocking(move || trust.reread()).await {
-                tracing::error!(%error, "reading files again failed");
+            let mut reread = spawn_blocking(move || trust.reread());
+            tokio::select! {
+                () = &mut shutdown => {
+                    if timeout(FINAL_READ, reread).await.is_err() {
+                        tracing::warn!("a file of keys or blocks cannot be read to its end; nobody waits for it any longer");
+                    }
+                    break;
+                }
+                read = &mut reread => if let Err(error) = read {
+                    tracing::error!(%error, "reading files again failed");
+                }
             }
         }
         tasks.shutdown().await;

@@ -115,3 +115,38 @@ async fn a_certificate_that_changes_is_served_without_a_restart_and_a_broken_one
     until("the log complains", async || gateway.log().contains("the old one serves on")).await;
     assert_eq!(served().await, der(&second.0));
 }
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_read_to_its_end_keeps_nothing_else_waiting() {
+    let origin = Origin::usual().await;
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    write(folder.path(), &certificate("one.example"));
+    let setup =
+        Setup { tls: true, streams: "{ reserve: 1s, idle: { min: 1s, max: 1s } }", ..Setup::before(&[&origin]) };
+    let gateway = setup.start_in(folder.clone()).await;
+    // Whoever opens a named pipe waits for somebody who writes into it.
+    let key = folder.path().join("tls.key");
+    std::fs::remove_file(&key).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&key).status().unwrap().success());
+    // The gateway has it open when this end opens: it is reading.
+    let (opened, open) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || opened.send(std::fs::File::options().write(true).open(key).unwrap()));
+    let writer = tokio::time::timeout(super::support::PATIENCE, open).await.unwrap().unwrap();
+    assert_eq!(gateway.enter("/news/master.m3u8", "tv").await.status, 200, "the old one serves on");
+    let playing = async || gateway.metric("streamgate_streams", "").await;
+    until("the stream has expired", async || playing().await == 0).await;
+    // A reload reads its own copy, and must not wait for this one.
+    let text = std::fs::read_to_string(folder.path().join("streamgate.yaml")).unwrap();
+    let (certificate, other) = certificate("two.example");
+    std::fs::write(folder.path().join("two.crt"), certificate).unwrap();
+    std::fs::write(folder.path().join("other.key"), other).unwrap();
+    let text = text.replace("certificate: tls.crt, key: tls.key", "certificate: two.crt, key: other.key");
+    std::fs::write(folder.path().join("streamgate.yaml"), text).unwrap();
+    gateway.signal("HUP");
+    until("the reload is done", async || gateway.metric("streamgate_config_revision", "").await == 2).await;
+    let log = folder.clone();
+    drop(writer);
+    assert_eq!(gateway.stop().await, Some(0));
+    let log = std::fs::read_to_string(log.path().join("log")).unwrap();
+    assert!(!log.contains("the old one serves on"), "what was read is of the configuration before");
+}

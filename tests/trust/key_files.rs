@@ -1,6 +1,8 @@
 //! Key files that are written anew.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -12,7 +14,12 @@ use serde_json::json;
 use streamgate::identity::jwt::{Algorithm, Jwt, Key};
 use streamgate::identity::{Format, Issuers, KeyFiles, KeyPlace, KeySource, Keys, RequestFacts, TokenError};
 
-use super::support::{House, START};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::blocks::{entry, reason};
+use super::support::{House, START, soon};
 use crate::signers::hmac_signed;
 
 fn token(secret: &[u8]) -> String {
@@ -143,4 +150,75 @@ async fn keys_of_another_kind_are_read_by_their_format_when_one_of_their_files_c
         house.trust.reread();
         assert_eq!((house.told().await, sum.load(SeqCst)), (told, expected));
     }
+}
+
+/// Puts a named pipe in the place of a file: whoever opens it waits for somebody who writes into it.
+fn pipe(path: &Path) {
+    let _ = fs::remove_file(path); // there need not be one
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Lets go whoever reads from the pipe, so that a test that fails ends.
+fn release(path: &Path) {
+    // Opened in both directions, it waits for nobody.
+    fs::File::options().read(true).write(true).open(path).unwrap();
+}
+
+#[tokio::test]
+async fn a_pipe_in_place_of_a_key_file_is_not_opened_and_other_files_are_read_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b, blocks] = ["a", "b", "blocks"].map(|name| folder.path().join(name));
+    for file in [&a, &b] {
+        fs::write(file, "1").unwrap();
+    }
+    let files = vec![a.clone(), b.clone()];
+    let read = {
+        let files = files.clone();
+        move || files.iter().try_for_each(|file| fs::read(file).map(drop)).map_err(|error| error.to_string())
+    };
+    let keys = KeyFiles { name: "application tv".into(), files, read: Arc::new(read) };
+    let mut house = House::run(|settings| {
+        settings.key_files = vec![keys];
+        settings.blocks_file = Some(blocks.clone());
+    });
+    house.until("changed").await;
+    pipe(&b);
+    fs::write(&blocks, entry("alice")).unwrap();
+    // The second time another file of the same keys changes.
+    for text in ["2", "3"] {
+        fs::write(&a, text).unwrap();
+        let trust = house.trust.clone();
+        let reread = timeout(Duration::from_secs(10), spawn_blocking(move || trust.reread())).await;
+        release(&b);
+        assert!(reread.is_ok(), "it waits for somebody who writes into the pipe");
+        house.until("failed").await;
+    }
+    assert!(reason(&house, "alice").is_some());
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_keeps_nobody_who_stops_the_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, hangs] = ["key", "hangs"].map(|name| folder.path().join(name));
+    fs::write(&file, "1").unwrap();
+    pipe(&hangs);
+    let began = Arc::new(Notify::new());
+    let (reads, begins, pipe_read) = (AtomicU64::new(0), began.clone(), hangs.clone());
+    let read = move || {
+        if reads.fetch_add(1, SeqCst) > 0 {
+            begins.notify_one();
+            fs::read(&pipe_read).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    };
+    let keys = KeyFiles { name: "application tv".into(), files: vec![file.clone()], read: Arc::new(read) };
+    let mut house = House::run(|settings| {
+        settings.key_files = vec![keys];
+        settings.pace.files = Duration::from_millis(5);
+    });
+    fs::write(&file, "2").unwrap();
+    soon(began.notified()).await;
+    let stopped = timeout(Duration::from_secs(10), house.shut_down()).await;
+    release(&hangs);
+    assert!(stopped.is_ok(), "it waits for the file");
 }
