@@ -14,7 +14,7 @@ use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
-use streamgate::gateway::{self, Background, Endpoint, Gateway, Snapshot};
+use streamgate::gateway::{self, Background, Endpoint, Expiry, Gateway, Snapshot};
 use streamgate::model::Clock;
 use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
 use streamgate::questions::{Explained, Listed, Questions, RequestIds};
@@ -87,8 +87,9 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         requests: RequestIds::new(&SystemEntropy),
     });
     let gateway = Gateway::new(current.clone(), questions.clone(), KEPT * settings.threads);
+    let expiry = Arc::new(Expiry::new(table.clone(), clock.clone()));
     let background = Background {
-        table: table.clone(),
+        expiry: expiry.clone(),
         current: current.clone(),
         certificates: listeners.iter().filter_map(|(_, certificate)| certificate.clone()).collect(),
         metrics: metrics.clone(),
@@ -161,6 +162,8 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     ready(&settings);
     server.run(RunArgs { shutdown_signal: Box::new(shutdown) });
 
+    // First: streams that expire are told to webhooks, and the snapshot is written without them.
+    expiry.finish();
     webhooks.finish(LAST_WORDS);
     save_orders(&current.load().settings, &orders);
     snapshots.finish();

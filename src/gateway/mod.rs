@@ -3,6 +3,7 @@
 mod annotate;
 mod coding;
 mod context;
+mod expiry;
 mod fields;
 mod guards;
 mod held;
@@ -34,6 +35,7 @@ use pingora::connectors::http::Connector;
 use crate::questions::Questions;
 
 pub use context::Context;
+pub use expiry::Expiry;
 pub use listener::Listeners;
 pub use resolver::{Resolver, SystemResolver};
 pub use server::{Background, Endpoint, service};

@@ -13,14 +13,14 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::background::{BackgroundService, GenBackgroundService, background_service};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::expiry::Expiry;
 use super::listener::{Connections, Listeners};
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::Certificate;
 use super::tls_stream::acceptor;
 use super::{Gateway, Snapshot};
 use crate::model::Clock;
-use crate::streams::StreamTable;
-use crate::telemetry::{ClockWatch, Metrics};
+use crate::telemetry::Metrics;
 
 /// Where viewers connect, and the certificate that makes it speak TLS.
 pub type Endpoint = (SocketAddr, Option<Arc<Certificate>>);
@@ -54,8 +54,8 @@ pub fn service(
 
 /// What has to be done once a second, whether requests come or not.
 pub struct Background {
-    /// The streams to let fall idle.
-    pub table: Arc<StreamTable>,
+    /// The streams that expire.
+    pub expiry: Arc<Expiry>,
     /// The names to look up.
     pub current: Arc<ArcSwap<Snapshot>>,
     /// The certificates to read again.
@@ -75,18 +75,12 @@ impl BackgroundService for Background {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
-        let keeper = async {
+        let reporter = async {
             let mut seconds = tokio::time::interval(Duration::from_secs(1));
             let mut told = self.current.load().upstreams.clone();
-            let watched = ClockWatch::default();
             loop {
                 seconds.tick().await;
-                let moment = self.clock.moment();
-                let now = moment.now;
-                self.table.tell_wall(moment);
-                watched.look(moment);
-                self.table.tick(now);
-                self.table.take_leave(now).await;
+                let now = self.clock.now();
                 let upstreams = self.current.load().upstreams.clone();
                 upstreams.report(&self.metrics, now, &told);
                 told = upstreams;
@@ -98,7 +92,8 @@ impl BackgroundService for Background {
         certificates.spawn(std::future::pending());
         tokio::select! {
             () = resolver => {}
-            () = keeper => {}
+            () = reporter => {}
+            () = self.expiry.run() => {}
             _ = certificates.join_all() => {}
             _ = shutdown.changed() => {}
         }
