@@ -4,8 +4,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot measure has nothing else to say")]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
+use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use criterion::{BatchSize, Criterion, SamplingMode};
 use streamgate::model::{Account, AccountKey, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
-use streamgate::streams::{Admission, Candidate, Ignore, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{Admission, Candidate, Ignore, InForce, Settings, Signal, Stream, StreamTable};
 use tokio::runtime::Runtime;
 
 #[global_allocator]
@@ -129,9 +130,27 @@ fn heartbeats(criterion: &mut Criterion) {
             );
         });
         if accounts == MILLION {
+            policy_change(&world, accounts);
             house_keeping(criterion, &world, accounts);
         }
     }
+}
+
+/// The policies change and end nobody's stream: how long that keeps its thread from other tasks at a time, and in all.
+fn policy_change(world: &World, accounts: usize) {
+    let rule = Rule::streams("streams", 3, WhenExceeded::DenyNewest);
+    let policy = Policy::new("household", vec![rule], &[world.application.as_str()]);
+    let in_force = InForce::from([(world.application.clone(), vec![Arc::new(policy)])]);
+    let mut change = pin!(world.table.apply_policy_change(world.settings.clone(), in_force, START));
+    let (mut turns, mut longest, mut all) = (0, Duration::ZERO, Duration::ZERO);
+    world.runtime.block_on(poll_fn(|context| {
+        let begin = Instant::now();
+        let polled = change.as_mut().poll(context);
+        let turn = begin.elapsed();
+        (turns, longest, all) = (turns + 1, longest.max(turn), all + turn);
+        polled
+    }));
+    println!("change of policies, {accounts} accounts: {turns} turns, the longest {longest:?}, together {all:?}");
 }
 
 /// A minute in the life of a full table: every stream has a body under way and is looked at once, when its idle window ends.

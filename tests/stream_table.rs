@@ -16,6 +16,8 @@ mod model;
 mod order;
 #[path = "stream_table/policies.rs"]
 mod policies;
+#[path = "stream_table/policy_change.rs"]
+mod policy_change;
 #[path = "stream_table/property.rs"]
 mod property;
 #[path = "stream_table/races.rs"]

@@ -316,8 +316,8 @@ impl Reloader {
 
     /// Whoever keeps something of a configuration for himself is told of the one that is in force now.
     async fn applied(&self, settings: &Settings) {
-        let before = self.table.configure(settings.streams.clone(), settings.in_force());
-        let ending = self.table.reform(&before, self.clock.now()).await;
+        let (windows, in_force) = (settings.streams.clone(), settings.in_force());
+        let ending = self.table.apply_policy_change(windows, in_force, self.clock.now()).await;
         if ending > 0 {
             tracing::info!(ending, "streams that the policies of today would not have admitted");
         }

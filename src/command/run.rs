@@ -252,8 +252,8 @@ fn stream_table(
     clock: &dyn Clock,
 ) -> Result<(Arc<Embedded>, Arc<StreamTable>), String> {
     let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
-    let table = Arc::new(StreamTable::new(store.clone(), observer).opened_at(clock.now()));
-    table.configure(settings.streams.clone(), settings.in_force());
+    let table = StreamTable::new(store.clone(), observer).opened_at(clock.now());
+    let table = Arc::new(table.configured(settings.streams.clone(), settings.in_force()));
     table.tell_wall(clock.moment());
     restore(settings, &table, clock)?;
     Ok((store, table))

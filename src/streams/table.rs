@@ -27,6 +27,9 @@ const GATES: usize = 1024;
 /// A store that other gateways write to may move on between a look and a commit. This often it is looked at again.
 const ATTEMPTS: usize = 6;
 
+/// Accounts that are read at once where all of them are.
+const PAGE: usize = 64;
+
 /// The answer to a start or a return.
 #[derive(Debug)]
 pub enum Admission {
@@ -97,6 +100,8 @@ pub struct StreamTable {
     gates: Vec<Mutex<()>>,
     /// For what is decided without a request: streams whose grace is over.
     in_force: ArcSwap<(InForce, Settings)>,
+    /// The last ones by which all accounts were judged. It is locked while they are judged by others.
+    judged_by: Mutex<Arc<(InForce, Settings)>>,
     exemptions: ArcSwap<Exemptions>,
     /// When the gateway was started, where streams may have played before of which it knows nothing.
     opened: ArcSwapOption<Millis>,
@@ -107,13 +112,14 @@ pub struct StreamTable {
 impl StreamTable {
     /// A table over the given store.
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
-        let in_force = ArcSwap::from_pointee((InForce::new(), Settings::default()));
+        let in_force = Arc::new((InForce::new(), Settings::default()));
         let gates = (0..GATES).map(|_| Mutex::new(())).collect();
         Self {
             store,
             observer,
             gates,
-            in_force,
+            judged_by: Mutex::new(in_force.clone()),
+            in_force: ArcSwap::new(in_force),
             exemptions: ArcSwap::default(),
             opened: ArcSwapOption::empty(),
             wall_ahead: AtomicI64::new(0),
@@ -503,17 +509,28 @@ impl StreamTable {
         self.store.tick(now);
     }
 
-    /// Swaps the windows, and the policies for what is decided without a request.
-    /// Returns the policies that were in force before.
-    pub fn configure(&self, settings: Settings, in_force: InForce) -> InForce {
-        let before = self.in_force.swap(Arc::new((in_force, settings.clone())));
-        self.store.configure(settings);
-        before.0.clone()
+    /// Puts windows and policies in force, for a table of no streams: none is judged by them. Later changes are for
+    /// [`apply_policy_change`](Self::apply_policy_change).
+    #[must_use]
+    pub fn configured(mut self, settings: Settings, in_force: InForce) -> Self {
+        let in_force = Arc::new((in_force, settings));
+        self.store.configure(in_force.1.clone());
+        self.in_force.store(in_force.clone());
+        *self.judged_by.get_mut() = in_force;
+        self
     }
 
-    /// Calls `visit` for every account that this gateway knows. For listings; not in the way of requests.
+    /// Calls `visit` for every account that this gateway knows. For tests and tools; not in the way of requests.
     pub fn each(&self, visit: &mut dyn FnMut(&Account, &Record)) {
-        self.store.each(visit);
+        let mut last = None;
+        loop {
+            let page = self.store.page(last, PAGE);
+            let Some((key, ..)) = page.last() else { break };
+            last = Some(*key);
+            for (_, account, record) in &page {
+                visit(account, record);
+            }
+        }
     }
 
     fn gate(&self, account: &Account) -> &Mutex<()> {

@@ -1,16 +1,13 @@
 //! Streams that applications declare: they share one table, and one limit, with those that play through the gateway.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use streamgate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Count, Field, Policy, Rule, WhenExceeded};
-use streamgate::streams::{
-    Admission, Candidate, Cause, Ended, InForce, Kill, Refusal, Settings, Signal, Stream, StreamTable,
-};
+use streamgate::streams::{Admission, Candidate, Cause, Ended, Kill, Refusal, Settings, Signal, Stream, StreamTable};
 
-use crate::support::{Gauge, account, at, candidate, holders, household, is_admitted, table};
+use crate::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
 
 #[path = "declared/joined.rs"]
 mod joined;
@@ -53,9 +50,9 @@ impl House {
     fn under(rules: Vec<Rule>) -> Self {
         let settings = Settings { min_tenure: Duration::ZERO, ..Settings::default() };
         let (table, gauge) = table(&settings);
-        let mut house = Self { table, gauge, settings, policies: Vec::new() };
-        house.adopt(rules);
-        house
+        let policies = policies(rules);
+        let table = table.configured(settings.clone(), in_force(&policies));
+        Self { table, gauge, settings, policies }
     }
 
     /// At most `limit` streams; the newest gives way.
@@ -68,11 +65,10 @@ impl House {
         Self::under(vec![Rule::streams("streams", limit, WhenExceeded::TerminateOldest)])
     }
 
-    /// From now on these rules are in force. Returns what was before.
-    fn adopt(&mut self, rules: Vec<Rule>) -> InForce {
-        self.policies = vec![Arc::new(Policy::new("household", rules, &["tv"]))];
-        let in_force = BTreeMap::from([(ApplicationId("tv".into()), self.policies.clone())]);
-        self.table.configure(self.settings.clone(), in_force)
+    /// From now on these rules are in force. Returns how many streams end or will.
+    async fn adopt(&mut self, rules: Vec<Rule>, now: Millis) -> usize {
+        self.policies = policies(rules);
+        self.table.apply_policy_change(self.settings.clone(), in_force(&self.policies), now).await
     }
 
     async fn declared(&self, who: &Candidate, kills: &[Kill], remember: bool, now: Millis) -> Admission {
@@ -289,8 +285,7 @@ async fn a_change_of_policies_speaks_of_declared_streams_as_well() {
     let mut house = House::of(3);
     let first = house.declare(1, at(0)).await;
     let second = house.play(&candidate(0, 1, "/live", at(1)), at(1)).await;
-    let before = house.adopt(vec![Rule::streams("streams", 1, WhenExceeded::TerminateOldest)]);
-    assert_eq!(house.table.reform(&before, at(2)).await, 1);
+    assert_eq!(house.adopt(vec![Rule::streams("streams", 1, WhenExceeded::TerminateOldest)], at(2)).await, 1);
     assert!(!first.beat_declared(at(3)) && second.beat(Signal::Playback, at(3)));
     assert_eq!(house.running(at(3)), 1);
     assert!(house.ended(first.id, at(3)).await.is_some());

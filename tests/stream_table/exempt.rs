@@ -1,18 +1,14 @@
 //! Accounts that no policy holds for a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamgate::model::{ApplicationId, Moment};
+use streamgate::model::Moment;
 use streamgate::policy::{Policy, Rule, WhenExceeded};
-use streamgate::streams::{InForce, Settings, Signal};
+use streamgate::streams::{Settings, Signal};
 
-use crate::support::{account, at, candidate, holders, household, is_admitted, table};
-
-fn in_force(policies: &[Arc<Policy>]) -> InForce {
-    BTreeMap::from([(ApplicationId("tv".into()), policies.to_vec())])
-}
+use crate::support::{account, at, candidate, holders, household, in_force, is_admitted, table};
 
 #[tokio::test]
 async fn an_exempt_account_starts_what_it_wants_until_its_time_is_over() {
@@ -49,15 +45,14 @@ async fn neither_a_smaller_limit_nor_a_grace_that_is_over_ends_what_an_exempt_ac
     };
     let policies = |limit| vec![Arc::new(Policy::new("household", vec![rule(limit)], &["tv"]))];
     let (three, one) = (policies(3), policies(1));
-    table.configure(settings.clone(), in_force(&three));
+    let table = table.configured(settings.clone(), in_force(&three));
     for device in 0..4 {
         let start = candidate(0, device, "/a", at(0));
         assert!(is_admitted(&table.start(&start, &three, &settings, at(0)).await.unwrap()));
     }
     assert_eq!(table.record(&account(0), at(1)).await.unwrap().leaving().len(), 1);
     table.exempt(HashMap::from([(account(0).key(), at(3600))]));
-    let before = table.configure(settings.clone(), in_force(&one));
-    assert_eq!(table.reform(&before, at(2)).await, 0);
+    assert_eq!(table.apply_policy_change(settings.clone(), in_force(&one), at(2)).await, 0);
     table.tick(at(8));
     table.take_leave(at(8)).await;
     let record = table.record(&account(0), at(8)).await.unwrap();

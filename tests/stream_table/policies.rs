@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
 use streamgate::policy::{Carrier, Field, Limit, Missing, Policy, Rule, WhenExceeded};
-use streamgate::streams::{
-    Admission, Cadence, Candidate, Cause, InForce, Refusal, Settings, Signal, Stream, StreamTable,
-};
+use streamgate::streams::{Admission, Cadence, Candidate, Cause, Refusal, Settings, Signal, Stream, StreamTable};
 
-use crate::support::{Gauge, account, at, candidate, holders, household, is_admitted, table};
+use crate::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
 
 struct House {
     table: StreamTable,
@@ -23,16 +21,15 @@ impl House {
     fn new(rules: Vec<Rule>) -> Self {
         let settings = Settings { min_tenure: Duration::ZERO, ..Settings::default() };
         let (table, gauge) = table(&settings);
-        let mut house = Self { table, gauge, settings, policies: Vec::new() };
-        house.adopt(rules);
-        house
+        let policies = policies(rules);
+        let table = table.configured(settings.clone(), in_force(&policies));
+        Self { table, gauge, settings, policies }
     }
 
-    /// From now on these rules are in force. Returns what was before.
-    fn adopt(&mut self, rules: Vec<Rule>) -> InForce {
-        self.policies = vec![Arc::new(Policy::new("household", rules, &["tv"]))];
-        let in_force = BTreeMap::from([(ApplicationId("tv".into()), self.policies.clone())]);
-        self.table.configure(self.settings.clone(), in_force)
+    /// From now on these rules are in force. Returns how many streams end or will.
+    async fn adopt(&mut self, rules: Vec<Rule>, now: Millis) -> usize {
+        self.policies = policies(rules);
+        self.table.apply_policy_change(self.settings.clone(), in_force(&self.policies), now).await
     }
 
     async fn ask(&self, who: &Candidate, now: Millis) -> Admission {
@@ -249,16 +246,13 @@ async fn a_start_that_comes_to_nothing_sends_nobody_away() {
 async fn a_limit_that_shrinks_leaves_running_streams_alone_unless_a_grace_is_given() {
     let mut house = House::new(vec![rule(3, WhenExceeded::DenyNewest)]);
     let streams = [house.play(1, at(0)).await, house.play(2, at(1)).await, house.play(3, at(2)).await];
-    let before = house.adopt(vec![rule(1, WhenExceeded::DenyNewest)]);
-    assert_eq!(house.table.reform(&before, at(10)).await, 0);
+    assert_eq!(house.adopt(vec![rule(1, WhenExceeded::DenyNewest)], at(10)).await, 0);
     assert_eq!(house.holders(at(10)).len(), 3, "they were admitted");
     assert!(!is_admitted(&house.ask(&candidate(0, 4, "/a", at(11)), at(11)).await), "the new limit holds for starts");
 
     let graceful = Rule { grace: Some(Duration::from_secs(20)), ..rule(2, WhenExceeded::DenyNewest) };
-    let before = house.adopt(vec![graceful.clone()]);
-    assert_eq!(house.table.reform(&before, at(12)).await, 1);
-    let before = house.adopt(vec![graceful]);
-    assert_eq!(house.table.reform(&before, at(12)).await, 0, "nothing has changed");
+    assert_eq!(house.adopt(vec![graceful.clone()], at(12)).await, 1);
+    assert_eq!(house.adopt(vec![graceful], at(12)).await, 0, "nothing has changed");
     let [first, second, third] = &streams;
     house.pass(12, 31, &[first, second, third]).await;
     assert_eq!(house.holders(at(31)).len(), 3, "the grace is not over");
@@ -270,12 +264,10 @@ async fn a_limit_that_shrinks_leaves_running_streams_alone_unless_a_grace_is_giv
 async fn a_limit_that_shrinks_ends_the_oldest_where_the_latest_win() {
     let mut house = House::new(vec![rule(3, WhenExceeded::TerminateOldest)]);
     let streams = [house.play(1, at(0)).await, house.play(2, at(1)).await, house.play(3, at(2)).await];
-    let before = house.adopt(vec![rule(1, WhenExceeded::TerminateOldest)]);
-    assert_eq!(house.table.reform(&before, at(10)).await, 2);
+    assert_eq!(house.adopt(vec![rule(1, WhenExceeded::TerminateOldest)], at(10)).await, 2);
     assert_eq!(house.holders(at(10)), [streams[2].id]);
     let nobody = Rule { per: vec![Field::DeviceId], ..rule(1, WhenExceeded::TerminateOldest) };
-    let before = house.adopt(vec![nobody]);
-    assert_eq!(house.table.reform(&before, at(11)).await, 0, "nothing is left to do");
+    assert_eq!(house.adopt(vec![nobody], at(11)).await, 0, "nothing is left to do");
 }
 
 #[tokio::test]
@@ -319,8 +311,7 @@ async fn a_policy_of_another_application_is_no_concern() {
 async fn what_becomes_known_of_a_stream_is_not_held_against_it_for_other_reasons() {
     let mut house = House::new(vec![rule(3, WhenExceeded::DenyNewest)]);
     let streams = [house.play(1, at(0)).await, house.play(2, at(1)).await, house.play(3, at(2)).await];
-    let before = house.adopt(vec![rule(1, WhenExceeded::DenyNewest)]);
-    house.table.reform(&before, at(10)).await;
+    house.adopt(vec![rule(1, WhenExceeded::DenyNewest)], at(10)).await;
     for stream in &streams {
         house.judge(stream, Some(&attributes(&[("city", "Oslo")])), at(11)).await;
         assert!(stream.beat(Signal::Playback, at(11)), "it was one too many before, and was let go on");
@@ -407,8 +398,7 @@ async fn a_rule_that_lets_the_newest_go_on_does_not_hide_one_that_ends_the_oldes
         House::new(vec![named("deny", 2, WhenExceeded::DenyNewest), named("latest", 2, WhenExceeded::TerminateOldest)]);
     let [first, second] = [house.play(1, at(0)).await, house.play(2, at(1)).await];
     let patient = Rule { grace: Some(Duration::from_secs(20)), ..named("latest", 1, WhenExceeded::TerminateOldest) };
-    let before = house.adopt(vec![named("deny", 1, WhenExceeded::DenyNewest), patient]);
-    assert_eq!(house.table.reform(&before, at(10)).await, 1);
+    assert_eq!(house.adopt(vec![named("deny", 1, WhenExceeded::DenyNewest), patient], at(10)).await, 1);
     house.pass(10, 31, &[&second]).await;
     assert!(!first.beat(Signal::Playback, at(31)), "the oldest, in the name of the rule that ends the oldest");
     assert!(second.beat(Signal::Playback, at(31)));

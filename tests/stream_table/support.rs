@@ -1,5 +1,6 @@
 //! What the tests of the stream table share: policies, candidates, and an observer that keeps the gauge a listener would.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Limit, Policy, Rule, WhenExceeded};
 use streamgate::streams::store::Embedded;
-use streamgate::streams::{Admission, Candidate, Event, Observer, Settings, StreamTable};
+use streamgate::streams::{Admission, Candidate, Event, InForce, Observer, Settings, StreamTable};
 
 /// Some day, in whole seconds.
 pub(crate) const DAY: Millis = Millis(1_800_000_000_000);
@@ -32,6 +33,16 @@ pub(crate) fn limit(policy: &Policy) -> usize {
 /// At most `limit` streams of the application `tv`; the newest gives way.
 pub(crate) fn household(limit: u32) -> Vec<Arc<Policy>> {
     vec![policy("household", limit, WhenExceeded::DenyNewest, &["tv"])]
+}
+
+/// A policy of these rules for the application `tv`.
+pub(crate) fn policies(rules: Vec<Rule>) -> Vec<Arc<Policy>> {
+    vec![Arc::new(Policy::new("household", rules, &["tv"]))]
+}
+
+/// These policies are in force for the application `tv`.
+pub(crate) fn in_force(policies: &[Arc<Policy>]) -> InForce {
+    BTreeMap::from([(ApplicationId("tv".into()), policies.to_vec())])
 }
 
 pub(crate) fn account(n: usize) -> Account {

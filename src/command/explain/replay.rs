@@ -7,7 +7,7 @@ use streamgate::config::{Application, Settings};
 use streamgate::model::{Attributes, Millis, StreamId};
 use streamgate::streams::account::{Law, Record};
 use streamgate::streams::store::{Embedded, Unavailable};
-use streamgate::streams::{Admission, Cadence, Candidate, Cause, InForce, Refusal, Signal, Stream, StreamTable};
+use streamgate::streams::{Admission, Cadence, Candidate, Cause, Refusal, Signal, Stream, StreamTable};
 
 use super::form::{Content, Outcome};
 use super::hearing::{Change, Hearing};
@@ -26,10 +26,10 @@ pub(super) async fn replay(script: &Script, settings: Arc<Settings>) -> Result<T
     let hearing = Arc::new(Hearing::default());
     let store = Embedded::new(settings.streams.clone(), hearing.clone());
     let table = StreamTable::new(Arc::new(store), hearing.clone());
+    let table = table.configured(settings.streams.clone(), settings.in_force());
     let screens = script.players.iter().map(|player| Screen::of(&player.candidate)).collect();
     let mut replay =
         Replay { script, table, hearing, settings, at: Duration::ZERO, screens, entries: Vec::new(), told: 0 };
-    replay.enforce();
     let mut after = Vec::new();
     for (nth, step) in script.steps.iter().enumerate() {
         replay.advance(step.at).await?;
@@ -153,8 +153,8 @@ impl Replay<'_> {
             What::End(player) => Told::Ended(*player, self.end(*player).await?),
             What::Reload { file, settings } => {
                 self.settings = settings.clone();
-                let before = self.enforce();
-                Told::Reloaded(file.clone(), self.table.reform(&before, self.now()).await)
+                let (windows, in_force) = (settings.streams.clone(), settings.in_force());
+                Told::Reloaded(file.clone(), self.table.apply_policy_change(windows, in_force, self.now()).await)
             }
             What::Check(words) => Told::Checked(words.clone()),
         };
@@ -169,11 +169,6 @@ impl Replay<'_> {
         self.tell(Some(nth), told);
         self.hear(Some(nth));
         Ok((outcome, rules))
-    }
-
-    /// Puts the policies and windows of the settings in force. Returns the policies that were before.
-    fn enforce(&self) -> InForce {
-        self.table.configure(self.settings.streams.clone(), self.settings.in_force())
     }
 
     fn stream(&self, player: usize) -> Option<Arc<Stream>> {

@@ -434,13 +434,6 @@ impl AccountStore for Embedded {
         Some((cell.account.clone(), record))
     }
 
-    fn each(&self, visit: &mut dyn FnMut(&Account, &Record)) {
-        for (_, cell) in &self.cells {
-            let record = cell.inner.lock().record.clone();
-            visit(&cell.account, &record);
-        }
-    }
-
     fn restore(&self, kept: Kept, now: Millis) -> bool {
         let account = kept.account.clone();
         let restored = self.with(&account, now, |record, settings| {

@@ -89,9 +89,6 @@ pub trait AccountStore: Send + Sync {
     /// The account and its record, if this gateway knows it. Not settled.
     fn peek(&self, account: &AccountKey) -> Option<(Account, Record)>;
 
-    /// Calls `visit` for every account that this gateway knows. For listings and snapshots; not in the way of requests.
-    fn each(&self, visit: &mut dyn FnMut(&Account, &Record));
-
     /// Takes up an account from a snapshot. `false`: there is no room for it.
     fn restore(&self, kept: Kept, now: Millis) -> bool;
 }

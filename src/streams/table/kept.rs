@@ -3,13 +3,10 @@
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use super::{Restored, StreamTable};
+use super::{PAGE, Restored, StreamTable};
 use crate::model::Millis;
 use crate::streams::store::Kept;
 use crate::streams::{Settings, durable_file};
-
-/// Accounts that are read at once.
-const PAGE: usize = 64;
 
 impl StreamTable {
     /// Writes every account to `file`, one JSON document a line, with wall times: the next start has another one-way time. The file appears whole or not at all, and is on the disk.
