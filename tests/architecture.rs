@@ -207,6 +207,91 @@ fn files_are_written_and_renamed_in_one_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What blocks on a disk, on another thread, or for as long as a million accounts take.
+const BLOCKING: [&str; 20] = [
+    "fs::",
+    "File::",
+    "OpenOptions",
+    "durable_file::",
+    "pem_file_iter",
+    "from_pem_file",
+    "config::read(",
+    "config::parse_file(",
+    "parts::",
+    "Certificate::read(",
+    "Trust::new(",
+    "Trust::following(",
+    "NextWebhooks::of(",
+    ".reread()",
+    ".save(",
+    ".save_running(",
+    ".restore(",
+    "table.tick(",
+    "thread::sleep",
+    "block_on(",
+];
+
+/// A command that ends with its answer has nobody else to keep waiting.
+const SERVES_NOBODY: &str = "command/explain";
+
+/// The end of what begins behind an opening brace or parenthesis at the start of `text`.
+fn end_of(text: &str, open: char, close: char) -> usize {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        if c == open {
+            depth += 1;
+        } else if c == close {
+            depth -= 1;
+            if depth == 0 {
+                return at;
+            }
+        }
+    }
+    text.len()
+}
+
+/// What asynchronous functions, blocks and closures do themselves, without what they have done on a thread for blocking work.
+fn asynchronous(code: &str) -> Vec<String> {
+    let starts = ["async fn ", "async move {", "async {", "async |", "async move |"];
+    let mut bodies = Vec::new();
+    for (at, _) in starts.iter().flat_map(|start| code.match_indices(start)) {
+        let rest = &code[at..];
+        let Some(open) = rest.find(['{', ';']).filter(|at| rest[*at..].starts_with('{')) else { continue };
+        let body = &rest[open..open + end_of(&rest[open..], '{', '}')];
+        let (mut own, mut rest) = (String::new(), body);
+        while let Some(at) = rest.find("blocking(") {
+            let arguments = at + "blocking".len();
+            own.push_str(&rest[..arguments]);
+            rest = &rest[arguments + end_of(&rest[arguments..], '(', ')')..];
+        }
+        own.push_str(rest);
+        bodies.push(own);
+    }
+    bodies
+}
+
+#[test]
+fn what_blocks_is_done_on_threads_for_blocking_work() {
+    let of = |code: &str| asynchronous(code).concat();
+    assert!(of("async fn a() { let b = fs::read(c); }").contains("fs::"));
+    assert!(of("fn a() { spawn(async move { loop { f(1); fs::read(c); } }) }").contains("fs::"));
+    assert!(!of("async fn a() { spawn_blocking(move || { f(1); fs::read(c) }).await }").contains("fs::"));
+    assert!(of("async fn a() { spawn_blocking(move || b()).await; fs::read(c) }").contains("fs::"));
+    assert!(!of("async fn a(); fn b() { fs::read(c) }").contains("fs::"));
+    let (mut wrong, mut read) = (Vec::new(), 0);
+    let ours = |source: &&Source| !source.is_test() && !source.name.starts_with(SERVES_NOBODY);
+    for source in sources().iter().filter(ours) {
+        for body in asynchronous(&source.code()) {
+            read += 1;
+            for word in BLOCKING.iter().filter(|word| body.contains(**word)) {
+                wrong.push(format!("{}: {word} in {:.60}", source.name, body.replace('\n', " ")));
+            }
+        }
+    }
+    assert!(read > 200, "only {read} asynchronous bodies were found; the reader is broken");
+    assert!(wrong.is_empty(), "use tokio::task::spawn_blocking:\n{}", wrong.join("\n"));
+}
+
 /// Names that secrets, and what is made of them, go by where something else claims to know them.
 const SECRET_NAMES: [&str; 12] = [
     "bearer",

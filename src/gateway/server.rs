@@ -105,7 +105,7 @@ async fn keep_fresh(certificate: Arc<Certificate>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let files = certificate.clone();
-        if let Err(error) = spawn_blocking(move || files.refresh()).await {
+        if let Err(error) = spawn_blocking(move || files.reread()).await {
             tracing::error!(%error, "reading a certificate again failed");
         }
     }

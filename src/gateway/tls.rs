@@ -74,7 +74,7 @@ impl Certificate {
 
     /// Reads the files again if one has changed. The old certificate serves on when the new one cannot be used. Blocks on the
     /// disk, and keeps nobody else waiting meanwhile.
-    pub fn refresh(&self) {
+    pub fn reread(&self) {
         let (files, before) = self.read.lock().clone();
         let stamp = stamp(&files);
         if before == stamp {
