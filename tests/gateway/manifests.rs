@@ -248,7 +248,7 @@ const BOUND: usize = 64 << 10;
 async fn what_rewriting_adds_to_a_manifest_is_bounded_and_counted() {
     let playlist = format!("#EXTM3U\n{}#EXT-X-ENDLIST\n", "#EXTINF:1,\n/a\n".repeat(20_000));
     let mpd = format!("<MPD type=\"static\">{}</MPD>", "<Period><BaseURL>/a/</BaseURL></Period>".repeat(1_000));
-    let list = format!("{{\"ASSETS\":[{}]}}", ["{\"URI\":\"/a\",\"DURATION\":1}"; 2_000].join(","));
+    let list = format!("{{\"ASSETS\":[{}]}}", vec!["{\"URI\":\"/a\",\"DURATION\":1}"; 2_000].join(","));
     let (sent, bodies) = (playlist.clone(), [mpd.clone(), list.clone()]);
     let origin = Origin::new(move |request| {
         let response = match request.uri().path() {
