@@ -105,7 +105,7 @@ impl Playlist {
         for slice in piece.chunks(SLICE) {
             if !self.is_oversized && self.written > self.read.saturating_add(most) {
                 self.is_oversized = true;
-                self.scanner.stop(out);
+                self.scanner.stop();
             }
             let before = out.len();
             self.scanner.push(slice, out);

@@ -37,8 +37,6 @@ enum Phase {
     Playlist,
     /// In the middle of a line that is too long.
     LongLine,
-    /// A playlist whose rest passes as it is.
-    Stopped,
     /// Not a playlist: everything passes.
     Other,
 }
@@ -62,7 +60,7 @@ impl Scanner {
             }
         }
         let open = rest.get(at..).unwrap_or_default();
-        if matches!(self.phase, Phase::Other | Phase::LongLine | Phase::Stopped) {
+        if self.phase == Phase::Other || self.phase == Phase::LongLine {
             copier.copy_to(rest.len());
         } else if open.len() > MAX_LINE {
             copier.copy_to(rest.len());
@@ -73,12 +71,9 @@ impl Scanner {
         }
     }
 
-    /// Rewrites nothing from here on: what follows passes as it is, what was held back first.
-    pub fn stop(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.held);
-        if self.phase != Phase::Other {
-            self.phase = Phase::Stopped;
-        }
+    /// Rewrites nothing from here on: what follows passes as it is. It is read to its end all the same, for what it says.
+    pub fn stop(&mut self) {
+        self.lines.stop();
     }
 
     /// Takes the end of the playlist: appends what was held back, and says what the playlist said.
@@ -144,7 +139,7 @@ impl Scanner {
             Phase::First if is_header(line) => self.phase = Phase::Playlist,
             Phase::First => self.phase = Phase::Other,
             Phase::Playlist if line.len() <= MAX_LINE => self.lines.line(line, at, copier),
-            Phase::Playlist | Phase::LongLine | Phase::Stopped | Phase::Other => {}
+            Phase::Playlist | Phase::LongLine | Phase::Other => {}
         }
     }
 }

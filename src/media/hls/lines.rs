@@ -47,6 +47,8 @@ pub(super) struct Lines {
     inherited: bool,
     variables: Variables,
     gathered: Gathered,
+    /// Nothing is rewritten any longer.
+    is_stopped: bool,
     pub(super) disguised: Disguised,
     rewritten: u32,
     foreign: u32,
@@ -62,11 +64,16 @@ impl Lines {
             inherited: target.inherited,
             variables: Variables::default(),
             gathered: Gathered::default(),
+            is_stopped: false,
             disguised: Disguised::default(),
             rewritten: 0,
             foreign: 0,
             undefined: 0,
         }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.is_stopped = true;
     }
 
     pub(super) fn outcome(&self) -> Outcome {
@@ -92,6 +99,9 @@ impl Lines {
             return;
         }
         self.lists(line);
+        if self.is_stopped {
+            return;
+        }
         let plain = if copier.calm { self.judge.glance(line) } else { None };
         match plain {
             None => self.reference(line, at, self.inherited, copier),
@@ -166,7 +176,7 @@ impl Lines {
     }
 
     fn attributes(&mut self, tag: &Tag<'_>, names: &[&[u8]], inherited: bool, copier: &mut Copier<'_>) {
-        if self.judge.is_idle() {
+        if self.judge.is_idle() || self.is_stopped {
             return;
         }
         for attribute in Attributes::new(tag.line, tag.text) {
@@ -195,6 +205,7 @@ impl Lines {
         let (Some(name), Some(value)) = (name, value) else { return };
         let authority = authority_end(value.value);
         if authority > 0
+            && !self.is_stopped
             && authority < value.value.len()
             && let Change::Splice { keep, middle, rest } = self.judge.judge(value.value, Base::Unknown)
         {
@@ -210,7 +221,7 @@ impl Lines {
 
     /// One reference, which begins at `at` in the source. `inherited`: a relative one needs no prefix.
     fn reference(&mut self, reference: &[u8], at: usize, inherited: bool, copier: &mut Copier<'_>) {
-        if self.judge.is_idle() {
+        if self.judge.is_idle() || self.is_stopped {
             return;
         }
         let (blanks, reference) = trim(reference);
