@@ -177,9 +177,14 @@ fn the_unit_and_the_shipped_configuration_are_a_gateway_that_starts_and_keeps_it
         assert!(running.0.try_wait().unwrap().is_none(), "{}", said());
         said().contains("streamgate is up")
     });
-    // As ExecReload= has it: the ports that it holds itself are no warning.
-    let checked = service.command("ExecReload").output().unwrap();
+    // The ports that the gateway holds itself are no warning.
+    let checked = service.command("ExecStartPre").output().unwrap();
     assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
+    // A reload reads what the running process may read; the commands of a reload get no credentials.
+    assert_eq!(values(&service.unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
+    let asked = Command::new("kill").args(["-HUP", &running.0.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    until("it has looked at the configuration again", || said().contains("says what is in force already"));
     let ended = Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
     assert!(ended.success());
     until("it has stopped", || running.0.try_wait().unwrap().is_some());
