@@ -337,6 +337,9 @@ impl StreamTable {
                 Plan::Admit(decision, change) => (decision, change),
             };
             let level = record.level_after(&change);
+            // The streams are shared with the store: once it is committed, those that gave way no longer count.
+            let unenforced = change.admit.as_ref().filter(|_| decision.has_unenforced());
+            let unenforced = unenforced.map(|stream| record.explain_admission(stream, &change, law, now));
             match self.store.commit(account, record.version, &change, now).await? {
                 Commit::Conflict(newer) => record = newer,
                 Commit::Done => {
@@ -347,8 +350,7 @@ impl StreamTable {
                     );
                     self.tell_takeovers(account, &record, &stream, &change);
                     self.note(account, &stream, &decision, true);
-                    if decision.has_unenforced() {
-                        let explanation = record.explain_admission(&stream, &change, law, now);
+                    if let Some(explanation) = unenforced {
                         let event =
                             Event::Unenforced { stream: &stream, decision: &decision, explanation: &explanation };
                         self.observer.observe(account, &event);

@@ -114,6 +114,32 @@ async fn what_a_rule_in_shadow_mode_would_have_done_is_told_like_a_refusal_and_m
 }
 
 #[tokio::test]
+async fn a_rule_in_shadow_mode_sees_the_stream_that_another_rule_ends() {
+    let program = Config::default().start().await;
+    let text = Config { limit: 1, ..Config::default() }.text(program.address, program.control, &program.origin);
+    let text = text
+        .replace(
+            "when_exceeded: deny_newest }] } }",
+            "when_exceeded: terminate_oldest }] }, \
+                  second: { mode: shadow, rules: [{ name: one, limit: 1, when_exceeded: deny_newest }] } }",
+        )
+        .replace("policies: [household]", "policies: [household, second]")
+        .replace("streams: {}", "streams: { min_tenure: 0s }");
+    replace_file(&program.folder.path().join("streamgate.yaml"), text);
+    assert_eq!(program.act(Method::POST, "/reload", None).await["result"], "applied");
+    for device in ["tv-1", "tv-2"] {
+        program.watch("alice", device, "news").await;
+    }
+    let history = program.look("/accounts/acme/alice").await["history"].clone();
+    let would = history.as_array().unwrap().iter().find(|one| one["what"] == "would_refuse").unwrap();
+    let refusal = program.look(&format!("/refusals/{}", would["refusal"].as_str().unwrap())).await;
+    let explanation = &refusal["explanation"];
+    assert_eq!(explanation["running"].as_array().unwrap().len(), 1, "{explanation}");
+    let rule = |nth: usize| &explanation["policies"][nth]["rules"][0];
+    assert_eq!((&rule(0)["result"], &rule(1)["result"]), (&json!("exceeded"), &json!("exceeded")), "{explanation}");
+}
+
+#[tokio::test]
 async fn a_stream_that_gave_way_stands_in_the_history() {
     let program = Config::default().start().await;
     let text = Config::default().text(program.address, program.control, &program.origin);
