@@ -23,6 +23,8 @@ const OF_ACCOUNT: usize = 32;
 
 /// Bytes for refusals of somebody.
 const REFUSALS: u64 = 8 << 20;
+/// Bytes for refusals that did not happen, which must not push out those that did.
+const UNENFORCED: u64 = 4 << 20;
 /// Bytes for refusals of nobody, who must not push out the others.
 const STRANGERS: u64 = 2 << 20;
 /// Bytes for explanations.
@@ -96,6 +98,13 @@ pub struct Happened {
     pub what: What,
 }
 
+impl Happened {
+    /// Rules that are not enforced would have done it.
+    fn is_unenforced(&self) -> bool {
+        matches!(self.what, What::Refused { verdict: Verdict::WouldRefuse | Verdict::WouldTerminate, .. })
+    }
+}
+
 /// What was decided.
 #[derive(Clone, Debug)]
 pub enum What {
@@ -157,6 +166,7 @@ pub struct Decisions {
     settings: ArcSwapOption<Settings>,
     refusals: Cache<u64, Arc<Refused>>,
     strangers: Cache<u64, Arc<Refused>>,
+    unenforced: Cache<u64, Arc<Refused>>,
     explanations: Cache<u64, Explained>,
     /// The last explained refusal of each account, of each verdict: they rest on different things.
     explained: Cache<(AccountKey, &'static str), u64>,
@@ -180,6 +190,7 @@ impl Decisions {
             settings: ArcSwapOption::empty(),
             refusals: refusals(REFUSALS),
             strangers: refusals(STRANGERS),
+            unenforced: refusals(UNENFORCED),
             explanations: explanations.build(),
             explained: Cache::builder().max_capacity(10_000).time_to_live(AGAIN).build(),
             histories: histories.build(),
@@ -285,7 +296,11 @@ impl Decisions {
                 history.push(Happened { at, application, stream, device, asset, what });
             });
         }
-        let place = if refused.account.is_some() { &self.refusals } else { &self.strangers };
+        let place = match (verdict, &refused.account) {
+            (Verdict::WouldRefuse | Verdict::WouldTerminate, _) => &self.unenforced,
+            (Verdict::Refused, Some(_)) => &self.refusals,
+            (Verdict::Refused, None) => &self.strangers,
+        };
         place.insert(id, Arc::new(refused));
     }
 
@@ -308,15 +323,19 @@ impl Decisions {
         self.histories.entry(account).and_upsert_with(|entry| {
             let mut history = entry.map(|entry| entry.into_value().to_vec()).unwrap_or_default();
             change(&mut history);
-            let surplus = history.len().saturating_sub(OF_ACCOUNT);
-            history.drain(..surplus);
+            while history.len() > OF_ACCOUNT {
+                // What did not happen goes first, but not before it has been noted.
+                let earlier = history.len() - 1;
+                let unenforced = history.iter().take(earlier).position(Happened::is_unenforced);
+                history.remove(unenforced.unwrap_or_default());
+            }
             history.into()
         });
     }
 
     /// The refusal of that name, if it is remembered.
     pub fn refusal(&self, id: u64) -> Option<Arc<Refused>> {
-        self.refusals.get(&id).or_else(|| self.strangers.get(&id))
+        [&self.refusals, &self.strangers, &self.unenforced].into_iter().find_map(|cache| cache.get(&id))
     }
 
     /// On what the refusal rests, as JSON, and the refusal that it was written down for: the same, or one of the same account

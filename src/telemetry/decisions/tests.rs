@@ -78,6 +78,21 @@ fn a_history_is_bounded_and_forgets_what_is_too_old() {
 }
 
 #[test]
+fn what_did_not_happen_pushes_out_nothing_that_did() {
+    let decisions = remembering(Arc::new(Hands::default()));
+    decisions.refused(refused(1, 1, "limit", "tv-1"));
+    for id in 2..50_000 {
+        let device = format!("tv-{id}");
+        decisions.refused(Refused { verdict: Verdict::WouldRefuse, ..refused(id, id, "limit", &device) });
+    }
+    decisions.unenforced.run_pending_tasks();
+    assert!(decisions.unenforced.weighted_size() <= UNENFORCED);
+    assert!(decisions.refusal(1).is_some() && decisions.refusal(49_999).is_some() && decisions.refusal(2).is_none());
+    let history = decisions.history(&Account::new("acme", "alice").key());
+    assert_eq!((history.len(), times(&history[0]), times(&history[OF_ACCOUNT - 1])), (OF_ACCOUNT, (1, 1), (49_999, 1)));
+}
+
+#[test]
 fn those_whom_nobody_knows_push_nobody_else_out() {
     let decisions = remembering(Arc::new(Hands::default()));
     decisions.refused(refused(1, 1, "limit", "tv-1"));
