@@ -54,9 +54,13 @@ impl BlocksFile {
     }
 
     pub(super) fn reread(&self) {
-        // While another configuration was made ready, something may have been added to the one before it.
+        // While another configuration was made ready, something may have been added to the one before it. That does not wait
+        // for the file.
         let is_late = !Arc::ptr_eq(&self.merged.lock(), &self.added.load());
-        if self.file.as_ref().is_some_and(|file| self.look(&mut file.lock())) || is_late {
+        if is_late {
+            self.merge();
+        }
+        if self.file.as_ref().is_some_and(|file| self.look(&mut file.lock())) {
             self.merge();
         }
     }

@@ -69,9 +69,16 @@ impl KeySources {
         Ok(all)
     }
 
-    /// Reads the files that have changed.
-    pub(super) fn reread(&self) {
-        self.files.iter().for_each(FilePlace::reread);
+    /// How many files there are.
+    pub(super) fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Reads a file if it has changed.
+    pub(super) fn reread(&self, nth: usize) {
+        if let Some(file) = self.files.get(nth) {
+            file.reread();
+        }
     }
 
     /// Fetches each URL now and then again and again.

@@ -16,11 +16,11 @@ mod orders;
 mod settings;
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -37,6 +37,25 @@ pub use settings::{Observer, Pace, TrustSettings};
 
 /// How long the end waits for files that are being read. A disk that hangs must not keep whoever waits, such as a reload.
 const FINAL_READ: Duration = Duration::from_secs(1);
+
+/// Reads something again if it has changed. Blocks on the disk.
+type Reader = Arc<dyn Fn() + Send + Sync>;
+
+/// Reads again and again until `end` says so. A read that is under way then is waited for.
+async fn keep_reading(reader: Reader, pace: Duration, mut end: watch::Receiver<bool>) {
+    let mut ticks = interval(pace);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = end.wait_for(|end| *end) => return,
+            _ = ticks.tick() => {}
+        }
+        let reader = reader.clone();
+        if let Err(error) = spawn_blocking(move || reader()).await {
+            tracing::error!(%error, "reading files again failed");
+        }
+    }
+}
 
 /// Fetches what identity trusts.
 pub struct Trust {
@@ -97,7 +116,7 @@ impl Trust {
 
     /// Reads those files again that have changed. Blocks on the disk; [`run`](Self::run) does it every second.
     pub fn reread(&self) {
-        self.keys.reread();
+        (0..self.keys.files()).for_each(|nth| self.keys.reread(nth));
         self.key_files.iter().for_each(KeyFileGroup::reread);
         self.blocks.reread();
     }
@@ -107,29 +126,32 @@ impl Trust {
     pub async fn run(self: &Arc<Self>, shutdown: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
         self.keys.keep_fresh(&mut tasks);
-        let mut shutdown = pin!(shutdown);
-        let mut ticks = interval(self.pace.files);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                _ = ticks.tick() => {}
-            }
-            let trust = self.clone();
-            let mut reread = spawn_blocking(move || trust.reread());
-            tokio::select! {
-                () = &mut shutdown => {
-                    if timeout(FINAL_READ, reread).await.is_err() {
-                        tracing::warn!("a file of keys or blocks cannot be read to its end; nobody waits for it any longer");
-                    }
-                    break;
-                }
-                read = &mut reread => if let Err(error) = read {
-                    tracing::error!(%error, "reading files again failed");
-                }
-            }
+        // A file that hangs keeps no other file waiting.
+        let end = watch::Sender::new(false);
+        let readers = self.readers().map(|reader| keep_reading(reader, self.pace.files, end.subscribe()));
+        let readers: JoinSet<()> = readers.collect();
+        shutdown.await;
+        end.send_replace(true);
+        if timeout(FINAL_READ, readers.join_all()).await.is_err() {
+            tracing::warn!("a file of keys or blocks cannot be read to its end; nobody waits for it any longer");
         }
         tasks.shutdown().await;
+    }
+
+    /// What reads each file, or the files that are read together, again if they have changed.
+    fn readers(self: &Arc<Self>) -> impl Iterator<Item = Reader> {
+        let (files, groups) = (self.keys.files(), self.key_files.len());
+        (0..files + groups + 1).map(move |nth| {
+            let trust = self.clone();
+            let read: Reader = Arc::new(move || match nth {
+                nth if nth < files => trust.keys.reread(nth),
+                nth => match trust.key_files.get(nth - files) {
+                    Some(group) => group.reread(),
+                    None => trust.blocks.reread(),
+                },
+            });
+            read
+        })
     }
 
     /// Waits until every URL of keys has been fetched once, well or not; no longer than `patience`. Needs somebody who

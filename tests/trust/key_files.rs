@@ -16,7 +16,7 @@ use streamgate::identity::{Format, Issuers, KeyFiles, KeyPlace, KeySource, Keys,
 
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::blocks::{entry, reason};
 use super::support::{House, START, soon};
@@ -197,9 +197,9 @@ async fn a_pipe_in_place_of_a_key_file_is_not_opened_and_other_files_are_read_on
 }
 
 #[tokio::test]
-async fn a_read_that_hangs_keeps_nobody_who_stops_the_reading() {
+async fn a_read_that_hangs_keeps_no_other_file_waiting_nor_who_stops_the_reading() {
     let folder = tempfile::tempdir().unwrap();
-    let [file, hangs] = ["key", "hangs"].map(|name| folder.path().join(name));
+    let [file, hangs, blocks] = ["key", "hangs", "blocks"].map(|name| folder.path().join(name));
     fs::write(&file, "1").unwrap();
     pipe(&hangs);
     let began = Arc::new(Notify::new());
@@ -214,10 +214,22 @@ async fn a_read_that_hangs_keeps_nobody_who_stops_the_reading() {
     let keys = KeyFiles { name: "application tv".into(), files: vec![file.clone()], read: Arc::new(read) };
     let mut house = House::run(|settings| {
         settings.key_files = vec![keys];
+        settings.blocks_file = Some(blocks.clone());
         settings.pace.files = Duration::from_millis(5);
     });
     fs::write(&file, "2").unwrap();
     soon(began.notified()).await;
+    fs::write(&blocks, entry("alice")).unwrap();
+    let read = timeout(Duration::from_secs(10), async {
+        while reason(&house, "alice").is_none() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let read = read.await;
+    if read.is_err() {
+        release(&hangs);
+    }
+    assert!(read.is_ok(), "the blocks wait for the keys");
     let stopped = timeout(Duration::from_secs(10), house.shut_down()).await;
     release(&hangs);
     assert!(stopped.is_ok(), "it waits for the file");
