@@ -113,7 +113,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     };
     reloader.started();
 
-    // Only now: whoever connects while a snapshot is read is to go elsewhere. Nothing that was kept has been put aside yet.
+    // Only now: whoever connects while a snapshot is read is to go elsewhere. A snapshot is put aside later still.
     reserved.listen(&settings).map_err(|problems| problems.join("\n"))?;
     let Reserved { viewers: bound, control: control_listener } = reserved;
     let certificates = listeners.iter().map(|(_, certificate)| certificate.clone());

@@ -54,13 +54,16 @@ fn needs(settings: &Settings) -> Vec<(String, u64)> {
         ("limits.connections".to_owned(), viewers),
         ("control.connections".to_owned(), number(settings.control.connections)),
     ];
-    for (name, origin) in &settings.origins {
-        // Where it has no bound of its own, as many requests as there are viewers are taken for one.
-        let (what, each) = match origin.max_connections {
-            0 => (format!("the servers of origins.{name}, as limits.connections"), viewers),
-            bound => (format!("origins.{name}.max_connections of each server"), number(bound)),
-        };
+    let (unbounded, bounded): (Vec<_>, Vec<_>) =
+        settings.origins.iter().partition(|(_, origin)| origin.max_connections == 0);
+    for (name, origin) in bounded {
+        let each = number(origin.max_connections);
+        let what = format!("origins.{name}.max_connections of each server");
         needs.push((what, each.saturating_mul(number(origin.servers.len()))));
+    }
+    if !unbounded.is_empty() {
+        // Each viewer's connection waits for one server at a time.
+        needs.push(("servers without max_connections, as limits.connections".to_owned(), viewers));
     }
     for callback in &settings.callbacks {
         needs.push((format!("the callback of {}", callback.name), EACH_CALLBACK));
@@ -81,7 +84,7 @@ mod tests {
         std::fs::write(folder.path().join("session.key"), "a secret for play sessions, which is long enough").unwrap();
         let text = "listeners: [{ address: 127.0.0.1:0 }]\ncontrol: { address: 127.0.0.1:0, connections: 20 }\n\
                     origins:\n  bounded: { servers: [127.0.0.1:1, 127.0.0.1:2], max_connections: 300 }\n\
-                    \x20 unbounded: { servers: [127.0.0.1:3], max_connections: 0 }\n\
+                    \x20 unbounded: { servers: [127.0.0.1:3, 127.0.0.1:4], max_connections: 0 }\n\
                     applications:\n  tv:\n    routes: [{ path: /, origin: bounded }, { path: /film, origin: unbounded }]\n\
                     \x20   identity:\n      token: { in: [\"query:t\"], callback: { url: \"http://127.0.0.1/\" } }\n      \
                     idp: a\n      subject: claim:userid\n\
@@ -93,7 +96,7 @@ mod tests {
         for words in [
             &format!("may open {} files at once (hard limit), and may need {sum}: ", sum - 1),
             "4000 for limits.connections, 20 for control.connections, 600 for origins.bounded.max_connections of each server",
-            "4000 for the servers of origins.unbounded, as limits.connections, 1024 for the callback of tv",
+            "4000 for servers without max_connections, as limits.connections, 1024 for the callback of tv",
             "80 for files and threads of its own",
             "LimitNOFILE=",
         ] {
