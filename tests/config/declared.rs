@@ -92,7 +92,7 @@ fn every_key_of_the_control_port_and_the_session_api_and_webhooks_is_heard() {
     assert_eq!(hook.events, [WebhookEvent::Started, WebhookEvent::Ended]);
     assert_eq!([hook.wait, hook.timeout, hook.retry_for].map(|time| time.as_secs()), [2, 4, 360]);
     assert_eq!(hook.secret.as_ref().unwrap().expose().len(), 24, "it stands there as base64");
-    assert_eq!((usual.events.len(), usual.secret.is_none(), usual.batch, usual.queue), (4, true, 100, 10_000));
+    assert_eq!((usual.events.len(), usual.secret.is_none(), usual.batch, usual.queue), (6, true, 100, 10_000));
     assert_eq!([usual.wait, usual.timeout, usual.retry_for].map(|time| time.as_secs()), [1, 5, 300]);
     let shown = format!("{settings:?}");
     assert!(!shown.contains("a-token-that-reads") && !shown.contains("MfKQ9r8G"), "{shown}");
