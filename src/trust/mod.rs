@@ -141,7 +141,7 @@ impl Trust {
     /// What reads each file, or the files that are read together, again if they have changed.
     fn readers(self: &Arc<Self>) -> impl Iterator<Item = Reader> {
         let (files, groups) = (self.keys.files(), self.key_files.len());
-        (0..files + groups + 1).map(move |nth| {
+        (0..=files + groups).map(move |nth| {
             let trust = self.clone();
             let read: Reader = Arc::new(move || match nth {
                 nth if nth < files => trust.keys.reread(nth),

@@ -91,14 +91,14 @@ pub(super) fn hops(
 }
 
 fn unique(context: &mut Context<'_>, at: &Pointer, address: SocketAddr, taken: &mut Vec<SocketAddr>) {
-    // Port 0 is another one each time.
     // `0.0.0.0` takes every address of IPv4, and `[::]` every address.
-    let takes = |one: SocketAddr, other: SocketAddr| {
+    let covers = |one: SocketAddr, other: SocketAddr| {
         one.ip() == other.ip() || one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())
     };
     let clashes = |other: &&SocketAddr| {
+        // Port 0 is another one each time.
         let same_port = address.port() != 0 && other.port() == address.port();
-        same_port && (takes(address, **other) || takes(**other, address))
+        same_port && (covers(address, **other) || covers(**other, address))
     };
     if let Some(other) = taken.iter().find(clashes) {
         context.say(at, format!("`{address}` clashes with `{other}`, which is listened on already: use another port"));
