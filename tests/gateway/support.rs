@@ -233,7 +233,11 @@ impl Gateway {
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.client.get(self.url(path)).send().await.unwrap()).await
+        match self.client.get(self.url(path)).send().await {
+            Ok(answer) => Answer::of(answer).await,
+            // The connection ends without an answer: only the gateway knows why.
+            Err(error) => panic!("{error:?}\n{}", self.log()),
+        }
     }
 
     /// Asks for an entry manifest on a device of alice's.
