@@ -262,7 +262,7 @@ impl Decisions {
                 reason = refused.reason,
                 rules = rules.join(", "),
                 explanation = first.as_deref().filter(|_| settings.log.explanations),
-                "a rule that is not enforced is exceeded"
+                "a rule that is not enforced would refuse this stream or end others for it"
             );
         }
         self.refused(refused);
