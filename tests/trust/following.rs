@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use streamgate::identity::{CallbackSource, TokenError};
+use streamgate::identity::{Block, Blocked, CallbackSource, TokenError};
+use streamgate::model::Account;
 
 use super::blocks::{entry, reason};
 use super::callback::{ask, service, yes};
@@ -115,4 +116,16 @@ async fn blocks_stay_while_their_file_is_broken_and_go_with_another_file() {
     assert!(reason(&next, "alice").is_some());
     let last = next.followed(|settings| settings.blocks_file = Some(folder.path().join("other.yaml")));
     assert!(reason(&last, "alice").is_none());
+}
+
+#[tokio::test]
+async fn a_block_that_an_operator_gives_while_a_configuration_is_made_ready_is_in_the_next_one() {
+    let house = House::run(|_| {});
+    let next = house.followed(|_| {});
+    let blocked = Blocked::Account(Account::new("i", "bob").key());
+    // The first one is still in force: it is told.
+    house.trust.block_also(vec![Block { blocked, until: None, reason: "Not today.".into() }]);
+    assert!(reason(&house, "bob").is_some());
+    next.trust.reread();
+    assert!(reason(&next, "bob").is_some(), "the block is lost with the reload");
 }
