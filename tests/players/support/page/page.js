@@ -114,6 +114,11 @@ window.report = () => ({
   ended: state.ended,
   time: video.currentTime,
   advanced: state.from === undefined ? 0 : video.currentTime - state.from,
+  // What a player that stands still waits for.
+  paused: video.paused,
+  readyState: video.readyState,
+  duration: video.duration,
+  buffered: Array.from({ length: video.buffered.length }, (_, nth) => [video.buffered.start(nth), video.buffered.end(nth)]),
 });
 
 window.pause = () => video.pause();
