@@ -119,6 +119,9 @@ window.report = () => ({
   readyState: video.readyState,
   duration: video.duration,
   buffered: Array.from({ length: video.buffered.length }, (_, nth) => [video.buffered.start(nth), video.buffered.end(nth)]),
+  requests: performance.getEntriesByType('resource').slice(-4).map(({ name, startTime, duration, responseStatus }) => (
+    { path: new URL(name).pathname.slice(-40), at: Math.round(startTime), took: Math.round(duration), status: responseStatus })),
+  now: Math.round(performance.now()),
 });
 
 window.pause = () => video.pause();
