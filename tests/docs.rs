@@ -43,7 +43,7 @@ const SUPPLIES: &str = r#"    identity:
 "#;
 
 const LISTENERS: &str = "listeners: [{ address: 127.0.0.1:8080 }]\n";
-const NOBODY: &str = "    unidentified: pass\n";
+const NOBODY: &str = "    anonymous: pass\n";
 
 /// A fenced block and the line that it begins at.
 struct Block {
@@ -70,7 +70,7 @@ impl Block {
         let (mut whole, mut application) = (String::new(), NOBODY.to_owned());
         match self.kind() {
             "identity" => application = indented(&self.text),
-            "sharing" | "ripping" => application += &indented(&self.text),
+            "sharing" | "download_rate" => application += &indented(&self.text),
             "policies" => {
                 let policies = self.text.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
                 let policies: Vec<&str> = policies.filter(|name| !name.starts_with(' ')).collect();
@@ -79,7 +79,7 @@ impl Block {
             }
             // One that stands for itself.
             "applications" => return self.text.clone(),
-            "client_address" | "blocks" | "session_api" | "webhooks" => whole += &self.text,
+            "trusted_proxies" | "blocks" | "session_api" | "webhooks" => whole += &self.text,
             other => panic!("{self}: nothing is known of blocks that begin with `{other}`"),
         }
         if !self.has_key("listeners") {

@@ -19,7 +19,7 @@ pub(crate) fn control(folder: &Path) -> (Proxy, String) {
     fs::write(folder.join("secret"), "a secret of the benchmark, long enough for all").unwrap();
     let text = format!(
         "control: {{ address: \"{address}\" }}\n\
-         applications: {{ tv: {{ activity: api, policies: [household] }} }}\n\
+         applications: {{ tv: {{ stream_source: api, policies: [household] }} }}\n\
          policies: {{ household: {{ rules: [{{ name: two, limit: 2 }}] }} }}\n\
          session_api: {{ throttle: {{ calls: 1000000, window: 10s }} }}\n\
          sessions: {{ keys: [{{ id: 1, secret: {{ file: secret }} }}] }}\nthreads: 1\n"

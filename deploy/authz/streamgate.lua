@@ -1,4 +1,4 @@
--- Asks Streamgate whether a viewer's request may pass. Sets txn.streamgate_verdict to passed, refused, unidentified or away,
+-- Asks Streamgate whether a viewer's request may pass. Sets txn.streamgate_verdict to passed, refused, anonymous or away,
 -- and what Streamgate says besides in further variables. See docs/authz.md.
 
 -- Where to ask: Streamgate's control port.
@@ -64,7 +64,7 @@ core.register_action("streamgate", { "http-req" }, function(txn)
     if status == 200 then
         verdict = "passed"
     elseif status == 401 then
-        verdict = "unidentified"
+        verdict = "anonymous"
     elseif status == 502 or status == 503 or status == 504 then
         -- Streamgate never says these: it is HAProxy that could not reach it.
         verdict = "away"

@@ -11,7 +11,7 @@ use super::mint::{MintError, Signing, TokenRequest};
 
 /// Where the streams of an application come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activity {
+pub enum StreamSource {
     /// From what viewers ask for.
     Traffic,
     /// From the session API.
@@ -20,7 +20,7 @@ pub enum Activity {
     Both,
 }
 
-impl Activity {
+impl StreamSource {
     /// Whether the application may declare streams.
     pub fn declares(self) -> bool {
         self != Self::Traffic
@@ -29,7 +29,7 @@ impl Activity {
 
 /// What happens to media requests without a token or play session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unidentified {
+pub enum Anonymous {
     /// 401.
     Refuse,
     /// They pass and are not counted.
@@ -49,7 +49,7 @@ pub enum Sharing {
 
 /// What happens to a stream whose media is pulled much faster than real time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ripping {
+pub enum DownloadRate {
     /// It is counted.
     Count,
     /// It is counted, and its media gets 403.
@@ -65,19 +65,19 @@ pub struct Application {
     /// Who owns it.
     pub tenant: Arc<str>,
     /// Where its streams come from.
-    pub activity: Activity,
+    pub stream_source: StreamSource,
     /// The identity providers that it may speak for; `None`: any.
     pub idps: Option<Vec<Box<str>>>,
     /// How viewers are recognised; `None` for not at all.
     pub identity: Option<Identity>,
     /// What happens to requests of nobody.
-    pub unidentified: Unidentified,
+    pub anonymous: Anonymous,
     /// What happens to two clients on one stream.
     pub sharing: Sharing,
     /// What happens to a stream that is pulled too fast.
-    pub ripping: Ripping,
+    pub download_rate: DownloadRate,
     /// How many times real time is too fast; all renditions together.
-    pub ripping_above: u32,
+    pub max_download_rate: u32,
     /// Attributes that only a manifest tells.
     pub of_manifest: Vec<Arc<str>>,
     /// All of them must hold; in configuration order.
@@ -108,11 +108,11 @@ impl fmt::Debug for Application {
             .field("id", &self.id)
             .field("name", &self.name)
             .field("tenant", &self.tenant)
-            .field("activity", &(self.activity, &self.idps))
+            .field("stream_source", &(self.stream_source, &self.idps))
             .field("identity", &self.identity)
-            .field("unidentified", &self.unidentified)
+            .field("anonymous", &self.anonymous)
             .field("sharing", &self.sharing)
-            .field("ripping", &(self.ripping, self.ripping_above))
+            .field("download_rate", &(self.download_rate, self.max_download_rate))
             .field("of_manifest", &self.of_manifest)
             .field("policies", &self.policies)
             .field("signing", &self.signing)

@@ -75,11 +75,11 @@ impl Settings {
         }
         self.effective.0["listeners"] = shown.into();
         kept.extend(written.iter().map(|new| format!("listeners ({} is new)", new.address)));
-        self.behind_tls = self.listeners.iter().any(|listener| listener.behind_tls);
+        self.assume_https = self.listeners.iter().any(|listener| listener.assume_https);
         if self.hops.is_none() && self.listeners.iter().any(|listener| listener.proxy_protocol) {
             // Without them the listener that goes on would let nobody in.
             self.hops.clone_from(&running.hops);
-            kept.push("client_address".to_owned());
+            kept.push("trusted_proxies".to_owned());
         }
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn compile(
 
     network::present(&mut context, &raw);
     let listeners = network::listeners(&mut context, &raw.listeners, &raw.control);
-    let hops = network::hops(&raw.listeners, raw.client_address.as_ref(), &mut context);
+    let hops = network::hops(&raw.listeners, raw.trusted_proxies.as_ref(), &mut context);
     let origins = network::origins(&mut context, &raw.origins);
     let policies = policies::policies(&mut context, &raw.policies, &raw.applications);
     let keys = raw.sessions.as_ref().and_then(|sessions| key_ring(&mut context, sessions)).map(Arc::new);
@@ -86,7 +86,7 @@ pub(super) fn compile(
     };
     let path_tokens = applications.by_id.values().filter(reads_paths).cloned().collect();
     Some(Settings {
-        behind_tls: listeners.iter().any(|listener| listener.behind_tls),
+        assume_https: listeners.iter().any(|listener| listener.assume_https),
         listeners,
         path_tokens,
         control,
@@ -204,5 +204,5 @@ fn log(raw: &raw::Log) -> Log {
         raw::LogFormat::Json => LogFormat::Json,
         raw::LogFormat::Text => LogFormat::Text,
     };
-    Log { level, format, access: raw.access, explanations: raw.explanations }
+    Log { level, format, access: raw.access, decisions: raw.decisions }
 }

@@ -123,11 +123,11 @@ mod tests {
         });
         let effective = of(&written);
         assert_eq!(effective["streams"]["reserve"], "7s");
-        assert_eq!(effective["streams"]["forget"], "10m");
+        assert_eq!(effective["streams"]["idle_retention"], "10m");
         assert_eq!(effective["streams"]["idle"]["min"], "20s");
         assert_eq!(effective["control"]["address"], "127.0.0.1:9090");
         assert_eq!(effective["session_api"]["throttle"]["calls"], 200);
-        assert_eq!(effective["applications"]["tv"]["unidentified"], "refuse");
+        assert_eq!(effective["applications"]["tv"]["anonymous"], "refuse");
         assert_eq!(effective["sessions"]["max_age"], "12h");
         assert_eq!(effective["sessions"]["keys"][0], json!({ "id": 1, "secret": { "file": "k" } }));
         assert!(effective.get("blocks").is_none(), "what has no default stays out");

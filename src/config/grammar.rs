@@ -291,14 +291,17 @@ impl Grammar for CountWord {
 
 impl Grammar for ExceededWord {
     const NAME: &'static str = "who-gives-way";
-    const WANTED: &'static str = "`deny_newest`, `terminate_oldest`, `terminate_idlest`, or `prefer(EXPRESSION)`, such as `prefer(mobileDevice)`";
+    const WANTED: &'static str = "`deny_newest`, `terminate_oldest`, `terminate_idlest`, or `terminate_first(EXPRESSION)`, such as `terminate_first(mobileDevice)`";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|()| format!("does not say who gives way: write {}", Self::WANTED))
+        text.parse().map_err(|()| match text.strip_prefix("prefer(") {
+            Some(rest) => format!("is now `terminate_first({rest}`: rename it"),
+            None => format!("does not say who gives way: write {}", Self::WANTED),
+        })
     }
 
     fn schema() -> Schema {
-        example_of::<Self>(&["deny_newest", "terminate_oldest", "terminate_idlest", "prefer(mobileDevice)"])
+        example_of::<Self>(&["deny_newest", "terminate_oldest", "terminate_idlest", "terminate_first(mobileDevice)"])
     }
 }
 

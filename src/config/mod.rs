@@ -30,7 +30,7 @@ mod words;
 
 use std::path::Path;
 
-pub use application::{Activity, Application, Ripping, Sharing, Unidentified};
+pub use application::{Anonymous, Application, DownloadRate, Sharing, StreamSource};
 pub use effective::Effective;
 pub use mint::{MintError, Signing, TokenRequest};
 pub use origin::Origin;

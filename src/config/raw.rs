@@ -21,17 +21,17 @@ use serde::{Deserialize, Serialize};
 
 use super::grammar::{Written, seconds};
 
-pub(super) use applications::{Activity, AmbiguousPath, Application, Ripping, Route, Sharing, Unidentified};
+pub(super) use applications::{AmbiguousPath, Anonymous, Application, DownloadRate, Route, Sharing, StreamSource};
 pub(super) use control::{Control, ORIGIN, Role, SessionApi, URL, Webhook, WebhookEvent};
 pub(super) use identity::Identity;
 pub(super) use material::Material;
 pub(super) use name::NAME;
-pub(super) use network::{ClientAddress, Limits, Listener, Origin, Tls};
+pub(super) use network::{Limits, Listener, Origin, Tls, TrustedProxies};
 pub(super) use policies::{LimitsByValue, Message, Mode, Policy, Rule};
 pub(super) use streams::{Evidence, Sessions, Streams};
 pub(super) use tokens::{
-    Callback, CallbackMethod, Cat, CloudFront, EdgeAuth, EdgeAuthHash, Issuer, Jwks, Jwt, Key, MediaCdn, Replay, Token,
-    UriSigning, WhenAway,
+    Callback, CallbackMethod, Cat, CloudFront, EdgeAuth, EdgeAuthHash, FailureMode, Issuer, Jwks, Jwt, Key, MediaCdn,
+    Replay, Token, UriSigning,
 };
 
 use name::named;
@@ -47,7 +47,7 @@ pub(super) struct Config {
     #[schemars(extend("default" = null))]
     pub(super) listeners: Vec<Listener>,
     /// Whose word counts for the viewer's address. Left out: that of the connection.
-    pub(super) client_address: Option<ClientAddress>,
+    pub(super) trusted_proxies: Option<TrustedProxies>,
     /// The control port: health, metrics, the operator's API, the session API, and decisions for other proxies.
     #[serde(default)]
     #[schemars(extend("default" = null))]
@@ -139,12 +139,12 @@ pub(super) struct Log {
     /// One line for each request.
     pub(super) access: bool,
     /// On what a refusal by policy rests: what was known of the streams that played, and what each rule made of it.
-    pub(super) explanations: bool,
+    pub(super) decisions: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: Level::Info, format: LogFormat::Json, access: true, explanations: true }
+        Self { level: Level::Info, format: LogFormat::Json, access: true, decisions: true }
     }
 }
 

@@ -55,9 +55,30 @@ pub(super) fn of(kind: &Kind, node: &Value, value: &Value) -> String {
     }
 }
 
+/// Keys of version 0.1.0, and what they are called now.
+const RENAMED: &[(&str, &str)] = &[
+    ("activity", "stream_source"),
+    ("behind_tls", "assume_https"),
+    ("client_address", "trusted_proxies"),
+    ("explanations", "decisions"),
+    ("forget", "idle_retention"),
+    ("from", "header"),
+    ("paused_holds_slot", "paused_timeout"),
+    ("retry_for", "max_retry_duration"),
+    ("ripping", "download_rate"),
+    ("ripping_above", "max_download_rate"),
+    ("trusted", "networks"),
+    ("unidentified", "anonymous"),
+    ("wait", "flush_interval"),
+    ("when_away", "on_error"),
+];
+
 /// A key that does not exist in a mapping whose schema is `node`.
 pub(super) fn unknown_key(key: &str, node: &Value) -> String {
     let keys = keys(node);
+    if let Some((_, new)) = RENAMED.iter().find(|(old, new)| *old == key && keys.contains(new)) {
+        return format!("`{key}` is now `{new}`: rename the key");
+    }
     match nearest(key, &keys) {
         Some(near) => format!("there is no key `{key}` here: did you mean `{near}`?"),
         None => format!("there is no key `{key}` here: the keys are {}", list(&keys)),

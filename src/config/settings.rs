@@ -24,7 +24,7 @@ pub struct Settings {
     /// Where viewers connect; not empty where a route leads to an origin.
     pub listeners: Vec<Listener>,
     /// Whether any listener is behind TLS.
-    pub behind_tls: bool,
+    pub assume_https: bool,
     /// The control port.
     pub control: Control,
     /// The session API.
@@ -94,7 +94,7 @@ pub struct Listener {
     /// Connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// Viewers speak TLS with what stands in front.
-    pub behind_tls: bool,
+    pub assume_https: bool,
 }
 
 impl Listener {
@@ -177,11 +177,11 @@ pub struct Webhook {
     /// Events of one batch at most.
     pub batch: usize,
     /// How long an event waits for others.
-    pub wait: Duration,
+    pub flush_interval: Duration,
     /// How long the receiver may take.
     pub timeout: Duration,
     /// How long a batch is tried again.
-    pub retry_for: Duration,
+    pub max_retry_duration: Duration,
     /// Events that wait at most.
     pub queue: usize,
 }
@@ -236,7 +236,7 @@ pub struct Log {
     /// One line for each request.
     pub access: bool,
     /// Whether refusals by policy are explained.
-    pub explanations: bool,
+    pub decisions: bool,
 }
 
 /// The least important that is logged.

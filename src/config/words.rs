@@ -31,8 +31,8 @@ pub(super) enum ExceededWord {
     DenyNewest,
     TerminateOldest,
     TerminateIdlest,
-    /// `prefer(EXPRESSION)`
-    Prefer {
+    /// `terminate_first(EXPRESSION)`
+    TerminateFirst {
         /// Bytes in front of the expression.
         at: usize,
         expression: Box<str>,
@@ -50,12 +50,12 @@ impl FromStr for ExceededWord {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        match (text, inside(text, "prefer")) {
+        match (text, inside(text, "terminate_first")) {
             ("deny_newest", _) => Ok(Self::DenyNewest),
             ("terminate_oldest", _) => Ok(Self::TerminateOldest),
             ("terminate_idlest", _) => Ok(Self::TerminateIdlest),
             (_, Some((at, expression))) if !expression.trim().is_empty() => {
-                Ok(Self::Prefer { at, expression: expression.into() })
+                Ok(Self::TerminateFirst { at, expression: expression.into() })
             }
             _ => Err(()),
         }
@@ -114,9 +114,9 @@ mod tests {
         for text in ["", "distinct", "distinct()", "distinct(a b)", "distinct(a", "distinct(-)", "Streams"] {
             assert_eq!(text.parse::<CountWord>(), Err(()), "{text}");
         }
-        let expected = ExceededWord::Prefer { at: 7, expression: "(duration)".into() };
-        assert_eq!("prefer((duration))".parse(), Ok(expected));
-        for text in ["prefer", "prefer()", "prefer( )", "deny_newest()", "deny-newest"] {
+        let expected = ExceededWord::TerminateFirst { at: 7, expression: "(duration)".into() };
+        assert_eq!("terminate_first((duration))".parse(), Ok(expected));
+        for text in ["terminate_first", "terminate_first()", "terminate_first( )", "deny_newest()", "deny-newest"] {
             assert_eq!(text.parse::<ExceededWord>(), Err(()), "{text}");
         }
     }

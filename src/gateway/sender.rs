@@ -25,7 +25,7 @@ const HEARSAY: [HeaderName; 4] = [
 pub(super) fn from(session: &Session, settings: &Settings) -> From {
     let peer = peer(session);
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
-        || settings.behind_tls && is_behind_tls(session, settings);
+        || settings.assume_https && is_behind_tls(session, settings);
     let hops = settings.hops.as_ref();
     let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
         return From { client: peer, secure, forwarded: false };
@@ -83,5 +83,5 @@ fn peer(session: &Session) -> Option<IpAddr> {
 /// Whether viewers speak TLS with what stands in front of this listener.
 fn is_behind_tls(session: &Session, settings: &Settings) -> bool {
     let local = session.server_addr().and_then(|address| address.as_inet()).copied();
-    settings.listeners.iter().any(|listener| listener.behind_tls && local.is_some_and(|local| listener.takes(local)))
+    settings.listeners.iter().any(|listener| listener.assume_https && local.is_some_and(|local| listener.takes(local)))
 }

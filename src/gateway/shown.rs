@@ -6,7 +6,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
 use super::outbound::is_nameless;
-use crate::config::Unidentified;
+use crate::config::Anonymous;
 use crate::media::{self, Claim, Kind, Signal};
 
 /// What was asked for, now that the head of the answer is here.
@@ -86,7 +86,7 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
 /// Whether it matters if an answer is what it says it is: in a play, and where nobody watches without a token.
 pub(super) fn is_looked_at(ctx: &Context) -> bool {
     ctx.prefix_length > 0
-        || ctx.application.as_ref().is_some_and(|application| application.unidentified == Unidentified::Refuse)
+        || ctx.application.as_ref().is_some_and(|application| application.anonymous == Anonymous::Refuse)
 }
 
 fn named_or_other(named: Kind) -> Kind {

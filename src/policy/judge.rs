@@ -259,7 +259,7 @@ impl Claim {
         let place = |member: &Member<'_>| match &rule.when_exceeded {
             WhenExceeded::DenyNewest | WhenExceeded::TerminateOldest => 0,
             WhenExceeded::TerminateIdlest => i64::try_from(member.standing.seen.0).unwrap_or(i64::MAX),
-            WhenExceeded::Prefer(expression) => {
+            WhenExceeded::TerminateFirst(expression) => {
                 let weight = expression.weight(member.standing, member.carrier, scene, &rule.missing);
                 weight.checked_neg().unwrap_or(i64::MAX)
             }

@@ -43,7 +43,7 @@ pub enum WhenExceeded {
     /// The streams that were last heard of the longest ago are terminated.
     TerminateIdlest,
     /// Streams for which the expression is true, or greatest, are terminated first; among equals the oldest.
-    Prefer(Expression),
+    TerminateFirst(Expression),
 }
 
 impl WhenExceeded {
@@ -151,7 +151,7 @@ impl Rule {
     /// The fields whose values it looks at, each once.
     pub fn fields(&self) -> Vec<&Field> {
         let prefer = match &self.when_exceeded {
-            WhenExceeded::Prefer(expression) => Some(expression),
+            WhenExceeded::TerminateFirst(expression) => Some(expression),
             _ => None,
         };
         let counted = match &self.count {

@@ -10,7 +10,7 @@ use super::asked::{Asked, Weight, host, is_speculative, well_formed};
 use super::belongs::Belongs;
 use super::context::{Context, Door, Play, Watch};
 use super::respond::Problem;
-use crate::config::{Application, RouteError, Settings, Unidentified};
+use crate::config::{Anonymous, Application, RouteError, Settings};
 use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer, path};
 use crate::media::{self, Kind};
 use crate::model::{Account, ClientEvidence, Device, Millis, Moment, StreamId};
@@ -79,8 +79,8 @@ impl Questions {
             }
             Some(Err(error)) if ctx.kind.is_media() => Err(Problem::token(error)),
             Some(Err(_)) => Ok(()),
-            None if application.unidentified == Unidentified::Pass || !ctx.kind.is_media() => Ok(()),
-            None => Err(unproven.unwrap_or_else(Problem::unidentified)),
+            None if application.anonymous == Anonymous::Pass || !ctx.kind.is_media() => Ok(()),
+            None => Err(unproven.unwrap_or_else(Problem::anonymous)),
         }
     }
 
@@ -450,8 +450,8 @@ impl Questions {
                 self.with_token(&viewer, asked, weight, &application, ctx, now).await
             }
             Some(Err(error)) => Err(Problem::token(error)),
-            None if application.unidentified == Unidentified::Pass => Ok(()),
-            None => Err(Problem::unidentified()),
+            None if application.anonymous == Anonymous::Pass => Ok(()),
+            None => Err(Problem::anonymous()),
         }
     }
 

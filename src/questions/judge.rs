@@ -115,7 +115,7 @@ impl Questions {
     /// Whether the log is to have explanations, and had none of this account just before.
     fn may_log_explanation(&self, account: &AccountKey, ctx: &Context) -> bool {
         let Explained(explained) = &self.explained;
-        ctx.settings.log.explanations && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
+        ctx.settings.log.decisions && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
     }
 
     fn log_explanation(&self, explanation: &str, account: &AccountKey, ctx: &Context) {

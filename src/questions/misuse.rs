@@ -6,7 +6,7 @@ use super::Questions;
 use super::asked::{Asked, Weight};
 use super::context::{Context, Play};
 use super::respond::Problem;
-use crate::config::{Application, Ripping, Settings, Sharing};
+use crate::config::{Application, DownloadRate, Settings, Sharing};
 use crate::identity::{PlaySession, TokenId};
 use crate::media::Kind;
 use crate::model::{AccountKey, Device, Millis, StreamId};
@@ -93,8 +93,8 @@ impl Questions {
         ctx: &Context,
         now: Millis,
     ) -> Result<(), Box<Problem>> {
-        let refuses = application.ripping == Ripping::Refuse && ctx.kind == Kind::Segment;
-        if !refuses || !stream.is_pulled_too_fast(application.ripping_above, now) {
+        let refuses = application.download_rate == DownloadRate::Refuse && ctx.kind == Kind::Segment;
+        if !refuses || !stream.is_pulled_too_fast(application.max_download_rate, now) {
             return Ok(());
         }
         self.metrics.ripping.with_label_values(&[application.id.as_str(), "refused"]).inc();
@@ -107,7 +107,7 @@ impl Questions {
         let stream = ctx.play.as_ref().and_then(|play| play.stream.as_ref());
         let (Some(stream), Some(application), Kind::Segment) = (stream, &ctx.application, ctx.kind) else { return };
         if ctx.watch.is_some()
-            && stream.pulled(application.ripping_above, self.clock.now())
+            && stream.pulled(application.max_download_rate, self.clock.now())
             && stream.is_first_told_of_pace()
         {
             self.metrics.ripping.with_label_values(&[application.id.as_str(), "noticed"]).inc();

@@ -67,11 +67,11 @@ impl Problem {
     }
 
     /// Nothing proves who asks.
-    pub(crate) fn unidentified() -> Box<Self> {
+    pub(crate) fn anonymous() -> Box<Self> {
         let detail = "This address needs a token. Ask the service that gave you the link for a new one.";
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "no-identity", "No token", detail);
         problem.header = Some((WWW_AUTHENTICATE, "Bearer"));
-        problem.outcome(Outcome::Unidentified, "no_token")
+        problem.outcome(Outcome::Anonymous, "no_token")
     }
 
     /// A token that proves nothing. The viewer is not told why; the log is.

@@ -257,7 +257,7 @@ impl Record {
                 on(Transition::Idle(stream.clone()));
             }
             let forgotten = stream.slot_until(settings, now).is_none()
-                && now.since(stream.last_seen().max(stream.since())) >= settings.forget;
+                && now.since(stream.last_seen().max(stream.since())) >= settings.idle_retention;
             if forgotten {
                 stream.end(now);
                 on(Transition::Forgotten(stream.clone()));
@@ -292,8 +292,8 @@ impl Record {
     /// When [`settle`](Self::settle) has something to do next, if nothing is heard until then.
     pub fn next_deadline(&self, settings: &Settings, now: Millis) -> Option<Millis> {
         let streams = self.streams.iter().map(|stream| {
-            let forget = stream.last_seen().max(stream.since()) + settings.forget;
-            stream.slot_until(settings, now).unwrap_or(forget)
+            let retained = stream.last_seen().max(stream.since()) + settings.idle_retention;
+            stream.slot_until(settings, now).unwrap_or(retained)
         });
         let tombstones = self.tombstones().iter().map(|tombstone| tombstone.until);
         let leaving = self.leaving().iter().map(|leaving| leaving.due);

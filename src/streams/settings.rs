@@ -12,9 +12,9 @@ pub struct Settings {
     /// The longest.
     pub idle_max: Duration,
     /// How long a live player that polls without fetching media keeps its slot.
-    pub paused_holds_slot: Duration,
+    pub paused_timeout: Duration,
     /// How long an idle stream's place in the record is kept.
-    pub forget: Duration,
+    pub idle_retention: Duration,
     /// How long a terminated stream is remembered after its last refused request.
     pub tombstone: Duration,
     /// How long a stream holds its slot before a policy may terminate it.
@@ -60,8 +60,8 @@ impl Default for Settings {
             reserve: Duration::from_secs(20),
             idle_min: Duration::from_secs(20),
             idle_max: Duration::from_secs(90),
-            paused_holds_slot: Duration::from_mins(2),
-            forget: Duration::from_mins(10),
+            paused_timeout: Duration::from_mins(2),
+            idle_retention: Duration::from_mins(10),
             tombstone: Duration::from_mins(3),
             min_tenure: Duration::from_secs(30),
             sharing_overlap: Duration::from_mins(1),

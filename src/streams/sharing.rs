@@ -65,7 +65,7 @@ pub(super) struct Terms {
     /// Playing beside the owner for this long is sharing.
     pub(super) overlap: Duration,
     /// For so long it is remembered who shared.
-    pub(super) forget: Duration,
+    pub(super) idle_retention: Duration,
 }
 
 impl Terms {
@@ -269,7 +269,11 @@ impl Other {
     }
 
     fn is_remembered(&self, terms: &Terms, now: Millis) -> bool {
-        if self.shares { now.since(self.place.seen) <= terms.forget } else { now.since(self.place.asked) <= terms.idle }
+        if self.shares {
+            now.since(self.place.seen) <= terms.idle_retention
+        } else {
+            now.since(self.place.asked) <= terms.idle
+        }
     }
 
     /// The owner, or this place, asks for media that those with the marks `before` have asked for. The owner had done so last

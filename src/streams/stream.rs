@@ -292,7 +292,7 @@ impl Stream {
             0 => presence + idle,
             paused_after => {
                 let paused_from = playback + Duration::from_millis(u64::from(paused_after));
-                (presence + idle).min(paused_from + settings.paused_holds_slot)
+                (presence + idle).min(paused_from + settings.paused_timeout)
             }
         };
         by_presence.max(playback + idle)

@@ -261,7 +261,7 @@ impl Decisions {
                 verdict = verdict.label(),
                 reason = refused.reason,
                 rules = rules.join(", "),
-                explanation = first.as_deref().filter(|_| settings.log.explanations),
+                explanation = first.as_deref().filter(|_| settings.log.decisions),
                 "a rule that is not enforced would refuse this stream or end others for it"
             );
         }

@@ -42,7 +42,7 @@ pub enum Outcome {
     /// Refused because its stream was terminated.
     Terminated,
     /// Refused for lack of an identity.
-    Unidentified,
+    Anonymous,
     /// Refused for a token or play session that is not valid.
     Invalid,
     /// Refused because the operator blocked it.
@@ -59,7 +59,7 @@ impl Outcome {
         Self::Annotated,
         Self::Refused,
         Self::Terminated,
-        Self::Unidentified,
+        Self::Anonymous,
         Self::Invalid,
         Self::Blocked,
         Self::Malformed,
@@ -73,7 +73,7 @@ impl Outcome {
             Self::Annotated => "annotated",
             Self::Refused => "refused",
             Self::Terminated => "terminated",
-            Self::Unidentified => "unidentified",
+            Self::Anonymous => "anonymous",
             Self::Invalid => "invalid",
             Self::Blocked => "blocked",
             Self::Malformed => "malformed",

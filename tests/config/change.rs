@@ -10,8 +10,8 @@ fn two_differ_in_the_sections_whose_words_or_secrets_differ() {
     let read = |text: &str| parse(text, folder.path()).unwrap_or_else(|report| panic!("{report}"));
     let before = read(PROMISED);
     assert_eq!(before.differences(&read(&format!("# A comment.\n{PROMISED}"))), [""; 0]);
-    let sections = ["client_address", "policies"];
-    let text = format!("{}\nclient_address: {{ trusted: [10.0.0.0/8] }}\n", with("limit: 2", "limit: 3"));
+    let sections = ["policies", "trusted_proxies"];
+    let text = format!("{}\ntrusted_proxies: {{ networks: [10.0.0.0/8] }}\n", with("limit: 2", "limit: 3"));
     let after = read(&text);
     assert_eq!(before.differences(&after), sections);
     assert_eq!(after.differences(&before), sections);

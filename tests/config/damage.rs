@@ -34,7 +34,7 @@ proptest! {
         let written = match quote {
             0 => serde_json::to_string(&text).unwrap(),
             1 => format!("'{}'", text.replace('\'', "''")),
-            _ => format!("\"prefer({})\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+            _ => format!("\"terminate_first({})\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
         };
         for key in ["target", "exempt", "when_exceeded", "message"] {
             let text = with_rules("{ a: \"claim:a\" }", &format!("      - {{ name: one, limit: 2, {key}: {written} }}"));

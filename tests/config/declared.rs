@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use streamgate::config::{Activity, Role, WebhookEvent};
+use streamgate::config::{Role, StreamSource, WebhookEvent};
 use streamgate::model::ApplicationId;
 
 use crate::support::{PROMISED, application, good, read, with};
@@ -15,7 +15,7 @@ session_api:
   throttle: { calls: 200, window: 60s }  # both counters
   cors: { origins: ["https://player.example"] }
 applications:
-  tv: { name: TV app, tenant: acme, idps: [i1, i9], activity: both, policies: [cap3] }   # idps: the only ones it may speak for; default any
+  tv: { name: TV app, tenant: acme, idps: [i1, i9], stream_source: both, policies: [cap3] }   # idps: the only ones it may speak for; default any
 "#;
 
 const REST: &str = "policies:\n  cap3: { rules: [{ name: three, limit: 3 }] }\nsessions: { keys: [{ id: 1, secret: { file: keys/session.key } }] }\n";
@@ -28,7 +28,7 @@ fn the_promised_part_loads_with_nothing_but_its_policy_and_a_key_beside_it() {
     assert_eq!(api.origins, [Box::from("https://player.example")]);
     assert_eq!((settings.streams.interval, settings.streams.grace), (Duration::from_mins(1), Duration::from_secs(30)));
     let tv = application(&settings);
-    assert_eq!((&*tv.name, &*tv.tenant, tv.activity), ("TV app", "acme", Activity::Both));
+    assert_eq!((&*tv.name, &*tv.tenant, tv.stream_source), ("TV app", "acme", StreamSource::Both));
     assert!(tv.speaks_for("i9") && !tv.speaks_for("i2"));
     assert_eq!(&*tv.policies[0].name, "cap3");
     assert!(settings.listeners.is_empty() && settings.origins.is_empty());
@@ -36,13 +36,13 @@ fn the_promised_part_loads_with_nothing_but_its_policy_and_a_key_beside_it() {
 
 #[test]
 fn an_application_that_declares_its_streams_needs_neither_routes_nor_identity_nor_origins() {
-    let api = SESSION_API.replace("activity: both", "activity: api").replace("idps: [i1, i9], ", "");
+    let api = SESSION_API.replace("stream_source: both", "stream_source: api").replace("idps: [i1, i9], ", "");
     let settings = good(&format!("{api}{REST}"));
     assert_eq!(settings.warnings, []);
     assert!(application(&settings).speaks_for("whoever"), "where none is named");
-    let report = read(&format!("{api}{REST}").replace("activity: api, ", "")).unwrap_err();
+    let report = read(&format!("{api}{REST}").replace("stream_source: api, ", "")).unwrap_err();
     assert_eq!(report.problems.len(), 1, "{report}");
-    assert!(report.problems[0].message.contains("`activity: api`"), "{report}");
+    assert!(report.problems[0].message.contains("`stream_source: api`"), "{report}");
 }
 
 #[test]
@@ -67,9 +67,9 @@ fn every_key_of_the_control_port_and_the_session_api_and_webhooks_is_heard() {
             "streams:\n",
             "session_api: { interval: 10s, grace: 0s, throttle: { calls: 7, window: 2s }, cors: { origins: [\"*\"] } }\n\
              webhooks:\n  - url: https://ops.example.com/hooks\n    events: [ended, started]\n    secret: { file: keys/webhook.secret }\n    \
-             batch: 3\n    wait: 2s\n    timeout: 4s\n    retry_for: 6m\n    queue: 9\n  - url: http://127.0.0.1:9999\nstreams:\n",
+             batch: 3\n    flush_interval: 2s\n    timeout: 4s\n    max_retry_duration: 6m\n    queue: 9\n  - url: http://127.0.0.1:9999\nstreams:\n",
         )
-        .replace("name: TV app", "activity: both\n    idps: [acme]"),
+        .replace("name: TV app", "stream_source: both\n    idps: [acme]"),
     );
     let control = &settings.control;
     let told: Vec<_> = control.tokens.iter().map(|token| (&*token.name, token.role, token.secret.expose())).collect();
@@ -83,17 +83,17 @@ fn every_key_of_the_control_port_and_the_session_api_and_webhooks_is_heard() {
     assert_eq!((api.calls, api.window, &*api.origins[0]), (7, Duration::from_secs(2), "*"));
     assert_eq!((settings.streams.interval, settings.streams.grace), (Duration::from_secs(10), Duration::ZERO));
     assert_eq!(
-        (application(&settings).activity, application(&settings).idps.as_ref().unwrap().len()),
-        (Activity::Both, 1)
+        (application(&settings).stream_source, application(&settings).idps.as_ref().unwrap().len()),
+        (StreamSource::Both, 1)
     );
 
     let [hook, usual] = settings.webhooks.as_slice() else { panic!("{:?}", settings.webhooks) };
     assert_eq!((&*hook.url, hook.batch, hook.queue), ("https://ops.example.com/hooks", 3, 9));
     assert_eq!(hook.events, [WebhookEvent::Started, WebhookEvent::Ended]);
-    assert_eq!([hook.wait, hook.timeout, hook.retry_for].map(|time| time.as_secs()), [2, 4, 360]);
+    assert_eq!([hook.flush_interval, hook.timeout, hook.max_retry_duration].map(|time| time.as_secs()), [2, 4, 360]);
     assert_eq!(hook.secret.as_ref().unwrap().expose().len(), 24, "it stands there as base64");
     assert_eq!((usual.events.len(), usual.secret.is_none(), usual.batch, usual.queue), (6, true, 100, 10_000));
-    assert_eq!([usual.wait, usual.timeout, usual.retry_for].map(|time| time.as_secs()), [1, 5, 300]);
+    assert_eq!([usual.flush_interval, usual.timeout, usual.max_retry_duration].map(|time| time.as_secs()), [1, 5, 300]);
     let shown = format!("{settings:?}");
     assert!(!shown.contains("a-token-that-reads") && !shown.contains("MfKQ9r8G"), "{shown}");
 }
@@ -112,7 +112,7 @@ fn what_stands_there_in_vain_is_warned_of() {
         );
     };
     begins(&with("name: TV app", "idps: [acme]"), &["applications.tv.idps: it counts for the session API alone"]);
-    begins(&with("name: TV app", "activity: both\n    idps: [acme]"), &[]);
+    begins(&with("name: TV app", "stream_source: both\n    idps: [acme]"), &[]);
     begins(
         &with(
             "127.0.0.1:9090",
@@ -123,13 +123,15 @@ fn what_stands_there_in_vain_is_warned_of() {
     begins(&with("127.0.0.1:9090", "127.0.0.1:9090\n  open: true"), &[]);
     begins(&with("origin: main }", "}"), &["listeners: no route leads to an origin"]);
     begins(&format!("{SESSION_API}{REST}"), &["applications.tv: no traffic comes without `routes`"]);
-    let api =
-        with("    routes: [{ path: /, origin: main }] # longest prefix wins; optional host\n", "    activity: api\n");
-    begins(&api, &["listeners: ", "applications.tv.identity: with `activity: api` nobody is recognised by it"]);
+    let api = with(
+        "    routes: [{ path: /, origin: main }] # longest prefix wins; optional host\n",
+        "    stream_source: api\n",
+    );
+    begins(&api, &["listeners: ", "applications.tv.identity: with `stream_source: api` nobody is recognised by it"]);
     let hook = |events: &str| format!("{{ url: http://a.example/, events: {events} }}");
     let hooks = |first: &str, second: &str| format!("{PROMISED}webhooks: [{}, {}]\n", hook(first), hook(second));
     begins(&hooks("[started, ended]", "[ended]"), &["webhooks[1].url: `webhooks[0]` has the same URL"]);
     begins(&hooks("[started]", "[ended]"), &[]);
     let id = ApplicationId("tv".into());
-    assert_eq!(good(&api).applications[&id].activity, Activity::Api);
+    assert_eq!(good(&api).applications[&id].stream_source, StreamSource::Api);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use streamgate::config::{LogFormat, LogLevel, MintError, TlsFiles, Unidentified, load};
+use streamgate::config::{Anonymous, LogFormat, LogLevel, MintError, TlsFiles, load};
 use streamgate::identity::cat;
 use streamgate::identity::jwt::{Algorithm, sign_hs};
 use streamgate::identity::{RequestFacts, TokenError};
@@ -32,7 +32,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert_eq!((origin.max_connections, origin.consecutive_5xx, origin.resolve_every), (1000, 0, MINUTE / 2));
 
     let tv = application(&settings);
-    assert_eq!((tv.id.as_str(), &*tv.name, tv.unidentified), ("tv", "TV app", Unidentified::Refuse));
+    assert_eq!((tv.id.as_str(), &*tv.name, tv.anonymous), ("tv", "TV app", Anonymous::Refuse));
     let shown = format!("{:?}", tv.identity.as_ref().unwrap());
     let sources = r#"[[Query("token"), Header("authorization"), Cookie("token")]]"#;
     assert!(shown.contains(sources), "{shown}");
@@ -49,7 +49,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert!(route.ambiguous_paths.is_empty());
 
     assert_eq!(settings.streams, streams::Settings::default());
-    assert_eq!(settings.streams.paused_holds_slot, 2 * MINUTE);
+    assert_eq!(settings.streams.paused_timeout, 2 * MINUTE);
     assert_eq!(
         (settings.snapshot, settings.shutdown_delay, settings.shutdown_grace),
         (None, Duration::ZERO, Duration::from_secs(5))
@@ -73,7 +73,7 @@ fn every_key_that_can_be_set_is_heard() {
         "{}limits: {{ connections: 7, header_bytes: 16KiB, header_timeout: 9s, keep_alive: 8s, \
          requests_per_connection: 6, manifest_bytes: 1MiB, write_timeout: 5s, \
          handshake_timeout: 4s, body_timeout: 3s }}\n\
-         shutdown: {{ grace: 1s, delay: 2s }}\nthreads: 3\nlog: {{ level: debug, format: text, access: false, explanations: false }}\n",
+         shutdown: {{ grace: 1s, delay: 2s }}\nthreads: 3\nlog: {{ level: debug, format: text, access: false, decisions: false }}\n",
         PROMISED
             .replace(
                 "address: 127.0.0.1:8080",
@@ -88,7 +88,7 @@ fn every_key_that_can_be_set_is_heard() {
             .replace("mode: enforce", "mode: shadow")
             .replace("deny_newest", "terminate_oldest")
             .replace("capacity: 1000000", "capacity: 5\n  snapshot: kept.snapshot\n  snapshot_interval: 5s")
-            .replace("unidentified: refuse", "unidentified: pass")
+            .replace("anonymous: refuse", "anonymous: pass")
             .replace(
                 "origin: main }",
                 "origin: main, host: TV.example.com, ambiguous_paths: [dot_segments, encoded_slashes, backslashes] }"
@@ -124,7 +124,7 @@ fn every_key_that_can_be_set_is_heard() {
     assert_eq!(settings.shutdown_delay.as_secs(), 2);
     assert_eq!(settings.threads, 3);
     assert_eq!(
-        (settings.log.level, settings.log.format, settings.log.access, settings.log.explanations),
+        (settings.log.level, settings.log.format, settings.log.access, settings.log.decisions),
         (LogLevel::Debug, LogFormat::Text, false, false)
     );
 }
@@ -134,11 +134,11 @@ fn anchors_and_merge_keys_work() {
     let settings = good(
         &with("  main:\n    servers: [127.0.0.1:8081]", "  main: &main\n    servers: [127.0.0.1:8081]\n    read_timeout: 7s\n  spare:\n    <<: *main\n    tls: true")
             .replace("max_age: 12h", "max_age: &long 10m")
-            .replace("forget: 10m", "forget: *long"),
+            .replace("idle_retention: 10m", "idle_retention: *long"),
     );
     assert_eq!(settings.origins["spare"].read_timeout.as_secs(), 7);
     assert_eq!((settings.origins["spare"].tls, settings.origins["main"].tls), (true, false));
-    assert_eq!(settings.streams.forget, 10 * MINUTE);
+    assert_eq!(settings.streams.idle_retention, 10 * MINUTE);
 }
 
 #[test]
@@ -156,13 +156,13 @@ fn public_keys_come_as_pem_or_as_jwk() {
 
 #[test]
 fn an_application_without_identity_passes_everybody_when_it_says_so() {
-    let identity = PROMISED.find("    identity:").unwrap()..PROMISED.find("    unidentified:").unwrap();
+    let identity = PROMISED.find("    identity:").unwrap()..PROMISED.find("    anonymous:").unwrap();
     let mut text = PROMISED.to_owned();
     text.replace_range(identity, "");
-    let text = text.replace("unidentified: refuse", "unidentified: pass").replace("    policies: [household]\n", "");
+    let text = text.replace("anonymous: refuse", "anonymous: pass").replace("    policies: [household]\n", "");
     let settings = good(&text);
     let tv = application(&settings);
-    assert!(tv.identity.is_none() && tv.unidentified == Unidentified::Pass);
+    assert!(tv.identity.is_none() && tv.anonymous == Anonymous::Pass);
     assert_eq!(tv.mint(&request("alice", None, "1"), NOW), Err(MintError::NoIdentity));
 }
 
@@ -173,7 +173,7 @@ fn a_route_is_found_by_host_and_longest_path_across_applications() {
             .replace("  main:\n", "  live: { servers: [live.example.com:80] }\n  main:\n")
             .replace(
                 "policies:\n  household:",
-                "  open: { routes: [{ path: /live/free, origin: main }, { path: /, host: free.example.com, origin: live }], unidentified: pass }\npolicies:\n  household:",
+                "  open: { routes: [{ path: /live/free, origin: main }, { path: /, host: free.example.com, origin: live }], anonymous: pass }\npolicies:\n  household:",
             ),
     );
     let found = |host, path| {

@@ -36,7 +36,7 @@ fn a_rule_means_every_key_that_is_written_in_it() {
         limit_attribute: tier
         limits: { premium: 4, "1": 1 }
         target: 'contentType == "live" && now.getHours("Europe/Berlin") >= 18'
-        when_exceeded: prefer(tier == "free")
+        when_exceeded: terminate_first(tier == "free")
         exempt: tier == "staff"
         grace: 90s
         missing: treat_as("none")
@@ -57,7 +57,7 @@ fn a_rule_means_every_key_that_is_written_in_it() {
             values: [("premium".into(), 4), ("1".into(), 1)].into(),
             otherwise: Some(3),
         },
-        when_exceeded: WhenExceeded::Prefer(condition("tier == \"free\"")),
+        when_exceeded: WhenExceeded::TerminateFirst(condition("tier == \"free\"")),
         exempt: Some(condition("tier == \"staff\"")),
         grace: Some(Duration::from_secs(90)),
         missing: Missing::TreatAs("none".into()),
@@ -99,7 +99,7 @@ fn each_word_for_who_gives_way_and_for_what_is_missing_is_heard() {
         ("deny_newest", WhenExceeded::DenyNewest),
         ("terminate_oldest", WhenExceeded::TerminateOldest),
         ("terminate_idlest", WhenExceeded::TerminateIdlest),
-        ("prefer( mobileDevice )", WhenExceeded::Prefer(condition(" mobileDevice "))),
+        ("terminate_first( mobileDevice )", WhenExceeded::TerminateFirst(condition(" mobileDevice "))),
     ] {
         assert_eq!(one_rule(&format!("limit: 1, when_exceeded: {word}")).when_exceeded, meaning);
     }

@@ -37,7 +37,7 @@ fn a_good_configuration_has_no_warnings() {
 fn an_application_is_told_what_the_rules_of_its_policies_need_and_it_does_not_supply() {
     let rules = "      - { name: per-channel, per: [channel], limit: 2 }\n      \
                  - { name: devices, count: distinct(deviceId), limit: 3, target: hba }\n      \
-                 - { name: plan, limit_attribute: max, when_exceeded: prefer(mobileDevice), exempt: genre == \"news\" }\n      \
+                 - { name: plan, limit_attribute: max, when_exceeded: terminate_first(mobileDevice), exempt: genre == \"news\" }\n      \
                  - { name: quiet, limit: 2, target: hba, missing: ignore_rule }";
     let text = with_rules("{ channel: \"claim:c\", hba: \"claim:h\", max: \"claim:m\" }", rules).replace(
         "policies:\n  household:",

@@ -393,7 +393,7 @@ async fn a_quick_shutdown_answers_what_is_under_way() {
         async move { hyper::Response::new(body) }
     })
     .await;
-    let gateway = Setup { unidentified: "pass", ..Setup::before(&[&origin]) }.start().await;
+    let gateway = Setup { anonymous: "pass", ..Setup::before(&[&origin]) }.start().await;
     let mut response = gateway.client.get(gateway.url("/a.ts")).send().await.unwrap();
     send.send_data("a".into()).await.unwrap();
     assert_eq!(response.chunk().await.unwrap().unwrap(), "a");

@@ -32,7 +32,7 @@ async fn serves(applications: &str) {
 
 #[tokio::test]
 async fn applications_that_declare_their_streams_need_nothing_but_the_control_port() {
-    serves("  phone: { activity: api, tenant: acme, idps: [i1], policies: [cap] }\n").await;
+    serves("  phone: { stream_source: api, tenant: acme, idps: [i1], policies: [cap] }\n").await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::time::Duration;
 
 use super::support::{Answer, Gateway, Origin, SECRET, Setup, free_port, now, raw, sign, token, until};
 
-const HOPS: &str = "client_address: { trusted: [127.0.0.0/8] }\n";
+const HOPS: &str = "trusted_proxies: { networks: [127.0.0.0/8] }\n";
 const LIVE: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n";
 
 /// One who watches: an address and a player.
@@ -164,7 +164,7 @@ async fn a_hand_over_is_no_sharing() {
 async fn what_a_viewer_writes_into_forwarding_headers_is_believed_from_trusted_hops_only() {
     for (trusted, expected) in [("10.0.0.0/8", "127.0.0.1"), ("127.0.0.0/8", "198.51.100.7")] {
         let origin = Origin::usual().await;
-        let extra = format!("client_address: {{ trusted: [{trusted}] }}\n");
+        let extra = format!("trusted_proxies: {{ networks: [{trusted}] }}\n");
         let gateway = Setup { extra, ..Setup::before(&[&origin]) }.start().await;
         let lie = "203.0.113.1, 198.51.100.7, 127.0.0.9";
         let request = gateway.client.get(gateway.url("/news/master.m3u8")).header("x-forwarded-for", lie);
@@ -203,8 +203,8 @@ async fn the_origin_learns_who_asks_and_never_what_an_untrusted_peer_wrote() {
              forwarded=for=evil\nx-real-ip=198.51.100.7\nx-forwarded-port=443\n",
         ),
     ] {
-        let extra = format!("client_address: {{ trusted: [{trusted}] }}\n");
-        let gateway = Setup { extra, unidentified: "pass", ..Setup::before(&[&origin]) }.start().await;
+        let extra = format!("trusted_proxies: {{ networks: [{trusted}] }}\n");
+        let gateway = Setup { extra, anonymous: "pass", ..Setup::before(&[&origin]) }.start().await;
         let asked = gateway.client.get(gateway.url("/page.html")).header("host", "tv.example");
         let asked = asked.header("x-forwarded-for", "203.0.113.1, 198.51.100.7").header("x-forwarded-proto", "https");
         let asked = asked.header("x-forwarded-host", "www.example").header("forwarded", "for=evil");
@@ -306,7 +306,7 @@ async fn what_is_blocked_is_refused_at_its_next_request_with_the_reason_and_come
 
 #[tokio::test]
 async fn media_that_is_pulled_much_faster_than_it_plays_is_counted_or_refused() {
-    for (application, refuses) in [("", false), ("    ripping: refuse\n", true)] {
+    for (application, refuses) in [("", false), ("    download_rate: refuse\n", true)] {
         let origin = Origin::new(|request| async move {
             if request.uri().path().ends_with(".m3u8") {
                 // Segments of an hour each.

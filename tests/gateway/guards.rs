@@ -100,7 +100,7 @@ async fn futures(count: usize, address: std::net::SocketAddr) -> Vec<tokio::net:
 #[tokio::test]
 async fn a_path_that_means_something_else_at_the_origin_is_refused() {
     let origin = Origin::usual().await;
-    let gateway = Setup { unidentified: "pass", ..Setup::before(&[&origin]) }.start().await;
+    let gateway = Setup { anonymous: "pass", ..Setup::before(&[&origin]) }.start().await;
     for path in ["/free/../paid/a.ts", "/free/%2e%2E/paid/a.ts", "/free/./a.ts"] {
         let answer = asked(&gateway, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         assert_eq!(status(&answer), 400, "{path}");

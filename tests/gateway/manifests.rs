@@ -42,7 +42,7 @@ async fn an_mpd_carries_the_play_session_in_its_base() {
 
 #[tokio::test]
 async fn an_mpd_names_the_scheme_and_the_host_by_which_the_viewer_asks() {
-    const TRUSTED: &str = "client_address: { trusted: [127.0.0.0/8] }\n";
+    const TRUSTED: &str = "trusted_proxies: { networks: [127.0.0.0/8] }\n";
     const HOST: (&str, &str) = ("x-forwarded-host", "tv.example:8443, proxy.example");
     let origin = Origin::usual().await;
     let site = async |extra: &str, fields: &[(&'static str, &str)]| {

@@ -391,7 +391,7 @@ async fn no_content_coding_is_a_way_round() {
 #[tokio::test]
 async fn where_nothing_is_looked_at_a_part_is_asked_for_as_it_is() {
     let origin = having(&HARMLESS).await;
-    let gateway = Setup { unidentified: "pass", policy: ONE, ..Setup::before(&[&origin]) }.start().await;
+    let gateway = Setup { anonymous: "pass", policy: ONE, ..Setup::before(&[&origin]) }.start().await;
     for path in ["/thumb.png?15", "/app.js?9", "/image/1?18"] {
         let asked = gateway.client.get(gateway.url(path)).header("range", "bytes=5-").header("accept-encoding", "gzip");
         assert_eq!(asked.send().await.unwrap().status(), 200, "{path}");

@@ -90,7 +90,7 @@ async fn gateway(origin: &Endless, is_tls: bool) -> Gateway {
     let (certificate, key) = certificate("tv.example");
     std::fs::write(folder.path().join("tls.crt"), certificate).unwrap();
     std::fs::write(folder.path().join("tls.key"), key).unwrap();
-    let setup = Setup { tls: is_tls, unidentified: "pass", origins: vec![origin.address], ..Setup::default() };
+    let setup = Setup { tls: is_tls, anonymous: "pass", origins: vec![origin.address], ..Setup::default() };
     setup.start_in(folder).await
 }
 

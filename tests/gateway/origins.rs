@@ -173,7 +173,7 @@ async fn answers_are_counted_by_origin_and_class_and_timed_apart_from_the_gatewa
         usual("/a.ts")
     })
     .await;
-    let gateway = Setup { unidentified: "pass", ..Setup::before(&[&origin]) }.start().await;
+    let gateway = Setup { anonymous: "pass", ..Setup::before(&[&origin]) }.start().await;
     let count = async |class: &str| {
         let labels = format!("class=\"{class}\",origin=\"main\"");
         gateway.metric("streamgate_origin_responses_total", &labels).await
@@ -206,11 +206,8 @@ async fn runs_of_server_errors_take_a_server_out_of_use_where_that_is_configured
             async move { answer(status, "video/mp2t", "x") }
         })
         .await;
-        let setup = Setup {
-            unidentified: "pass",
-            origin: configured.unwrap_or_default().into(),
-            ..Setup::before(&[&good, &bad])
-        };
+        let setup =
+            Setup { anonymous: "pass", origin: configured.unwrap_or_default().into(), ..Setup::before(&[&good, &bad]) };
         let gateway = setup.start().await;
         for n in 0..20 {
             gateway.get(&format!("/{n}.ts")).await;

@@ -59,7 +59,7 @@ async fn with_nothing_under_way_it_ends_at_once_whoever_is_connected() {
 #[tokio::test]
 async fn it_ends_when_the_last_request_ends() {
     let (origin, mut send) = slow_origin().await;
-    let setup = Setup { shutdown: LONG, unidentified: "pass", ..Setup::before(&[&origin]) };
+    let setup = Setup { shutdown: LONG, anonymous: "pass", ..Setup::before(&[&origin]) };
     let gateway = setup.start().await;
     let mut response = gateway.client.get(gateway.url("/slow.ts")).send().await.unwrap();
     send.send_data("a".into()).await.unwrap();
@@ -80,7 +80,7 @@ async fn it_ends_when_the_last_request_ends() {
 async fn a_second_signal_ends_the_wait_and_both_are_logged() {
     for second in ["TERM", "INT"] {
         let (origin, mut send) = slow_origin().await;
-        let setup = Setup { shutdown: LONG, unidentified: "pass", ..Setup::before(&[&origin]) };
+        let setup = Setup { shutdown: LONG, anonymous: "pass", ..Setup::before(&[&origin]) };
         let gateway = setup.start().await;
         let mut response = gateway.client.get(gateway.url("/slow.ts")).send().await.unwrap();
         send.send_data("a".into()).await.unwrap();

@@ -72,7 +72,7 @@ async fn a_handshake_that_does_not_come_to_its_end_is_cut_off_and_counted() {
 async fn the_first_words_of_http_2_have_the_same_deadline() {
     let origin = Origin::usual().await;
     let extra = "limits: { handshake_timeout: 1s }\n".into();
-    let gateway = tls_gateway(Setup { extra, unidentified: "pass", ..Setup::before(&[&origin]) }).await;
+    let gateway = tls_gateway(Setup { extra, anonymous: "pass", ..Setup::before(&[&origin]) }).await;
     trickle(tls(gateway.address, "h2").await, b"PRI * HTTP/2.0\r\n", b"").await;
     gateway.counts(REFUSED, "reason=\"slow_handshake\"", 1).await;
     // A connection that has said them may take as long as connections are kept.
@@ -102,8 +102,7 @@ async fn a_body_that_trickles_is_cut_off_in_time() {
     // It answers when it has all of the body.
     let origin = RawOrigin::new().await;
     let extra: String = "limits: { body_timeout: 1s }\n".into();
-    let setup =
-        || Setup { extra: extra.clone(), unidentified: "pass", origins: vec![origin.address], ..Setup::default() };
+    let setup = || Setup { extra: extra.clone(), anonymous: "pass", origins: vec![origin.address], ..Setup::default() };
     let gateway = setup().start().await;
     for (head, byte) in [
         ("Content-Length: 1000000", &b"x"[..]),
@@ -248,7 +247,7 @@ async fn an_origin_that_takes_its_time_is_not_held_against_the_viewer() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     });
     let extra: String = "limits: { body_timeout: 1s }\n".into();
-    let gateway = Setup { extra, unidentified: "pass", origins: vec![address], ..Setup::default() }.start().await;
+    let gateway = Setup { extra, anonymous: "pass", origins: vec![address], ..Setup::default() }.start().await;
     let sent = gateway.client.post(gateway.url("/upload")).body(vec![b'x'; SENT]).send();
     assert_eq!(sent.await.expect("an answer").status(), 200);
     origin.await.unwrap();
@@ -266,7 +265,7 @@ async fn an_upload_that_is_answered_early_is_not_read_without_end() {
             .await
             .unwrap();
     });
-    let gateway = Setup { unidentified: "pass", origins: vec![address], ..Setup::default() }.start().await;
+    let gateway = Setup { anonymous: "pass", origins: vec![address], ..Setup::default() }.start().await;
     let mut stream = connect(gateway.address).await;
     stream.write_all(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000000\r\n\r\n").await.unwrap();
     let mut answer = [0; 12];

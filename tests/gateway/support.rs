@@ -68,7 +68,7 @@ pub(super) struct Setup {
     pub(super) origin: String,
     pub(super) extra: String,
     pub(super) tls: bool,
-    pub(super) unidentified: &'static str,
+    pub(super) anonymous: &'static str,
     /// Servers by name, beside `origins`.
     pub(super) servers: Vec<String>,
     pub(super) more_listeners: String,
@@ -93,7 +93,7 @@ impl Default for Setup {
             origin: String::new(),
             extra: String::new(),
             tls: false,
-            unidentified: "refuse",
+            anonymous: "refuse",
             servers: Vec::new(),
             more_listeners: String::new(),
             control: "",
@@ -138,7 +138,7 @@ impl Setup {
             "listeners:\n  - address: {address}{tls}\n{}control:\n  address: {control}\n{}\
              origins:\n  main:\n    servers: [{}]\n{}\
              applications:\n  tv:\n    name: TV app\n    routes: [{{ path: /, origin: main }}]\n    identity:\n{}\
-             {}    unidentified: {}\n    policies: [household]\n\
+             {}    anonymous: {}\n    policies: [household]\n\
              policies:\n  household:\n    mode: {}\n    rules:\n      - {}\n\
              sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\nstreams: {}\nshutdown: {}\n{}",
             self.more_listeners,
@@ -147,7 +147,7 @@ impl Setup {
             self.origin,
             self.identity,
             self.application,
-            self.unidentified,
+            self.anonymous,
             self.mode,
             self.policy,
             self.streams,

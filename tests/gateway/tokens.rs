@@ -22,7 +22,7 @@ async fn media_without_a_token_is_refused_and_other_files_pass() {
     }
     assert!(origin.seen().is_empty());
     assert_eq!(gateway.get("/page.html").await.status, 404, "the origin's own answer");
-    gateway.counts("streamgate_requests_total", "outcome=\"unidentified\"", 6).await;
+    gateway.counts("streamgate_requests_total", "outcome=\"anonymous\"", 6).await;
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn a_terminated_play_session_stays_out_however_often_it_is_tried() {
 #[tokio::test]
 async fn unidentified_viewers_pass_uncounted_where_the_application_says_so() {
     let origin = Origin::usual().await;
-    let gateway = Setup { unidentified: "pass", ..Setup::before(&[&origin]) }.start().await;
+    let gateway = Setup { anonymous: "pass", ..Setup::before(&[&origin]) }.start().await;
     for _ in 0..5 {
         let answer = gateway.get("/news/master.m3u8").await;
         assert_eq!((answer.status, answer.text()), (200, super::support::MASTER));

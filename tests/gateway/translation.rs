@@ -14,12 +14,12 @@ async fn gateway(origin: &RawOrigin) -> Gateway {
     let (certificate, key) = certificate("tv.example");
     std::fs::write(folder.path().join("tls.crt"), certificate).unwrap();
     std::fs::write(folder.path().join("tls.key"), key).unwrap();
-    let setup = Setup { tls: true, unidentified: "pass", origins: vec![origin.address], ..Setup::default() };
+    let setup = Setup { tls: true, anonymous: "pass", origins: vec![origin.address], ..Setup::default() };
     setup.start_in(folder).await
 }
 
 async fn plain(origin: &RawOrigin) -> Gateway {
-    Setup { unidentified: "pass", origins: vec![origin.address], ..Setup::default() }.start().await
+    Setup { anonymous: "pass", origins: vec![origin.address], ..Setup::default() }.start().await
 }
 
 fn request(method: &str, path: &str) -> http::request::Builder {

@@ -47,7 +47,7 @@ impl Config {
         format!(
             "listeners: [{{ address: {address} }}]\ncontrol:\n  address: {control}{}\n\
              origins: {{ main: {{ servers: [\"{}\"] }} }}\n\
-             applications:\n  tv:\n    name: TV app\n    tenant: acme-tv\n    activity: both\n    \
+             applications:\n  tv:\n    name: TV app\n    tenant: acme-tv\n    stream_source: both\n    \
              routes: [{{ path: /, origin: main }}]\n    identity:\n      \
              token: {{ in: [\"query:token\"], jwt: {{ keys: [{{ alg: HS256, secret: {{ file: tv.hs256 }} }}] }} }}\n      \
              idp: acme\n      subject: claim:sub\n      device: claim:device\n    policies: [household]\n\

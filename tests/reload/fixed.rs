@@ -45,12 +45,12 @@ async fn what_cannot_change_is_named_and_goes_on_and_the_rest_is_in_force() {
 #[tokio::test]
 async fn a_listener_that_goes_on_with_the_proxy_protocol_goes_on_trusting_its_senders() {
     let origin = Origin::usual().await;
-    let trusted = "client_address: { trusted: [127.0.0.0/8] }\n";
+    let trusted = "trusted_proxies: { networks: [127.0.0.0/8] }\n";
     let more = format!("  - address: 127.0.0.1:{}\n    proxy_protocol: true\n", free_port());
     let with = Config { more_listeners: more.clone(), extra: trusted.into(), ..Config::before(&origin) };
     let program = with.start().await;
     program.reload(&Config { more_listeners: String::new(), extra: String::new(), ..with }, 2).await;
-    program.says("\"key\":\"client_address\"").await;
+    program.says("\"key\":\"trusted_proxies\"").await;
     let address = more.split_whitespace().nth(2).unwrap().parse().unwrap();
     let request = "PROXY TCP4 192.0.2.1 127.0.0.1 1 2\r\nGET /a.html HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let answer = super::program::raw(address, request.as_bytes(), |_| false).await;

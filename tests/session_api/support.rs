@@ -11,25 +11,25 @@ pub(super) use super::program::Answer;
 use super::program::{Gateway, SECRET, SESSION, free_port, until};
 
 const APPLICATIONS: &str = r#"applications:
-  demo: { name: Demo app, tenant: acme, activity: api, policies: [cap3] }
-  demo2: { tenant: acme, activity: api, policies: [per-channel] }
-  devs: { tenant: acme, activity: api, policies: [two-devices] }
-  fifo: { name: Fifo app, tenant: acme, activity: api, policies: [latest] }
-  two: { tenant: acme, activity: api, policies: [cap1, one-device] }
-  lv: { tenant: acme, activity: api, policies: [live-vod] }
-  app1: { tenant: t1, activity: api, policies: [p1] }
-  app2: { tenant: t2, activity: api, policies: [p1, p2] }
-  app3: { tenant: t2, activity: api, policies: [p2] }
-  guest: { tenant: other, activity: api, policies: [cap3] }
-  solo: { tenant: other, activity: api }
-  duo: { tenant: acme, activity: api, policies: [row6] }
-  plan: { tenant: acme, activity: api, policies: [by-plan] }
-  locked: { tenant: acme, activity: api, idps: [i9] }
-  seen: { tenant: acme, routes: [{ path: /seen, origin: main }], unidentified: pass }
+  demo: { name: Demo app, tenant: acme, stream_source: api, policies: [cap3] }
+  demo2: { tenant: acme, stream_source: api, policies: [per-channel] }
+  devs: { tenant: acme, stream_source: api, policies: [two-devices] }
+  fifo: { name: Fifo app, tenant: acme, stream_source: api, policies: [latest] }
+  two: { tenant: acme, stream_source: api, policies: [cap1, one-device] }
+  lv: { tenant: acme, stream_source: api, policies: [live-vod] }
+  app1: { tenant: t1, stream_source: api, policies: [p1] }
+  app2: { tenant: t2, stream_source: api, policies: [p1, p2] }
+  app3: { tenant: t2, stream_source: api, policies: [p2] }
+  guest: { tenant: other, stream_source: api, policies: [cap3] }
+  solo: { tenant: other, stream_source: api }
+  duo: { tenant: acme, stream_source: api, policies: [row6] }
+  plan: { tenant: acme, stream_source: api, policies: [by-plan] }
+  locked: { tenant: acme, stream_source: api, idps: [i9] }
+  seen: { tenant: acme, routes: [{ path: /seen, origin: main }], anonymous: pass }
   tv:
     name: TV app
     tenant: acme
-    activity: both
+    stream_source: both
     routes: [{ path: /, origin: main }]
     identity:
       token:

@@ -26,13 +26,13 @@ impl Deref for House {
 /// Interval 3 s, grace 2 s; what has ended is remembered for 15 s.
 const APPLICATIONS: &str = "
 applications:
-  demo: { name: Demo, tenant: acme, activity: api, policies: [cap3] }
-  twin: { name: Twin, tenant: acme, activity: api, policies: [cap3] }
-  fifo: { name: Fifo, tenant: acme, activity: api, policies: [latest] }
-  one: { name: One, tenant: acme, activity: api, policies: [cap1] }
-  devs: { name: Devices, tenant: acme, activity: api, policies: [two-devices] }
-  solo: { name: Solo, tenant: other, activity: api }
-  locked: { name: Locked, tenant: acme, activity: api, idps: [i9] }
+  demo: { name: Demo, tenant: acme, stream_source: api, policies: [cap3] }
+  twin: { name: Twin, tenant: acme, stream_source: api, policies: [cap3] }
+  fifo: { name: Fifo, tenant: acme, stream_source: api, policies: [latest] }
+  one: { name: One, tenant: acme, stream_source: api, policies: [cap1] }
+  devs: { name: Devices, tenant: acme, stream_source: api, policies: [two-devices] }
+  solo: { name: Solo, tenant: other, stream_source: api }
+  locked: { name: Locked, tenant: acme, stream_source: api, idps: [i9] }
   media:
     tenant: acme
     routes: [{ host: media.example, path: /, origin: main }]
@@ -45,7 +45,7 @@ applications:
   tv:
     name: TV
     tenant: acme
-    activity: both
+    stream_source: both
     policies: [cap3]
     routes: [{ path: /, origin: main }]
     identity:

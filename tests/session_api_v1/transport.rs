@@ -108,7 +108,7 @@ async fn an_address_begins_with_what_the_caller_has_called() {
 
 #[tokio::test]
 async fn what_stands_in_front_may_say_how_it_was_called_if_it_is_trusted() {
-    let house = House::with("client_address: { trusted: [127.0.0.0/8], from: x-forwarded-for }\n").await;
+    let house = House::with("trusted_proxies: { networks: [127.0.0.0/8], header: x-forwarded-for }\n").await;
     let headers = "Host: 10.0.0.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: gate.example, inner.example\r\n";
     assert_eq!(location(&house, headers).await, format!("https://gate.example{PATH}"));
     assert_eq!(location(&house, "Host: gate.example\r\n").await, format!("http://gate.example{PATH}"));

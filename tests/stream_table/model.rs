@@ -65,7 +65,8 @@ impl Model {
                 play.since = now;
             }
         }
-        self.plays.retain(|play| play.has_slot() || now.since(play.last_seen().max(play.since)) < settings.forget);
+        self.plays
+            .retain(|play| play.has_slot() || now.since(play.last_seen().max(play.since)) < settings.idle_retention);
         self.graves.retain(|grave| now < grave.until);
     }
 

@@ -51,7 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn free_first() -> WhenExceeded {
-    WhenExceeded::Prefer(Expression::compile("tier == \"free\"", &[Type::Bool]).expect("an expression"))
+    WhenExceeded::TerminateFirst(Expression::compile("tier == \"free\"", &[Type::Bool]).expect("an expression"))
 }
 
 fn when_exceeded() -> impl Strategy<Value = WhenExceeded> {
@@ -116,7 +116,7 @@ impl World {
             WhenExceeded::DenyNewest => None,
             WhenExceeded::TerminateOldest => first(&|_| DAY),
             WhenExceeded::TerminateIdlest => first(&|one| one.seen),
-            WhenExceeded::Prefer(_) => first(&|one| Millis(u64::from(!one.is_free))),
+            WhenExceeded::TerminateFirst(_) => first(&|one| Millis(u64::from(!one.is_free))),
         }
     }
 

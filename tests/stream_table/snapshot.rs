@@ -181,9 +181,9 @@ async fn what_was_written_while_the_gateway_ran_comes_back_after_a_crash() {
     assert_eq!(found, Restored { accounts: 201, damaged: 0 });
     assert_eq!(holders(&after, &settings, at(10)).len(), 201);
     // Long after, nobody waits any more, and what ended meanwhile takes no slot.
-    let (after, found) = restored(&file, at(3) + settings.forget);
+    let (after, found) = restored(&file, at(3) + settings.idle_retention);
     assert_eq!(found.accounts, 201);
-    assert!(holders(&after, &settings, at(3) + settings.forget).is_empty());
+    assert!(holders(&after, &settings, at(3) + settings.idle_retention).is_empty());
 }
 
 #[tokio::test]

@@ -35,8 +35,8 @@ impl Truth {
     }
 
     /// How many others watch. A pause counts for as long as it is promised to hold a slot.
-    pub(crate) fn others(&self, viewer: usize, paused_holds_slot: u64, now: u64) -> usize {
-        let watches = |since: Option<u64>| since.is_none_or(|since| now - since <= paused_holds_slot);
+    pub(crate) fn others(&self, viewer: usize, paused_timeout: u64, now: u64) -> usize {
+        let watches = |since: Option<u64>| since.is_none_or(|since| now - since <= paused_timeout);
         self.watching.iter().filter(|(other, since)| **other != viewer && watches(**since)).count()
     }
 

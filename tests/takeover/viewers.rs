@@ -265,7 +265,7 @@ impl<'a> World<'a> {
                 self.decide_later(viewer);
             }
             Err(refused) => {
-                let (at, paused) = (self.now, millis(self.settings.paused_holds_slot));
+                let (at, paused) = (self.now, millis(self.settings.paused_timeout));
                 let others = self.truth(viewer).others(viewer, paused, at);
                 if others < self.evening.limit as usize {
                     self.tally.refused_for_silent += 1;

@@ -25,7 +25,7 @@ async fn play(gateway: &Gateway, subject: &str) {
 #[tokio::test]
 async fn events_come_in_batches_in_the_order_in_which_they_happened_and_the_last_ones_when_the_gateway_stops() {
     let (origin, receiver) = (Origin::usual().await, Receiver::new().await);
-    let gateway = start(&origin, &receiver, "batch: 3, wait: 30m, secret: { file: hook.secret }").await;
+    let gateway = start(&origin, &receiver, "batch: 3, flush_interval: 30m, secret: { file: hook.secret }").await;
     let names: Vec<String> = (0..8).map(|nth| format!("viewer-{nth}")).collect();
     for name in &names {
         play(&gateway, name).await;
@@ -53,7 +53,7 @@ async fn events_come_in_batches_in_the_order_in_which_they_happened_and_the_last
 async fn a_batch_that_is_not_accepted_comes_again_under_the_same_id_before_any_other() {
     let origin = Origin::usual().await;
     let receiver = Receiver::that(|nth| Reply::Status([503, 500, 408].get(nth).copied().unwrap_or(200))).await;
-    let gateway = start(&origin, &receiver, "batch: 1, wait: 0s, secret: { file: hook.secret }").await;
+    let gateway = start(&origin, &receiver, "batch: 1, flush_interval: 0s, secret: { file: hook.secret }").await;
     play(&gateway, "first").await;
     play(&gateway, "second").await;
     let posts = receiver.posted(5).await;
@@ -77,7 +77,7 @@ async fn a_batch_that_is_not_accepted_comes_again_under_the_same_id_before_any_o
 async fn a_receiver_that_asks_for_time_gets_it() {
     let origin = Origin::usual().await;
     let receiver = Receiver::that(|nth| if nth == 0 { Reply::After(429, "2") } else { Reply::Status(202) }).await;
-    let gateway = start(&origin, &receiver, "wait: 0s").await;
+    let gateway = start(&origin, &receiver, "flush_interval: 0s").await;
     play(&gateway, "alice").await;
     let posts = receiver.posted(2).await;
     assert!(posts[1].at - posts[0].at >= Duration::from_secs(2));
@@ -92,7 +92,7 @@ async fn what_the_receiver_does_not_want_is_dropped_at_once_and_no_redirect_is_f
         [Reply::Status(400), Reply::Status(410), Reply::Elsewhere].get(nth).copied().unwrap_or(Reply::Status(200))
     };
     let receiver = Receiver::that(reply).await;
-    let gateway = start(&origin, &receiver, "batch: 1, wait: 0s").await;
+    let gateway = start(&origin, &receiver, "batch: 1, flush_interval: 0s").await;
     for subject in ["a", "b", "c", "d"] {
         play(&gateway, subject).await;
     }
@@ -108,7 +108,7 @@ async fn what_is_not_accepted_in_time_is_dropped_and_what_comes_later_is_told() 
     let is_well = Arc::new(AtomicBool::new(false));
     let asked = is_well.clone();
     let receiver = Receiver::that(move |_| Reply::Status(if asked.load(SeqCst) { 200 } else { 502 })).await;
-    let gateway = start(&origin, &receiver, "batch: 1, wait: 0s, retry_for: 1s").await;
+    let gateway = start(&origin, &receiver, "batch: 1, flush_interval: 0s, max_retry_duration: 1s").await;
     play(&gateway, "early").await;
     counts(&gateway, &receiver, "dropped_retries", 1).await;
     let tried = receiver.posts().len();
@@ -123,7 +123,7 @@ async fn what_is_not_accepted_in_time_is_dropped_and_what_comes_later_is_told() 
 async fn a_receiver_that_hangs_costs_events_and_no_viewer_waits_for_it() {
     let origin = Origin::usual().await;
     let receiver = Receiver::that(|_| Reply::Never).await;
-    let gateway = start(&origin, &receiver, "batch: 1, wait: 0s, queue: 5, timeout: 1h").await;
+    let gateway = start(&origin, &receiver, "batch: 1, flush_interval: 0s, queue: 5, timeout: 1h").await;
     play(&gateway, "first").await;
     receiver.posted(1).await;
     let began = Instant::now();
@@ -144,7 +144,7 @@ async fn a_receiver_that_hangs_costs_events_and_no_viewer_waits_for_it() {
 async fn a_receiver_that_is_not_there_yet_is_told_when_it_is() {
     let origin = Origin::usual().await;
     let port = super::program::free_port();
-    let extra = format!("webhooks: [{{ url: \"http://127.0.0.1:{port}/\", wait: 0s }}]\n");
+    let extra = format!("webhooks: [{{ url: \"http://127.0.0.1:{port}/\", flush_interval: 0s }}]\n");
     let gateway = Setup { extra, ..Setup::before(&[&origin]) }.start().await;
     play(&gateway, "alice").await;
     super::program::until("the log says so", async || gateway.log().contains("the webhook cannot be told")).await;
@@ -169,7 +169,8 @@ async fn a_receiver_behind_tls_is_told_where_its_authority_is_trusted() {
         .unwrap();
     let receiver = Origin::tls(config, |_| async { super::program::answer(200, "text/plain", "") }).await;
     let origin = Origin::usual().await;
-    let hook = format!("webhooks: [{{ url: \"https://localhost:{}/\", wait: 0s }}]\n", receiver.address.port());
+    let hook =
+        format!("webhooks: [{{ url: \"https://localhost:{}/\", flush_interval: 0s }}]\n", receiver.address.port());
     let label = format!("hook=\"localhost:{}\",result=\"sent\"", receiver.address.port());
 
     let gateway = Setup { extra: hook.clone(), ..Setup::before(&[&origin]) }.start().await;

@@ -9,7 +9,7 @@ use super::receiver::{Receiver, short};
 const LONG: &str = "{}";
 
 fn setup(origin: &Origin, receiver: &Receiver, more: &str) -> Setup {
-    let extra = format!("webhooks: [{{ url: \"{}\", wait: 50ms{more} }}]\n", receiver.url());
+    let extra = format!("webhooks: [{{ url: \"{}\", flush_interval: 50ms{more} }}]\n", receiver.url());
     Setup { extra, streams: LONG, ..Setup::before(&[origin]) }
 }
 
@@ -159,7 +159,7 @@ async fn each_is_told_what_it_wants() {
     let [all, some] = [Receiver::new().await, Receiver::new().await];
     let mut setup = setup(&origin, &all, "");
     setup.extra = format!(
-        "webhooks: [{{ url: \"{}\", wait: 0s }}, {{ url: \"{}\", events: [refused], wait: 0s }}]\n",
+        "webhooks: [{{ url: \"{}\", flush_interval: 0s }}, {{ url: \"{}\", events: [refused], flush_interval: 0s }}]\n",
         all.url(),
         some.url()
     );

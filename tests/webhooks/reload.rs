@@ -27,7 +27,7 @@ async fn hooks_come_and_go_and_one_that_stays_keeps_its_queue() {
         Receiver::new().await,
         Receiver::new().await,
     );
-    let hook = |receiver: &Receiver, wait| format!("{{ url: \"{}\", wait: {wait} }}", receiver.url());
+    let hook = |receiver: &Receiver, wait| format!("{{ url: \"{}\", flush_interval: {wait} }}", receiver.url());
     let (stays_as, goes_as) = (hook(&stays, "0s"), hook(&goes, "30m"));
     let extra = format!("webhooks: [{goes_as}, {stays_as}]\n");
     let gateway = Setup { extra, ..Setup::before(&[&origin]) }.start().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::application::{Activity, Application, Ripping, Sharing, Unidentified};
+use crate::config::application::{Anonymous, Application, DownloadRate, Sharing, StreamSource};
 use crate::config::mint::MintError;
 use crate::config::origin::Origin;
 use crate::config::pointer::Pointer;
@@ -98,32 +98,37 @@ fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
 }
 
 /// Whether what stands there fits where the streams come from.
-fn activity_fits(context: &mut Context<'_>, at: &Pointer, raw: &raw::Application, activity: Activity, is_routed: bool) {
+fn stream_source_fits(
+    context: &mut Context<'_>,
+    at: &Pointer,
+    raw: &raw::Application,
+    stream_source: StreamSource,
+    is_routed: bool,
+) {
     let at_routes = at.key("routes");
-    let missing = "write `routes:` with a list such as `[{ path: /, origin: NAME }]`, or `activity: api` where streams come from the \
+    let missing = "write `routes:` with a list such as `[{ path: /, origin: NAME }]`, or `stream_source: api` where streams come from the \
                    session API alone";
-    match activity {
-        Activity::Traffic if !is_routed && context.has(&at_routes) => {
+    match stream_source {
+        StreamSource::Traffic if !is_routed && context.has(&at_routes) => {
             context.say(&at_routes, format!("no route stands here, so that no request comes: {missing}"));
         }
-        Activity::Traffic if !is_routed => context.say_at_key(at, format!("`routes` is missing: {missing}")),
-        Activity::Both if !is_routed => {
+        StreamSource::Traffic if !is_routed => context.say_at_key(at, format!("`routes` is missing: {missing}")),
+        StreamSource::Both if !is_routed => {
             context.warn_at_key(at, format!("no traffic comes without `routes`: {missing}"));
         }
-        Activity::Api if is_routed => {
-            let message =
-                "with `activity: api` no stream comes from traffic: remove `routes`, or write `activity: both`";
+        StreamSource::Api if is_routed => {
+            let message = "with `stream_source: api` no stream comes from traffic: remove `routes`, or write `stream_source: both`";
             context.say(&at_routes, message);
         }
-        Activity::Api if raw.identity.is_some() => {
-            let message = "with `activity: api` nobody is recognised by it, as no stream comes from traffic: remove it, or write \
-                           `activity: both`";
+        StreamSource::Api if raw.identity.is_some() => {
+            let message = "with `stream_source: api` nobody is recognised by it, as no stream comes from traffic: remove it, or write \
+                           `stream_source: both`";
             context.warn(&at.key("identity"), message);
         }
         _ => {}
     }
-    if raw.idps.is_some() && activity == Activity::Traffic {
-        let message = "it counts for the session API alone, which this application cannot use: write `activity: both`, or `api`, or \
+    if raw.idps.is_some() && stream_source == StreamSource::Traffic {
+        let message = "it counts for the session API alone, which this application cannot use: write `stream_source: both`, or `api`, or \
                        remove it";
         context.warn(&at.key("idps"), message);
     }
@@ -144,27 +149,27 @@ fn application(
             context.say(&at.key("policies").item(nth), message);
         }
     }
-    let unidentified = match raw.unidentified {
-        raw::Unidentified::Refuse => Unidentified::Refuse,
-        raw::Unidentified::Pass => Unidentified::Pass,
+    let anonymous = match raw.anonymous {
+        raw::Anonymous::Refuse => Anonymous::Refuse,
+        raw::Anonymous::Pass => Anonymous::Pass,
     };
-    let activity = match raw.activity {
-        raw::Activity::Traffic => Activity::Traffic,
-        raw::Activity::Api => Activity::Api,
-        raw::Activity::Both => Activity::Both,
+    let stream_source = match raw.stream_source {
+        raw::StreamSource::Traffic => StreamSource::Traffic,
+        raw::StreamSource::Api => StreamSource::Api,
+        raw::StreamSource::Both => StreamSource::Both,
     };
-    let has_traffic = activity != Activity::Api;
+    let has_traffic = stream_source != StreamSource::Api;
     let is_routed = !raw.routes.is_empty() || context.lost_list(&at.key("routes"));
-    activity_fits(context, at, raw, activity, is_routed);
+    stream_source_fits(context, at, raw, stream_source, is_routed);
     let application = ApplicationId(id.into());
     let at_identity = at.key("identity");
     if has_traffic && is_routed && raw.identity.is_none() && !context.has(&at_identity) {
-        if unidentified == Unidentified::Refuse {
+        if anonymous == Anonymous::Refuse {
             context.say_at_key(
                 at,
-                "without `identity` every media request is refused: write `identity:`, or `unidentified: pass`",
+                "without `identity` every media request is refused: write `identity:`, or `anonymous: pass`",
             );
-        } else if !raw.policies.is_empty() && activity == Activity::Traffic {
+        } else if !raw.policies.is_empty() && stream_source == StreamSource::Traffic {
             context.say(
                 &at.key("policies"),
                 "without `identity` no stream has an account, so that no policy applies: write `identity:`, or remove them",
@@ -172,27 +177,27 @@ fn application(
         }
     }
     // What it declares under an id is found again by that id.
-    let declared = keys.filter(|_| activity == Activity::Both).cloned();
+    let declared = keys.filter(|_| stream_source == StreamSource::Both).cloned();
     let compiled = raw.identity.as_ref();
     let compiled = compiled.map(|raw| identity::identity(context, &at_identity, &application, raw, declared));
     let mut built = Application {
         name: raw.name.as_deref().unwrap_or(id).into(),
         tenant: raw.tenant.as_str().into(),
         id: application,
-        activity,
+        stream_source,
         idps: raw.idps.as_ref().map(|idps| idps.iter().map(|idp| idp.as_str().into()).collect()),
         identity: None,
-        unidentified,
+        anonymous,
         sharing: match raw.sharing {
             raw::Sharing::Split => Sharing::Split,
             raw::Sharing::Refuse => Sharing::Refuse,
             raw::Sharing::Allow => Sharing::Allow,
         },
-        ripping: match raw.ripping {
-            raw::Ripping::Count => Ripping::Count,
-            raw::Ripping::Refuse => Ripping::Refuse,
+        download_rate: match raw.download_rate {
+            raw::DownloadRate::Count => DownloadRate::Count,
+            raw::DownloadRate::Refuse => DownloadRate::Refuse,
         },
-        ripping_above: raw.ripping_above,
+        max_download_rate: raw.max_download_rate,
         of_manifest: Vec::new(),
         policies: raw.policies.iter().filter_map(|name| policies.get(name).map(Arc::clone)).collect(),
         signing: Err(MintError::NoIdentity),

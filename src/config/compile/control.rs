@@ -133,9 +133,9 @@ fn webhook(context: &mut Context<'_>, at: &Pointer, raw: &raw::Webhook) -> Webho
         events: raw.events.iter().map(event).collect(),
         secret: secret.and_then(|secret| signing_key(context, &at.key("secret"), secret)),
         batch: raw.batch,
-        wait: bounded(context, &at.key("wait"), &raw.wait, UP_TO_AN_HOUR),
+        flush_interval: bounded(context, &at.key("flush_interval"), &raw.flush_interval, UP_TO_AN_HOUR),
         timeout: bounded(context, &at.key("timeout"), &raw.timeout, TIMEOUT),
-        retry_for: bounded(context, &at.key("retry_for"), &raw.retry_for, LIFETIME),
+        max_retry_duration: bounded(context, &at.key("max_retry_duration"), &raw.max_retry_duration, LIFETIME),
         queue: raw.queue,
     }
 }

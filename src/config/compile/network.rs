@@ -64,7 +64,7 @@ pub(super) fn listeners(context: &mut Context<'_>, raw: &[raw::Listener], contro
             address: listener.address.value,
             tls,
             proxy_protocol: listener.proxy_protocol,
-            behind_tls: listener.behind_tls,
+            assume_https: listener.assume_https,
         });
     }
     unique(context, &root.key("control").key("address"), control.address.value, &mut taken);
@@ -74,20 +74,20 @@ pub(super) fn listeners(context: &mut Context<'_>, raw: &[raw::Listener], contro
 /// Whose word counts for the viewer's address.
 pub(super) fn hops(
     listeners: &[raw::Listener],
-    raw: Option<&raw::ClientAddress>,
+    raw: Option<&raw::TrustedProxies>,
     context: &mut Context<'_>,
 ) -> Option<TrustedHops> {
     let root = Pointer::default();
     if let (None, Some(nth)) = (raw, listeners.iter().position(|listener| listener.proxy_protocol)) {
         let at = root.key("listeners").item(nth).key("proxy_protocol");
-        if !context.has(&root.key("client_address")) {
-            let message = "nothing says who may speak the PROXY protocol: write `client_address:` with `trusted:`";
+        if !context.has(&root.key("trusted_proxies")) {
+            let message = "nothing says who may speak the PROXY protocol: write `trusted_proxies:` with `networks:`";
             context.say(&at, message);
         }
     }
     let raw = raw?;
-    let trusted = raw.trusted.iter().map(|network| network.value).collect();
-    Some(TrustedHops::new(trusted, raw.from.value.clone()))
+    let trusted = raw.networks.iter().map(|network| network.value).collect();
+    Some(TrustedHops::new(trusted, raw.header.value.clone()))
 }
 
 fn unique(context: &mut Context<'_>, at: &Pointer, address: SocketAddr, taken: &mut Vec<SocketAddr>) {

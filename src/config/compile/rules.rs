@@ -32,7 +32,7 @@ pub(super) fn rule(context: &mut Context<'_>, supply: &Supply, at: &Pointer, raw
     let exempt = exempt.and_then(|source| names.condition(&at.key("exempt"), source, "`exempt` singles nobody out"));
     let when_exceeded = names.when_exceeded(&at.key("when_exceeded"), &raw.when_exceeded.value);
     let message = raw.message.as_ref().and_then(|message| names.message(&at.key("message"), message));
-    let prefer = if let WhenExceeded::Prefer(expression) = &when_exceeded { Some(expression) } else { None };
+    let prefer = if let WhenExceeded::TerminateFirst(expression) = &when_exceeded { Some(expression) } else { None };
     let expressions: Vec<&Expression> = target.iter().chain(&exempt).chain(prefer).collect();
     let missing = missing(context, &at.key("missing"), raw, &expressions);
     let grace = raw.grace.as_ref().map(|grace| bounded(context, &at.key("grace"), grace, times::GRACE));
@@ -229,14 +229,14 @@ impl Names<'_, '_> {
             ExceededWord::DenyNewest => WhenExceeded::DenyNewest,
             ExceededWord::TerminateOldest => WhenExceeded::TerminateOldest,
             ExceededWord::TerminateIdlest => WhenExceeded::TerminateIdlest,
-            ExceededWord::Prefer { at: start, expression } => {
+            ExceededWord::TerminateFirst { at: start, expression } => {
                 let compiled = self.expression(at, *start, expression, &[Type::Bool, Type::Int]);
                 if compiled.as_ref().is_some_and(|compiled| compiled.places().is_empty()) {
                     let message = "this prefers no stream, for it is the same for all: ask for an attribute, or write \
                                    `terminate_oldest`";
                     self.context.say_inside(at, *start, "the text", message);
                 }
-                compiled.map_or(WhenExceeded::TerminateOldest, WhenExceeded::Prefer)
+                compiled.map_or(WhenExceeded::TerminateOldest, WhenExceeded::TerminateFirst)
             }
         }
     }

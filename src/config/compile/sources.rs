@@ -171,7 +171,7 @@ fn needs<'a>(at: &Pointer, rule: &'a Rule, raw: &raw::Rule) -> Vec<Need<'a>> {
     };
     asked(rule.target.as_ref(), "asks for", "target");
     asked(rule.exempt.as_ref(), "asks for", "exempt");
-    if let WhenExceeded::Prefer(expression) = &rule.when_exceeded {
+    if let WhenExceeded::TerminateFirst(expression) = &rule.when_exceeded {
         asked(Some(expression), "orders streams by", "when_exceeded");
     }
     needs

@@ -43,11 +43,11 @@ impl Supply {
             note(&keys, "deviceId");
         }
         let applications = context.document.value.get("applications").and_then(serde_json::Value::as_object);
-        let activity = |(id, application): (&String, &serde_json::Value)| {
-            let activity = application.get("activity")?.as_str()?;
-            matches!(activity, "api" | "both").then(|| (id.clone(), activity == "api"))
+        let declares = |(id, application): (&String, &serde_json::Value)| {
+            let source = application.get("stream_source")?.as_str()?;
+            matches!(source, "api" | "both").then(|| (id.clone(), source == "api"))
         };
-        let declaring: BTreeMap<String, bool> = applications.into_iter().flatten().filter_map(activity).collect();
+        let declaring: BTreeMap<String, bool> = applications.into_iter().flatten().filter_map(declares).collect();
         let names = by_application.values().flatten().cloned().collect();
         let broken = context.problems.iter().map(|problem| &*problem.path).filter(|at| at.starts_with("applications"));
         let broken: Vec<&str> = broken.collect();

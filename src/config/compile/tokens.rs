@@ -244,9 +244,9 @@ impl<'a> Tokens<'a> {
             },
             deadline: timeout,
             lifetime,
-            away: match raw.when_away {
-                raw::WhenAway::Refuse => Away::Refuse,
-                raw::WhenAway::Admit => Away::Admit,
+            away: match raw.on_error {
+                raw::FailureMode::Refuse => Away::Refuse,
+                raw::FailureMode::Admit => Away::Admit,
             },
             ..CallbackSource::new(name, &raw.url)
         };

@@ -19,7 +19,7 @@ pub(in crate::config) struct Application {
     pub(in crate::config) tenant: String,
     /// Where its streams come from.
     #[serde(default)]
-    pub(in crate::config) activity: Activity,
+    pub(in crate::config) stream_source: StreamSource,
     /// The identity providers that it may speak for through the session API. Left out: any.
     #[schemars(length(min = 1, max = 1024), extend("uniqueItems" = true), inner(length(min = 1, max = 256)))]
     pub(in crate::config) idps: Option<Vec<String>>,
@@ -27,21 +27,21 @@ pub(in crate::config) struct Application {
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(in crate::config) routes: Vec<Route>,
-    /// How viewers are recognised. Left out: not at all, with `unidentified: pass`.
+    /// How viewers are recognised. Left out: not at all, with `anonymous: pass`.
     pub(in crate::config) identity: Option<Identity>,
     /// What happens to media requests without a token or play session.
     #[serde(default)]
-    pub(in crate::config) unidentified: Unidentified,
+    pub(in crate::config) anonymous: Anonymous,
     /// What happens when one play session or stream is used from two clients at the same time.
     #[serde(default)]
     pub(in crate::config) sharing: Sharing,
-    /// What happens when media is pulled faster than `ripping_above` times real time, for long.
+    /// What happens when media is pulled faster than `max_download_rate` times real time, for long.
     #[serde(default)]
-    pub(in crate::config) ripping: Ripping,
+    pub(in crate::config) download_rate: DownloadRate,
     /// How many times real time is ripping. Sound and picture that are fetched apart count each.
     #[serde(default = "six")]
     #[schemars(range(min = 2, max = 1000))]
-    pub(in crate::config) ripping_above: u32,
+    pub(in crate::config) max_download_rate: u32,
     /// The policies that it carries, all of which must hold.
     #[serde(default)]
     #[schemars(length(max = 32), extend("uniqueItems" = true))]
@@ -51,7 +51,7 @@ pub(in crate::config) struct Application {
 /// Where the streams of an application come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Activity {
+pub(in crate::config) enum StreamSource {
     /// From what viewers ask for.
     #[default]
     Traffic,
@@ -96,7 +96,7 @@ pub(in crate::config) enum AmbiguousPath {
 /// What happens to media requests of nobody.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Unidentified {
+pub(in crate::config) enum Anonymous {
     /// 401.
     #[default]
     Refuse,
@@ -120,7 +120,7 @@ pub(in crate::config) enum Sharing {
 /// What happens to a stream that is pulled too fast.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Ripping {
+pub(in crate::config) enum DownloadRate {
     /// It is counted, and passes.
     #[default]
     Count,

@@ -141,13 +141,13 @@ pub(in crate::config) struct Webhook {
     pub(in crate::config) batch: usize,
     /// How long an event waits for others.
     #[serde(default = "one_second")]
-    pub(in crate::config) wait: Written<Duration>,
+    pub(in crate::config) flush_interval: Written<Duration>,
     /// How long the receiver may take to answer.
     #[serde(default = "five_seconds")]
     pub(in crate::config) timeout: Written<Duration>,
     /// How long a batch that is not accepted is tried again; then it is dropped and counted.
     #[serde(default = "five_minutes")]
-    pub(in crate::config) retry_for: Written<Duration>,
+    pub(in crate::config) max_retry_duration: Written<Duration>,
     /// Events that wait at most; more are dropped and counted.
     #[serde(default = "ten_thousand")]
     #[schemars(range(min = 1, max = 1_000_000))]

@@ -21,25 +21,25 @@ pub(in crate::config) struct Listener {
     /// Speak TLS here, with HTTP/2 and HTTP/1.1. Left out: HTTP/1.1 in clear.
     pub(in crate::config) tls: Option<Tls>,
     /// Every connection begins with a header of the PROXY protocol, version 1 or 2, which names the viewer. Only networks of
-    /// `client_address.trusted` may connect then.
+    /// `trusted_proxies.networks` may connect then.
     #[serde(default)]
     pub(in crate::config) proxy_protocol: bool,
     /// Viewers speak TLS with what stands in front of this listener, which does not say so in `X-Forwarded-Proto`: tokens for
     /// `https` URLs are then good here.
     #[serde(default)]
-    pub(in crate::config) behind_tls: bool,
+    pub(in crate::config) assume_https: bool,
 }
 
 /// Whose word counts for the viewer's address.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct ClientAddress {
+pub(in crate::config) struct TrustedProxies {
     /// Networks of load balancers and edges in front. What others write into headers is not believed.
     #[schemars(length(min = 1))]
-    pub(in crate::config) trusted: Vec<Written<IpNet>>,
+    pub(in crate::config) networks: Vec<Written<IpNet>>,
     /// Where they write the address: `x-forwarded-for`, `forwarded` (RFC 7239), or `header:NAME` with one address in it.
     #[serde(default = "x_forwarded_for")]
-    pub(in crate::config) from: Written<Forwarding>,
+    pub(in crate::config) header: Written<Forwarding>,
 }
 
 fn x_forwarded_for() -> Written<Forwarding> {

@@ -63,7 +63,7 @@ pub(in crate::config) struct Rule {
     /// Which streams it speaks of: a CEL expression over attributes, as in `contentType == "live"`. Left out: all.
     #[schemars(length(min = 1))]
     pub(in crate::config) target: Option<String>,
-    /// Who gives way: `deny_newest`, `terminate_oldest`, `terminate_idlest`, or `prefer(EXPRESSION)`: where the CEL expression is
+    /// Who gives way: `deny_newest`, `terminate_oldest`, `terminate_idlest`, or `terminate_first(EXPRESSION)`: where the CEL expression is
     /// true, or greatest, goes first.
     #[serde(default = "deny_newest")]
     pub(in crate::config) when_exceeded: Written<ExceededWord>,

@@ -46,9 +46,9 @@ pub(in crate::config) struct Streams {
     /// How long a stream that asks for nothing keeps its slot; derived from its manifest within these.
     pub(in crate::config) idle: Idle,
     /// How long a live player that polls without fetching media keeps its slot.
-    pub(in crate::config) paused_holds_slot: Written<Duration>,
+    pub(in crate::config) paused_timeout: Written<Duration>,
     /// How long an idle stream keeps its place in the record.
-    pub(in crate::config) forget: Written<Duration>,
+    pub(in crate::config) idle_retention: Written<Duration>,
     /// How long a terminated stream is remembered after its last refused request.
     pub(in crate::config) tombstone: Written<Duration>,
     /// How long a stream holds its slot before a policy may terminate it.
@@ -125,8 +125,8 @@ impl Default for Streams {
         Self {
             reserve: of.reserve.into(),
             idle: Idle::default(),
-            paused_holds_slot: of.paused_holds_slot.into(),
-            forget: of.forget.into(),
+            paused_timeout: of.paused_timeout.into(),
+            idle_retention: of.idle_retention.into(),
             tombstone: of.tombstone.into(),
             min_tenure: of.min_tenure.into(),
             sharing_overlap: of.sharing_overlap.into(),

@@ -320,7 +320,7 @@ pub(in crate::config) struct Callback {
     pub(in crate::config) lifetime: Written<Duration>,
     /// What becomes of viewers whom the service has not judged yet while it is away.
     #[serde(default)]
-    pub(in crate::config) when_away: WhenAway,
+    pub(in crate::config) on_error: FailureMode,
 }
 
 fn two_hundred_millis() -> Written<Duration> {
@@ -346,7 +346,7 @@ pub(in crate::config) enum CallbackMethod {
 /// What becomes of viewers while the callback's service is away.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum WhenAway {
+pub(in crate::config) enum FailureMode {
     /// 403.
     #[default]
     Refuse,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::application::{Activity, Ripping, Sharing, Unidentified};
+use crate::config::application::{Anonymous, DownloadRate, Sharing, StreamSource};
 use crate::config::mint::MintError;
 use crate::model::ApplicationId;
 
@@ -15,13 +15,13 @@ fn route(name: &str) -> Route {
         id: ApplicationId(name.into()),
         name: name.into(),
         tenant: "default".into(),
-        activity: Activity::Traffic,
+        stream_source: StreamSource::Traffic,
         idps: None,
         identity: None,
-        unidentified: Unidentified::Pass,
+        anonymous: Anonymous::Pass,
         sharing: Sharing::Split,
-        ripping: Ripping::Count,
-        ripping_above: 4,
+        download_rate: DownloadRate::Count,
+        max_download_rate: 4,
         of_manifest: Vec::new(),
         policies: Vec::new(),
         signing: Err(MintError::NoIdentity),

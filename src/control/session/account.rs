@@ -18,7 +18,7 @@ const VALUE_MAX: usize = 256;
 /// The id is all that a caller proves itself with. So it is compared with every one, in a time that does not tell how much of
 /// it is right.
 pub(super) fn application<'s>(settings: &'s Settings, id: &str) -> Option<&'s Arc<Application>> {
-    let declaring = settings.applications.values().filter(|application| application.activity.declares());
+    let declaring = settings.applications.values().filter(|application| application.stream_source.declares());
     declaring.fold(None, |found, application| {
         let known = application.id.as_str().as_bytes();
         if verify_slices_are_equal(known, id.as_bytes()).is_ok() { Some(application) } else { found }

@@ -849,7 +849,7 @@ fn due_at(one: &Takeover, taker: &Stream, taken: &Stream, settings: &Settings) -
 
 /// A pause keeps a slot for so long. Whoever comes back within that time is heard before the one that took its place.
 fn may_return_until(stream: &Stream, settings: &Settings, now: Millis) -> Millis {
-    now.max(stream.last_media() + settings.paused_holds_slot)
+    now.max(stream.last_media() + settings.paused_timeout)
 }
 
 fn is_in_conflict(decision: &Decision, id: StreamId) -> bool {

@@ -59,7 +59,7 @@ impl Play {
             seen: at(self.seen),
             idle: self.idle,
             overlap: Duration::from_mins(1),
-            forget: Duration::from_mins(10),
+            idle_retention: Duration::from_mins(10),
         };
         let sharer = if self.sharing.is_alone(client) {
             Sharer::Owner
@@ -434,7 +434,7 @@ fn many_threads_agree_on_who_shares() {
         seen: now,
         idle: Duration::from_secs(28),
         overlap: Duration::from_mins(1),
-        forget: Duration::from_mins(10),
+        idle_retention: Duration::from_mins(10),
     };
     let ask = |who: usize, n: u64| {
         let now = Millis(1_000_000_000 + clock.fetch_add(1, Ordering::Relaxed) as u64 * 20);

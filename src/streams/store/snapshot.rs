@@ -117,7 +117,7 @@ impl Kept {
         // The clock may have been set back since. Starts stay as they are: they are an order.
         self.set_back(self.saved.since(now));
         // After so long nobody waits for the gateway any more.
-        let is_late = self.saved != Millis(0) && now.since(self.saved) >= settings.forget;
+        let is_late = self.saved != Millis(0) && now.since(self.saved) >= settings.idle_retention;
         for mut kept in self.streams {
             kept.holds &= !is_late;
             record.restore(Arc::new(kept.revive(&self.account, settings, now)));

@@ -31,7 +31,7 @@ impl Stream {
             seen: self.last_request(),
             idle: Duration::from_millis(u64::from(self.idle_ms.load(SeqCst))),
             overlap: settings.sharing_overlap,
-            forget: settings.forget,
+            idle_retention: settings.idle_retention,
         };
         self.sharing.ask(client, media(), &terms, now)
     }

@@ -17,9 +17,9 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// A batch that is tried first at `now` and given up after `retry_for`.
-    pub(super) fn new(now: Millis, retry_for: Duration) -> Self {
-        Self { until: now + retry_for, failures: 0 }
+    /// A batch that is tried first at `now` and given up after `max_retry_duration`.
+    pub(super) fn new(now: Millis, max_retry_duration: Duration) -> Self {
+        Self { until: now + max_retry_duration, failures: 0 }
     }
 
     /// An attempt has failed. How long to wait for the next, which is made half the wait or more later, so that gateways do

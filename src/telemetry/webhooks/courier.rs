@@ -103,7 +103,7 @@ impl Courier {
                 }
             }
         }
-        let waited = sleep(self.webhook.wait);
+        let waited = sleep(self.webhook.flush_interval);
         tokio::pin!(waited);
         while told.len() < most && self.leave.borrow().is_none() {
             let room = most - told.len();
@@ -118,7 +118,7 @@ impl Courier {
 
     /// Tries until it is accepted, rejected, or too late.
     async fn deliver(&mut self, batch: &Batch) {
-        let mut backoff = Backoff::new(self.edges.clock.now(), self.webhook.retry_for);
+        let mut backoff = Backoff::new(self.edges.clock.now(), self.webhook.max_retry_duration);
         loop {
             let (wait, why) = match self.attempt(batch).await {
                 Outcome::Accepted => {

@@ -35,9 +35,9 @@ fn webhook(url: &str, events: &[WebhookEvent], queue: usize) -> Webhook {
         events: events.to_vec(),
         secret: None,
         batch: 100,
-        wait: Duration::from_hours(1),
+        flush_interval: Duration::from_hours(1),
         timeout: Duration::from_secs(1),
-        retry_for: Duration::from_secs(1),
+        max_retry_duration: Duration::from_secs(1),
         queue,
     }
 }

@@ -59,7 +59,7 @@ export async function startGateway(house, {
       device: 'claim:device',
       stream: 'minted',
     },
-    unidentified: 'refuse',
+    anonymous: 'refuse',
     ...(sharing && { sharing }),
     policies,
   }];
@@ -67,7 +67,7 @@ export async function startGateway(house, {
     listeners: [{ address: `127.0.0.1:${listener}`, ...(tls === 'listener' && { tls: { certificate: 'tls.crt', key: 'tls.key' } }) }],
     control: { address: `127.0.0.1:${control}` },
     // Watchpoints tell where their players are.
-    client_address: { trusted: ['127.0.0.0/8'] },
+    trusted_proxies: { networks: ['127.0.0.0/8'] },
     origins,
     applications: Object.fromEntries(Object.entries(applications).map(application)),
     policies: {

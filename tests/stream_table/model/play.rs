@@ -106,7 +106,7 @@ impl Play {
         }
         let idle = self.cadence.idle(settings);
         let polls = now < self.presence + idle
-            && self.cadence.paused_after().is_none_or(|d| now < self.playback + d + settings.paused_holds_slot);
+            && self.cadence.paused_after().is_none_or(|d| now < self.playback + d + settings.paused_timeout);
         !polls && now >= self.playback + idle
     }
 

@@ -162,8 +162,8 @@ pub(super) fn rule(n: usize) -> impl Strategy<Value = Rule> {
             let rule = match when {
                 0 => rule,
                 1 => rule.idlest_goes(),
-                2 => rule.prefer(condition(preference)),
-                3 => rule.prefer(number("int(maxStreams)")),
+                2 => rule.terminate_first(condition(preference)),
+                3 => rule.terminate_first(number("int(maxStreams)")),
                 _ => rule.latest_wins(),
             };
             let target = target.map(condition);

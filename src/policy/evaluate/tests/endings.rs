@@ -67,7 +67,7 @@ fn a_device_is_heard_of_when_one_of_its_streams_is() {
 
 #[test]
 fn streams_for_which_the_preference_is_true_give_way_first_and_among_them_the_oldest() {
-    let policies = household(vec![streams("three", 3).prefer(condition("channel == 'kids'"))]);
+    let policies = household(vec![streams("three", 3).terminate_first(condition("channel == 'kids'"))]);
     let running = [tv(1).channel("news"), tv(2).channel("kids"), tv(3).channel("kids")];
     assert_eq!(ended(&decide(&policies, &running, &tv(4))), [id(2)]);
     let running = [tv(1).channel("news"), tv(2).channel("news"), tv(3)];
@@ -76,7 +76,7 @@ fn streams_for_which_the_preference_is_true_give_way_first_and_among_them_the_ol
 
 #[test]
 fn streams_with_the_greatest_preference_give_way_first_and_those_without_one_last() {
-    let policies = household(vec![streams("three", 3).prefer(number("int(rank)"))]);
+    let policies = household(vec![streams("three", 3).terminate_first(number("int(rank)"))]);
     let running = [tv(1), tv(2).with("rank", "2"), tv(3).with("rank", "7")];
     assert_eq!(ended(&decide(&policies, &running, &tv(4))), [id(3)]);
     let running = [tv(1), tv(2).with("rank", "-2"), tv(3)];

@@ -134,8 +134,8 @@ impl Rule {
         self.when(WhenExceeded::TerminateIdlest)
     }
 
-    pub(super) fn prefer(self, expression: Expression) -> Self {
-        self.when(WhenExceeded::Prefer(expression))
+    pub(super) fn terminate_first(self, expression: Expression) -> Self {
+        self.when(WhenExceeded::TerminateFirst(expression))
     }
 
     pub(super) fn target(self, source: &str) -> Self {

@@ -245,7 +245,7 @@ fn a_paused_film_takes_its_place_back() {
     let phone = house.start_on(2, Device::Named("phone".into()), client(2, 8), at(60)).expect("overdue");
     assert!(house.plays(&phone, 61, 89));
     assert_eq!(house.settled, [(film.id, phone.id)]);
-    // It is resumed within `paused_holds_slot` of its last media.
+    // It is resumed within `paused_timeout` of its last media.
     assert!(house.media(&film, at(100)));
     assert!(house.media(&phone, at(103)));
     assert!(house.media(&film, at(104)));
