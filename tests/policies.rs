@@ -152,7 +152,7 @@ The clock begins at 2026-11-22T20:00:00+01:00.
            household/two-streams: 1 of at most 2 streams, kept
 2m30s      living-room is left by its device, which starts something else: its slot is free
 
-The smallest limit that each start or return needed (streamgate_policy_needed_limit):
+The smallest limit that each start or return needed (streamgate_policy_required_limit):
   household/two-streams: of 5, a limit of 1 admits 3, 2 admits 4, 3 admits 5
 ";
     assert_eq!(told, expected);
@@ -165,7 +165,7 @@ fn what_is_expected_and_does_not_happen_is_told_with_its_place_and_fails() {
          - { at: 0s, start: one, device: a, expect: refused }\n\
          - { at: 5s, start: two, device: b, expect: { outcome: admitted, running: [two] } }\n\
          - { at: 10s, start: three, device: c, expect: { rules: [], refuses: [], ends: [one] } }\n\
-         - { at: 15s, check: all is well, expect: { ends: [], leaving: [two], running: [two, one] } }\n",
+         - { at: 15s, check: all is well, expect: { ends: [], terminating: [two], running: [two, one] } }\n",
         &[],
     );
     assert_eq!(output.status.code(), Some(1));
@@ -175,7 +175,7 @@ fn what_is_expected_and_does_not_happen_is_told_with_its_place_and_fails() {
         "try.yaml:4:56: step 3 (at 10s): the rules that are exceeded were expected to be none, and are household/two-streams",
         "try.yaml:4:69: step 3 (at 10s): the rules that refuse were expected to be none, and are household/two-streams",
         "try.yaml:4:79: step 3 (at 10s): the streams that end were expected to be one, and are none",
-        "try.yaml:5:63: step 4 (at 15s): the streams that are leaving were expected to be two, and are none",
+        "try.yaml:5:67: step 4 (at 15s): the streams that are terminating were expected to be two, and are none",
     ];
     assert_eq!(text(&output.stderr).lines().collect::<Vec<_>>(), expected);
     // What happened is told all the same.
@@ -215,7 +215,7 @@ fn a_broken_scenario_is_told_with_every_place_and_a_remedy() {
         "6:3: the step does nothing: write one of `start`, `heartbeat`, `stop`, `end`, `learn`, `reload` or `check`",
         "7:3: the step does several things: write one of `start`, `heartbeat`, `stop`, `end`, `learn`, `reload` or `check`",
         "8:31: `device` goes with `start` only: remove it, or make a step of its own of it",
-        "9:34: nobody asks for anything in this step: expect `ends`, `leaving` or `running` of it",
+        "9:34: nobody asks for anything in this step: expect `ends`, `terminating` or `running` of it",
         "10:21: nothing is learned: write `content: live`, `content: vod` or `attributes`",
         "11:22: that configuration cannot be loaded: put right what it says",
         "12:37: there is no application `tvv`: did you mean `tv`?",
@@ -279,9 +279,9 @@ fn a_timeline_for_programs_is_one_object_a_line_with_all_that_a_decision_rests_o
     assert_eq!(explanation["ending"], explanation["policies"][0]["rules"][0]["terminates"]);
     let happened =
         |event: &str, stream: &str| lines.iter().find(|line| line["event"] == event && line["stream"] == stream);
-    let leaving = happened("leaving", "first").unwrap();
+    let terminating = happened("terminating", "first").unwrap();
     assert_eq!(
-        (&leaving["cause"], &leaving["rule"], &leaving["by"]),
+        (&terminating["cause"], &terminating["rule"], &terminating["by"]),
         (&"evicted".into(), &"newest".into(), &"second".into())
     );
     let terminated = happened("terminated", "first").unwrap();

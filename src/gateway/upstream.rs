@@ -384,7 +384,7 @@ impl Upstreams {
     /// Tells the metrics how many addresses are in use; those that were `told` and have gone are no longer shown.
     pub fn report(&self, metrics: &Metrics, now: Millis, told: &Self) {
         for name in told.pools.keys().filter(|name| !self.pools.contains_key(*name)) {
-            for state in ["in_use", "out_of_use"] {
+            for state in ["healthy", "ejected"] {
                 let _ = metrics.origin_servers.remove_label_values(&[name, state]); // gone is gone
             }
         }
@@ -394,8 +394,8 @@ impl Upstreams {
             let set = |state: &str, count: usize| {
                 metrics.origin_servers.with_label_values(&[name, state]).set(i64::try_from(count).unwrap_or(i64::MAX));
             };
-            set("in_use", up);
-            set("out_of_use", servers.len() - up);
+            set("healthy", up);
+            set("ejected", servers.len() - up);
         }
     }
 }

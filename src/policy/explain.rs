@@ -118,7 +118,7 @@ pub struct CountExplained {
     /// The streams that were counted, oldest first.
     pub counted: Vec<Conflict>,
     /// The smallest limit under which the candidate would have been admitted, had that limit always been in force.
-    pub needed_limit: u16,
+    pub required_limit: u16,
 }
 
 /// Decides as [`evaluate`] does, and says why.
@@ -202,7 +202,7 @@ fn explain_rule<'a>(
         limit: tally.limit,
         with_candidate: tally.with,
         counted: conflicts(rule, &tally),
-        needed_limit: tally.rank,
+        required_limit: tally.rank,
     });
     explained
 }

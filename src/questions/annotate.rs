@@ -36,7 +36,7 @@ fn annotated(ctx: &Context) -> Option<&Violation> {
 pub(crate) fn rule(ctx: &Context) -> Option<[Field; 4]> {
     let violation = annotated(ctx)?;
     Some([
-        (STATE, HeaderValue::from_static("over")),
+        (STATE, HeaderValue::from_static("over-limit")),
         (RULE, field(&format!("{}/{}", violation.policy, violation.rule))),
         (STREAMS, violation.reached.into()),
         (LIMIT, violation.threshold.into()),

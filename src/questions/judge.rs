@@ -42,7 +42,7 @@ impl Questions {
     ) -> Result<(), Box<Problem>> {
         let learned = stream.learned(attributes, asset);
         for name in learned.frozen {
-            self.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
+            self.metrics.immutable_attribute_changes.with_label_values(&[application.id.as_str(), name]).inc();
         }
         if learned.attributes.is_some() && stream.may_learn(now) {
             return self.judge(account, stream, Some((attributes, asset)), application, ctx, now).await;

@@ -117,14 +117,14 @@ impl Problem {
     pub(crate) fn shared() -> Box<Self> {
         let detail = "This address is being watched from another place at the same time. Start the stream again from the \
                       service that gave you the link.";
-        Self::new(StatusCode::FORBIDDEN, "stream-shared", "Stream in use elsewhere", detail)
+        Self::new(StatusCode::FORBIDDEN, "session-in-use", "Stream in use elsewhere", detail)
             .outcome(Outcome::Refused, "shared")
     }
 
     /// Media is asked for much faster than it plays.
     pub(crate) fn too_fast() -> Box<Self> {
         let detail = "This stream is being fetched much faster than it plays. Wait a moment.";
-        let mut problem = Self::new(StatusCode::FORBIDDEN, "too-fast", "Too fast", detail);
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "download-rate-exceeded", "Too fast", detail);
         problem.header = Some((RETRY_AFTER, "30"));
         problem.outcome(Outcome::Refused, "too_fast")
     }

@@ -16,7 +16,7 @@ const RELOAD_RESULTS: [&str; 4] = ["applied", "refused", "shortage", "unchanged"
 const SHARING_ACTIONS: [&str; 2] = ["split", "refused"];
 const RIPPING_ACTIONS: [&str; 2] = ["noticed", "refused"];
 const ORIGIN_FAILURES: [&str; 4] = ["connect", "response", "busy", "unresolved"];
-const SERVER_STATES: [&str; 2] = ["in_use", "out_of_use"];
+const SERVER_STATES: [&str; 2] = ["healthy", "ejected"];
 const KEY_RESULTS: [&str; 3] = ["changed", "unchanged", "failed"];
 const CALLBACK_RESULTS: [&str; 5] = ["allowed", "refused", "stale", "away", "busy"];
 
@@ -59,12 +59,12 @@ impl Metrics {
             each(&self.token_errors, &TokenError::LABELS);
             each(&self.shared, &SHARING_ACTIONS);
             each(&self.ripping, &RIPPING_ACTIONS);
-            each(&self.frozen_attributes, &FROZEN);
+            each(&self.immutable_attribute_changes, &FROZEN);
         }
         for policy in settings.applications.values().flat_map(|application| &application.policies) {
             for rule in &policy.rules {
                 let (policy, rule_name, mode) = (&*policy.name, &*rule.name, rule.mode.label());
-                self.needed_limit.with_label_values(&[policy, rule_name]);
+                self.required_limit.with_label_values(&[policy, rule_name]);
                 let effect = if rule.when_exceeded.terminates() { Effect::TERMINATE } else { Effect::REFUSE };
                 self.violations.with_label_values(&[policy, rule_name, mode, effect]);
                 if rule.when_exceeded.terminates() {
@@ -88,7 +88,7 @@ impl Metrics {
         let sources = settings.key_sources.iter().map(|source| &source.name);
         for source in sources.chain(settings.key_files.iter().map(|files| &files.name)) {
             for result in KEY_RESULTS {
-                self.key_fetches.with_label_values(&[&**source, result]);
+                self.key_refreshes.with_label_values(&[&**source, result]);
             }
         }
         for service in &settings.callbacks {

@@ -18,13 +18,13 @@ pub(super) const STREAM_EVENTS: [&str; 13] = [
     "admitted",
     "resumed",
     "refused",
-    "leaving",
+    "terminating",
     "idle",
     "superseded",
     "taken_over",
     "rolled_back",
     "terminated",
-    "forgotten",
+    "expired",
     "capacity_evicted",
     "unaccounted",
     "undecided",
@@ -124,15 +124,15 @@ pub struct Metrics {
     pub streams: IntGaugeVec,
     pub events: IntCounterVec,
     pub violations: IntCounterVec,
-    pub needed_limit: HistogramVec,
-    pub frozen_attributes: IntCounterVec,
+    pub required_limit: HistogramVec,
+    pub immutable_attribute_changes: IntCounterVec,
     pub terminations: IntCounterVec,
     pub takeovers: IntCounterVec,
     pub token_errors: IntCounterVec,
     pub play_session_errors: IntCounterVec,
     pub shared: IntCounterVec,
     pub ripping: IntCounterVec,
-    pub key_fetches: IntCounterVec,
+    pub key_refreshes: IntCounterVec,
     pub callbacks: IntCounterVec,
     pub manifests: IntCounterVec,
     pub foreign_references: IntCounter,
@@ -184,7 +184,7 @@ impl Metrics {
             Kind::ALL.iter().map(|kind| requests.with_label_values(&[outcome.label(), kind.label()])).collect()
         };
         let help = "Time from the request's header to the response's, in seconds, by outcome.";
-        let answered = of.histograms("response_header_seconds", help, &["outcome"], &TIMES)?;
+        let answered = of.histograms("time_to_first_byte_seconds", help, &["outcome"], &TIMES)?;
         let help = "Requests that other proxies asked about, by how they ended; requests_total has them too.";
         let authz = of.counters("authz_total", help, &["outcome"])?;
         let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
@@ -198,10 +198,11 @@ impl Metrics {
         let help = "The smallest limit under which a start or a return would have been admitted, by rule: those above N \
                     would have been refused, had the limit been N.";
         let limits = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0];
-        let needed_limit = of.histograms("policy_needed_limit", help, &["policy", "rule"], &limits)?;
+        let required_limit = of.histograms("policy_required_limit", help, &["policy", "rule"], &limits)?;
         let help =
             "Attempts to change an attribute of a stream that must not change while it plays; they have no effect.";
-        let frozen_attributes = of.counters("frozen_attributes_total", help, &["application", "attribute"])?;
+        let immutable_attribute_changes =
+            of.counters("immutable_attribute_changes_total", help, &["application", "attribute"])?;
         let help = "Connections of the control port that were closed: too_many, slow_header, slow_body, stalled.";
         let control_connections_refused = of.counters("control_connections_refused_total", help, &["reason"])?;
         let help = "Connections that a guard closed: too_many, proxy_header, slow_handshake, failed_handshake, slow_header, \
@@ -222,7 +223,7 @@ impl Metrics {
         let help = "The configuration in force, counted from 1 at the start.";
         let config_revision = of.gauge("config_revision", help)?;
         let help = "When the configuration in force was applied, in seconds since 1970.";
-        let config_applied = of.gauge("config_applied_timestamp_seconds", help)?;
+        let config_applied = of.gauge("config_last_reload_success_timestamp_seconds", help)?;
         let help = "Events for webhooks by what became of them: sent; dropped_queue, where the queue was full; dropped_retries, \
                     where they were not accepted in time; rejected by the receiver.";
         let webhook_events = of.counters("webhook_events_total", help, &["hook", "result"])?;
@@ -236,13 +237,13 @@ impl Metrics {
             of.counters("token_errors_total", "Tokens that were not accepted, by reason.", &["application", "reason"])?;
         let help =
             "Second clients of a stream at the same time: split off as a stream of their own, or requests refused.";
-        let shared = of.counters("shared_total", help, &["application", "action"])?;
+        let shared = of.counters("session_sharing_total", help, &["application", "action"])?;
         let help = "Streams noticed for being pulled much faster than they play, and segments refused for it.";
-        let ripping = of.counters("ripping_total", help, &["application", "action"])?;
+        let ripping = of.counters("download_rate_exceeded_total", help, &["application", "action"])?;
         let help = "Key files and key sets that were read or fetched, by what came of it.";
-        let key_fetches = of.counters("key_fetches_total", help, &["source", "result"])?;
+        let key_refreshes = of.counters("key_refreshes_total", help, &["source", "result"])?;
         let help = "Questions to services that judge tokens, by the answer.";
-        let callbacks = of.counters("callbacks_total", help, &["service", "result"])?;
+        let callbacks = of.counters("auth_callback_requests_total", help, &["service", "result"])?;
         let play_session_errors =
             of.counters("play_session_errors_total", "Play sessions that were not accepted, by reason.", &["reason"])?;
         let metrics = Self {
@@ -257,20 +258,20 @@ impl Metrics {
                 "clock_offset_seconds",
                 "By how much the system's clock is ahead of the gateway's one-way time: not zero where it was set since the start.",
             )?,
-            orders: of.gauges("orders", "Blocks and exemptions that operators ordered and that hold.", &["kind"])?,
+            orders: of.gauges("operator_overrides", "Blocks and exemptions that operators ordered and that hold.", &["kind"])?,
             answered: Outcome::ALL.iter().map(|outcome| answered.with_label_values(&[outcome.label()])).collect(),
             authz: Outcome::ALL.iter().map(|outcome| authz.with_label_values(&[outcome.label()])).collect(),
             events,
             violations,
-            needed_limit,
-            frozen_attributes,
+            required_limit,
+            immutable_attribute_changes,
             terminations,
             takeovers,
             token_errors,
             play_session_errors,
             shared,
             ripping,
-            key_fetches,
+            key_refreshes,
             callbacks,
             foreign_references,
             connections_refused,

@@ -35,7 +35,7 @@ impl Observer for Metrics {
                 tracing::info!(stream = %stream.id, %taken, application = %stream.application, result, "takeover settled");
             }
             Event::RolledBack(stream) => self.event(&stream.application, "rolled_back", -1),
-            Event::Forgotten(stream) => self.event(&stream.application, "forgotten", 0),
+            Event::Forgotten(stream) => self.event(&stream.application, "expired", 0),
             Event::CapacityEvicted(stream) => self.event(&stream.application, "capacity_evicted", 0),
             Event::Unaccounted(stream) => self.event(&stream.application, "unaccounted", 0),
             Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
@@ -45,11 +45,13 @@ impl Observer for Metrics {
                 tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "terminated");
             }
             Event::Leaving(stream, cause) => {
-                self.event(&stream.application, "leaving", 0);
-                tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "leaving");
+                self.event(&stream.application, "terminating", 0);
+                tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "terminating");
             }
             Event::Demanded(demand) => {
-                self.needed_limit.with_label_values(&[&*demand.policy, &*demand.rule]).observe(f64::from(demand.rank));
+                self.required_limit
+                    .with_label_values(&[&*demand.policy, &*demand.rule])
+                    .observe(f64::from(demand.rank));
             }
             Event::Lacked(lack) => {
                 let labels = [&*lack.policy, &*lack.rule, lack.mode.label(), Effect::LACK];

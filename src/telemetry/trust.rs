@@ -6,7 +6,7 @@ use super::Metrics;
 
 impl Observer for Metrics {
     fn keys_fetched(&self, source: &str, result: &'static str) {
-        self.key_fetches.with_label_values(&[source, result]).inc();
+        self.key_refreshes.with_label_values(&[source, result]).inc();
     }
 
     fn callback(&self, service: &str, result: &'static str) {

@@ -57,7 +57,7 @@ impl Usage {
         Ok(Self {
             started: counters("sessions_started_total", "Streams that took a slot.")?,
             completed: counters("sessions_completed_total", "Streams that were stopped, left, or fell silent.")?,
-            failed: counters("failed_attempts_total", "Starts and returns that were refused.")?,
+            failed: counters("admissions_refused_total", "Starts and returns that were refused.")?,
             dismissed: counters("sessions_dismissed_total", "Streams that a policy ended while they played.")?,
             killed: counters("sessions_killed_total", "Streams that another viewer or an operator ended.")?,
             duration,

@@ -62,7 +62,7 @@ async fn a_policy_that_annotates_says_so_in_the_fields_of_a_yes() {
     }
     let answer = Question::about("/live/master.m3u8").from("tv-3").to(&gateway).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("streamgate-state"), "over");
+    assert_eq!(answer.header("streamgate-state"), "over-limit");
     assert_eq!(answer.header("streamgate-rule"), "household/two-streams");
     assert_eq!((answer.header("streamgate-streams"), answer.header("streamgate-limit")), ("3", "2"));
     assert_eq!(

@@ -85,5 +85,5 @@ async fn no_empty_fields_are_added_to_what_is_asked_and_answered() {
     ask("phone", "film").await;
     let third = ask("tablet", "sport").await;
     assert!(third.get("cmsd-dynamic").is_some_and(|value| !value.is_empty()), "{third:?}");
-    assert_eq!(origin.last().headers.get("streamgate-state").map(String::as_str), Some("over"));
+    assert_eq!(origin.last().headers.get("streamgate-state").map(String::as_str), Some("over-limit"));
 }

@@ -300,7 +300,7 @@ async fn shadow_and_annotate_let_everybody_play() {
     let told = origin.last().headers;
     assert_eq!(
         (told["streamgate-state"].as_str(), told["streamgate-rule"].as_str()),
-        ("over", "household/two-streams")
+        ("over-limit", "household/two-streams")
     );
     let segment = gateway.get(&format!("{}/news/a.ts", third.prefix())).await;
     assert_eq!(segment.header("cmsd-dynamic"), said, "the rest of the stream is annotated too");

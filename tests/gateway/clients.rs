@@ -77,7 +77,7 @@ async fn two_clients_of_one_play_session_take_two_slots_where_sharing_splits() {
         tokio::time::sleep(Duration::from_millis(100)).await; // as players pause between segments
         streams = gateway.metric("streamgate_streams", "").await;
     }
-    assert_eq!(gateway.metric("streamgate_shared_total", "action=\"split\"").await, 1);
+    assert_eq!(gateway.metric("streamgate_session_sharing_total", "action=\"split\"").await, 1);
     let third = get(&gateway, HOME, &format!("/sport/low.m3u8?token={}", token("alice", "tablet"))).await;
     assert_eq!(third.problem_type(), "stream-limit", "both slots are taken");
 }
@@ -120,9 +120,9 @@ async fn a_second_client_is_refused_where_sharing_is_refused() {
     let origin = Origin::usual().await;
     let (gateway, prefix) = shared(&origin, "    sharing: refuse\n", TWO).await;
     let refused = side_by_side(&gateway, &prefix, |answer| answer.status != 200).await;
-    assert_eq!((refused.status, refused.problem_type().as_str()), (403, "stream-shared"));
+    assert_eq!((refused.status, refused.problem_type().as_str()), (403, "session-in-use"));
     assert!(refused.problem()["detail"].as_str().unwrap().contains("another place"));
-    assert!(gateway.metric("streamgate_shared_total", "action=\"refused\"").await >= 1);
+    assert!(gateway.metric("streamgate_session_sharing_total", "action=\"refused\"").await >= 1);
     assert_eq!(get(&gateway, HOME, &format!("{prefix}/news/x.ts")).await.status, 200);
 }
 
@@ -138,7 +138,7 @@ async fn two_clients_go_on_as_one_stream_where_sharing_is_allowed() {
     })
     .await;
     assert_eq!(gateway.metric("streamgate_streams", "").await, 1);
-    assert_eq!(gateway.metric("streamgate_shared_total", "").await, 0);
+    assert_eq!(gateway.metric("streamgate_session_sharing_total", "").await, 0);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_hand_over_is_no_sharing() {
         assert_eq!(segment(FRIEND, nth).await, 200, "{nth}");
         tokio::time::sleep(Duration::from_millis(50)).await; // longer than the overlap, as players pause
     }
-    assert_eq!(gateway.metric("streamgate_shared_total", "").await, 0);
+    assert_eq!(gateway.metric("streamgate_session_sharing_total", "").await, 0);
 }
 
 #[tokio::test]
@@ -327,9 +327,9 @@ async fn media_that_is_pulled_much_faster_than_it_plays_is_counted_or_refused() 
             last = gateway.get(&format!("{prefix}/film/{nth}.ts")).await;
         }
         assert_eq!(last.status, if refuses { 403 } else { 200 });
-        gateway.counts("streamgate_ripping_total", "action=\"noticed\"", 1).await;
+        gateway.counts("streamgate_download_rate_exceeded_total", "action=\"noticed\"", 1).await;
         if refuses {
-            assert_eq!(last.problem_type(), "too-fast");
+            assert_eq!(last.problem_type(), "download-rate-exceeded");
         }
     }
 }
@@ -434,7 +434,7 @@ async fn a_second_client_does_not_lead_the_first_one_astray_where_requests_go_by
         assert!(nth < 400, "no split:\n{}", gateway.log());
         tokio::time::sleep(Duration::from_millis(50)).await; // as players pause between segments
     }
-    assert_eq!(gateway.metric("streamgate_shared_total", "action=\"split\"").await, 1);
+    assert_eq!(gateway.metric("streamgate_session_sharing_total", "action=\"split\"").await, 1);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn the_demo_starts_without_an_error_on_the_ports_that_it_is_given() {
     let first = gateway.get(&playlist).await;
     assert_eq!(first.status, 200);
     until("the live playlist has moved on", async || gateway.get(&playlist).await.body != first.body).await;
-    assert_eq!(gateway.metric("streamgate_key_fetches_total", "failed").await, 0);
+    assert_eq!(gateway.metric("streamgate_key_refreshes_total", "failed").await, 0);
     assert!(
         !gateway.log().contains("\"level\":\"ERROR\"") && !gateway.log().contains("\"level\":\"WARN\""),
         "{}",

@@ -333,7 +333,7 @@ async fn a_service_that_is_away_refuses_newcomers_and_lets_known_viewers_go_on()
     // The verdict's second has passed once the service is found away for it.
     until("the old verdict serves", async || {
         assert_eq!(gateway.get("/news/master.m3u8?token=t").await.status, 200);
-        gateway.metric("streamgate_callbacks_total", "result=\"stale\"").await > 0
+        gateway.metric("streamgate_auth_callback_requests_total", "result=\"stale\"").await > 0
     })
     .await;
 }

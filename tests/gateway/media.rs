@@ -304,7 +304,7 @@ async fn media_in_disguise_is_asked_for_once_and_a_part_of_it_as_it_was() {
     assert_eq!((posted.status().as_u16(), asked()), (401, 5));
     gateway.counts("streamgate_requests_total", "kind=\"segment\"", 4).await;
     assert_eq!(
-        gateway.metric("streamgate_response_header_seconds_count", "").await,
+        gateway.metric("streamgate_time_to_first_byte_seconds_count", "").await,
         gateway.metric("streamgate_requests_total", "").await
     );
 }

@@ -32,7 +32,7 @@ async fn every_series_exists_before_its_first_event() {
     let has_series = |name: &str| series(&before).iter().any(|one| one.starts_with(&format!("streamgate_{name}")));
     let without: Vec<&String> = documented.iter().filter(|name| !has_series(name)).collect();
     // Nothing is configured that these could speak of.
-    assert_eq!(without, ["webhook_events_total", "webhook_queue", "callbacks_total"]);
+    assert_eq!(without, ["webhook_events_total", "webhook_queue", "auth_callback_requests_total"]);
 
     let entry = gateway.enter("/news/master.m3u8", "tv").await;
     let prefix = entry.prefix();
@@ -64,9 +64,9 @@ async fn the_time_to_an_answer_is_measured_finer_than_a_millisecond() {
         let line = page.lines().find(|line| line.starts_with(start)).unwrap();
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
-    let millis = of("streamgate_response_header_seconds_sum{outcome=\"anonymous\"}") * 1000.0;
+    let millis = of("streamgate_time_to_first_byte_seconds_sum{outcome=\"anonymous\"}") * 1000.0;
     assert!(millis > 0.0 && (millis - millis.round()).abs() > 1e-6, "{millis} ms");
-    let buckets = page.lines().filter(|line| line.starts_with("streamgate_response_header_seconds_bucket"));
+    let buckets = page.lines().filter(|line| line.starts_with("streamgate_time_to_first_byte_seconds_bucket"));
     let fine = buckets.filter(|line| line.contains("outcome=\"passed\"") && line.contains("le=\"0.00"));
     assert!(fine.count() >= 4, "below 10 ms");
 }

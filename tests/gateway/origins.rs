@@ -11,10 +11,8 @@ async fn a_dead_server_is_passed_over_and_nobody_notices() {
         assert_eq!(gateway.enter(&format!("/{n}/master.m3u8"), "tv").await.status, 200);
     }
     assert!(gateway.metric("streamgate_origin_failures_total", "connect").await >= 1);
-    until("the dead address is out of use", async || {
-        gateway.metric("streamgate_origin_servers", "out_of_use").await == 1
-    })
-    .await;
+    until("the dead address is out of use", async || gateway.metric("streamgate_origin_servers", "ejected").await == 1)
+        .await;
 }
 
 #[tokio::test]
@@ -190,7 +188,7 @@ async fn answers_are_counted_by_origin_and_class_and_timed_apart_from_the_gatewa
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
     let origin = of("streamgate_origin_response_seconds_sum{origin=\"main\"}");
-    let whole = of("streamgate_response_header_seconds_sum{outcome=\"passed\"}");
+    let whole = of("streamgate_time_to_first_byte_seconds_sum{outcome=\"passed\"}");
     assert!(origin >= 0.3 && origin <= whole, "{origin} of {whole}");
     assert_eq!(of("streamgate_origin_response_seconds_count{origin=\"main\"}"), 4.0);
 }
@@ -213,7 +211,7 @@ async fn runs_of_server_errors_take_a_server_out_of_use_where_that_is_configured
             gateway.get(&format!("/{n}.ts")).await;
         }
         let asked = bad.seen().len();
-        let out = async || gateway.metric("streamgate_origin_servers", "out_of_use").await;
+        let out = async || gateway.metric("streamgate_origin_servers", "ejected").await;
         if expected == 0 {
             assert_eq!((asked, out().await), (10, 0), "an error of one title is none of the server");
             continue;

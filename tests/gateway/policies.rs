@@ -154,7 +154,7 @@ async fn shadow_counts_what_it_would_do_and_what_other_limits_would_have_done() 
     gateway.counts("streamgate_policy_violations_total", "effect=\"refuse\",mode=\"shadow\"", 2).await;
     let within = async |limit: &str| {
         let labels = format!("rule=\"one\",le=\"{limit}\"");
-        gateway.metric("streamgate_policy_needed_limit_bucket", &labels).await
+        gateway.metric("streamgate_policy_required_limit_bucket", &labels).await
     };
     assert_eq!([within("1").await, within("2").await, within("3").await, within("+Inf").await], [1, 2, 3, 3]);
 }
@@ -174,6 +174,6 @@ async fn what_must_not_change_in_the_middle_of_a_play_does_not() {
     assert_eq!(get("/news/master.m3u8", token("b", "sports")).await, 200);
     // A token that calls the stream of channel news one of channel sports, to make room for another on news.
     assert_eq!(get("/news/1.ts", token("a", "sports")).await, 200);
-    gateway.counts("streamgate_frozen_attributes_total", "attribute=\"channel\"", 1).await;
+    gateway.counts("streamgate_immutable_attribute_changes_total", "attribute=\"channel\"", 1).await;
     assert_eq!(get("/news/master.m3u8", token("c", "news")).await, 403, "a still plays news");
 }

@@ -37,7 +37,7 @@ describe('two clients on one play session', { concurrency: true }, () => {
     const { owner, first, guest } = await shared(gateway, 'split');
     const second = watch(house, guest.url, { agent: 'Telephone/3' });
     await eventually('the second takes a slot', async () => await gateway.metric('streamgate_streams') === 2, { within: 60_000 });
-    assert.equal(await gateway.metric('streamgate_shared_total', 'action="split"'), 1);
+    assert.equal(await gateway.metric('streamgate_session_sharing_total', 'action="split"'), 1);
     await second.until(LONG);
     assert.deepEqual([...owner.log.refused, ...guest.log.refused], [], 'there is a slot for each');
     const { status, body } = await gateway.ask('split', 'tv-3', LIVE);
@@ -64,7 +64,7 @@ describe('two clients on one play session', { concurrency: true }, () => {
     await guest.log.until('the second is refused', (log) => log.refused.length > 0, 60_000);
     const answer = await fetch(guest.url, { headers: { 'user-agent': 'Telephone/3' } });
     assert.equal(answer.status, 403);
-    assert.equal(JSON.parse(await answer.text()).type, 'urn:streamgate:problem:stream-shared');
+    assert.equal(JSON.parse(await answer.text()).type, 'urn:streamgate:problem:session-in-use');
     await first.until(first.seconds + 8);
     assert.deepEqual(owner.log.refused, []);
     await Promise.all([first.stop(), second.stop()]);
@@ -89,7 +89,7 @@ describe('two clients on one play session', { concurrency: true }, () => {
     await second.until(LONG);
     assert.deepEqual(guest.log.refused, []);
     assert.ok(played(guest.log) > 8, guest.log.toString());
-    assert.equal(await gateway.metric('streamgate_shared_total'), 0);
+    assert.equal(await gateway.metric('streamgate_session_sharing_total'), 0);
     await second.stop();
   });
 });

@@ -9,7 +9,7 @@ async fn a_hangup_puts_another_configuration_in_force() {
     let config = Config::before(&origin);
     let program = config.start().await;
     assert_eq!(program.metric("streamgate_config_revision", "").await, 1);
-    let began = program.metric("streamgate_config_applied_timestamp_seconds", "").await;
+    let began = program.metric("streamgate_config_last_reload_success_timestamp_seconds", "").await;
     let first = program.enter("/news/master.m3u8", "tv").await;
     assert_eq!(first.status, 200);
     let origins = vec![("main", servers(&origin)), ("films", servers(&other))];
@@ -17,7 +17,7 @@ async fn a_hangup_puts_another_configuration_in_force() {
     program.reload(&config, 2).await;
     program.says("\"changed\":\"applications, origins, policies\"").await;
     program.reloads("applied", 1).await;
-    assert!(program.metric("streamgate_config_applied_timestamp_seconds", "").await >= began);
+    assert!(program.metric("streamgate_config_last_reload_success_timestamp_seconds", "").await >= began);
     assert_eq!(program.enter("/film/master.m3u8", "phone").await.problem_type(), "stream-limit", "one, not two");
     assert_eq!(program.enter("/film/master.m3u8", "tv").await.status, 200, "the same device goes on to something else");
     assert_eq!(other.last().target, "/film/master.m3u8");

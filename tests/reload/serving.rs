@@ -41,7 +41,7 @@ async fn a_download_that_has_begun_is_finished_though_its_route_and_origin_are_g
     assert_eq!(program.enter("/film/master.m3u8", "phone").await.problem_type(), "no-route");
     until("the origin's servers are no longer told", async || {
         program.metric("streamgate_origin_servers", "films").await == 0
-            && program.metric("streamgate_origin_servers", "in_use").await == 1
+            && program.metric("streamgate_origin_servers", "healthy").await == 1
     })
     .await;
     send.send_data(Bytes::from_static(b"and last")).await.unwrap();

@@ -90,7 +90,7 @@ async fn c43_c44_what_says_under_which_right_something_is_watched_is_frozen_once
             assert_eq!(api.metadata("demo", "i1/alice", &session).await[name], stands, "{name}");
         }
     }
-    api.gateway.counts("streamgate_frozen_attributes_total", "application=\"demo\"", 7).await;
+    api.gateway.counts("streamgate_immutable_attribute_changes_total", "application=\"demo\"", 7).await;
 }
 
 #[tokio::test]

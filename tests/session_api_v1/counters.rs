@@ -23,7 +23,7 @@ async fn c128_the_counters_of_a_run_are_those_of_what_happened_in_it() {
     }
     for (name, application, number) in [
         ("sessions_started_total", "demo", 3),
-        ("failed_attempts_total", "demo", 2),
+        ("admissions_refused_total", "demo", 2),
         ("sessions_completed_total", "demo", 2),
         ("sessions_dismissed_total", "demo", 0),
         ("sessions_killed_total", "demo", 0),
@@ -36,7 +36,7 @@ async fn c128_the_counters_of_a_run_are_those_of_what_happened_in_it() {
         ("sessions_started_total", "fifo", 3),
         ("sessions_dismissed_total", "fifo", 2),
         ("sessions_completed_total", "fifo", 0),
-        ("failed_attempts_total", "fifo", 0),
+        ("admissions_refused_total", "fifo", 0),
         ("concurrency_level_sum", "fifo", 3),
         ("activity_level_sum", "fifo", 3),
     ] {

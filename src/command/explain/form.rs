@@ -100,7 +100,7 @@ impl Outcome {
             Self::Admitted => "admitted",
             Self::Refused => "refused",
             Self::Terminated => "terminated",
-            Self::Leaving => "leaving",
+            Self::Leaving => "terminating",
             Self::Playing => "playing",
             Self::Resumed => "resumed",
             Self::Passed => "passed",
@@ -122,7 +122,7 @@ pub(super) struct Expectations {
     /// The streams that were terminated since the step before.
     pub(super) ends: Option<Spanned<Vec<Spanned<String>>>>,
     /// The streams that play on for a grace.
-    pub(super) leaving: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) terminating: Option<Spanned<Vec<Spanned<String>>>>,
     /// The streams that hold slots and count.
     pub(super) running: Option<Spanned<Vec<Spanned<String>>>>,
 }
@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for Expect {
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str(
-                    "an outcome, or a mapping with `outcome`, `rules`, `refuses`, `ends`, `leaving` or `running`",
+                    "an outcome, or a mapping with `outcome`, `rules`, `refuses`, `ends`, `terminating` or `running`",
                 )
             }
 

@@ -19,7 +19,7 @@ pub(super) fn render(script: &Script, timeline: &Timeline) -> Result<String, ser
     for entry in &timeline.entries {
         lines.push(line(script, entry)?);
     }
-    lines.push(json!({ "event": "needed_limits", "rules": timeline.needed }));
+    lines.push(json!({ "event": "required_limits", "rules": timeline.needed }));
     let mut out = String::new();
     for line in lines {
         out += &serde_json::to_string(&line)?;
@@ -103,10 +103,10 @@ fn changed(script: &Script, change: &Change) -> Result<Map<String, Value>, serde
         }
         Change::Idle => ("idle", None),
         Change::Superseded => ("superseded", None),
-        Change::Leaving(cause) => ("leaving", Some(cause)),
+        Change::Leaving(cause) => ("terminating", Some(cause)),
         Change::Stays => ("stays", None),
         Change::Terminated(cause) => ("terminated", Some(cause)),
-        Change::Forgotten => ("forgotten", None),
+        Change::Forgotten => ("expired", None),
     };
     let mut fields = Map::new();
     fields.insert("event".into(), json!(event));

@@ -46,12 +46,12 @@ struct Screen {
     /// When it asks for media next; `None` while it asks for nothing.
     next: Option<Duration>,
     /// It plays on for a grace.
-    leaving: bool,
+    terminating: bool,
 }
 
 impl Screen {
     fn of(candidate: &Candidate) -> Self {
-        Self { candidate: candidate.clone(), stream: None, next: None, leaving: false }
+        Self { candidate: candidate.clone(), stream: None, next: None, terminating: false }
     }
 }
 
@@ -85,7 +85,7 @@ impl Replay<'_> {
                 if matches!(change, Change::Superseded | Change::Terminated(_) | Change::Forgotten) {
                     screen.next = None;
                 }
-                screen.leaving = matches!(change, Change::Leaving(_));
+                screen.terminating = matches!(change, Change::Leaving(_));
             }
             if let Some(player) = self.screens.iter().position(|screen| screen.candidate.stream == stream) {
                 self.tell(step, Told::Changed(player, change));
@@ -118,12 +118,12 @@ impl Replay<'_> {
     /// Tells of streams whose grace is over and for which there is room again.
     async fn stays(&mut self) -> Result<(), Unavailable> {
         for player in 0..self.screens.len() {
-            let Some(screen) = self.screens.get(player).filter(|screen| screen.leaving) else { continue };
+            let Some(screen) = self.screens.get(player).filter(|screen| screen.terminating) else { continue };
             let (account, id) = (screen.candidate.account.clone(), screen.candidate.stream);
             let record = self.table.record(&account, self.now()).await?;
             if !leaves(&record, id) {
                 if let Some(screen) = self.screens.get_mut(player) {
-                    screen.leaving = false;
+                    screen.terminating = false;
                 }
                 if record.find(id).is_some_and(|stream| stream.is_playing()) {
                     self.tell(None, Told::Changed(player, Change::Stays));
@@ -342,7 +342,7 @@ impl Replay<'_> {
 
     /// How things stand now.
     async fn look(&mut self, outcome: Option<Outcome>, rules: Rules) -> Result<After, Unavailable> {
-        let mut after = After { outcome, rules, ends: Vec::new(), leaving: Vec::new(), running: Vec::new() };
+        let mut after = After { outcome, rules, ends: Vec::new(), terminating: Vec::new(), running: Vec::new() };
         let now = self.now();
         for entry in self.entries.get(self.told..).unwrap_or_default() {
             if let Told::Changed(player, Change::Terminated(_)) = &entry.told {
@@ -354,7 +354,7 @@ impl Replay<'_> {
             let Some(stream) = &screen.stream else { continue };
             let record = self.table.record(&screen.candidate.account, now).await?;
             if record.find(stream.id).is_some_and(|stream| stream.holds(&self.settings.streams, now)) {
-                let side = if leaves(&record, stream.id) { &mut after.leaving } else { &mut after.running };
+                let side = if leaves(&record, stream.id) { &mut after.terminating } else { &mut after.running };
                 side.push(player.name.clone());
             }
         }
@@ -363,5 +363,5 @@ impl Replay<'_> {
 }
 
 fn leaves(record: &Record, stream: StreamId) -> bool {
-    record.leaving().iter().any(|leaving| leaving.stream == stream)
+    record.leaving().iter().any(|terminating| terminating.stream == stream)
 }

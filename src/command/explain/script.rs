@@ -68,7 +68,7 @@ pub(super) struct Expected {
     pub(super) rules: Claim<Vec<String>>,
     pub(super) refuses: Claim<Vec<String>>,
     pub(super) ends: Claim<Vec<String>>,
-    pub(super) leaving: Claim<Vec<String>>,
+    pub(super) terminating: Claim<Vec<String>>,
     pub(super) running: Claim<Vec<String>>,
 }
 
@@ -354,7 +354,7 @@ impl Reader<'_> {
         if matches!(what, What::Reload { .. } | What::Check(_))
             && (form.outcome.is_some() || form.rules.is_some() || form.refuses.is_some())
         {
-            let message = "nobody asks for anything in this step: expect `ends`, `leaving` or `running` of it";
+            let message = "nobody asks for anything in this step: expect `ends`, `terminating` or `running` of it";
             self.problems.push((at, message.to_owned()));
         }
         let outcome = form.outcome.map(|outcome| {
@@ -366,7 +366,7 @@ impl Reader<'_> {
             rules: self.rules(form.rules),
             refuses: self.rules(form.refuses),
             ends: self.names(form.ends),
-            leaving: self.names(form.leaving),
+            terminating: self.names(form.terminating),
             running: self.names(form.running),
         }
     }

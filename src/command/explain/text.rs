@@ -224,7 +224,10 @@ impl Page<'_> {
         if needed.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "\nThe smallest limit that each start or return needed (streamgate_policy_needed_limit):")?;
+        writeln!(
+            self.out,
+            "\nThe smallest limit that each start or return needed (streamgate_policy_required_limit):"
+        )?;
         for (rule, limits) in needed {
             let all: u32 = limits.values().sum();
             let mut so_far = 0;

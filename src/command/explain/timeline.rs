@@ -85,7 +85,7 @@ pub(super) struct After {
     pub(super) rules: Rules,
     /// Names of the streams that were terminated since the step before.
     pub(super) ends: Vec<String>,
-    pub(super) leaving: Vec<String>,
+    pub(super) terminating: Vec<String>,
     pub(super) running: Vec<String>,
 }
 

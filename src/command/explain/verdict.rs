@@ -14,7 +14,7 @@ pub(super) fn mismatches(script: &Script, after: &[After]) -> Vec<(Place, String
         let mut say = |(place, message): (Place, String)| {
             found.push((place, format!("step {} (at {at}): {message}", nth + 1)));
         };
-        let Expected { outcome, rules, refuses, ends, leaving, running } = &step.expected;
+        let Expected { outcome, rules, refuses, ends, terminating, running } = &step.expected;
         if let Some((place, expected)) = outcome
             && Some(*expected) != after.outcome
         {
@@ -34,7 +34,7 @@ pub(super) fn mismatches(script: &Script, after: &[After]) -> Vec<(Place, String
         }
         let sets = [
             (ends, &after.ends, "the streams that end"),
-            (leaving, &after.leaving, "the streams that are leaving"),
+            (terminating, &after.terminating, "the streams that are terminating"),
             (running, &after.running, "the streams that run"),
         ];
         for (expected, found, what) in sets {

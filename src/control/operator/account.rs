@@ -32,7 +32,7 @@ pub(super) struct AccountShown {
     /// Its streams that were terminated and are remembered.
     terminated: Vec<TerminatedShown>,
     /// Its streams that will be terminated.
-    leaving: Vec<LeavingShown>,
+    terminating: Vec<LeavingShown>,
     /// What shuts the whole account out now, by order or by the file of blocks.
     blocked: Option<BlockedShown>,
     /// The blocks of the account and its devices that were ordered here.
@@ -108,10 +108,10 @@ pub(super) async fn show(
     if !is_known && blocks.is_empty() && exemption.is_none() && blocked.is_none() && history.is_empty() {
         return Err(unknown());
     }
-    let leaving = record.leaving().iter().map(|leaving| LeavingShown {
-        stream: leaving.stream.to_string(),
-        cause: CauseShown::of(&leaving.cause),
-        due: time(moment.to_wall(leaving.due)),
+    let terminating = record.leaving().iter().map(|terminating| LeavingShown {
+        stream: terminating.stream.to_string(),
+        cause: CauseShown::of(&terminating.cause),
+        due: time(moment.to_wall(terminating.due)),
     });
     let terminated = record.tombstones().iter().map(|one| TerminatedShown::of(&account, one, &settings, moment));
     Ok(Answer(AccountShown {
@@ -120,7 +120,7 @@ pub(super) async fn show(
         holding: record.streams().iter().filter(|stream| stream.holds(&settings.streams, moment.now)).count(),
         streams: record.streams().iter().map(|one| StreamShown::of(&account, one, &settings, moment)).collect(),
         terminated: terminated.collect(),
-        leaving: leaving.collect(),
+        terminating: terminating.collect(),
         blocked: blocked.map(|block| BlockedShown { until: block.until.map(time), reason: block.reason.to_string() }),
         blocks,
         exemption,

@@ -15,7 +15,7 @@ pub(super) struct HappenedShown {
     /// rules in shadow or annotate mode would have done.
     #[schema(format = DateTime)]
     at: String,
-    /// `refused`, `would_refuse`, `would_terminate`, `terminated`, `leaving`, `took_over`, `takeover_settled`, or what an operator did.
+    /// `refused`, `would_refuse`, `would_terminate`, `terminated`, `terminating`, `took_over`, `takeover_settled`, or what an operator did.
     what: &'static str,
     /// The application that asked, where one did.
     application: Option<String>,
@@ -72,7 +72,7 @@ impl HappenedShown {
                 shown.cause = Some(CauseShown::of(cause));
             }
             What::Leaving(cause) => {
-                shown.what = "leaving";
+                shown.what = "terminating";
                 shown.cause = Some(CauseShown::of(cause));
             }
             What::TookOver { taken, reason } => {

@@ -80,7 +80,7 @@ fn every_way_to_end_has_its_counter() {
     ]);
     for (line, n) in [
         ("sessions_started_total", 2),
-        ("failed_attempts_total", 1),
+        ("admissions_refused_total", 1),
         ("sessions_completed_total", 3),
         ("sessions_dismissed_total", 2),
         ("sessions_killed_total", 1),

@@ -90,7 +90,7 @@ async fn beat(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
         return Ok(call.accepted());
     }
     for name in stream.learned(&news, &stream.asset).frozen {
-        call.control.metrics.frozen_attributes.with_label_values(&[application.id.as_str(), name]).inc();
+        call.control.metrics.immutable_attribute_changes.with_label_values(&[application.id.as_str(), name]).inc();
     }
     match table.heartbeat(&account, &stream, &news, &application.policies, windows, now).await {
         Ok(None) => Ok(call.accepted()),

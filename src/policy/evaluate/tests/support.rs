@@ -245,7 +245,7 @@ fn assert_same(decision: &Decision, explanation: &Explanation) {
     assert_eq!(of("deferred").next().is_some(), decision.deferred);
     let mut needed: Vec<_> = of("exceeded")
         .chain(of("kept"))
-        .map(|(policy, rule)| (policy, &*rule.rule, rule.count.as_ref().unwrap().needed_limit))
+        .map(|(policy, rule)| (policy, &*rule.rule, rule.count.as_ref().unwrap().required_limit))
         .collect();
     let mut demanded: Vec<_> = decision.demands.iter().map(|d| (&*d.policy, &*d.rule, d.rank)).collect();
     needed.sort_unstable();
