@@ -3,14 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "these origins know their own names")]
 
-mod authz {
-    mod conventions;
-    mod forged;
-    #[allow(dead_code, reason = "other tests use the rest")]
-    #[path = "../gateway/support.rs"]
-    mod program;
-    mod streams;
-    mod support;
-    mod told;
-    mod varnish;
-}
+mod conventions;
+mod forged;
+mod streams;
+mod support;
+mod told;
+mod varnish;
+
+use crate::gateway::support as program;

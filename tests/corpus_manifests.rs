@@ -6,19 +6,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
 
-#[path = "corpus_manifests/by_hand_dash.rs"]
 mod by_hand_dash;
-#[path = "corpus_manifests/by_hand_hls.rs"]
 mod by_hand_hls;
-#[path = "corpus_manifests/corpus.rs"]
 mod corpus;
-#[path = "corpus_manifests/dash_oracle.rs"]
 mod dash_oracle;
-#[path = "corpus_manifests/hls_oracle.rs"]
 mod hls_oracle;
-#[path = "corpus_manifests/properties.rs"]
 mod properties;
-#[path = "corpus_manifests/support.rs"]
 mod support;
 
 use std::collections::BTreeSet;
@@ -26,8 +19,8 @@ use std::collections::BTreeSet;
 use streamgate::media::{Form, Target, sniff};
 use url::Url;
 
-use crate::corpus::{Manifest, corpus};
-use crate::support::{AUTHORITY, PREFIX, document_url, rewrite, seen_by_viewer, sites, target, without_prefix};
+use self::corpus::{Manifest, corpus};
+use self::support::{AUTHORITY, PREFIX, document_url, rewrite, seen_by_viewer, sites, target, without_prefix};
 
 /// Our own authority, and every other one that the manifest names: each may be the one that the viewer asked.
 fn authorities(manifest: &Manifest) -> BTreeSet<String> {

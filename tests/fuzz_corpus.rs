@@ -10,7 +10,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use streamgate::{identity, model};
 
 use self::targets::{INPUT_MAX, TARGETS};
 

@@ -6,38 +6,36 @@
 #![allow(clippy::float_cmp, reason = "counters are whole numbers")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "these origins know their own names")]
 
-mod gateway {
-    mod admission;
-    mod alone;
-    mod clients;
-    mod clock;
-    mod codings;
-    mod demo;
-    mod fields;
-    mod formats;
-    mod forms;
-    mod guards;
-    mod hosts;
-    mod http2;
-    mod machine;
-    mod manifests;
-    mod media;
-    mod memory;
-    mod metrics;
-    mod named;
-    mod nested;
-    mod origins;
-    mod policies;
-    mod raw_origin;
-    mod redirects;
-    mod restart;
-    mod shutdown;
-    #[path = "../support/signers.rs"]
-    mod signers;
-    mod slow;
-    mod spellings;
-    mod support;
-    mod tls;
-    mod tokens;
-    mod translation;
-}
+mod admission;
+mod alone;
+mod clients;
+mod clock;
+mod codings;
+mod demo;
+mod fields;
+mod formats;
+mod forms;
+mod guards;
+mod hosts;
+mod http2;
+mod machine;
+mod manifests;
+mod media;
+mod memory;
+mod metrics;
+mod named;
+mod nested;
+mod origins;
+mod policies;
+mod raw_origin;
+mod redirects;
+mod restart;
+mod shutdown;
+mod slow;
+mod spellings;
+pub(crate) mod support;
+mod tls;
+mod tokens;
+mod translation;
+
+use crate::signers;

@@ -5,12 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "these origins know their own names")]
 
-mod openapi {
-    #[allow(dead_code, reason = "other tests use the rest")]
-    #[path = "../gateway/support.rs"]
-    mod program;
-    mod schemathesis;
-    #[allow(dead_code, reason = "other tests use the rest")]
-    #[path = "../operator/support.rs"]
-    mod support;
-}
+mod schemathesis;
+
+use crate::gateway::support as program;
+use crate::operator::support;

@@ -6,16 +6,13 @@
 #![allow(clippy::float_cmp, reason = "counters are whole numbers")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "these origins know their own names")]
 
-mod operator {
-    mod access;
-    mod acting;
-    mod audit;
-    mod explaining;
-    mod forms;
-    mod listing;
-    #[allow(dead_code, reason = "other tests use the rest")]
-    #[path = "../gateway/support.rs"]
-    mod program;
-    mod running;
-    mod support;
-}
+mod access;
+mod acting;
+mod audit;
+mod explaining;
+mod forms;
+mod listing;
+mod running;
+pub(crate) mod support;
+
+use crate::gateway::support as program;

@@ -11,21 +11,12 @@
 )]
 #![allow(clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
 
-#[path = "takeover/gateway.rs"]
 mod gateway;
-#[path = "takeover/one_client.rs"]
 mod one_client;
-#[path = "takeover/player.rs"]
 mod player;
-#[path = "takeover/random.rs"]
 mod random;
-#[path = "takeover/settling.rs"]
 mod settling;
-#[path = "takeover/soak.rs"]
 mod soak;
-#[path = "takeover/tally.rs"]
 mod tally;
-#[path = "takeover/truth.rs"]
 mod truth;
-#[path = "takeover/viewers.rs"]
 mod viewers;

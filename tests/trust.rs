@@ -3,14 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-#[path = "support/signers.rs"]
-mod signers;
+mod blocks;
+mod callback;
+mod following;
+mod key_files;
+mod key_urls;
+mod support;
 
-mod trust {
-    mod blocks;
-    mod callback;
-    mod following;
-    mod key_files;
-    mod key_urls;
-    mod support;
-}
+use crate::signers;

@@ -3,12 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "these origins know their own names")]
 
-mod webhooks {
-    mod delivery;
-    mod events;
-    #[allow(dead_code, reason = "other tests use the rest")]
-    #[path = "../gateway/support.rs"]
-    mod program;
-    mod receiver;
-    mod reload;
-}
+mod delivery;
+mod events;
+mod receiver;
+mod reload;
+
+use crate::gateway::support as program;

@@ -2,7 +2,7 @@
 
 use streamgate::config::parse;
 
-use crate::support::{PROMISED, SEAL, folder, with};
+use super::support::{PROMISED, SEAL, folder, with};
 
 #[test]
 fn two_differ_in_the_sections_whose_words_or_secrets_differ() {

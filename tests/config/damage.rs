@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use streamgate::config::{parse, schema};
 
-use crate::form::keys;
-use crate::support::{PROMISED, read, with_rules};
+use super::form::keys;
+use super::support::{PROMISED, read, with_rules};
 
 proptest! {
     #[test]

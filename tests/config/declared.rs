@@ -5,7 +5,7 @@ use std::time::Duration;
 use streamgate::config::{Role, StreamSource, WebhookEvent};
 use streamgate::model::ApplicationId;
 
-use crate::support::{PROMISED, application, good, read, with};
+use super::support::{PROMISED, application, good, read, with};
 
 /// As the session API's part of the configuration is promised, to the letter.
 const SESSION_API: &str = r#"

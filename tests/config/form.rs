@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use streamgate::config::schema;
 
-use crate::support::{PROMISED, meaning};
+use super::support::{PROMISED, meaning};
 
 fn complete() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/streamgate.yaml")).unwrap()

@@ -11,8 +11,8 @@ use streamgate::model::Ambiguity;
 use streamgate::policy::{Carrier, Mode, Rule, WhenExceeded};
 use streamgate::streams;
 
-use crate::minting::request;
-use crate::support::{NOW, PROMISED, SECRET, application, folder, good, with};
+use super::minting::request;
+use super::support::{NOW, PROMISED, SECRET, application, folder, good, with};
 
 const MINUTE: Duration = Duration::from_mins(1);
 

@@ -9,7 +9,7 @@ use streamgate::config::{Application, MintError, TokenRequest};
 use streamgate::identity::RequestFacts;
 use streamgate::model::{Device, Millis, StreamId};
 
-use crate::support::{NOW, PROMISED, application, good, with};
+use super::support::{NOW, PROMISED, application, good, with};
 
 const MINUTE: Duration = Duration::from_mins(1);
 

@@ -8,7 +8,7 @@ use streamgate::policy::{
     Carrier, Count, Expression, Field, Limit, Message, Missing, Mode, Policy, Rule, Type, WhenExceeded,
 };
 
-use crate::support::{PROMISED, application, good, read, with, with_rules};
+use super::support::{PROMISED, application, good, read, with, with_rules};
 
 /// The rules of the one policy that these make.
 fn rules(attributes: &str, rules: &str) -> Vec<Rule> {

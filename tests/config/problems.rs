@@ -1,6 +1,6 @@
 //! What is said when a configuration is wrong.
 
-use crate::support::{PROMISED, SEAL, SECRET, application, good, read, with};
+use super::support::{PROMISED, SEAL, SECRET, application, good, read, with};
 
 /// What becomes of one change to the promised configuration. `- ` the text that is there, `+ ` what is written instead
 /// (`\n` and `\t` are a line end and a tab), `= ` the report, in which `***` stands for what differs between machines.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{PROMISED, folder, good, read, with, with_rules};
+use super::support::{PROMISED, folder, good, read, with, with_rules};
 
 /// The warnings, without the file, as `streamgate check` prints them.
 fn warnings(text: &str) -> Vec<String> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use streamgate::media::{Form, Outcome, Target, Unparsable};
 
-use crate::dash_oracle;
-use crate::support::{AUTHORITY, document_url, rewrite, sites, target};
+use super::dash_oracle;
+use super::support::{AUTHORITY, document_url, rewrite, sites, target};
 
 const P: &str = "/~s/S";
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use streamgate::media::{Form, Outcome, Target, Unparsable};
 
-use crate::support::{AUTHORITY, rewrite, target};
+use super::support::{AUTHORITY, rewrite, target};
 
 /// `P` stands for the prefix in what is expected.
 const P: &str = "/~s/S";

@@ -8,7 +8,7 @@ use quick_xml::{Reader, XmlVersion};
 use streamgate::media::Facts;
 use url::Url;
 
-use crate::support::seen_by_viewer;
+use super::support::seen_by_viewer;
 
 /// A reference, resolved from every alternative base.
 pub(crate) struct Reference {

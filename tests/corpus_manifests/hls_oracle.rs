@@ -6,7 +6,7 @@ use quick_m3u8::{HlsLine, Reader};
 use streamgate::media::{Facts, Form};
 use url::Url;
 
-use crate::support::seen_by_viewer;
+use super::support::seen_by_viewer;
 
 const ASSETS: [&str; 2] = ["X-ASSET-URI", "X-ASSET-LIST"];
 

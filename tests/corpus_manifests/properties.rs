@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use streamgate::media::{Target, Unparsable, classify, classify_response, hls, sniff};
 
-use crate::support::{AUTHORITY, PREFIX, rewrite, target};
+use super::support::{AUTHORITY, PREFIX, rewrite, target};
 
 /// Pieces that playlists are made of, whole and broken.
 fn playlist_piece() -> impl Strategy<Value = Vec<u8>> {

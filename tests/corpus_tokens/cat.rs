@@ -13,7 +13,7 @@ use streamgate::identity::jwt::{Algorithm, Key};
 use streamgate::identity::{Format, Issuer, Issuers, Keys, RequestFacts, TokenError};
 use streamgate::model::Millis;
 
-use crate::corpus::{text, vectors};
+use super::corpus::{text, vectors};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, ok";
 /// Before every `exp` of ours, after every `nbf` of the corpus.

@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value, json};
 use streamgate::identity::RequestFacts;
 use streamgate::identity::cmcd::{self, Data, Item};
 
-use crate::corpus::{text, vectors};
+use super::corpus::{text, vectors};
 
 /// A value as the vectors write it; one with parameters is an object of value and parameters.
 fn shown(item: &Item<'_>) -> Value {

@@ -12,7 +12,7 @@ use streamgate::identity::jwt::{Algorithm, Jwt, Key};
 use streamgate::identity::{Format, Issuer, Issuers, KeyError, Keys, RequestFacts, TokenError};
 use streamgate::model::Millis;
 
-use crate::corpus::{text, vectors};
+use super::corpus::{text, vectors};
 
 /// The corpus checks `exp` and `nbf` without leeway.
 const NO_LEEWAY: Duration = Duration::ZERO;

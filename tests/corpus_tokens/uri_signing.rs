@@ -16,7 +16,7 @@ use streamgate::identity::{
 };
 use streamgate::model::{ApplicationId, Millis};
 
-use crate::corpus::{text, vectors};
+use super::corpus::{text, vectors};
 
 /// Of vectors that have no key of their own.
 const SECRET: &[u8] = b"a secret of thirty-two bytes, ok";

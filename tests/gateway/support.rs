@@ -22,28 +22,28 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-pub(super) const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes and more";
-pub(super) const SESSION: &[u8] = b"another secret, for play sessions, long enough too";
+pub(crate) const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes and more";
+pub(crate) const SESSION: &[u8] = b"another secret, for play sessions, long enough too";
 
 /// Long enough for a busy machine; nothing waits this long when all is well.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A port that was free a moment ago, below those that the system gives to clients: another test's would take it.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let some = || 10_000 + u16::try_from(RandomState::new().hash_one(()) % 22_000).unwrap();
     let is_free = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     std::iter::repeat_with(some).find(is_free).unwrap()
 }
 
 /// Puts new contents into a file that a gateway watches, whole from the first moment: it may look at any time.
-pub(super) fn replace_file(file: &Path, contents: impl AsRef<[u8]>) {
+pub(crate) fn replace_file(file: &Path, contents: impl AsRef<[u8]>) {
     let whole = file.with_extension("whole");
     std::fs::write(&whole, contents).unwrap();
     std::fs::rename(whole, file).unwrap();
 }
 
 /// Waits for something to become true, looking again and again.
-pub(super) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !look().await {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -54,27 +54,27 @@ pub(super) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
 // ---------------------------------------------------------------------------------------------------------------- gateway
 
 /// How a gateway is to be configured. The defaults hold an account to two streams.
-pub(super) struct Setup {
-    pub(super) origins: Vec<SocketAddr>,
-    pub(super) policy: &'static str,
-    pub(super) mode: &'static str,
-    pub(super) streams: &'static str,
+pub(crate) struct Setup {
+    pub(crate) origins: Vec<SocketAddr>,
+    pub(crate) policy: &'static str,
+    pub(crate) mode: &'static str,
+    pub(crate) streams: &'static str,
     /// How viewers are recognised, in lines of its own indentation.
-    pub(super) identity: String,
+    pub(crate) identity: String,
     /// Files that the configuration names.
-    pub(super) files: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
     /// Further lines for the application, the origin and the whole.
-    pub(super) application: &'static str,
-    pub(super) origin: String,
-    pub(super) extra: String,
-    pub(super) tls: bool,
-    pub(super) anonymous: &'static str,
+    pub(crate) application: &'static str,
+    pub(crate) origin: String,
+    pub(crate) extra: String,
+    pub(crate) tls: bool,
+    pub(crate) anonymous: &'static str,
     /// Servers by name, beside `origins`.
-    pub(super) servers: Vec<String>,
-    pub(super) more_listeners: String,
+    pub(crate) servers: Vec<String>,
+    pub(crate) more_listeners: String,
     /// Further lines of the control port.
-    pub(super) control: &'static str,
-    pub(super) shutdown: &'static str,
+    pub(crate) control: &'static str,
+    pub(crate) shutdown: &'static str,
 }
 
 impl Default for Setup {
@@ -103,26 +103,26 @@ impl Default for Setup {
 }
 
 /// A running program.
-pub(super) struct Gateway {
-    pub(super) child: Child,
-    pub(super) address: SocketAddr,
-    pub(super) control: SocketAddr,
-    pub(super) folder: Arc<tempfile::TempDir>,
-    pub(super) client: reqwest::Client,
+pub(crate) struct Gateway {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) control: SocketAddr,
+    pub(crate) folder: Arc<tempfile::TempDir>,
+    pub(crate) client: reqwest::Client,
     scheme: &'static str,
 }
 
 impl Setup {
-    pub(super) fn before(origins: &[&Origin]) -> Self {
+    pub(crate) fn before(origins: &[&Origin]) -> Self {
         Self { origins: origins.iter().map(|origin| origin.address).collect(), ..Self::default() }
     }
 
-    pub(super) async fn start(self) -> Gateway {
+    pub(crate) async fn start(self) -> Gateway {
         self.start_in(Arc::new(tempfile::tempdir().unwrap())).await
     }
 
     /// Starts with the files of an earlier gateway, such as its snapshot.
-    pub(super) async fn start_in(self, folder: Arc<tempfile::TempDir>) -> Gateway {
+    pub(crate) async fn start_in(self, folder: Arc<tempfile::TempDir>) -> Gateway {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -161,7 +161,7 @@ impl Setup {
 
 impl Gateway {
     /// Runs the program with the configuration in this folder, and waits until it is ready.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         folder: Arc<tempfile::TempDir>,
         address: SocketAddr,
         control: SocketAddr,
@@ -173,7 +173,7 @@ impl Gateway {
     }
 
     /// The same without waiting.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         folder: Arc<tempfile::TempDir>,
         address: SocketAddr,
         control: SocketAddr,
@@ -184,7 +184,7 @@ impl Gateway {
     }
 
     /// Starts a command that serves.
-    pub(super) fn command(
+    pub(crate) fn command(
         arguments: &[&str],
         folder: Arc<tempfile::TempDir>,
         address: SocketAddr,
@@ -208,7 +208,7 @@ impl Gateway {
         Self { child, address, control, folder, client, scheme }
     }
 
-    pub(super) async fn ready(&mut self) {
+    pub(crate) async fn ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -224,15 +224,15 @@ impl Gateway {
         }
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         match self.client.get(self.url(path)).send().await {
             Ok(answer) => Answer::of(answer).await,
             // The connection ends without an answer: only the gateway knows why.
@@ -241,12 +241,12 @@ impl Gateway {
     }
 
     /// Asks for an entry manifest on a device of alice's.
-    pub(super) async fn enter(&self, path: &str, device: &str) -> Answer {
+    pub(crate) async fn enter(&self, path: &str, device: &str) -> Answer {
         self.get(&format!("{path}?token={}", token("alice", device))).await
     }
 
     /// The sum of a metric over all its series whose labels contain `labels`.
-    pub(super) async fn metric(&self, name: &str, labels: &str) -> i64 {
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> i64 {
         let text =
             self.client.get(format!("http://{}/metrics", self.control)).send().await.unwrap().text().await.unwrap();
         let series = text.lines().filter(|line| {
@@ -257,30 +257,30 @@ impl Gateway {
     }
 
     /// Waits until a metric has reached a number and checks that it is not more. Requests are counted after their answer.
-    pub(super) async fn counts(&self, name: &str, labels: &str, number: i64) {
+    pub(crate) async fn counts(&self, name: &str, labels: &str, number: i64) {
         until(&format!("{name} {labels} is {number}"), async || self.metric(name, labels).await >= number).await;
         assert_eq!(self.metric(name, labels).await, number, "{name} {labels}");
     }
 
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Sends SIGTERM and waits for the end. Returns the exit code.
-    pub(super) async fn stop(mut self) -> Option<i32> {
+    pub(crate) async fn stop(mut self) -> Option<i32> {
         self.signal("TERM");
         self.ended().await
     }
 
     /// Ends the program as a crash would.
-    pub(super) async fn crash(mut self) -> Option<i32> {
+    pub(crate) async fn crash(mut self) -> Option<i32> {
         self.signal("KILL");
         self.ended().await
     }
 
     /// Waits for the end. Returns the exit code.
-    pub(super) async fn ended(&mut self) -> Option<i32> {
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -300,30 +300,30 @@ impl Drop for Gateway {
 }
 
 /// A response, read to its end.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: reqwest::header::HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) version: reqwest::Version,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) version: reqwest::Version,
 }
 
 impl Answer {
-    pub(super) async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         let (status, version) = (response.status().as_u16(), response.version());
         let headers = response.headers().clone();
         Self { status, headers, body: response.bytes().await.unwrap(), version }
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The problem document, which must be one.
-    pub(super) fn problem(&self) -> Value {
+    pub(crate) fn problem(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
         assert_eq!(self.header("cache-control"), "no-store");
         let problem: Value = serde_json::from_slice(&self.body).unwrap();
@@ -332,12 +332,12 @@ impl Answer {
     }
 
     /// The last part of the problem's type.
-    pub(super) fn problem_type(&self) -> String {
+    pub(crate) fn problem_type(&self) -> String {
         self.problem()["type"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
     }
 
     /// The play session's prefix in a manifest, without a slash at its end.
-    pub(super) fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         let text = self.text();
         let start = text.find("/~s/").unwrap_or_else(|| panic!("no play session in {text}"));
         let length = text[start + 4..].find('/').unwrap();
@@ -348,16 +348,16 @@ impl Answer {
 // ------------------------------------------------------------------------------------------------------------------ tokens
 
 /// A token of a device of an account, valid for an hour.
-pub(super) fn token(subject: &str, device: &str) -> String {
+pub(crate) fn token(subject: &str, device: &str) -> String {
     sign("HS256", &json!({ "sub": subject, "device": device, "exp": now() + 3600 }), SECRET)
 }
 
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Signs claims with HMAC-SHA-256, whatever the header says.
-pub(super) fn sign(algorithm: &str, claims: &Value, secret: &[u8]) -> String {
+pub(crate) fn sign(algorithm: &str, claims: &Value, secret: &[u8]) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let input = format!("{}.{}", part(&json!({ "alg": algorithm, "typ": "JWT" })), part(claims));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
@@ -366,22 +366,22 @@ pub(super) fn sign(algorithm: &str, claims: &Value, secret: &[u8]) -> String {
 
 // ------------------------------------------------------------------------------------------------------------------ origin
 
-pub(super) type Body = BoxBody<Bytes, std::convert::Infallible>;
+pub(crate) type Body = BoxBody<Bytes, std::convert::Infallible>;
 type Asked = Request<hyper::body::Incoming>;
 
 /// An HTTP server that answers as the test wants and remembers what it was asked.
-pub(super) struct Origin {
-    pub(super) address: SocketAddr,
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 /// One request that reached an origin.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) target: String,
-    pub(super) headers: BTreeMap<String, String>,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 impl Seen {
@@ -394,7 +394,7 @@ impl Seen {
 
 impl Origin {
     /// Answers each request with what `answer` makes of it.
-    pub(super) async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    pub(crate) async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
@@ -402,7 +402,7 @@ impl Origin {
         Self::on(listener, answer)
     }
 
-    pub(super) fn on<F>(listener: TcpListener, answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn on<F>(listener: TcpListener, answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
@@ -410,7 +410,7 @@ impl Origin {
     }
 
     /// The same behind TLS.
-    pub(super) async fn tls<F>(
+    pub(crate) async fn tls<F>(
         config: rustls::ServerConfig,
         answer: impl Fn(Asked) -> F + Send + Sync + 'static,
     ) -> Self
@@ -459,15 +459,15 @@ impl Origin {
     }
 
     /// The usual origin: a multivariant playlist, a live media playlist, segments, an MPD; 404 for the rest.
-    pub(super) async fn usual() -> Self {
+    pub(crate) async fn usual() -> Self {
         Self::new(|request| async move { usual(request.uri().path()) }).await
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn last(&self) -> Seen {
+    pub(crate) fn last(&self) -> Seen {
         self.seen().last().expect("the origin was asked nothing").clone()
     }
 }
@@ -478,11 +478,11 @@ impl Drop for Origin {
     }
 }
 
-pub(super) const MASTER: &str = "#EXTM3U\r\n#EXT-X-STREAM-INF:BANDWIDTH=1\r\nlow.m3u8\r\n#EXT-X-UNKNOWN:stays\r\n";
-pub(super) const MEDIA: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n#EXTINF:2,\n/rooted/b.ts";
+pub(crate) const MASTER: &str = "#EXTM3U\r\n#EXT-X-STREAM-INF:BANDWIDTH=1\r\nlow.m3u8\r\n#EXT-X-UNKNOWN:stays\r\n";
+pub(crate) const MEDIA: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n#EXTINF:2,\n/rooted/b.ts";
 
 /// The usual answers by path.
-pub(super) fn usual(path: &str) -> Response<Body> {
+pub(crate) fn usual(path: &str) -> Response<Body> {
     let hls = "application/vnd.apple.mpegurl";
     match path {
         _ if path.ends_with("master.m3u8") => answer(200, hls, MASTER),
@@ -498,7 +498,7 @@ pub(super) fn usual(path: &str) -> Response<Body> {
     }
 }
 
-pub(super) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
+pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
     Response::builder()
         .status(status)
         .header("content-type", content_type)
@@ -508,13 +508,13 @@ pub(super) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) ->
 }
 
 /// A body that is sent piece by piece, as the sender's other end gives them.
-pub(super) fn piecewise() -> (http_body_util::channel::Sender<Bytes, std::convert::Infallible>, Body) {
+pub(crate) fn piecewise() -> (http_body_util::channel::Sender<Bytes, std::convert::Infallible>, Body) {
     let (sender, body) = http_body_util::channel::Channel::new(1);
     (sender, body.boxed())
 }
 
 /// Sends bytes on a fresh connection and reads until the other side closes it or `enough` says so.
-pub(super) async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     // The other side may answer and close before it has read everything.
@@ -532,7 +532,7 @@ pub(super) async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]
 
 /// Sends requests one after the other on one connection, each when the one before has been answered in full, and returns
 /// the answers.
-pub(super) async fn in_turn(address: SocketAddr, requests: &[String]) -> Vec<String> {
+pub(crate) async fn in_turn(address: SocketAddr, requests: &[String]) -> Vec<String> {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
     let mut stream = BufReader::new(tokio::net::TcpStream::connect(address).await.unwrap());
     let mut answers = Vec::new();
@@ -563,13 +563,13 @@ pub(super) async fn in_turn(address: SocketAddr, requests: &[String]) -> Vec<Str
 }
 
 /// Runs the program and returns exit code, standard output and standard error.
-pub(super) fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
+pub(crate) fn command(arguments: &[&str], folder: &Path) -> (i32, String, String) {
     let program = [env!("CARGO_BIN_EXE_streamgate")];
     run(&program.iter().chain(arguments).copied().collect::<Vec<_>>(), folder)
 }
 
 /// The same with any program in front, such as one that sets limits.
-pub(super) fn run(words: &[&str], folder: &Path) -> (i32, String, String) {
+pub(crate) fn run(words: &[&str], folder: &Path) -> (i32, String, String) {
     let mut child = Command::new(words[0])
         .args(&words[1..])
         .current_dir(folder)
@@ -584,6 +584,6 @@ pub(super) fn run(words: &[&str], folder: &Path) -> (i32, String, String) {
 }
 
 /// The project's folder.
-pub(super) fn project() -> PathBuf {
+pub(crate) fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use super::program::{Answer, Gateway, Origin, SECRET, SESSION, free_port, token};
 
-pub(super) const READER: &str = "a token of somebody who looks";
-pub(super) const OPERATOR: &str = "a token of somebody who does";
+pub(crate) const READER: &str = "a token of somebody who looks";
+pub(crate) const OPERATOR: &str = "a token of somebody who does";
 
 /// A configuration, by the parts that tests change. Each account may have two streams.
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Whether the API asks for tokens.
-    pub(super) tokens: bool,
-    pub(super) streams: &'static str,
-    pub(super) extra: &'static str,
-    pub(super) limit: u32,
+    pub(crate) tokens: bool,
+    pub(crate) streams: &'static str,
+    pub(crate) extra: &'static str,
+    pub(crate) limit: u32,
 }
 
 impl Default for Config {
@@ -27,9 +27,9 @@ impl Default for Config {
 }
 
 /// The program, and the origin behind it.
-pub(super) struct Program {
-    pub(super) gateway: Gateway,
-    pub(super) origin: Origin,
+pub(crate) struct Program {
+    pub(crate) gateway: Gateway,
+    pub(crate) origin: Origin,
 }
 
 impl std::ops::Deref for Program {
@@ -41,7 +41,7 @@ impl std::ops::Deref for Program {
 }
 
 impl Config {
-    pub(super) fn text(&self, address: SocketAddr, control: SocketAddr, origin: &Origin) -> String {
+    pub(crate) fn text(&self, address: SocketAddr, control: SocketAddr, origin: &Origin) -> String {
         let tokens = "\n  tokens:\n    - { name: reader, role: read, secret: { file: reader } }\n    \
                       - { name: boss, role: operate, secret: { file: operator } }";
         format!(
@@ -62,12 +62,12 @@ impl Config {
         )
     }
 
-    pub(super) async fn start(self) -> Program {
+    pub(crate) async fn start(self) -> Program {
         self.start_in(Arc::new(tempfile::tempdir().unwrap())).await
     }
 
     /// Starts with the files of an earlier program, such as its snapshot.
-    pub(super) async fn start_in(self, folder: Arc<tempfile::TempDir>) -> Program {
+    pub(crate) async fn start_in(self, folder: Arc<tempfile::TempDir>) -> Program {
         let origin = Origin::usual().await;
         let [address, control] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         let files: [(&str, &[u8]); 4] = [
@@ -90,17 +90,17 @@ impl Config {
 }
 
 /// What to send as the token.
-pub(super) fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Bearer {}", token.replace(' ', "-"))
 }
 
 impl Program {
-    pub(super) fn api(&self, path: &str) -> String {
+    pub(crate) fn api(&self, path: &str) -> String {
         format!("http://{}/api{path}", self.control)
     }
 
     /// Asks the API as somebody.
-    pub(super) async fn ask(&self, method: Method, path: &str, token: &str, body: Option<&Value>) -> Answer {
+    pub(crate) async fn ask(&self, method: Method, path: &str, token: &str, body: Option<&Value>) -> Answer {
         let mut request = self.client.request(method, self.api(path)).header("authorization", bearer(token));
         if let Some(body) = body {
             request = request.json(body);
@@ -109,30 +109,30 @@ impl Program {
     }
 
     /// Looks at something that is there.
-    pub(super) async fn look(&self, path: &str) -> Value {
+    pub(crate) async fn look(&self, path: &str) -> Value {
         let answer = self.ask(Method::GET, path, READER, None).await;
         assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{path}: {}", answer.text());
         serde_json::from_slice(&answer.body).unwrap()
     }
 
     /// Does something, which works.
-    pub(super) async fn act(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    pub(crate) async fn act(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let answer = self.ask(method, path, OPERATOR, body).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         serde_json::from_slice(&answer.body).unwrap()
     }
 
-    pub(super) async fn block(&self, what: &str, seconds: u64, reason: &str) -> Value {
+    pub(crate) async fn block(&self, what: &str, seconds: u64, reason: &str) -> Value {
         self.act(Method::PUT, &format!("/blocks/{what}"), Some(&json!({ "seconds": seconds, "reason": reason }))).await
     }
 
     /// Starts a stream of a subject's device.
-    pub(super) async fn play(&self, subject: &str, device: &str, asset: &str) -> Answer {
+    pub(crate) async fn play(&self, subject: &str, device: &str, asset: &str) -> Answer {
         self.get(&format!("/{asset}/master.m3u8?token={}", token(subject, device))).await
     }
 
     /// Starts one and asks for its media. Returns the prefix of its play session.
-    pub(super) async fn watch(&self, subject: &str, device: &str, asset: &str) -> String {
+    pub(crate) async fn watch(&self, subject: &str, device: &str, asset: &str) -> String {
         let entry = self.play(subject, device, asset).await;
         assert_eq!(entry.status, 200, "{}", entry.text());
         let prefix = entry.prefix();
@@ -140,12 +140,12 @@ impl Program {
         prefix
     }
 
-    pub(super) async fn segment(&self, prefix: &str, asset: &str) -> Answer {
+    pub(crate) async fn segment(&self, prefix: &str, asset: &str) -> Answer {
         self.get(&format!("{prefix}/{asset}/a.ts")).await
     }
 
     /// The ids of an account's streams.
-    pub(super) async fn streams(&self, subject: &str) -> Vec<String> {
+    pub(crate) async fn streams(&self, subject: &str) -> Vec<String> {
         let account = self.look(&format!("/accounts/acme/{subject}")).await;
         account["streams"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
     }

@@ -1,7 +1,7 @@
 //! What nobody should send.
 
-use crate::gateway::raw;
-use crate::support::{Answer, House};
+use super::gateway::raw;
+use super::support::{Answer, House};
 
 async fn status(house: &House, request: &str) -> u16 {
     let answer = raw(house.control, request.as_bytes(), |_| false).await;

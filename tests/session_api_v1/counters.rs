@@ -1,6 +1,6 @@
 //! The counters of usage reports.
 
-use crate::support::House;
+use super::support::House;
 
 #[tokio::test]
 async fn c128_the_counters_of_a_run_are_those_of_what_happened_in_it() {
@@ -12,7 +12,7 @@ async fn c128_the_counters_of_a_run_are_those_of_what_happened_in_it() {
     }
     house.event(&streams[0], "stop").await;
     house.event(&streams[0], "stop").await;
-    crate::support::until("the second is silent", async || {
+    super::support::until("the second is silent", async || {
         house.event(&streams[2], "alive").await;
         house.count("demo", "alice").await == 1
     })

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{House, json as read, until};
+use super::support::{House, json as read, until};
 
 #[tokio::test]
 async fn c113_c114_c115_alive_and_stop_are_answered_with_nothing_and_stop_counts_at_once() {

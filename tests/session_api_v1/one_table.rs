@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::gateway::{SECRET, now, sign};
-use crate::support::{House, json as read, until};
+use super::gateway::{SECRET, now, sign};
+use super::support::{House, json as read, until};
 
 /// Alice's play session on a device, from the entry manifest.
 async fn play(house: &House, path: &str, device: &str) -> String {

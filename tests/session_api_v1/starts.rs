@@ -1,7 +1,7 @@
 //! Starts.
 
-use crate::gateway::now;
-use crate::support::{House, json};
+use super::gateway::now;
+use super::support::{House, json};
 
 #[tokio::test]
 async fn c111_a_start_is_answered_with_its_address_its_links_and_the_activity_that_it_makes() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(crate) use crate::gateway::{Answer, until};
-use crate::gateway::{Gateway, Origin, SECRET, SESSION, free_port};
+pub(crate) use super::gateway::{Answer, until};
+use super::gateway::{Gateway, Origin, SECRET, SESSION, free_port};
 
 /// A gateway, and the origin behind it.
 pub(crate) struct House {

@@ -1,7 +1,7 @@
 //! Headers, methods, and how the gateway knows where it is reached.
 
-use crate::gateway::{raw, replace_file};
-use crate::support::{Answer, House};
+use super::gateway::{raw, replace_file};
+use super::support::{Answer, House};
 
 fn has_the_headers(answer: &Answer, what: &str) {
     for (name, value) in [
@@ -122,7 +122,7 @@ async fn whom_an_operator_has_blocked_is_refused_here_too() {
     let stream = house.start("demo", "alice", &[]).await;
     let block = "- account: { idp: acme, subject: alice }\n  until: forever\n  reason: Not today.\n";
     replace_file(&house.folder.path().join("blocks.yaml"), block);
-    crate::support::until("the file has been read", async || house.event(&stream, "alive").await == 403).await;
+    super::support::until("the file has been read", async || house.event(&stream, "alive").await == 403).await;
     let refused = house.post("/v1/demo/acme/accounts/alice/streams", &[]).await;
     assert_eq!((refused.status, refused.header("content-type")), (403, "application/problem+json"));
     has_the_headers(&refused, "a refusal");

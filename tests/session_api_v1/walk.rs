@@ -1,6 +1,6 @@
 //! Two devices of one account, from the first start to the last stop, with the numbers that each is told.
 
-use crate::support::{House, json};
+use super::support::{House, json};
 
 #[tokio::test]
 async fn two_devices_of_an_account_know_of_each_other_and_share_three_slots() {
@@ -35,7 +35,7 @@ async fn two_devices_of_an_account_know_of_each_other_and_share_three_slots() {
     assert_eq!(groups().await, expected);
 
     // The bedroom falls silent; the others go on.
-    crate::support::until("the bedroom is silent", async || {
+    super::support::until("the bedroom is silent", async || {
         house.event(&tv, "alive").await;
         house.event(&phone, "alive").await;
         house.count("demo", account).await == 2

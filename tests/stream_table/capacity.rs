@@ -7,7 +7,7 @@ use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
 use streamgate::streams::{Admission, Cause, Settings, Signal, Stream, StreamTable};
 
-use crate::support::{Gauge, account, at, candidate, holders, household, is_admitted, policy, table};
+use super::support::{Gauge, account, at, candidate, holders, household, is_admitted, policy, table};
 
 const CAPACITY: usize = 64;
 /// How often the threads that hammer the table rest, so that it can be counted.

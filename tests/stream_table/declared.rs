@@ -7,7 +7,7 @@ use streamgate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Count, Field, Policy, Rule, WhenExceeded};
 use streamgate::streams::{Admission, Candidate, Cause, Ended, Kill, Refusal, Settings, Signal, Stream, StreamTable};
 
-use crate::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
+use super::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
 
 #[path = "declared/joined.rs"]
 mod joined;

@@ -8,7 +8,7 @@ use streamgate::model::Moment;
 use streamgate::policy::{Policy, Rule, WhenExceeded};
 use streamgate::streams::{Settings, Signal};
 
-use crate::support::{account, at, candidate, holders, household, in_force, is_admitted, table};
+use super::support::{account, at, candidate, holders, household, in_force, is_admitted, table};
 
 #[tokio::test]
 async fn an_exempt_account_starts_what_it_wants_until_its_time_is_over() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use streamgate::streams::{Admission, Cause, Settings};
 
-use crate::support::{account, at, candidate, household, is_admitted, table};
+use super::support::{account, at, candidate, household, is_admitted, table};
 
 #[tokio::test]
 async fn pages_are_in_order_and_forget_accounts_that_are_forgotten() {

@@ -7,7 +7,7 @@ use streamgate::model::{Account, Device, Millis, StreamId};
 use streamgate::policy::{Policy, WhenExceeded};
 use streamgate::streams::{Cadence, Candidate, Settings, Signal};
 
-use crate::support::limit;
+use super::support::limit;
 
 #[path = "model/play.rs"]
 mod play;

@@ -10,7 +10,7 @@ use streamgate::policy::{Expression, Policy, Rule, Type, WhenExceeded};
 use streamgate::streams::account::Record;
 use streamgate::streams::{Admission, Candidate, Refusal, Settings, Signal, StreamTable};
 
-use crate::support::{DAY, account, candidate, holders, table};
+use super::support::{DAY, account, candidate, holders, table};
 
 /// How a stream comes.
 #[derive(Clone, Copy, Debug)]

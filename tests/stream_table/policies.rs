@@ -8,7 +8,7 @@ use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
 use streamgate::policy::{Carrier, Field, Limit, Missing, Policy, Rule, WhenExceeded};
 use streamgate::streams::{Admission, Cadence, Candidate, Cause, Refusal, Settings, Signal, Stream, StreamTable};
 
-use crate::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
+use super::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
 
 struct House {
     table: StreamTable,

@@ -9,7 +9,7 @@ use streamgate::policy::{Policy, Rule, WhenExceeded};
 use streamgate::streams::{Settings, StreamTable};
 use tokio::task::yield_now;
 
-use crate::support::{account, at, candidate, in_force, is_admitted, policies, table};
+use super::support::{account, at, candidate, in_force, is_admitted, policies, table};
 
 const ACCOUNTS: usize = 1000;
 

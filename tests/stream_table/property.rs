@@ -10,8 +10,8 @@ use streamgate::streams::{
     Admission, Cadence, Candidate, Cause, Kill, Refusal, Settings, Signal, Stream, StreamTable, TakeoverSettings,
 };
 
-use crate::model::{Answer, Model, device, subject};
-use crate::support::{DAY, Gauge, holders, limit, policy, table};
+use super::model::{Answer, Model, device, subject};
+use super::support::{DAY, Gauge, holders, limit, policy, table};
 
 const ACCOUNTS: u8 = 2;
 const APPLICATIONS: [&str; 2] = ["tv", "web"];

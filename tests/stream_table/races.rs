@@ -9,7 +9,7 @@ use streamgate::policy::Policy;
 use streamgate::streams::{Admission, Candidate, Settings, Signal, Stream, StreamTable};
 use tokio::sync::Barrier as AsyncBarrier;
 
-use crate::support::{DAY, at, candidate, holders, household, is_admitted, table};
+use super::support::{DAY, at, candidate, holders, household, is_admitted, table};
 
 #[test]
 fn of_64_first_requests_at_once_exactly_two_are_admitted_every_time() {

@@ -8,7 +8,7 @@ use streamgate::model::{Device, Millis, StreamId};
 use streamgate::policy::{Policy, Rule, WhenExceeded};
 use streamgate::streams::{Admission, Candidate, Cause, Refusal, Settings, Signal, StreamTable};
 
-use crate::support::{Gauge, account, at, candidate, holders, table};
+use super::support::{Gauge, account, at, candidate, holders, table};
 
 /// When the gateway was started again.
 const OPENED: u64 = 1000;

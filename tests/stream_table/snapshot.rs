@@ -8,7 +8,7 @@ use streamgate::model::{Device, Millis, Moment, StreamId};
 use streamgate::policy::WhenExceeded;
 use streamgate::streams::{Admission, Cause, Refusal, Restored, Settings, Signal, State, StreamTable};
 
-use crate::support::{account, at, candidate, holders, household, is_admitted, policy, table};
+use super::support::{account, at, candidate, holders, household, is_admitted, policy, table};
 
 /// Starts a stream that plays at once; whether it was admitted.
 async fn play(table: &StreamTable, subject: usize, device: usize, limit: u32, now: Millis) -> bool {

@@ -7,7 +7,7 @@ use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
 use streamgate::streams::{Admission, Cadence, Cause, Settings, Signal, Stream, StreamTable};
 
-use crate::support::{Gauge, account, at, candidate, holders, household, policy, table};
+use super::support::{Gauge, account, at, candidate, holders, household, policy, table};
 
 async fn start(table: &StreamTable, device: usize, asset: &str, now: Millis) -> Arc<Stream> {
     let who = candidate(0, device, asset, now);

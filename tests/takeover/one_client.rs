@@ -7,7 +7,7 @@ use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
 use streamgate::streams::{Cadence, Settings, Signal};
 
-use crate::gateway::{DAY, Gateway, Play, Sender};
+use super::gateway::{DAY, Gateway, Play, Sender};
 
 /// Requests so long after the first media of something else were not under way then.
 const UNDER_WAY: Duration = Duration::from_millis(900);

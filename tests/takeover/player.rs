@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use streamgate::streams::{Cadence, Signal};
 
-use crate::random::Random;
+use super::random::Random;
 
 /// What is played, and by what kind of player.
 #[derive(Clone, Copy, Debug)]

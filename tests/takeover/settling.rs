@@ -8,7 +8,7 @@ use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
 use streamgate::streams::{Cadence, Settings, Signal};
 
-use crate::gateway::{DAY, Gateway, Play, Sender};
+use super::gateway::{DAY, Gateway, Play, Sender};
 
 const VERIFY: Duration = Duration::from_secs(10);
 /// Until when they go on: within the time for which a pair that was found to be two is not helped again.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use streamgate::streams::Settings;
 
-use crate::tally::{HEAD, Tally};
-use crate::viewers::{Evening, LONGEST_SEGMENT, Tokens};
+use super::tally::{HEAD, Tally};
+use super::viewers::{Evening, LONGEST_SEGMENT, Tokens};
 
 const SEEDS: u64 = 20;
 const VERIFY: Duration = Duration::from_secs(10);

@@ -8,11 +8,11 @@ use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
 use streamgate::streams::Settings;
 
-use crate::gateway::{DAY, Gateway, Play, Refused, Sender};
-use crate::player::{Content, Next, Player, Wants};
-use crate::random::Random;
-use crate::tally::Tally;
-use crate::truth::Truth;
+use super::gateway::{DAY, Gateway, Play, Refused, Sender};
+use super::player::{Content, Next, Player, Wants};
+use super::random::Random;
+use super::tally::Tally;
+use super::truth::Truth;
 
 /// The longest segment of all that is played, in milliseconds. A play is ended at its next request.
 pub(crate) const LONGEST_SEGMENT: u64 = 6_000;

@@ -8,8 +8,8 @@ use streamgate::model::Account;
 use super::blocks::{entry, reason};
 use super::callback::{ask, service, yes};
 use super::key_urls::{NEVER, OFTEN, set, source, token, verify};
+use super::signers::Signer;
 use super::support::{House, Manner, Server, soon};
-use crate::signers::Signer;
 
 #[tokio::test]
 async fn keys_of_the_same_url_are_there_at_once_and_are_not_fetched_again() {

@@ -19,8 +19,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::blocks::{entry, reason};
+use super::signers::hmac_signed;
 use super::support::{House, START, soon};
-use crate::signers::hmac_signed;
 
 fn token(secret: &[u8]) -> String {
     let payload = r#"{"sub":"alice","exp":1900000000}"#;

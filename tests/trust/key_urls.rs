@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use streamgate::identity::jwt::{Algorithm, Jwt, Key};
 use streamgate::identity::{Format, Issuers, KeyPlace, KeySource, Keys, RequestFacts, TokenError};
 
+use super::signers::{Signer, hmac_signed};
 use super::support::{House, Manner, START, Server, settings, soon};
-use crate::signers::{Signer, hmac_signed};
 
 const PAYLOAD: &str = r#"{"sub":"alice","exp":1900000000}"#;
 
