@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what failed by panicking")]
 
+#[path = "docs/getting_started.rs"]
+mod getting_started;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -99,11 +99,11 @@ fn the_scenario_of_the_page_on_policies_goes_as_it_says() {
     fs::write(&file, format!("title:{scenario}")).unwrap();
     let output = explain(&root().join(named), &file, &[]);
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    // What the README shows is what there is to see.
+    // What the page for beginners shows is what there is to see.
     let scenario = root().join("conf/policies/home-away.scenario.yaml");
     let told = text(&explain(&configuration(&scenario), &scenario, &[]).stdout);
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, shown) = readme.split_once("home-away.scenario.yaml\n\n").unwrap();
+    let page = fs::read_to_string(root().join("docs/getting-started.md")).unwrap();
+    let (_, shown) = page.split_once("home-away.scenario.yaml\n\n").unwrap();
     let shown = shown.lines().take_while(|line| !line.is_empty()).map(|line| &line[4..]);
     let shown: String = shown.flat_map(|line| [line, "\n"]).collect();
     assert!(shown.lines().count() > 4 && told.contains(&shown), "{shown}");
