@@ -283,6 +283,15 @@ fn every_link_between_pages_leads_to_a_file_and_a_heading_that_are_there() {
     assert!(links >= 10, "only {links} links were looked at");
 }
 
+#[test]
+fn every_page_is_in_the_index() {
+    let index = read("docs/index.md");
+    let pages = pages();
+    let links = pages.iter().filter_map(|page| page.strip_prefix("docs/")).filter(|page| *page != "index.md");
+    let missing: Vec<&str> = links.filter(|page| !index.contains(&format!("]({page})"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// What a heading is called in links: small letters, words joined by `-`, no other marks.
 fn anchor(line: &str) -> Option<String> {
     let heading = line.trim_start_matches('#');
