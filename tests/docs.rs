@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what failed by panicking")]
 
-#[path = "docs/getting_started.rs"]
 mod getting_started;
 
 use std::fs;
