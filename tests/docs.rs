@@ -204,7 +204,7 @@ fn every_file_of_blocks_that_is_shown_is_one() {
 #[test]
 fn every_reason_for_refusing_a_token_is_explained() {
     let page = read(IDENTITY);
-    let (_, table) = page.split_once("## Why is a token refused?").unwrap();
+    let (_, table) = page.split_once("## Token errors").unwrap();
     let (table, _) = table.split_once("\n## ").unwrap();
     let explained = |label: &&str| {
         let rows = table.lines().filter(|line| line.starts_with('|'));
