@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes the demo's media from ffmpeg's own test sources: a moving pattern that shows its own time, and a tone.
+# Creates the media of the demo from ffmpeg's test sources: a moving pattern with a clock, and a tone.
 #
-# Run it anywhere; it replaces media/ beside it. Needs ffmpeg with libx264. What it makes, all from one encode:
+# Runs from any folder and replaces media/ beside it. Needs ffmpeg with libx264. Output, all from one encode:
 #
 #   media/vod/      HLS (master.m3u8) and DASH (manifest.mpd) over the same fragmented MP4: two video renditions, one audio
 #   media/vod/ts/   HLS over MPEG-TS: the same two video renditions, each with the audio muxed in
 #
-# The live channel has no media of its own: the demo origin loops the MPEG-TS segments.
+# The live channel loops the MPEG-TS segments.
 #
-# Twenty-four seconds are a whole number of 2 s segments and of AAC frames at 48 kHz, so that the loop comes out even.
+# 24 seconds are a whole number of 2 s segments and of AAC frames at 48 kHz, so the loop has no gap.
 set -euo pipefail
 
 cd "$(dirname "$0")"
@@ -33,7 +33,7 @@ ffmpeg -y -v error \
     -map_metadata -1 -fflags +bitexact -flags:v +bitexact -flags:a +bitexact \
     "$work/encoded.mkv"
 
-# The bits per second of the largest of the given segments, as EXT-X-STREAM-INF wants it.
+# Bits per second of the largest of the given segments, for EXT-X-STREAM-INF.
 peak() {
     stat -c %s "$@" | sort -n | tail -1 | awk -v seconds=$segment '{ print $1 * 8 / seconds }'
 }
@@ -49,7 +49,7 @@ mkdir -p media/vod/ts
         -init_seg_name 'init-$RepresentationID$.mp4' -media_seg_name 'segment-$RepresentationID$-$Number%02d$.m4s' \
         -hls_playlist 1 -hls_master_name ignored.m3u8 manifest.mpd
     rm ignored.m3u8
-    sed -i '/^#EXT-X-PROGRAM-DATE-TIME/d' media_*.m3u8 # the time of this run: different each time, and no date of anything
+    sed -i '/^#EXT-X-PROGRAM-DATE-TIME/d' media_*.m3u8 # the time of this run, which would differ each time
     for name in high:0 low:1 audio:2; do
         mv "media_${name#*:}.m3u8" "${name%:*}.m3u8"
     done
