@@ -1,20 +1,20 @@
--- Asks Streamgate whether a viewer's request may pass. Sets txn.streamgate_verdict to passed, refused, anonymous or away,
--- and what Streamgate says besides in further variables. See docs/authz.md.
+-- Asks Streamgate whether a viewer's request may pass. Sets txn.streamgate_verdict to passed, refused, anonymous or away
+-- (Streamgate is unavailable), and further variables with the details. See docs/authz.md.
 
--- Where to ask: Streamgate's control port.
+-- Streamgate's control port.
 local address = "http://127.0.0.1:9090/authz"
--- Milliseconds. Longer than Streamgate ever waits for a key or for the verdict of a service of yours: with less, a viewer
--- whose token takes that long would pass as if Streamgate were away.
-local patience = 15000
--- Fields of a viewer that are passed on. With as many as HAProxy itself takes, its client ends the whole process.
-local most = 80
--- HAProxy tries for some seconds to reach a machine that refuses. Whoever comes so many seconds after that is not made to wait
--- as well.
+-- Milliseconds. Longer than Streamgate waits for a key or for your own service. With a shorter timeout, a viewer whose token
+-- takes that long would pass as if Streamgate were unavailable.
+local timeout_ms = 15000
+-- Maximum header fields of a request. With as many as HAProxy itself accepts, its HTTP client ends the whole process.
+local max_fields = 80
+-- Seconds without further calls after a failed one. HAProxy tries for some seconds to connect; other viewers do not wait
+-- meanwhile.
 local pause = 5
 local away_until = 0
 
--- These are for the next hop alone, or said anew below.
-local ours = {
+-- Hop-by-hop headers, and headers that are set below.
+local replaced = {
     ["connection"] = true, ["keep-alive"] = true, ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true,
     ["upgrade"] = true, ["content-length"] = true, ["expect"] = true, ["host"] = true,
     ["x-original-uri"] = true, ["x-original-url"] = true, ["x-forwarded-uri"] = true,
@@ -35,7 +35,7 @@ core.register_action("streamgate", { "http-req" }, function(txn)
     end
     local asked, headers, count = txn.http:req_get_headers(), {}, 0
     for name, lines in pairs(asked) do
-        if not ours[name] then
+        if not replaced[name] then
             local values = {}
             for _, value in pairs(lines) do
                 values[#values + 1] = value
@@ -44,7 +44,7 @@ core.register_action("streamgate", { "http-req" }, function(txn)
             headers[name] = values
         end
     end
-    if count > most then
+    if count > max_fields then
         txn:set_var("txn.streamgate_verdict", "refused")
         txn:set_var("txn.streamgate_reason", "header-too-large")
         return
@@ -56,9 +56,9 @@ core.register_action("streamgate", { "http-req" }, function(txn)
     headers["x-forwarded-for"] = { txn.f:src() }
 
     local ok, answer = pcall(function()
-        return core.httpclient():get { url = address, headers = headers, timeout = patience }
+        return core.httpclient():get { url = address, headers = headers, timeout = timeout_ms }
     end)
-    -- A question that cannot even be asked, because the viewer's fields leave no room for ours, is refused.
+    -- If the call cannot be made, because the viewer's headers leave no room for these, the request is refused.
     local status = ok and answer and answer.status or 0
     local verdict = "refused"
     if status == 200 then
@@ -66,7 +66,7 @@ core.register_action("streamgate", { "http-req" }, function(txn)
     elseif status == 401 then
         verdict = "anonymous"
     elseif status == 502 or status == 503 or status == 504 then
-        -- Streamgate never says these: it is HAProxy that could not reach it.
+        -- Streamgate never sends these: HAProxy could not reach it.
         verdict = "away"
         if status == 503 then
             away_until = core.now().sec + pause
@@ -88,7 +88,7 @@ core.register_action("streamgate", { "http-req" }, function(txn)
         end
     end
     if verdict ~= "passed" then
-        -- More does not fit into an answer of HAProxy's own. The fields say the most important of it.
+        -- A longer body does not fit into a response of HAProxy. The headers have the main fields.
         local body = answer.body or ""
         txn:set_var("txn.streamgate_body", #body <= 8192 and body or "")
     end

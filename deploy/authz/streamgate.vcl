@@ -1,5 +1,5 @@
-# Varnish delivers and caches, Streamgate decides. Streamgate's control port is 9090, the origin is 8000.
-# Plain VCL, for Varnish 6 and 7. Each request goes round twice: to Streamgate first, and then on its way. See docs/authz.md.
+# Varnish serves and caches, and asks Streamgate (control port 9090) about each request. The origin is on 8000.
+# Plain VCL, for Varnish 6 and 7. Each request runs twice: first to Streamgate, then to the cache or origin. See docs/authz.md.
 
 vcl 4.1;
 
@@ -12,19 +12,19 @@ backend streamgate {
     .host = "127.0.0.1";
     .port = "9090";
     .connect_timeout = 0.25s;
-    # Longer than Streamgate ever waits for a key or for the verdict of a service of yours: with less, a viewer whose token
-    # takes that long would pass as if Streamgate were away.
+    # Longer than Streamgate waits for a key or for your own service. With a shorter timeout, a viewer whose token takes that
+    # long would pass as if Streamgate were unavailable.
     .first_byte_timeout = 15s;
     .between_bytes_timeout = 15s;
 }
 
 sub vcl_recv {
     if (req.restarts == 0) {
-        # Only media is asked for here, with methods that have no body.
+        # Only media is served here, with methods that have no body.
         if (req.method != "GET" && req.method != "HEAD" && req.method != "OPTIONS") {
             return (synth(405));
         }
-        # What a viewer writes under these names is not ours.
+        # Remove these headers from viewers: Streamgate and the origin trust them.
         unset req.http.X-Original-URL;
         unset req.http.X-Forwarded-Uri;
         unset req.http.X-Forwarded-Method;
@@ -42,7 +42,7 @@ sub vcl_recv {
         set req.http.X-Original-URI = req.url;
         set req.http.X-Original-Method = req.method;
         set req.http.X-Original-Host = req.http.Host;
-        set req.http.X-Forwarded-Proto = "http"; # or what stands in front of Varnish and speaks TLS says
+        set req.http.X-Forwarded-Proto = "http"; # with TLS in front of Varnish: what the TLS proxy reports
         set req.http.X-Forwarded-For = client.ip;
         set req.url = "/authz";
         set req.method = "GET";
@@ -56,21 +56,21 @@ sub vcl_recv {
         unset req.http.X-Original-URI;
         unset req.http.X-Original-Method;
         unset req.http.X-Original-Host;
-        # The token was for us, and what it opens is the same for all.
+        # The origin does not need the token, and cached objects are the same for all viewers.
         unset req.http.Authorization;
         unset req.http.Cookie;
     }
 }
 
 sub vcl_backend_fetch {
-    # The viewer's, not the origin's.
+    # For the viewer, not for the origin.
     unset bereq.http.Streamgate-Cookie;
     unset bereq.http.Streamgate-CMSD;
 }
 
 sub vcl_backend_error {
     if (bereq.http.X-Original-URI) {
-        # Streamgate never says 503: it could not be reached.
+        # Streamgate never sends 503: it could not be reached.
         set beresp.http.Streamgate-Away = "yes";
         return (deliver);
     }
@@ -78,11 +78,11 @@ sub vcl_backend_error {
 
 sub vcl_deliver {
     if (req.http.X-Original-URI) {
-        # CHOICE: Streamgate is away. Here everybody passes until it is back, because those who watch are more than those who
-        # would be refused. Without the second half of this condition everybody gets 503.
+        # CHOICE: Streamgate is unavailable. All requests pass, because most viewers are within their limit. Without the second
+        # half of this condition all requests get 503.
         if (resp.status == 200 || resp.http.Streamgate-Away) {
-            # What is said of a viewer who passes: the state for a policy that annotates, and a renewed token.
-            # A field that is set to one that is not there would be there, and empty.
+            # For admitted requests: the state of a policy in mode annotate, and a renewed token. The conditions prevent empty
+            # headers.
             if (resp.http.Streamgate-State) {
                 set req.http.Streamgate-State = resp.http.Streamgate-State;
             }
