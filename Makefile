@@ -1,33 +1,33 @@
-# Everything a developer or an operator does from a checkout. `make help` lists it.
+# Build, demo, test and measure from a checkout. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test fuzz bench fmt clippy
 
-help: ## Show this list
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the release binary, target/release/streamgate
 	@scripts/install build
 	cargo build --release --locked
 
-demo: build ## Run the gateway in front of a demo origin: 127.0.0.1:8080, control port 127.0.0.1:9090
+demo: build ## Run the gateway in front of a demo origin on 127.0.0.1:8080, control port 127.0.0.1:9090
 	target/release/streamgate demo
 
-test: ## Check format and lints, run every test, say how many ran
+test: ## Check format and lints, run every test, and print the totals
 	@scripts/install test
 	@scripts/test
 
-fuzz: ## Fuzz every token format, FUZZ_SECONDS=60 each (installs cargo-fuzz if it is missing)
+fuzz: ## Fuzz every token format, FUZZ_SECONDS=60 each (installs cargo-fuzz if missing)
 	@scripts/install build
 	@scripts/fuzz
 
-bench: ## Measure, and print the table of numbers
+bench: ## Run the benchmarks and print the results
 	@scripts/install build
 	cargo bench --locked
 
 fmt: ## Format the Rust sources
 	cargo fmt
 
-clippy: ## Run the lints; a warning is an error
+clippy: ## Run the lints; warnings are errors
 	@scripts/install build
 	cargo clippy --locked --all-targets -- -D warnings
