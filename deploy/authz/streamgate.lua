@@ -77,11 +77,11 @@ core.register_action("streamgate", { "http-req" }, function(txn)
     if verdict == "away" then
         return
     end
-    local told = {
+    local fields = {
         state = "streamgate-state", reason = "streamgate-reason", refusal = "streamgate-refusal",
         cmsd = "cmsd-dynamic", cookie = "set-cookie",
     }
-    for variable, name in pairs(told) do
+    for variable, name in pairs(fields) do
         local value = first(answer.headers, name)
         if value then
             txn:set_var("txn.streamgate_" .. variable, value)
