@@ -169,7 +169,7 @@ impl Model {
             }
             return self.refuse_terminated(at, now);
         }
-        self.compete(&Play::returning(who, who.started, now), &[], &[], policies, now)
+        self.compete(&Play::returning(who, who.started.min(now), now), &[], &[], policies, now)
     }
 
     /// A start that an application declares, in place of `kills`.
