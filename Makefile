@@ -10,8 +10,10 @@ build: ## Build the release binary, target/release/streamgate
 	@scripts/install build
 	cargo build --release --locked
 
-demo: build ## Run the gateway in front of a demo origin on 127.0.0.1:8080, control port 127.0.0.1:9090
-	target/release/streamgate demo
+demo: ## Run the gateway in front of a demo origin on 127.0.0.1:8080, control port 127.0.0.1:9090
+	@scripts/install build
+	cargo build --profile quick --locked
+	target/quick/streamgate demo
 
 test: ## Check format and lints, run every test, and print the totals
 	@scripts/install test

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use self::targets::{INPUT_MAX, TARGETS};
+use self::targets::{MAX_INPUT, TARGETS};
 
 #[path = "../fuzz/src/targets/mod.rs"]
 mod targets;
@@ -142,7 +142,7 @@ impl Dice {
                 }
             }
         }
-        bytes.truncate(INPUT_MAX);
+        bytes.truncate(MAX_INPUT);
         bytes
     }
 }

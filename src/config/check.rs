@@ -15,7 +15,7 @@ use super::schema::schema;
 use super::sentence;
 
 /// How deep YAML is read.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Every problem with the shape. What is broken is cut from the document, together with whatever cannot do without it,
 /// so that the rest fits the `raw` types and its meaning can be judged as well.
@@ -34,7 +34,7 @@ pub(super) fn check(document: &mut Document) -> Vec<Problem> {
     let problems = found.iter().flat_map(|fault| fault.problems.iter().cloned()).collect();
     let mut to_cut: BTreeSet<Pointer> = found.into_iter().flat_map(|fault| fault.cut).collect();
     // What cannot do without a part that was cut goes next: at most once per level of the document.
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         if to_cut.is_empty() {
             break;
         }

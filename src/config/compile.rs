@@ -16,7 +16,7 @@ mod tokens;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::identity::{BLOCKS_MAX, KeyRing, parse_blocks};
+use crate::identity::{KeyRing, MAX_BLOCKS, parse_blocks};
 
 use super::application::Application;
 use super::effective::{self, Effective};
@@ -158,7 +158,7 @@ fn blocks(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
     if !file.exists() {
         return file;
     }
-    match read_file(&file, BLOCKS_MAX as u64) {
+    match read_file(&file, MAX_BLOCKS as u64) {
         Ok(text) => {
             if let Err(error) = parse_blocks(&text) {
                 context.say(&at, format!("`{}`: {error}", file.display()));

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::identity::ATTRIBUTE_MAX;
+use crate::identity::MAX_ATTRIBUTE;
 
 /// What a rule counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn is_name(name: &str) -> bool {
 /// A text that an attribute can have, out of its quotation marks.
 fn unquoted(text: &str) -> Option<&str> {
     let of = |mark: char| text.strip_prefix(mark)?.strip_suffix(mark).filter(|inside| !inside.contains(mark));
-    let fits = |text: &&str| (1..=ATTRIBUTE_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    let fits = |text: &&str| (1..=MAX_ATTRIBUTE).contains(&text.len()) && !text.chars().any(char::is_control);
     of('"').or_else(|| of('\'')).filter(fits)
 }
 
@@ -114,7 +114,7 @@ mod tests {
         for text in ["", "distinct", "distinct()", "distinct(a b)", "distinct(a", "distinct(-)", "Streams"] {
             assert_eq!(text.parse::<CountWord>(), Err(()), "{text}");
         }
-        let expected = ExceededWord::TerminateFirst { at: 7, expression: "(duration)".into() };
+        let expected = ExceededWord::TerminateFirst { at: 16, expression: "(duration)".into() };
         assert_eq!("terminate_first((duration))".parse(), Ok(expected));
         for text in ["terminate_first", "terminate_first()", "terminate_first( )", "deny_newest()", "deny-newest"] {
             assert_eq!(text.parse::<ExceededWord>(), Err(()), "{text}");
@@ -125,7 +125,7 @@ mod tests {
     fn what_is_missing_is_treated_as_a_text_that_an_attribute_can_have() {
         assert_eq!("treat_as(\"Unknown\")".parse(), Ok(MissingWord::TreatAs("Unknown".into())));
         assert_eq!("treat_as( 'a \"b\"' )".parse(), Ok(MissingWord::TreatAs("a \"b\"".into())));
-        let long = format!("treat_as(\"{}\")", "x".repeat(ATTRIBUTE_MAX + 1));
+        let long = format!("treat_as(\"{}\")", "x".repeat(MAX_ATTRIBUTE + 1));
         for text in ["treat_as()", "treat_as(Unknown)", "treat_as(\"\")", "treat_as(\"a\"b\")", "treat_as(\")", &long] {
             assert_eq!(text.parse::<MissingWord>(), Err(()), "{text}");
         }

@@ -32,7 +32,7 @@ use crate::telemetry::Metrics;
 
 /// Bytes of a header after which no more is read. The last read may take in about as much again. `/authz` answers by itself what
 /// is longer than `limits.header_bytes`.
-const HEADER_MAX: usize = 400 << 10;
+const MAX_HEADER: usize = 400 << 10;
 
 /// The control port and what its connections have in common.
 pub(super) struct Port {
@@ -81,7 +81,7 @@ impl Port {
         let stream = TokioIo::new(Watched { stream, activity: activity.clone() });
         let service = service_fn(|request| self.answer(request, peer, &activity, &limits));
         let mut server = http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(HEADER_MAX);
+        server.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEADER);
         let connection = server.serve_connection(stream, service);
         tokio::pin!(connection);
         let mut stops = false;

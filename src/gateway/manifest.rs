@@ -47,7 +47,7 @@ pub(super) enum Body {
 }
 
 /// Bytes of the largest asset list or steering manifest; what is larger is none.
-const JSON_MAX: usize = 256 * 1024;
+const MAX_JSON: usize = 256 * 1024;
 
 /// What is known when a manifest has passed.
 pub(super) struct Passed {
@@ -177,7 +177,7 @@ impl Body {
             }
             Self::Json(collected, place) => {
                 collected.extend_from_slice(piece.as_deref().unwrap_or_default());
-                if collected.len() <= most.min(JSON_MAX) && !end {
+                if collected.len() <= most.min(MAX_JSON) && !end {
                     *piece = None;
                     return None;
                 }

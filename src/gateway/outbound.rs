@@ -138,7 +138,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 /// Fields that a viewer cannot take away by calling them its connection's.
 const KEPT: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 /// Fields that one request may call its connection's. More is no request but an attack.
-const NOMINATED_MAX: usize = 10;
+const MAX_NOMINATED: usize = 10;
 
 /// Removes what was said to us and not to the origin, and what `Connection` names as such.
 ///
@@ -161,7 +161,7 @@ pub(super) fn strip_hop_by_hop(request: &mut RequestHeader) -> pingora::Result<(
             nominated.push(name);
         }
     }
-    if nominated.len() >= NOMINATED_MAX {
+    if nominated.len() >= MAX_NOMINATED {
         return Err(wrong("Connection names too many fields"));
     }
     for name in nominated.iter().chain(&HOP_BY_HOP) {

@@ -6,15 +6,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of the longest header of version 1, line end included (§2.1).
-const V1_MAX: usize = 107;
+const MAX_V1: usize = 107;
 const V1_SIGNATURE: &[u8] = b"PROXY ";
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes in front of the addresses of version 2.
 const V2_HEAD: usize = 16;
 /// Bytes of addresses and extensions of version 2 that are taken. The standard asks for 536 in all at least (§2.2).
-const V2_BODY_MAX: usize = 536;
+const MAX_V2_BODY: usize = 536;
 /// Bytes that decide: with so many no answer is [`Parsed::Incomplete`].
-pub(super) const HEADER_MAX: usize = V2_HEAD + V2_BODY_MAX;
+pub(super) const MAX_HEADER: usize = V2_HEAD + MAX_V2_BODY;
 
 /// What the first bytes of a connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,9 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
 }
 
 fn v1(bytes: &[u8]) -> Parsed {
-    let head = bytes.get(..V1_MAX).unwrap_or(bytes);
+    let head = bytes.get(..MAX_V1).unwrap_or(bytes);
     let Some(end) = head.windows(2).position(|pair| pair == b"\r\n") else {
-        return if head.len() < V1_MAX { Parsed::Incomplete } else { Parsed::Malformed };
+        return if head.len() < MAX_V1 { Parsed::Incomplete } else { Parsed::Malformed };
     };
     let consumed = end + 2;
     let line = head.get(V1_SIGNATURE.len()..end).map(String::from_utf8_lossy);
@@ -92,7 +92,7 @@ fn v2(bytes: &[u8]) -> Option<Parsed> {
     }
     let family = *rest.get(1)?;
     let length = usize::from(u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]));
-    if length > V2_BODY_MAX {
+    if length > MAX_V2_BODY {
         return Some(Parsed::Malformed);
     }
     let consumed = V2_HEAD + length;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::proxy_header::{self, HEADER_MAX, Parsed};
+use super::proxy_header::{self, MAX_HEADER, Parsed};
 use super::snapshot::Snapshot;
 use super::socket::Socket;
 use crate::config::Listener;
@@ -52,9 +52,9 @@ impl ProxyProtocol {
 
 /// The viewer that the header names, `Some(None)` for a health check of the sender itself; `None` where there is no header.
 async fn read_header(socket: &mut Socket) -> Option<Option<SocketAddr>> {
-    let mut header = Vec::with_capacity(HEADER_MAX);
-    while header.len() < HEADER_MAX {
-        let room = HEADER_MAX - header.len();
+    let mut header = Vec::with_capacity(MAX_HEADER);
+    while header.len() < MAX_HEADER {
+        let room = MAX_HEADER - header.len();
         if socket.read_some(&mut header, room).await.ok()? == 0 {
             return None;
         }

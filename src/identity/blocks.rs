@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{AccountKey, Device, Millis, StreamId};
 
-use super::bounds::{DEVICE_MAX, bounded};
+use super::bounds::{MAX_DEVICE, bounded};
 use super::mapping::TokenId;
 
 /// What is shut out.
@@ -25,7 +25,7 @@ pub enum Blocked {
 impl Blocked {
     /// A device, by a name of any length: long ones are shortened as they are where tokens name devices.
     pub fn device(account: AccountKey, name: &str) -> Self {
-        Self::Device(account, bounded(name, DEVICE_MAX).into())
+        Self::Device(account, bounded(name, MAX_DEVICE).into())
     }
 }
 
@@ -124,7 +124,7 @@ impl Blocks {
         let of_account = self.accounts.get(account);
         let whole = of_account.and_then(|of| of.whole.as_ref());
         // Tokens shorten long names, and so do entries; what an application says comes as it is.
-        let name = device.name().map(|name| bounded(name, DEVICE_MAX));
+        let name = device.name().map(|name| bounded(name, MAX_DEVICE));
         let device = of_account.and_then(|of| of.devices.get(&*name?)?.as_ref());
         let token = token.and_then(|token| self.tokens.get(&token)?.as_ref());
         let session = self.sessions.get(&stream).and_then(Option::as_ref);

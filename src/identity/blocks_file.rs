@@ -23,15 +23,15 @@ use serde_saphyr::Spanned;
 use crate::model::{Account, ApplicationId, Millis};
 
 use super::blocks::{Block, Blocked, Blocks};
-use super::bounds::ACCOUNT_MAX;
+use super::bounds::MAX_ACCOUNT;
 use super::mapping::TokenId;
 
 /// Bytes of the longest file that is read.
-pub const BLOCKS_MAX: usize = 16 << 20;
+pub const MAX_BLOCKS: usize = 16 << 20;
 /// Entries of a file at most.
-const ENTRIES_MAX: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 /// Characters of a reason.
-const REASON_MAX: usize = 500;
+const MAX_REASON: usize = 500;
 
 /// Why a file of blocks is of no use: the first thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,20 +64,20 @@ pub enum BlocksError {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn parse(file: &[u8]) -> Result<Blocks, BlocksError> {
-    if file.len() > BLOCKS_MAX {
+    if file.len() > MAX_BLOCKS {
         return Err(BlocksError::TooLong);
     }
     let form = |line, problem: &str| BlocksError::Form { line, problem: problem.to_owned() };
     let text = std::str::from_utf8(file).map_err(|_| form(1, "the file is no UTF-8 text"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let nodes = ENTRIES_MAX * 16;
+    let nodes = MAX_ENTRIES * 16;
     let options = serde_saphyr::options! {
         strict_booleans: true,
         with_snippet: false,
         budget: serde_saphyr::budget! {
             max_nodes: nodes,
             max_events: nodes * 4,
-            max_total_scalar_bytes: BLOCKS_MAX,
+            max_total_scalar_bytes: MAX_BLOCKS,
             // Of few bytes they make millions of nodes, and no entry needs them.
             max_aliases: 0,
         },
@@ -89,7 +89,7 @@ pub fn parse(file: &[u8]) -> Result<Blocks, BlocksError> {
         form(line, &format!("{problem}; write a list of entries, each beginning with `- account:`, `- device:`, `- token:` or `- session:`"))
     })?;
     let entries = entries.unwrap_or_default();
-    if entries.len() > ENTRIES_MAX {
+    if entries.len() > MAX_ENTRIES {
         return Err(BlocksError::TooLong);
     }
     let read = |(nth, entry): (usize, Spanned<Value>)| {
@@ -139,8 +139,8 @@ fn blocked(name: &str, value: &Value) -> Result<Blocked, String> {
         return Ok(Blocked::Token(TokenId::named(&ApplicationId(text("application")?.into()), text("id")?)));
     }
     let (idp, subject) = (text("idp")?, text("subject")?);
-    if idp.len().max(subject.len()) > ACCOUNT_MAX {
-        return Err(format!("in `{name}`: `idp` and `subject` have at most {ACCOUNT_MAX} bytes"));
+    if idp.len().max(subject.len()) > MAX_ACCOUNT {
+        return Err(format!("in `{name}`: `idp` and `subject` have at most {MAX_ACCOUNT} bytes"));
     }
     let account = Account::new(idp, subject).key();
     if name == "account" {
@@ -164,8 +164,8 @@ fn until(value: Option<&Value>) -> Result<Option<Millis>, String> {
 
 fn reason(members: &Map<String, Value>) -> Result<&str, String> {
     let reason = text(members, "reason")?;
-    if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
-        return Err(format!("`reason` is shown to viewers: write one line of at most {REASON_MAX} characters"));
+    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
+        return Err(format!("`reason` is shown to viewers: write one line of at most {MAX_REASON} characters"));
     }
     Ok(reason)
 }

@@ -6,20 +6,20 @@ use std::fmt::Write;
 use aws_lc_rs::digest;
 
 /// Bytes of an account's `idp` and of its `subject`; longer ones name no account.
-pub const ACCOUNT_MAX: usize = 256;
+pub const MAX_ACCOUNT: usize = 256;
 /// Bytes of a device's name; longer ones are shortened.
-pub const DEVICE_MAX: usize = 128;
+pub const MAX_DEVICE: usize = 128;
 /// Bytes of an asset's name; longer ones are shortened.
-pub const ASSET_MAX: usize = 512;
+pub const MAX_ASSET: usize = 512;
 /// Bytes of an application's id; longer ones are shortened.
-pub const APPLICATION_MAX: usize = 128;
+pub const MAX_APPLICATION: usize = 128;
 
 /// Attributes that a stream has at most.
-pub const ATTRIBUTES_MAX: usize = 16;
+pub const MAX_ATTRIBUTES: usize = 16;
 /// Bytes of an attribute's name.
-pub const ATTRIBUTE_NAME_MAX: usize = 32;
+pub const MAX_ATTRIBUTE_NAME: usize = 32;
 /// Bytes of an attribute's value; longer ones are shortened.
-pub const ATTRIBUTE_MAX: usize = 96;
+pub const MAX_ATTRIBUTE: usize = 96;
 
 /// The text itself where it is short enough, else its head and a hash of the whole: still a name of its own, and readable.
 pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {

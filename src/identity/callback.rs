@@ -8,7 +8,7 @@ use crate::model::Millis;
 
 use super::claims::Claims;
 use super::error::TokenError;
-use super::format::{Format, TOKEN_MAX};
+use super::format::{Format, MAX_TOKEN};
 use super::question::{self, Question};
 use super::request::RequestFacts;
 use super::verdicts::Verdicts;
@@ -94,7 +94,7 @@ impl Callback {
 impl Format for Callback {
     /// Claims are what the service said; they expire when it has to be asked again.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
-        if token.len() > TOKEN_MAX {
+        if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
         self.verdicts.get(&question::key(token, request), now)
@@ -106,7 +106,7 @@ impl Format for Callback {
     }
 
     fn question(&self, token: &[u8], request: &RequestFacts<'_>) -> Option<Question> {
-        (token.len() <= TOKEN_MAX).then(|| Question::of(&self.service, token, request))
+        (token.len() <= MAX_TOKEN).then(|| Question::of(&self.service, token, request))
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn an_overlong_token_is_refused_and_raises_no_question() {
         let format = Callback::new(&CallbackSource::new("a", "http://127.0.0.1/"));
-        let (headers, token) = (HeaderMap::new(), vec![b'a'; TOKEN_MAX + 1]);
+        let (headers, token) = (HeaderMap::new(), vec![b'a'; MAX_TOKEN + 1]);
         let request = RequestFacts::new("/a/b.m3u8", None, &headers);
         assert_eq!(format.verify(&token, &request, NOW).unwrap_err(), TokenError::TooLong);
         assert_eq!(format.question(&token, &request), None);

@@ -25,7 +25,7 @@ use crate::model::Millis;
 use super::algorithm::Algorithm;
 use super::claims::{Claims, Times};
 use super::error::{KeyError, TokenError};
-use super::format::{Format, TOKEN_MAX};
+use super::format::{Format, MAX_TOKEN};
 use super::issuer::Issuers;
 use super::key::Key;
 use super::renewal::Renewed;
@@ -126,7 +126,7 @@ impl Format for Cat {
         }
         let payload = cbor::encode(&Value::Map(pairs))?;
         let renewed = cose::text(&envelope.with_payload(self.issuers.keys_of(&members).ok()?, payload)?);
-        if renewed.len() > TOKEN_MAX { None } else { plan.carry(&renewed) }
+        if renewed.len() > MAX_TOKEN { None } else { plan.carry(&renewed) }
     }
 }
 

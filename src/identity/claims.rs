@@ -13,7 +13,7 @@ use super::error::TokenError;
 use super::request::RequestFacts;
 
 /// The longest leeway for clocks that differ.
-const LEEWAY_MAX: Duration = Duration::from_mins(1);
+const MAX_LEEWAY: Duration = Duration::from_mins(1);
 
 /// The claims of a token whose signature and times have been checked.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl Times {
     /// # Errors
     /// `NoExpiry`, `Expired`, `NotYet`.
     pub(super) fn check(self, leeway: Duration, now: Millis) -> Result<Millis, TokenError> {
-        let leeway = leeway.min(LEEWAY_MAX);
+        let leeway = leeway.min(MAX_LEEWAY);
         let expires = self.expires.ok_or(TokenError::NoExpiry)? + leeway;
         if now >= expires {
             return Err(TokenError::Expired);

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use super::condition::is_within;
 
 /// How many entries of a list are looked at.
-const HOPS_MAX: usize = 32;
+const MAX_HOPS: usize = 32;
 /// Bytes of the longest address with brackets and port, with some to spare.
-const ADDRESS_MAX: usize = 64;
+const MAX_ADDRESS: usize = 64;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Where the machines in front of the gateway write down who asked them.
@@ -72,7 +72,7 @@ impl TrustedHops {
         read: impl Fn(&str) -> Option<IpAddr>,
     ) -> Option<IpAddr> {
         let mut last = None;
-        for entry in entries.take(HOPS_MAX) {
+        for entry in entries.take(MAX_HOPS) {
             let Some(entry) = entry else { return last };
             if entry.is_empty() {
                 continue; // RFC 9110 §5.6.1.2
@@ -112,7 +112,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 /// The address of `1.2.3.4`, `1.2.3.4:567`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`.
 fn address(text: &str) -> Option<IpAddr> {
-    if text.len() > ADDRESS_MAX {
+    if text.len() > MAX_ADDRESS {
         return None;
     }
     if let Some(rest) = text.strip_prefix('[') {

@@ -19,7 +19,7 @@ use super::algorithm::Algorithm;
 use super::claims::{Claims, Times};
 use super::condition::Condition;
 use super::error::TokenError;
-use super::format::{Format, TOKEN_MAX};
+use super::format::{Format, MAX_TOKEN};
 use super::key::Key;
 use super::keys::Keys;
 use super::percent::percent_decoded;
@@ -139,7 +139,7 @@ impl CloudFront {
 
 impl Format for CloudFront {
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
-        if token.len() > TOKEN_MAX {
+        if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
         let parts = Parts::of(token, request)?;
@@ -243,7 +243,7 @@ impl Parts {
 
 fn part(value: Option<&str>) -> Result<Option<Vec<u8>>, TokenError> {
     match value {
-        Some(value) if value.len() > TOKEN_MAX => Err(TokenError::TooLong),
+        Some(value) if value.len() > MAX_TOKEN => Err(TokenError::TooLong),
         value => Ok(value.map(|value| percent_decoded(value.as_bytes()).into_owned())),
     }
 }

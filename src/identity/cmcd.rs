@@ -14,7 +14,7 @@ use super::request::RequestFacts;
 use super::source;
 
 /// Bytes that are read: of the parameter before its percent-encoding is undone, and of all headers together.
-const TEXT_MAX: usize = 8 * 1024;
+const MAX_TEXT: usize = 8 * 1024;
 
 /// The query parameter.
 const PARAMETER: &str = "CMCD";
@@ -23,7 +23,7 @@ const PARAMETER: &str = "CMCD";
 const HEADERS: [&str; 4] = ["cmcd-object", "cmcd-request", "cmcd-session", "cmcd-status"];
 
 /// Characters of a `sid`: in version 1, and since.
-const SID_MAX: (usize, usize) = (64, 128);
+const MAX_SID: (usize, usize) = (64, 128);
 
 /// A value with its parameters (RFC 8941 §3.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub fn find<'a>(request: &RequestFacts<'a>, key: &str) -> Option<Cow<'a, str>> {
         return Some(value);
     }
     let first_version = lookup(request, "v").is_none_or(|version| version == "1");
-    let most = if first_version { SID_MAX.0 } else { SID_MAX.1 };
+    let most = if first_version { MAX_SID.0 } else { MAX_SID.1 };
     let fits = (1..=most).contains(&value.len()) && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     fits.then_some(value)
 }
@@ -117,7 +117,7 @@ fn lookup<'a>(request: &RequestFacts<'a>, key: &str) -> Option<Cow<'a, str>> {
 
 fn in_query<'a>(query: Option<&'a str>, key: &str) -> Option<Cow<'a, str>> {
     let (_, raw) = source::query_value(query?, PARAMETER, &source::plain)?;
-    if raw.len() > TEXT_MAX {
+    if raw.len() > MAX_TEXT {
         return None;
     }
     match form_decoded(raw)? {
@@ -131,7 +131,7 @@ fn in_headers<'a>(headers: &'a HeaderMap, key: &str) -> Option<Cow<'a, str>> {
     HEADERS.iter().find_map(|name| {
         let lines = headers.get_all(*name).iter().filter_map(|line| {
             searched += line.len();
-            std::str::from_utf8(line.as_bytes()).ok().filter(|_| searched <= TEXT_MAX)
+            std::str::from_utf8(line.as_bytes()).ok().filter(|_| searched <= MAX_TEXT)
         });
         last(lines.flat_map(members), key)
     })
@@ -143,7 +143,7 @@ fn last<'a>(members: impl Iterator<Item = (&'a str, Item<'a>)>, key: &str) -> Op
 }
 
 fn members(text: &str) -> Members<'_> {
-    Members { rest: if text.len() <= TEXT_MAX { text } else { "" } }
+    Members { rest: if text.len() <= MAX_TEXT { text } else { "" } }
 }
 
 /// The members that can be read, as they come.

@@ -19,7 +19,7 @@ use serde_json::Map;
 use crate::identity::claims::Claims;
 use crate::identity::condition::Condition;
 use crate::identity::error::{KeyError, TokenError};
-use crate::identity::format::{Format, TOKEN_MAX};
+use crate::identity::format::{Format, MAX_TOKEN};
 use crate::identity::percent::{form_decoded, percent_decoded};
 use crate::identity::request::RequestFacts;
 use crate::identity::rotating::Rotating;
@@ -168,7 +168,7 @@ impl Format for EdgeAuth {
     /// `exp` is required and its moment is already too late, leeway apart; `st` is honoured. `acl` is paths with `!` between
     /// them, in which `*` is any run of characters (across `/`) and `?` any one; it is held against the raw path.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
-        if token.len() > TOKEN_MAX {
+        if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
         tilde::as_received_or_decoded(token, |text| self.check(text, request, now))

@@ -5,7 +5,7 @@ use super::algorithm::Algorithm;
 /// Why a token proves nothing. The viewer sees one generic answer; this is for the log and the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Longer than [`TOKEN_MAX`](super::TOKEN_MAX).
+    /// Longer than [`MAX_TOKEN`](super::MAX_TOKEN).
     #[error("the token is longer than 8 KiB")]
     TooLong,
     /// Not a token of this format: wrong shape, wrong encoding, a member twice, a time that is no number.
@@ -57,7 +57,7 @@ pub enum TokenError {
     #[error("the authorization service did not answer")]
     Undecided,
     /// Good, but it names no account: the configured claim is missing, empty or longer than
-    /// [`ACCOUNT_MAX`](super::ACCOUNT_MAX).
+    /// [`MAX_ACCOUNT`](super::MAX_ACCOUNT).
     #[error("the token names no account")]
     NoAccount,
     /// Good, but the claim that names the stream is not 1 to 128 bytes of printable ASCII.

@@ -9,7 +9,7 @@ use super::renewal::Renewed;
 use super::request::RequestFacts;
 
 /// Bytes of the longest token that is looked at.
-pub const TOKEN_MAX: usize = 8 * 1024;
+pub const MAX_TOKEN: usize = 8 * 1024;
 
 /// One way to write, sign and verify a token.
 ///
@@ -20,7 +20,7 @@ pub trait Format: Send + Sync {
     /// claims. The request comes without its token.
     ///
     /// # Errors
-    /// The first check that fails. The token is refused when it is longer than [`TOKEN_MAX`] bytes.
+    /// The first check that fails. The token is refused when it is longer than [`MAX_TOKEN`] bytes.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError>;
 
     /// Rises whenever keys are replaced: results of before are forgotten then.

@@ -11,11 +11,11 @@ use super::algorithm::Algorithm;
 use super::key::Key;
 
 /// Bytes of the longest set that is read.
-pub const SET_MAX: usize = 256 * 1024;
+pub const MAX_SET: usize = 256 * 1024;
 /// Keys of a set that are read at most.
-const KEYS_MAX: usize = 100;
+const MAX_KEYS: usize = 100;
 /// Characters of a foreign text that a sentence quotes.
-const QUOTED_MAX: usize = 64;
+const MAX_QUOTED: usize = 64;
 
 /// The keys of a set that verify tokens, and one sentence for the log about each that does not.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct KeySet {
 /// Why a key set is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
-    /// More than [`SET_MAX`] bytes.
+    /// More than [`MAX_SET`] bytes.
     #[error("the key set is longer than 256 KiB")]
     TooLong,
     /// No JSON object with a list `keys`.
@@ -57,11 +57,11 @@ struct Document {
 /// # Errors
 /// See [`JwksError`]; a set without a usable key is an error, so that it never takes the place of one that has some.
 pub fn parse(json: &[u8], rsa: Algorithm, secrets: bool) -> Result<KeySet, JwksError> {
-    if json.len() > SET_MAX {
+    if json.len() > MAX_SET {
         return Err(JwksError::TooLong);
     }
     let Document { keys: entries } = serde_json::from_slice(json).map_err(|_| JwksError::Malformed)?;
-    if entries.len() > KEYS_MAX {
+    if entries.len() > MAX_KEYS {
         return Err(JwksError::TooMany(entries.len()));
     }
     let mut set = KeySet { keys: Vec::new(), skipped: Vec::new() };
@@ -157,7 +157,7 @@ fn name(nth: usize, entry: &Value) -> String {
 
 /// Foreign text, short and harmless in a log.
 fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(QUOTED_MAX).collect();
+    let short: String = text.chars().take(MAX_QUOTED).collect();
     format!("{short:?}")
 }
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::TokenError;
-use super::format::TOKEN_MAX;
+use super::format::MAX_TOKEN;
 use super::jose::Header;
 use super::key::Key;
 use super::keys::Keys;
@@ -28,7 +28,7 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// `TooLong`, `Malformed`, or `Critical` where its header wants an extension.
     pub(super) fn read(token: &'a [u8]) -> Result<Self, TokenError> {
-        if token.len() > TOKEN_MAX {
+        if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
         let token = percent_decoded(token);

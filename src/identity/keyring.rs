@@ -15,13 +15,13 @@ use super::error::{KeyError, OpenError};
 use super::session::{NONCE, PlaySession};
 
 /// Characters of the longest sealed play session that is looked at. [`KeyRing::seal`] stays below it.
-pub const SEALED_MAX: usize = 5120;
+pub const MAX_SEALED: usize = 5120;
 
 /// Bytes of an issued id in front of its mark.
 const MARKED: usize = 12;
 
 /// Bytes of the shortest secret.
-const SECRET_MIN: usize = 32;
+const MIN_SECRET: usize = 32;
 
 /// Keys by id, with rotation: the first seals, all open.
 ///
@@ -52,7 +52,7 @@ impl KeyRing {
     pub fn new(keys: Vec<(u8, Vec<u8>)>, max_age: Duration) -> Result<Self, KeyError> {
         let mut ring: Option<Self> = None;
         for (id, secret) in keys {
-            if secret.len() < SECRET_MIN {
+            if secret.len() < MIN_SECRET {
                 return Err(KeyError::ShortRingSecret { id, length: secret.len() });
             }
             // Secrets come in any length and quality of encoding; HKDF makes of each the keys for its two uses.
@@ -79,8 +79,8 @@ impl KeyRing {
 
     /// Seals with the first key. The same play session always seals to the same string.
     ///
-    /// Texts beyond the bounds of this room (`ACCOUNT_MAX` and its like) are shortened, so that the result stays
-    /// below [`SEALED_MAX`].
+    /// Texts beyond the bounds of this room (`MAX_ACCOUNT` and its like) are shortened, so that the result stays
+    /// below [`MAX_SEALED`].
     pub fn seal(&self, session: &PlaySession) -> String {
         let nonce = session.nonce();
         let mut body = session.encode();
@@ -100,7 +100,7 @@ impl KeyRing {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Opens what [`seal`](Self::seal) gave. Any text may come in; the work is bounded by [`SEALED_MAX`].
+    /// Opens what [`seal`](Self::seal) gave. Any text may come in; the work is bounded by [`MAX_SEALED`].
     ///
     /// # Errors
     /// See [`OpenError`]. The age is judged only after the seal.
@@ -119,10 +119,10 @@ impl KeyRing {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_of_any_age(&self, sealed: &str) -> Result<PlaySession, OpenError> {
-        if sealed.len() > SEALED_MAX {
+        if sealed.len() > MAX_SEALED {
             return Err(OpenError::Malformed);
         }
-        let mut bytes = [0; SEALED_MAX / 4 * 3];
+        let mut bytes = [0; MAX_SEALED / 4 * 3];
         let length = URL_SAFE_NO_PAD.decode_slice(sealed, &mut bytes).map_err(|_| OpenError::Malformed)?;
         let bytes = bytes.get_mut(..length).ok_or(OpenError::Malformed)?;
         let (id, bytes) = bytes.split_first_mut().ok_or(OpenError::Malformed)?;

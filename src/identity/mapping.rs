@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, StreamId};
 
-use super::bounds::{ACCOUNT_MAX, ATTRIBUTE_MAX, DEVICE_MAX, bounded, fingerprint};
+use super::bounds::{MAX_ACCOUNT, MAX_ATTRIBUTE, MAX_DEVICE, bounded, fingerprint};
 use super::claims::Claims;
 use super::error::TokenError;
 use super::keyring::KeyRing;
@@ -12,7 +12,7 @@ use super::request::RequestFacts;
 use super::value::Value;
 
 /// Bytes of a value that names a stream.
-const SESSION_MAX: usize = 128;
+const MAX_SESSION: usize = 128;
 
 /// What the claims of an application's tokens mean.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Mapping {
     /// The account that is named.
     pub(super) fn account(&self, claims: &Claims, request: &RequestFacts<'_>) -> Result<Account, TokenError> {
         let name = |value: &Value| {
-            let name = value.find(claims, request).filter(|name| name.len() <= ACCOUNT_MAX);
+            let name = value.find(claims, request).filter(|name| name.len() <= MAX_ACCOUNT);
             name.map(Arc::<str>::from).ok_or(TokenError::NoAccount)
         };
         Ok(Account { idp: name(&self.idp)?, subject: name(&self.subject)? })
@@ -90,7 +90,7 @@ impl Mapping {
     /// The device that is named, if one is.
     pub(super) fn device(&self, claims: &Claims, request: &RequestFacts<'_>) -> Option<Arc<str>> {
         let name = self.device.as_ref()?.find(claims, request)?;
-        Some(bounded(&name, DEVICE_MAX).into())
+        Some(bounded(&name, MAX_DEVICE).into())
     }
 
     /// The stream that is named, if one is. Bound to the application and the account: one account cannot name another's
@@ -107,7 +107,7 @@ impl Mapping {
             return Ok(None);
         };
         let printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if value.len() > SESSION_MAX || !printable {
+        if value.len() > MAX_SESSION || !printable {
             return Err(TokenError::BadSession);
         }
         // The id that the session API has issued names the stream that was declared under it.
@@ -123,7 +123,7 @@ impl Mapping {
     pub(super) fn attributes(&self, claims: &Claims, request: &RequestFacts<'_>) -> Attributes {
         let found = self.attributes.iter().filter_map(|(name, value)| {
             let value = value.find(claims, request)?;
-            Some((name.clone(), Arc::from(&*bounded(&value, ATTRIBUTE_MAX))))
+            Some((name.clone(), Arc::from(&*bounded(&value, MAX_ATTRIBUTE))))
         });
         found.collect()
     }

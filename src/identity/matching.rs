@@ -4,11 +4,11 @@ use aws_lc_rs::digest;
 use regex::Regex;
 
 /// Bytes that a compiled regular expression may take. One that needs more is refused.
-pub(super) const REGEX_MAX: usize = 256 << 10;
+pub(super) const MAX_REGEX: usize = 256 << 10;
 
 /// Bytes of a regular expression in a token. Its classes are written out before anybody can tell how large it becomes:
 /// some 2 KiB for each byte of `\pL\pL\pL`.
-const PATTERN_MAX: usize = 1024;
+const MAX_PATTERN: usize = 1024;
 
 /// What a text has to be like.
 #[derive(Clone, Debug)]
@@ -33,11 +33,11 @@ impl Match {
     /// A regular expression, anchored at both ends: without anchors it would allow more than its writer meant. `None`
     /// where it is none, or too costly.
     pub fn regex(pattern: &str) -> Option<Self> {
-        if pattern.len() > PATTERN_MAX {
+        if pattern.len() > MAX_PATTERN {
             return None;
         }
         let anchored = format!("^(?:{pattern})$");
-        let regex = regex::RegexBuilder::new(&anchored).size_limit(REGEX_MAX).build().ok()?;
+        let regex = regex::RegexBuilder::new(&anchored).size_limit(MAX_REGEX).build().ok()?;
         // A pattern such as `a)|(b` would close the group that holds it, and be anchored no more.
         Regex::new(pattern).ok()?;
         Some(Self::Regex(Box::new(regex)))
@@ -46,10 +46,10 @@ impl Match {
     /// A regular expression that is searched for, as POSIX has it: it says itself with `^` and `$` where it begins and ends.
     /// `None` where it is none, or too costly.
     pub fn search(pattern: &str) -> Option<Self> {
-        if pattern.len() > PATTERN_MAX {
+        if pattern.len() > MAX_PATTERN {
             return None;
         }
-        let regex = regex::RegexBuilder::new(pattern).size_limit(REGEX_MAX).build().ok()?;
+        let regex = regex::RegexBuilder::new(pattern).size_limit(MAX_REGEX).build().ok()?;
         Some(Self::Regex(Box::new(regex)))
     }
 
@@ -103,7 +103,7 @@ mod tests {
         ] {
             assert_eq!(Match::search(pattern).unwrap().holds(text), found, "{pattern} {text}");
         }
-        for pattern in ["(", "a)", "\\", "(?:a{1000}){1000}", &"a".repeat(PATTERN_MAX + 1)] {
+        for pattern in ["(", "a)", "\\", "(?:a{1000}){1000}", &"a".repeat(MAX_PATTERN + 1)] {
             assert!(Match::search(pattern).is_none(), "{pattern}");
         }
     }

@@ -25,7 +25,7 @@ use serde_json::Map;
 use crate::identity::claims::Claims;
 use crate::identity::condition::{Condition, Part};
 use crate::identity::error::TokenError;
-use crate::identity::format::{Format, TOKEN_MAX};
+use crate::identity::format::{Format, MAX_TOKEN};
 use crate::identity::matching::Match;
 use crate::identity::percent::percent_decoded;
 use crate::identity::place::Source;
@@ -54,7 +54,7 @@ const GRAMMAR: Grammar = Grammar {
 };
 
 /// Headers that one token may name. Their values are copied before the signature is checked.
-const HEADERS_MAX: usize = 16;
+const MAX_HEADERS: usize = 16;
 
 /// How tokens are made.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl MediaCdn {
         let (before, text) = query.split_at_checked(start).ok_or(TokenError::Malformed)?;
         let end =
             text.get(signature - start..).and_then(|rest| rest.find('&')).map(|length| signature - start + length);
-        let text = text.get(..end.unwrap_or(text.len())).filter(|text| text.len() <= TOKEN_MAX);
+        let text = text.get(..end.unwrap_or(text.len())).filter(|text| text.len() <= MAX_TOKEN);
         let fields = GRAMMAR.read(text.ok_or(TokenError::TooLong)?, '&')?;
         let front = match prefix {
             Some(_) => String::new(),
@@ -213,7 +213,7 @@ impl Format for MediaCdn {
     /// `Expires` is required and its moment is already too late, leeway apart; `Starts` is honoured. In `PathGlobs`, paths
     /// with `,` or else `!` between them, `*` is any run of characters (across `/`) and `?` any one.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
-        if token.len() > TOKEN_MAX {
+        if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
         let is_parameter = |query: &&str| query.split('&').any(|pair| is_value(pair, token));
@@ -303,7 +303,7 @@ fn signed(
 /// of one are joined by `,`.
 fn insert_headers(signed: &mut Vec<u8>, names: &str, headers: &HeaderMap) -> Result<(), TokenError> {
     for (at, name) in names.split(',').enumerate() {
-        let header = HeaderName::try_from(name).ok().filter(|_| at < HEADERS_MAX).ok_or(TokenError::Malformed)?;
+        let header = HeaderName::try_from(name).ok().filter(|_| at < MAX_HEADERS).ok_or(TokenError::Malformed)?;
         if at > 0 {
             signed.push(b',');
         }

@@ -54,20 +54,20 @@ mod verdicts;
 mod viewer;
 
 pub use blocks::{Block, Blocked, Blocks};
-pub use blocks_file::{BLOCKS_MAX, BlocksError, parse as parse_blocks};
+pub use blocks_file::{BlocksError, MAX_BLOCKS, parse as parse_blocks};
 pub use bounds::{
-    ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX, DEVICE_MAX,
+    MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE,
 };
 pub use callback::{Ask, Away, Callback, CallbackSource};
 pub use claims::Claims;
 pub use client::{Forwarding, TrustedHops};
 pub use condition::{Condition, Part};
 pub use error::{KeyError, OpenError, TokenError};
-pub use format::{Format, TOKEN_MAX};
+pub use format::{Format, MAX_TOKEN};
 pub use issuer::{Issuer, Issuers};
-pub use jwks::{JwksError, KeySet, SET_MAX, parse as parse_key_set};
+pub use jwks::{JwksError, KeySet, MAX_SET, parse as parse_key_set};
 pub use key_source::{KeyFiles, KeyPlace, KeySource};
-pub use keyring::{KeyRing, SEALED_MAX};
+pub use keyring::{KeyRing, MAX_SEALED};
 pub use keys::Keys;
 pub use mapping::{Mapping, StreamSource, TokenId};
 pub use matching::Match;

@@ -13,7 +13,7 @@ use super::percent::percent_decoded;
 use super::request::RequestFacts;
 
 /// Bytes of a header, or of the query, that a service is shown.
-const SHOWN_MAX: usize = 1024;
+const MAX_SHOWN: usize = 1024;
 
 /// Stands for a question in tables: 128 bits of a SHA-256 over token, folder and client.
 pub type QuestionKey = [u8; 16];
@@ -93,7 +93,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a [u8] {
 }
 
 fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes.get(..SHOWN_MAX).unwrap_or(bytes)).into_owned()
+    String::from_utf8_lossy(bytes.get(..MAX_SHOWN).unwrap_or(bytes)).into_owned()
 }
 
 #[cfg(test)]

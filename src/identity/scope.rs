@@ -9,7 +9,7 @@ use super::matching::Match;
 use super::path_match::{Form, PathMatch};
 
 /// Bytes that a scope has at most; a longer one is none.
-pub(super) const SCOPE_MAX: usize = 256;
+pub(super) const MAX_SCOPE: usize = 256;
 
 /// What a line begins with that may stand anywhere in a path.
 const ANYWHERE: char = '*';
@@ -35,7 +35,7 @@ impl Scope {
     pub(super) fn from(lines: &str) -> Self {
         let path = |line: &str| line.strip_prefix(ANYWHERE).unwrap_or(line).starts_with('/');
         let is_all = |line: &str| matches!(line, "/" | "*/");
-        let fits = !lines.is_empty() && lines.len() <= SCOPE_MAX && lines.lines().all(path);
+        let fits = !lines.is_empty() && lines.len() <= MAX_SCOPE && lines.lines().all(path);
         Self((fits && !lines.lines().any(is_all)).then(|| lines.into()))
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 
 use super::bounds::{
-    ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX, DEVICE_MAX, bounded,
+    MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE, bounded,
 };
 use super::mapping::TokenId;
-use super::scope::{SCOPE_MAX, Scope};
+use super::scope::{MAX_SCOPE, Scope};
 
 /// Bytes of the stream's id that stand before the sealed part and serve as its nonce.
 pub(super) const NONCE: usize = 12;
@@ -45,9 +45,9 @@ pub struct PlaySession {
 
 impl PlaySession {
     /// The name of the asset behind an entry manifest's path at the origin: the path itself, shortened to
-    /// [`ASSET_MAX`] bytes (head and hash) where it is longer.
+    /// [`MAX_ASSET`] bytes (head and hash) where it is longer.
     pub fn asset_name(path: &str) -> Arc<str> {
-        bounded(path, ASSET_MAX).into()
+        bounded(path, MAX_ASSET).into()
     }
 
     /// The same under another id, before anything is played with it: the first manifest that is asked for with it starts the
@@ -76,9 +76,9 @@ impl PlaySession {
         out.push(VERSION);
         out.extend(self.stream.0.iter().skip(NONCE));
         out.extend_from_slice(&self.started.0.to_be_bytes());
-        put(&mut out, &self.account.idp, ACCOUNT_MAX);
-        put(&mut out, &self.account.subject, ACCOUNT_MAX);
-        put(&mut out, &self.application.0, APPLICATION_MAX);
+        put(&mut out, &self.account.idp, MAX_ACCOUNT);
+        put(&mut out, &self.account.subject, MAX_ACCOUNT);
+        put(&mut out, &self.application.0, MAX_APPLICATION);
         match &self.device {
             Device::Hint(hint) => {
                 out.push(HINT);
@@ -86,21 +86,21 @@ impl PlaySession {
             }
             Device::Named(name) => {
                 out.push(NAMED);
-                put(&mut out, name, DEVICE_MAX);
+                put(&mut out, name, MAX_DEVICE);
             }
         }
-        put(&mut out, &self.asset, ASSET_MAX);
+        put(&mut out, &self.asset, MAX_ASSET);
         // Most tokens have no id and most streams no attributes: nothing is written for what is not there.
         let scope = self.scope.lines();
         if self.token.is_some() || !self.attributes.is_empty() || !scope.is_empty() {
             out.extend_from_slice(&self.token.map_or(0, |TokenId(id)| id).to_be_bytes());
         }
         if !self.attributes.is_empty() || !scope.is_empty() {
-            put(&mut out, scope, SCOPE_MAX);
+            put(&mut out, scope, MAX_SCOPE);
         }
-        for (name, value) in self.attributes.iter().take(ATTRIBUTES_MAX) {
-            put(&mut out, name, ATTRIBUTE_NAME_MAX);
-            put(&mut out, value, ATTRIBUTE_MAX);
+        for (name, value) in self.attributes.iter().take(MAX_ATTRIBUTES) {
+            put(&mut out, name, MAX_ATTRIBUTE_NAME);
+            put(&mut out, value, MAX_ATTRIBUTE);
         }
         out
     }

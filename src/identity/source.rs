@@ -9,7 +9,7 @@ use super::place::Source;
 use super::request::RequestFacts;
 
 /// Bytes of cookies that are searched; a token behind them is not found.
-const COOKIES_MAX: usize = 16 * 1024;
+const MAX_COOKIES: usize = 16 * 1024;
 
 /// RFC 3986 §2.2.
 pub(super) const SUB_DELIMITERS: [char; 11] = ['!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '='];
@@ -177,7 +177,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
         .take_while(move |cookie| {
             searched = searched.saturating_add(cookie.len() + 1);
-            searched <= COOKIES_MAX
+            searched <= MAX_COOKIES
         })
         .map(<[u8]>::trim_ascii)
 }

@@ -7,7 +7,7 @@ use crate::model::Millis;
 
 use super::claims::Times;
 use super::error::TokenError;
-use super::format::TOKEN_MAX;
+use super::format::MAX_TOKEN;
 use super::percent::{form_decoded, percent_decoded};
 
 /// A name that stands before the fields in tokens that an edge server has issued: `hdntl=exp=…`.
@@ -89,10 +89,10 @@ impl Grammar {
     }
 
     /// How many bytes of `rest` are a token: up to the first `end` behind its signature, since fields may hold that character
-    /// too; up to the first `end` of all where `rest` begins with no such token. Looks at [`TOKEN_MAX`] bytes for the
+    /// too; up to the first `end` of all where `rest` begins with no such token. Looks at [`MAX_TOKEN`] bytes for the
     /// signature.
     pub(super) fn extent(&self, rest: &str, end: char) -> usize {
-        let head = rest.get(..rest.floor_char_boundary(TOKEN_MAX)).unwrap_or_default();
+        let head = rest.get(..rest.floor_char_boundary(MAX_TOKEN)).unwrap_or_default();
         let skip = if head.starts_with(EDGE_ISSUED) { EDGE_ISSUED.len() } else { 0 };
         let found = head.get(skip..).and_then(|head| self.walk(head, '~', |_, _| ()));
         let from = found.map_or(0, |found| skip + found.value);

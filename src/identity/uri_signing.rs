@@ -15,7 +15,7 @@ use crate::model::Millis;
 use super::claims::{Claims, Times};
 use super::condition::Condition;
 use super::error::TokenError;
-use super::format::{Format, TOKEN_MAX};
+use super::format::{Format, MAX_TOKEN};
 use super::issuer::Issuers;
 use super::jws::{self, Jws};
 use super::matching::Match;
@@ -234,7 +234,7 @@ impl Format for UriSigning {
         let keys = self.settings.issuers.keys_of(&members).ok()?;
         members.insert("exp".to_owned(), json!(now.seconds().saturating_add(renewal.lifetime)));
         let token = jws::sign(&*keys.signing(None)?, Value::Object(members).to_string().as_bytes())?;
-        if token.len() > TOKEN_MAX {
+        if token.len() > MAX_TOKEN {
             return None; // nobody would read it
         }
         // Players on pages of other sites send it too, which browsers allow over TLS only.

@@ -11,7 +11,7 @@ use regex::Regex;
 
 use super::claims::Claims;
 use super::cmcd;
-use super::matching::REGEX_MAX;
+use super::matching::MAX_REGEX;
 use super::percent::{form_decoded, percent_decoded_text};
 use super::request::RequestFacts;
 use super::source;
@@ -19,7 +19,7 @@ use super::source;
 mod unknown;
 
 /// Bytes of a value that a request brings; longer ones are no values.
-const VALUE_MAX: usize = 1024;
+const MAX_VALUE: usize = 1024;
 
 /// Where a value comes from. Written `claim:PATH`, `header:NAME`, `query:NAME`, `cookie:NAME`, `cmcd:KEY`, `path:REGEX`,
 /// `manifest:live`, or as the value itself. `text:VALUE` is a value that begins with a word and a colon: another word in front
@@ -153,7 +153,7 @@ impl ValueSource {
             Self::Cmcd(key) => cmcd::find(request, key),
             Self::Path(pattern) => decoded(pattern.find(request.path)?, percent_decoded_text),
         };
-        value.filter(|value| value.len() <= VALUE_MAX && !value.chars().any(char::is_control))
+        value.filter(|value| value.len() <= MAX_VALUE && !value.chars().any(char::is_control))
     }
 
     /// Whether a manifest tells it, later than the request.
@@ -187,7 +187,7 @@ fn with_dots(path: &str) -> String {
 /// The value without its percent-encoding, which makes three bytes of one at most: what would be too long afterwards is not
 /// decoded.
 fn decoded<'a>(raw: &'a str, decode: impl FnOnce(&'a str) -> Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
-    if raw.len() > 3 * VALUE_MAX { None } else { decode(raw) }
+    if raw.len() > 3 * MAX_VALUE { None } else { decode(raw) }
 }
 
 /// A regular expression that finds a part of a text: the first of its groups that took part, or the whole match where it has
@@ -211,7 +211,7 @@ impl FromStr for Pattern {
         if text.is_empty() {
             return Err(wrong("it is empty"));
         }
-        match regex::RegexBuilder::new(text).size_limit(REGEX_MAX).build() {
+        match regex::RegexBuilder::new(text).size_limit(MAX_REGEX).build() {
             Ok(regex) => Ok(Self(regex)),
             Err(regex::Error::CompiledTooBig(_)) => Err(wrong("it is too large")),
             Err(error) => {

@@ -16,7 +16,7 @@ use super::cache::TokenCache;
 use super::claims::Claims;
 use super::client::network;
 use super::error::TokenError;
-use super::format::{Format, TOKEN_MAX};
+use super::format::{Format, MAX_TOKEN};
 use super::keyring::KeyRing;
 use super::mapping::{Mapping, TokenId};
 use super::place::Source;
@@ -29,10 +29,10 @@ use super::source::{self, Spot};
 /// Further tokens that are taken out of one path.
 const MORE_IN_PATH: usize = 4;
 /// Bytes of a user agent that count for a device hint.
-const USER_AGENT_MAX: usize = 512;
+const MAX_USER_AGENT: usize = 512;
 
 /// Further cookies of one name that are tried when the first has expired.
-const OTHER_COOKIES_MAX: usize = 3;
+const MAX_OTHER_COOKIES: usize = 3;
 
 /// Who asks, as a token proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl Identity {
             return Some(result.map(|identified| identified.from(source, request)));
         };
         // A browser keeps cookies of one name for several paths. One that has expired does not hide its successor.
-        let others = source::cookies_of(request.headers, name).skip(1).take(OTHER_COOKIES_MAX);
+        let others = source::cookies_of(request.headers, name).skip(1).take(MAX_OTHER_COOKIES);
         let mut others = others.map(|token| self.identified(kind, token.as_bytes(), request, now));
         Some(others.find(|other| !matches!(other, Err(TokenError::Expired))).unwrap_or(result))
     }
@@ -200,7 +200,7 @@ impl Identity {
         request: &RequestFacts<'_>,
         now: Millis,
     ) -> Result<Identified, TokenError> {
-        if token.len() > TOKEN_MAX {
+        if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong); // before it is hashed
         }
         let format = &*kind.token.format;
@@ -428,7 +428,7 @@ fn whole_seconds(seconds: f64) -> u32 {
 /// What the client calls itself, as far as it counts.
 pub fn user_agent(headers: &HeaderMap) -> &[u8] {
     let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
-    agent.get(..USER_AGENT_MAX).unwrap_or(agent)
+    agent.get(..MAX_USER_AGENT).unwrap_or(agent)
 }
 
 mod put_back;

@@ -9,11 +9,11 @@
 use super::classify::{Kind, harmless_extension};
 
 /// Bytes of an answer without a type that are a key (16 for AES-128), and no segment.
-const KEY_MAX: u64 = 64;
+const MAX_KEY: u64 = 64;
 /// Bytes of the largest initialisation segment; what is larger under such a name is a film.
-const INIT_MAX: u64 = 512 * 1024;
+const MAX_INIT: u64 = 512 * 1024;
 /// Bytes of the largest licence.
-const LICENCE_MAX: u64 = 128 * 1024;
+const MAX_LICENCE: u64 = 128 * 1024;
 
 /// Corrects a guess by the `Content-Type` of the response, where that says something: a path that says nothing becomes what
 /// the type says, a manifest another manifest, and anything that does not count as playback becomes a segment where sound or
@@ -56,7 +56,7 @@ pub fn may_list_channels(content_type: Option<&str>) -> bool {
 pub fn classify_unknown(length: Option<u64>, is_post: bool) -> Kind {
     match length {
         Some(0) => Kind::Other,
-        Some(1..=KEY_MAX) => Kind::Key,
+        Some(1..=MAX_KEY) => Kind::Key,
         _ if is_post => Kind::Key,
         _ => Kind::Segment,
     }
@@ -65,8 +65,8 @@ pub fn classify_unknown(length: Option<u64>, is_post: bool) -> Kind {
 /// Whether an initialisation segment, or a key, of so many bytes is a film under its name.
 pub fn is_too_large(kind: Kind, length: Option<u64>) -> bool {
     let most = match kind {
-        Kind::Init => INIT_MAX,
-        Kind::Key => LICENCE_MAX,
+        Kind::Init => MAX_INIT,
+        Kind::Key => MAX_LICENCE,
         _ => return false,
     };
     length.is_some_and(|length| length > most)

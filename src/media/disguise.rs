@@ -12,7 +12,7 @@ use super::percent::PercentDecoded;
 use super::reference::{Judge, Place};
 
 /// So many folders of one manifest are told apart; where there are more, the extension stands for segments in all of them.
-const FOLDERS_MAX: usize = 8;
+const MAX_FOLDERS: usize = 8;
 
 /// Where a manifest lists segments that are called like something that does not count.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Disguised {
             return;
         }
         let same = self.found.iter().filter(|(_, of)| *of == extension).count();
-        if same >= FOLDERS_MAX {
+        if same >= MAX_FOLDERS {
             self.found.retain(|(_, of)| *of != extension);
             folder = b"/$".to_vec();
         }

@@ -7,7 +7,7 @@ use crate::model::StreamId;
 use super::judge::Claim;
 
 /// Streams among which the fewest are sought.
-const MOST: usize = 64;
+const MAX_UNITS: usize = 64;
 /// Looks at a set of streams. An account with dozens of streams under contrary rules could make the search long; then the
 /// union of what the rules end one by one is good enough, as it satisfies them too.
 const LOOKS: u32 = 5_000;
@@ -23,7 +23,7 @@ impl Mask {
     fn lacking(&self, gone: u64, from: usize) -> Option<usize> {
         let staying = !gone & !u64::MAX.unbounded_shl(u32::try_from(from).unwrap_or(u32::MAX));
         let units = self.units.iter().filter(|unit| **unit & staying == 0);
-        let mut lacking: SmallVec<[u32; MOST]> = units.map(|unit| (unit & !gone).count_ones()).collect();
+        let mut lacking: SmallVec<[u32; MAX_UNITS]> = units.map(|unit| (unit & !gone).count_ones()).collect();
         lacking.sort_unstable();
         // The units of a claim have no stream in common.
         lacking.get(..self.need).map(|fewest| fewest.iter().sum::<u32>() as usize)
@@ -59,7 +59,7 @@ pub(super) fn fewest(claims: &[&Claim]) -> Vec<StreamId> {
             union.push(stream);
         }
     }
-    if streams.len() > MOST {
+    if streams.len() > MAX_UNITS {
         return union;
     }
     let bit = |stream: &StreamId| streams.iter().position(|known| known == stream).map(|at| 1_u64 << at);

@@ -2,8 +2,8 @@
 //! section 3.4).
 
 /// Bytes of the header, and ranges in it, that are looked at. Browsers send a handful.
-const HEADER_MAX: usize = 1024;
-const RANGES_MAX: usize = 32;
+const MAX_HEADER: usize = 1024;
+const MAX_RANGES: usize = 32;
 
 /// Whether `tag`, in lower case, has the form of a language tag (RFC 5646 section 2.1) that begins with a language of two or
 /// three letters. Longer languages are reserved; who writes one means `german`.
@@ -25,8 +25,8 @@ struct Wish {
 /// The one of `tags` (in lower case) that `header` asks for; else `fallback`, unless the header rules that out and leaves another
 /// one. What cannot be read in the header is passed over.
 pub(super) fn chosen<'t>(header: &str, tags: &[&'t str], fallback: &'t str) -> &'t str {
-    let header = header.get(..header.floor_char_boundary(HEADER_MAX)).unwrap_or_default();
-    let mut wishes: Vec<Wish> = header.split(',').take(RANGES_MAX).filter_map(wish).collect();
+    let header = header.get(..header.floor_char_boundary(MAX_HEADER)).unwrap_or_default();
+    let mut wishes: Vec<Wish> = header.split(',').take(MAX_RANGES).filter_map(wish).collect();
     // Ranges that are wanted alike stay in the order of the header.
     wishes.sort_by_key(|wish| std::cmp::Reverse(wish.weight));
     let ruled_out = |tag: &str| {

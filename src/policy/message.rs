@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::language::{chosen, is_tag};
 
 /// Characters of a text.
-const TEXT_MAX: usize = 500;
+const MAX_TEXT: usize = 500;
 
 /// Characters of a value that are shown. Values come from tokens and viewers.
-const VALUE_MAX: usize = 100;
+const MAX_VALUE: usize = 100;
 
 /// The key of the text for everybody whose language is not there, among texts by language.
 const DEFAULT: &str = "default";
@@ -114,7 +114,7 @@ impl Message {
             match part {
                 Part::Text(words) => text.push_str(words),
                 Part::Place(name) => match value(name) {
-                    Some(value) => text.extend(value.chars().filter(|c| is_shown(*c)).take(VALUE_MAX)),
+                    Some(value) => text.extend(value.chars().filter(|c| is_shown(*c)).take(MAX_VALUE)),
                     None => text.push_str("Unknown"),
                 },
             }
@@ -130,8 +130,8 @@ impl Template {
         if text.is_empty() {
             return Err("the text is empty: write what the viewer is to read, or remove the key".to_owned());
         }
-        if text.chars().count() > TEXT_MAX {
-            return Err(format!("the text is longer than {TEXT_MAX} characters: shorten it"));
+        if text.chars().count() > MAX_TEXT {
+            return Err(format!("the text is longer than {MAX_TEXT} characters: shorten it"));
         }
         if let Some(control) = text.chars().find(|c| !is_shown(*c)) {
             let control = control.escape_unicode();

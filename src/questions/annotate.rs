@@ -23,7 +23,7 @@ const DETAIL: HeaderName = HeaderName::from_static("streamgate-detail");
 pub(crate) const CMSD_DYNAMIC: HeaderName = HeaderName::from_static("cmsd-dynamic");
 
 /// Bytes of the fields of attributes, all together: many servers take 8 KiB of header, the viewer's own fields included.
-const ATTRIBUTES_MAX: usize = 4096;
+const MAX_ATTRIBUTES: usize = 4096;
 
 /// A header field.
 pub(super) type Field = (HeaderName, HeaderValue);
@@ -63,7 +63,7 @@ pub(crate) fn attributes(ctx: &Context) -> Vec<Field> {
 }
 
 fn fields<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Field> {
-    let mut left = ATTRIBUTES_MAX;
+    let mut left = MAX_ATTRIBUTES;
     let field = |(name, value): (&str, &str)| {
         let name = HeaderName::try_from(format!("{OURS}attribute-{name}")).ok().filter(|_| !name.is_empty())?;
         let rest = left.checked_sub(name.as_str().len() + value.len())?;
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_attribute_that_no_field_can_carry_is_left_out_and_the_rest_is_told() {
-        let long = "x".repeat(ATTRIBUTES_MAX);
+        let long = "x".repeat(MAX_ATTRIBUTES);
         let told = fields(
             [("a b", "1"), ("", "2"), ("grün", "3"), ("Plan", "grün"), ("long", &long), ("last", "")].into_iter(),
         );

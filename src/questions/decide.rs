@@ -19,7 +19,7 @@ use crate::telemetry::Outcome;
 use crate::trust::Trust;
 
 /// Streams of one account under names that its viewers can choose.
-const MOST_NAMED: usize = 32;
+const MAX_NAMED: usize = 32;
 
 impl Questions {
     /// Answers the four questions for a request, before anything is sent to the origin.
@@ -379,7 +379,7 @@ impl Questions {
     /// streams in one account, new names count as none.
     fn named(&self, viewer: &Viewer, application: &Application) -> Option<StreamId> {
         let named = viewer.session?;
-        let full = || self.table.find(&viewer.key, named).is_none() && self.table.streams_of(&viewer.key) >= MOST_NAMED;
+        let full = || self.table.find(&viewer.key, named).is_none() && self.table.streams_of(&viewer.key) >= MAX_NAMED;
         (!Self::is_chosen(application) || !full()).then_some(named)
     }
 

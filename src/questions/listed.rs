@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use crate::media::{Disguised, marks_of};
 
 /// So many folders are remembered at most, twice: since the last sweep, and from before it.
-const FOLDERS_MAX: usize = 4096;
+const MAX_FOLDERS: usize = 4096;
 
 /// Folders, each with an extension, in which manifests list segments: a bounded set, of which the least used go first.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Listed {
 
 impl Generations {
     fn insert(&mut self, mark: u64) {
-        if self.recent.len() >= FOLDERS_MAX && !self.recent.contains(&mark) {
+        if self.recent.len() >= MAX_FOLDERS && !self.recent.contains(&mark) {
             self.older = std::mem::take(&mut self.recent);
         }
         self.recent.insert(mark);
@@ -70,6 +70,6 @@ mod tests {
                 known.insert(0);
             }
         }
-        assert!(known.recent.len() + known.older.len() <= 2 * FOLDERS_MAX);
+        assert!(known.recent.len() + known.older.len() <= 2 * MAX_FOLDERS);
     }
 }

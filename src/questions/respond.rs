@@ -22,9 +22,9 @@ use super::annotate::{Field, brief};
 use super::over::Over;
 
 /// Bytes of a page's origin: scheme, host and port. A longer one is none, and would make an answer as large as a viewer likes.
-const ORIGIN_MAX: usize = 300;
+const MAX_ORIGIN: usize = 300;
 /// Characters of a refusal's text in a header field.
-const DETAIL_MAX: usize = 500;
+const MAX_DETAIL: usize = 500;
 
 /// A request that is not passed on, and why.
 #[derive(Debug)]
@@ -299,7 +299,7 @@ impl Problem {
     pub(crate) fn render_for_proxy(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Bytes) {
         let (mut fields, document) = self.describe(refusal, request);
         let detail = document.get("detail").and_then(Value::as_str).unwrap_or_default();
-        let end = detail.char_indices().nth(DETAIL_MAX).map_or(detail.len(), |(at, _)| at);
+        let end = detail.char_indices().nth(MAX_DETAIL).map_or(detail.len(), |(at, _)| at);
         fields.extend(brief(refusal, self.kind, detail.get(..end).unwrap_or_default()));
         (fields, Bytes::from(Value::Object(document).to_string()))
     }
@@ -333,7 +333,7 @@ impl Problem {
             (false, true) => fields.push((VARY, HeaderValue::from_static("Accept-Language"))),
             (false, false) => {}
         }
-        if let Some(origin) = from_page.filter(|origin| origin.len() <= ORIGIN_MAX) {
+        if let Some(origin) = from_page.filter(|origin| origin.len() <= MAX_ORIGIN) {
             // Without these a page script sees no status at all, and players take the refusal for a broken network.
             fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
             fields.push((ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("CMSD-Dynamic, Retry-After")));

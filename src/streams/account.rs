@@ -11,12 +11,12 @@ use crate::model::{Attributes, Millis, StreamId};
 use crate::policy::{Decision, Explanation, Policy};
 
 /// So many streams without a slot are kept at most; the one that has been without for longest goes first.
-const MOST_WITHOUT_SLOT: usize = 32;
+const MAX_WITHOUT_SLOT: usize = 32;
 
 /// So many terminated streams are remembered at most; the one whose memory would end first goes first, and those that
 /// applications declared before those whose players could come back. Who starts and ends streams by the hundred must neither
 /// fill the table nor have it forget who was killed.
-const MOST_TOMBSTONES: usize = 256;
+const MAX_TOMBSTONES: usize = 256;
 
 /// The memory of a terminated stream.
 #[derive(Clone, Debug)]
@@ -264,7 +264,7 @@ impl Record {
             }
             !forgotten
         });
-        while self.streams.iter().filter(|stream| !stream.has_slot()).count() > MOST_WITHOUT_SLOT {
+        while self.streams.iter().filter(|stream| !stream.has_slot()).count() > MAX_WITHOUT_SLOT {
             let without = self.streams.iter().enumerate().filter(|(_, stream)| !stream.has_slot());
             let Some((at, _)) = without.min_by_key(|(_, stream)| stream.since()) else { break };
             let stream = self.streams.remove(at);
@@ -428,7 +428,7 @@ impl Record {
     fn bury(&mut self, tombstone: Tombstone) {
         let tombstones = self.tombstones.get_or_insert_default();
         tombstones.push(tombstone);
-        if tombstones.len() > MOST_TOMBSTONES
+        if tombstones.len() > MAX_TOMBSTONES
             && let Some((at, _)) =
                 tombstones.iter().enumerate().min_by_key(|(_, tombstone)| (tombstone.keeps_out(), tombstone.until))
         {

@@ -15,7 +15,7 @@ const LEARNED: u8 = 3;
 /// A pause this short is part of a burst where no manifest has told how long a segment is.
 const BURST_MS: u32 = 400;
 /// Nobody is overdue sooner.
-const LEAST: Duration = Duration::from_secs(3);
+const MIN_WINDOW: Duration = Duration::from_secs(3);
 /// What every request may be late, for the network's sake.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -73,14 +73,14 @@ impl Rhythm {
     pub(super) fn patience(&self, segment_ms: u32, slack: u32, played: Duration, silent: Duration) -> Option<Duration> {
         if self.pauses.load(Relaxed) >= LEARNED {
             let pause = Duration::from_millis(u64::from(self.pause_ms.load(Relaxed)));
-            return Some((pause + pause / slack.max(1) + MARGIN).max(LEAST));
+            return Some((pause + pause / slack.max(1) + MARGIN).max(MIN_WINDOW));
         }
         if segment_ms == 0 {
             return None;
         }
         let media = Duration::from_millis(u64::from(segment_ms)) * self.asked.load(Relaxed).saturating_add(1);
         // What it had asked for when it was last heard of, less what had been played by then.
-        Some((media.saturating_sub(played.saturating_sub(silent)) + MARGIN).max(LEAST))
+        Some((media.saturating_sub(played.saturating_sub(silent)) + MARGIN).max(MIN_WINDOW))
     }
 
     /// A kept connection carries the stream's requests from now on.

@@ -25,13 +25,13 @@ use crate::model::{Millis, StreamId};
 
 /// So many places besides the owner are told apart. When all of them have been found to share, the play session is public
 /// and whoever else comes is a stranger at once.
-const MOST_OTHERS: usize = 7;
+const MAX_OTHERS: usize = 7;
 /// The owner's mark in [`Lately`].
 const OWNER: u8 = 1;
 /// So often must the owner and the other have asked by turns.
-const LEAST_TURNS: u8 = 8;
+const MIN_TURNS: u8 = 8;
 /// So many of the same media must both have asked for, where their addresses and user agents alone prove nothing.
-const LEAST_COMMON: u16 = 8;
+const MIN_COMMON: u16 = 8;
 /// Counts are halved when one of them reaches this, so that the long past weighs little.
 const HALVED_AT: u16 = 64;
 /// Who has not asked for media for this long (or for the idle window, if that is shorter) is not playing beside another.
@@ -198,7 +198,7 @@ impl Watch {
     }
 
     fn is_crowd(&self) -> bool {
-        self.others.len() == MOST_OTHERS && self.others.iter().all(|other| other.shares)
+        self.others.len() == MAX_OTHERS && self.others.iter().all(|other| other.shares)
     }
 
     /// A place for a newcomer. Nobody who plays is displaced, or many at once would displace each other for ever and none
@@ -289,7 +289,7 @@ impl Other {
     fn judge(&mut self, owner: &Place, terms: &Terms) {
         let overlap = owner.asked.min(self.place.asked).since(self.both.since);
         self.shares = overlap >= terms.overlap
-            && self.both.turns >= LEAST_TURNS
+            && self.both.turns >= MIN_TURNS
             && (!owner.may_be(&self.place) || self.both.is_the_same_twice());
     }
 }
@@ -336,9 +336,7 @@ impl Both {
     /// Whether two play the same side by side. A player under two addresses that skips back asks for much again from either,
     /// but then as much again from the same as from the other one.
     fn is_the_same_twice(&self) -> bool {
-        self.common >= LEAST_COMMON
-            && self.common * 2 >= self.by_owner.max(self.by_other)
-            && self.common > self.again * 2
+        self.common >= MIN_COMMON && self.common * 2 >= self.by_owner.max(self.by_other) && self.common > self.again * 2
     }
 }
 

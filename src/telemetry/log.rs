@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
 /// Bytes of lines that may wait. What comes when they are full is given up and counted.
-const MOST_WAITING: usize = 4 << 20;
+const MAX_WAITING: usize = 4 << 20;
 /// How long a line may wait. Waking a writer for every line made the access log cost 19 microseconds a request; in batches it
 /// costs 8 (`make bench`, 1 KB objects).
 const PAUSE: Duration = Duration::from_millis(20);
@@ -38,7 +38,7 @@ struct Line(Arc<Queue>);
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut waiting = self.0.waiting.lock();
-        if waiting.len() + line.len() > MOST_WAITING {
+        if waiting.len() + line.len() > MAX_WAITING {
             self.0.dropped.fetch_add(1, Relaxed);
         } else {
             waiting.extend_from_slice(line);
@@ -153,7 +153,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let mut line = Line(queue.clone());
         line.write_all(b"one\n").unwrap();
-        line.write_all(&vec![b'x'; MOST_WAITING]).unwrap();
+        line.write_all(&vec![b'x'; MAX_WAITING]).unwrap();
         line.write_all(b"two\n").unwrap();
         queue.closed.store(true, Relaxed);
         let mut out = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::identity::{BLOCKS_MAX, Block, Blocks, parse_blocks};
+use crate::identity::{Block, Blocks, MAX_BLOCKS, parse_blocks};
 
 use super::file::{Seen, Watched};
 
@@ -30,7 +30,7 @@ impl BlocksFile {
         let known = before.filter(|before| before.path == path).map(|before| before.said.load_full());
         let said = ArcSwap::new(known.unwrap_or_default());
         let added = before.map(|before| before.added.clone()).unwrap_or_default();
-        let file = path.clone().map(|path| Mutex::new(Watched::new(path, BLOCKS_MAX)));
+        let file = path.clone().map(|path| Mutex::new(Watched::new(path, MAX_BLOCKS)));
         let blocks = Self { file, path, said, added, merged: Mutex::default(), current: Arc::default() };
         blocks.merge();
         blocks

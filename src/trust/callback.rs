@@ -36,9 +36,9 @@ use super::client::{TrustError, body, sentence, url_of};
 use super::settings::Observer;
 
 /// Questions under way to one service at most; more would not be answered in time either.
-const UNDER_WAY_MAX: usize = 1024;
+const MAX_UNDER_WAY: usize = 1024;
 /// Bytes of an answer's body, and of its claims together.
-const ANSWER_MAX: usize = 16 * 1024;
+const MAX_ANSWER: usize = 16 * 1024;
 
 /// One authorization service.
 pub(super) struct Service {
@@ -84,7 +84,7 @@ impl Service {
             if !matches!(known, Err(TokenError::Unasked)) {
                 return; // somebody else has asked meanwhile
             }
-            let full = under_way.len() >= UNDER_WAY_MAX;
+            let full = under_way.len() >= MAX_UNDER_WAY;
             match under_way.entry(key) {
                 Entry::Occupied(other) => other.get().clone(),
                 Entry::Vacant(_) if full => {
@@ -163,7 +163,7 @@ impl Service {
         }
         let mut claims = of_headers(response.headers());
         if is_json(response.headers()) {
-            let body = body(response, ANSWER_MAX).await?;
+            let body = body(response, MAX_ANSWER).await?;
             let members: Map<String, Value> =
                 serde_json::from_slice(&body).map_err(|error| format!("the body is no JSON object: {error}"))?;
             for (name, value) in members {
@@ -171,9 +171,9 @@ impl Service {
             }
         }
         if claims.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum::<usize>()
-            > ANSWER_MAX
+            > MAX_ANSWER
         {
-            return Err(format!("the answer has more than {ANSWER_MAX} bytes of claims"));
+            return Err(format!("the answer has more than {MAX_ANSWER} bytes of claims"));
         }
         let lifetime = lifetime(&claims).unwrap_or(self.source.lifetime);
         Ok(Answer::Yes(claims, lifetime))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::identity::{KeyFiles, SET_MAX};
+use crate::identity::{KeyFiles, MAX_SET};
 
 use super::file::{Seen, Watched};
 use super::settings::Observer;
@@ -22,7 +22,7 @@ pub(super) struct KeyFileGroup {
 impl KeyFileGroup {
     /// Files that nobody has looked at yet: the first look reads them.
     pub(super) fn new(keys: KeyFiles, observer: &Arc<dyn Observer>) -> Self {
-        let files = keys.files.iter().map(|path| Watched::new(path.clone(), SET_MAX)).collect();
+        let files = keys.files.iter().map(|path| Watched::new(path.clone(), MAX_SET)).collect();
         Self { keys, files: Mutex::new((files, None)), observer: observer.clone() }
     }
 

@@ -11,14 +11,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::identity::jwt::Algorithm;
-use crate::identity::{SET_MAX, parse_key_set};
+use crate::identity::{MAX_SET, parse_key_set};
 use crate::model::Millis;
 
 use super::client::{body, sentence};
 use super::composed::Composed;
 
 /// The longest wait after a failed fetch.
-const RETRY_MAX: Duration = Duration::from_mins(1);
+const MAX_RETRY: Duration = Duration::from_mins(1);
 /// How much earlier or later than planned a fetch may come, in percent.
 const JITTER: u32 = 10;
 
@@ -165,7 +165,7 @@ impl UrlPlace {
         state.failures = if fetched.is_ok() { 0 } else { state.failures.saturating_add(1) };
         let wait = match state.failures {
             0 => self.times.refresh,
-            n => self.times.retry.saturating_mul(1 << (n - 1).min(16)).min(RETRY_MAX).min(self.times.refresh),
+            n => self.times.retry.saturating_mul(1 << (n - 1).min(16)).min(MAX_RETRY).min(self.times.refresh),
         };
         state.due = Instant::now() + jittered(wait);
         state.tried = true;
@@ -178,7 +178,7 @@ impl UrlPlace {
             if response.status() != reqwest::StatusCode::OK {
                 return Err(format!("the answer is {}", response.status()));
             }
-            body(response, SET_MAX).await
+            body(response, MAX_SET).await
         };
         let late = |_| format!("no answer within {:?}", self.times.timeout);
         let json = timeout(self.times.timeout, answer).await.map_err(late)??;

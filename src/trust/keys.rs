@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::identity::jwt::{Algorithm, Key};
-use crate::identity::{KeyPlace, KeySource, SET_MAX, parse_key_set};
+use crate::identity::{KeyPlace, KeySource, MAX_SET, parse_key_set};
 use crate::model::Clock;
 
 use super::client::{TrustError, url_of};
@@ -46,11 +46,11 @@ impl KeySources {
                 match at {
                     KeyPlace::Fixed(_) => {}
                     KeyPlace::File { path, algorithm, kid, .. } => {
-                        let (file, form) = (Mutex::new(Watched::new(path, SET_MAX)), Form::One(algorithm, kid));
+                        let (file, form) = (Mutex::new(Watched::new(path, MAX_SET)), Form::One(algorithm, kid));
                         all.files.push(FilePlace { source, place, file, form });
                     }
                     KeyPlace::SetFile { path, rsa, .. } => {
-                        let (file, form) = (Mutex::new(Watched::new(path, SET_MAX)), Form::Set(rsa));
+                        let (file, form) = (Mutex::new(Watched::new(path, MAX_SET)), Form::Set(rsa));
                         all.files.push(FilePlace { source, place, file, form });
                     }
                     KeyPlace::SetUrl { url, rsa, refresh, timeout } => {

@@ -16,7 +16,7 @@ use crate::net::is_shortage;
 use crate::streams::{Exemptions, StreamTable, durable_file};
 
 /// Orders of one kind at most.
-const MOST: usize = 10_000;
+const MAX_OVERRIDES: usize = 10_000;
 
 /// What an order does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,9 @@ pub enum Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrdersError {
     /// There are as many as are kept.
-    #[error("there are {MOST} of these already: lift some, or write the lasting ones into the file of `blocks`")]
+    #[error(
+        "there are {MAX_OVERRIDES} of these already: lift some, or write the lasting ones into the file of `blocks`"
+    )]
     Full,
 }
 
@@ -228,7 +230,7 @@ impl Orders {
             let mut entries: Vec<Entry> = read.collect();
             damaged += all - entries.len();
             entries.sort_by_key(|entry| entry.order.at);
-            entries.truncate(MOST);
+            entries.truncate(MAX_OVERRIDES);
             for Entry { whom, order } in entries {
                 book.insert(kind, whom, order);
             }
@@ -271,7 +273,7 @@ impl Orders {
         let mut book = self.book.lock();
         book.forget_past(now);
         let orders = book.of(kind);
-        if orders.len() >= MOST && !orders.contains_key(&whom) {
+        if orders.len() >= MAX_OVERRIDES && !orders.contains_key(&whom) {
             return Err(OrdersError::Full);
         }
         book.insert(kind, whom, order);

@@ -124,7 +124,7 @@ pub fn kind(format: &Arc<dyn Format>, sources: &[&str]) -> Token {
 }
 
 /// Inputs that an [`Identity`] serves: to make one takes longer than to ask it, and it remembers every token.
-const USES_MAX: usize = 32;
+const MAX_USES: usize = 32;
 
 /// The application, whose number is `which`, that knows its viewers by these tokens.
 pub fn identity(which: usize, tokens: impl FnOnce() -> Vec<Token>, mapping: impl FnOnce() -> Mapping) -> Rc<Identity> {
@@ -132,7 +132,7 @@ pub fn identity(which: usize, tokens: impl FnOnce() -> Vec<Token>, mapping: impl
         static KNOWN: RefCell<HashMap<usize, (Rc<Identity>, usize)>> = RefCell::default();
     }
     KNOWN.with_borrow_mut(|known| {
-        known.retain(|_, (_, uses)| *uses < USES_MAX);
+        known.retain(|_, (_, uses)| *uses < MAX_USES);
         let (identity, uses) = known.entry(which).or_insert_with(|| {
             let settings = Settings { tokens: tokens(), mapping: mapping(), declared: None };
             (Rc::new(Identity::new(ApplicationId("tv".into()), settings)), 0)

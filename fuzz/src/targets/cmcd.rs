@@ -9,7 +9,7 @@ use super::Seed;
 use super::ask::escaped;
 
 /// Bytes that are read of a parameter.
-const TEXT_MAX: usize = 8 * 1024;
+const MAX_TEXT: usize = 8 * 1024;
 
 /// A dictionary, or a query.
 pub fn cmcd(data: &[u8]) {
@@ -31,7 +31,7 @@ pub fn cmcd(data: &[u8]) {
         if header.is_ok() {
             assert_eq!(by_header.is_some(), !is_empty_list, "{key} is lost in the header");
         }
-        if header.is_ok() && query.len() <= TEXT_MAX {
+        if header.is_ok() && query.len() <= MAX_TEXT {
             assert_eq!(by_header, by_query, "{key} is another one in the query");
         }
     }

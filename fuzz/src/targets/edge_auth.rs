@@ -4,7 +4,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY};
 
 use crate::identity::edge_auth::{EdgeAuth, Key, Mac, Settings};
-use crate::identity::{Format, Rotating, TOKEN_MAX};
+use crate::identity::{Format, MAX_TOKEN, Rotating};
 
 use super::Seed;
 use super::ask::{SECRET, UNUSED, carry, escaped, hex, judge, mac, plain, refuse};
@@ -38,7 +38,7 @@ fn judged(format: &Arc<dyn Format>, token: &str) {
     let answer = judge(&**format, token.as_bytes(), &request).map(|claims| claims.members().clone());
     // Some clients escape what stands in a query.
     let other = escaped(token);
-    if !token.contains('%') && other.len() <= TOKEN_MAX {
+    if !token.contains('%') && other.len() <= MAX_TOKEN {
         let same = judge(&**format, other.as_bytes(), &request).map(|claims| claims.members().clone());
         assert_eq!(answer, same, "an escaped token is worth something else");
     }

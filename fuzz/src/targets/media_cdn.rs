@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 
 use crate::identity::media_cdn::{Key, MediaCdn, Settings};
-use crate::identity::{Format, InPath, RequestFacts, Rotating, Source, TOKEN_MAX};
+use crate::identity::{Format, InPath, MAX_TOKEN, RequestFacts, Rotating, Source};
 
 use super::Seed;
 use super::ask::{NOW, SECRET, UNUSED, carry, escaped, hex, judge, mac, plain, refuse};
@@ -58,7 +58,7 @@ fn judged(token: &str, request: &RequestFacts<'_>) {
 fn judged_escaped_too(token: &str) {
     judged(token, &plain());
     let other = escaped(token);
-    if !token.contains('%') && other.len() <= TOKEN_MAX {
+    if !token.contains('%') && other.len() <= MAX_TOKEN {
         let [one, same] = [token, &other]
             .map(|token| judge(&**OURS, token.as_bytes(), &plain()).map(|claims| claims.members().clone()));
         assert_eq!(one, same, "an escaped token is worth something else");

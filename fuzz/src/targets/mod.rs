@@ -26,11 +26,11 @@ mod request;
 mod uri_signing;
 
 /// Bytes of the longest input; longer ones are passed over.
-pub const INPUT_MAX: usize = 16 * 1024;
+pub const MAX_INPUT: usize = 16 * 1024;
 
 /// Bytes that may be allocated at any moment of one input. A token takes 5 MiB to verify and 3 MiB to be remembered where it
 /// has as many regular expressions as are allowed, each as large as is allowed; without any, all stays below 1 MiB.
-pub const LIVE_MAX: u64 = 12 << 20;
+pub const MAX_LIVE: u64 = 12 << 20;
 
 /// One target.
 pub struct Target {
@@ -61,13 +61,13 @@ pub const TARGETS: [Target; 11] = [
 
 /// Runs the target of that name over one input, and gives how many bytes were allocated at the worst moment.
 ///
-/// Counted is what this thread takes from Rust's allocator: a single allocation of more than [`LIVE_MAX`] fails as well.
+/// Counted is what this thread takes from Rust's allocator: a single allocation of more than [`MAX_LIVE`] fails as well.
 pub fn run(name: &str, data: &[u8]) -> u64 {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target of that name");
-    if data.len() > INPUT_MAX {
+    if data.len() > MAX_INPUT {
         return 0;
     }
     let live = allocation_counter::measure(|| (target.run)(data)).bytes_max;
-    assert!(live <= LIVE_MAX, "{name} took {live} bytes at a time for an input of {}", data.len());
+    assert!(live <= MAX_LIVE, "{name} took {live} bytes at a time for an input of {}", data.len());
     live
 }

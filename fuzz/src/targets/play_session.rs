@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::identity::{
-    ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX, DEVICE_MAX, KeyRing,
-    PlaySession, SEALED_MAX, Scope, TokenId, path,
+    KeyRing, MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE,
+    MAX_SEALED, PlaySession, Scope, TokenId, path,
 };
 use crate::model::{Account, ApplicationId, Device, StreamId};
 
@@ -35,21 +35,21 @@ fn sealed(body: &[u8]) -> String {
 /// The session comes back as it is from a seal of its own.
 fn returns(session: &PlaySession) {
     let sealed = RING.seal(session);
-    assert!(sealed.len() <= SEALED_MAX, "a play session of {} characters", sealed.len());
+    assert!(sealed.len() <= MAX_SEALED, "a play session of {} characters", sealed.len());
     let opened = RING.open_of_any_age(&sealed).expect("what was sealed opens");
     assert_eq!(RING.open(&sealed, NOW).is_err(), RING.has_expired(session, NOW));
     let device = session.device.name().unwrap_or_default();
     let attributes = || session.attributes.iter();
     // Names come from the configuration, which has none that is longer.
-    if attributes().all(|(name, _)| name.len() <= ATTRIBUTE_NAME_MAX) {
+    if attributes().all(|(name, _)| name.len() <= MAX_ATTRIBUTE_NAME) {
         assert_eq!(RING.seal(&opened), sealed, "sealed again it differs");
     }
-    let fits = [&session.account.idp, &session.account.subject].iter().all(|name| name.len() <= ACCOUNT_MAX)
-        && session.application.0.len() <= APPLICATION_MAX
-        && device.len() <= DEVICE_MAX
-        && session.asset.len() <= ASSET_MAX
-        && attributes().all(|(name, value)| name.len() <= ATTRIBUTE_NAME_MAX && value.len() <= ATTRIBUTE_MAX)
-        && attributes().count() <= ATTRIBUTES_MAX;
+    let fits = [&session.account.idp, &session.account.subject].iter().all(|name| name.len() <= MAX_ACCOUNT)
+        && session.application.0.len() <= MAX_APPLICATION
+        && device.len() <= MAX_DEVICE
+        && session.asset.len() <= MAX_ASSET
+        && attributes().all(|(name, value)| name.len() <= MAX_ATTRIBUTE_NAME && value.len() <= MAX_ATTRIBUTE)
+        && attributes().count() <= MAX_ATTRIBUTES;
     if fits {
         assert_eq!(opened, *session);
     }

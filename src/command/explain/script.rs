@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde_saphyr::{Location, Spanned, UserMessageFormatter};
 use streamgate::config::{self, Application, Settings, unknown_name};
-use streamgate::identity::{ACCOUNT_MAX, ATTRIBUTE_MAX, DEVICE_MAX, Identity, PlaySession};
+use streamgate::identity::{Identity, MAX_ACCOUNT, MAX_ATTRIBUTE, MAX_DEVICE, PlaySession};
 use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::streams::{Candidate, media_hash};
 
@@ -255,14 +255,14 @@ impl Reader<'_> {
                     ),
                 );
             }
-            self.bounded(device, "device", DEVICE_MAX);
+            self.bounded(device, "device", MAX_DEVICE);
         }
         let who = form.account.map(|who| who.value).unwrap_or_default();
         let part =
             |part: Option<String>, default: &Option<String>| part.or_else(|| default.clone()).unwrap_or_default();
         let account = Account::new(part(who.idp, &default.idp), part(who.subject, &default.subject));
-        if account.idp.len().max(account.subject.len()) > ACCOUNT_MAX {
-            self.say(name, format!("a name of the account is longer than {ACCOUNT_MAX} bytes: shorten it"));
+        if account.idp.len().max(account.subject.len()) > MAX_ACCOUNT {
+            self.say(name, format!("a name of the account is longer than {MAX_ACCOUNT} bytes: shorten it"));
         }
         let attributes = form.attributes.map(|pairs| self.attributes(pairs, &application)).unwrap_or_default();
         let index = self.players.len();
@@ -329,7 +329,7 @@ impl Reader<'_> {
                 let what = unknown_name("attribute", &name.value, &supplied);
                 self.say(name, format!("{what} (`identity.attributes` of application `{}`)", application.id));
             }
-            self.bounded(value, "value", ATTRIBUTE_MAX);
+            self.bounded(value, "value", MAX_ATTRIBUTE);
         }
         pairs.into_iter().map(|(name, value)| (Arc::from(name.value), Arc::from(value.value))).collect()
     }

@@ -13,9 +13,9 @@ use super::context::Context;
 use super::times::{LIFETIME, TIMEOUT, UP_TO_AN_HOUR, WINDOW, bounded};
 
 /// Bytes of the shortest bearer token.
-const TOKEN_MIN: usize = 16;
+const MIN_TOKEN: usize = 16;
 /// Bytes of the shortest key that signs webhooks (Standard Webhooks 1.0.0 has 24 to 64).
-const SIGNING_MIN: usize = 24;
+const MIN_SIGNING: usize = 24;
 /// How such a key begins where its bytes are written as base64.
 const ENCODED: &[u8] = b"whsec_";
 
@@ -31,9 +31,9 @@ pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control 
         }
         let Some(secret) = context.read(&token.secret, &at.key("secret")) else { continue };
         let bytes = secret.expose();
-        if bytes.len() < TOKEN_MIN {
+        if bytes.len() < MIN_TOKEN {
             let message = format!(
-                "the token has {} bytes and needs at least {TOKEN_MIN}: make one with `openssl rand -hex 32`",
+                "the token has {} bytes and needs at least {MIN_TOKEN}: make one with `openssl rand -hex 32`",
                 bytes.len()
             );
             context.say(&at.key("secret"), message);
@@ -151,9 +151,9 @@ fn signing_key(context: &mut Context<'_>, at: &Pointer, secret: Secret) -> Optio
     };
     let key = decoded.map_or(secret, Secret::from);
     let length = key.expose().len();
-    if length < SIGNING_MIN {
+    if length < MIN_SIGNING {
         let message = format!(
-            "the secret has {length} bytes and needs at least {SIGNING_MIN}: make one with `openssl rand -hex 32`"
+            "the secret has {length} bytes and needs at least {MIN_SIGNING}: make one with `openssl rand -hex 32`"
         );
         context.say(at, message);
     }

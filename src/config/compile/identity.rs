@@ -8,7 +8,7 @@ use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::value::{Item, Part, ValueFrom};
 use crate::identity::{
-    ACCOUNT_MAX, ATTRIBUTE_NAME_MAX, CallbackSource, Choice, Identity, KeyFiles, KeyRing, KeySource, Mapping, Settings,
+    CallbackSource, Choice, Identity, KeyFiles, KeyRing, KeySource, MAX_ACCOUNT, MAX_ATTRIBUTE_NAME, Mapping, Settings,
     StreamSource, Take, Value, ValueSource,
 };
 use crate::model::ApplicationId;
@@ -62,9 +62,9 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
     for (key, source) in [("idp", &raw.idp), ("subject", &raw.subject)] {
         for item in source.items() {
             if let Item::Text(text) = item
-                && matches!(&text.value, ValueSource::Literal(literal) if literal.len() > ACCOUNT_MAX)
+                && matches!(&text.value, ValueSource::Literal(literal) if literal.len() > MAX_ACCOUNT)
             {
-                context.say(&at.key(key), format!("the value is longer than {ACCOUNT_MAX} bytes: shorten it"));
+                context.say(&at.key(key), format!("the value is longer than {MAX_ACCOUNT} bytes: shorten it"));
             }
         }
     }
@@ -92,8 +92,8 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
     }
     let attributes = raw.attributes.iter().map(|(name, from)| {
         let at = at.key("attributes").key(name);
-        if name.len() > ATTRIBUTE_NAME_MAX {
-            context.say_at_key(&at, format!("the name is longer than {ATTRIBUTE_NAME_MAX} characters: shorten it"));
+        if name.len() > MAX_ATTRIBUTE_NAME {
+            context.say_at_key(&at, format!("the name is longer than {MAX_ATTRIBUTE_NAME} characters: shorten it"));
         }
         if Field::named(name).is_built_in() {
             let message =

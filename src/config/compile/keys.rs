@@ -7,7 +7,7 @@ use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::secret::{Secret, read_file};
 use crate::identity::jwt::{Algorithm, Key};
-use crate::identity::{KeyError, KeyPlace, KeySource, Keys, SET_MAX, parse_key_set};
+use crate::identity::{KeyError, KeyPlace, KeySource, Keys, MAX_SET, parse_key_set};
 
 use super::context::Context;
 use super::times::{REFRESH, TIMEOUT, bounded};
@@ -59,7 +59,7 @@ fn set(context: &mut Context<'_>, at: &Pointer, raw: &raw::Jwks) -> Option<KeyPl
         (Some(file), None) => {
             let path = context.path(file);
             let at = at.key("file");
-            let json = read_file(&path, SET_MAX as u64).map_err(|error| context.say_unread(&at, &error)).ok()?;
+            let json = read_file(&path, MAX_SET as u64).map_err(|error| context.say_unread(&at, &error)).ok()?;
             match parse_key_set(&json, rsa, true) {
                 Ok(set) => Some(KeyPlace::SetFile { path, rsa, keys: set.keys.into_iter().map(Arc::new).collect() }),
                 Err(error) => {

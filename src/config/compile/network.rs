@@ -19,7 +19,7 @@ use super::context::Context;
 use super::times::{self, TIMEOUT, bounded};
 
 /// The longest PEM file of a certificate chain, in bytes.
-const PEM_MAX: u64 = 1 << 20;
+const MAX_PEM: u64 = 1 << 20;
 
 /// Listeners and origins are there where a route needs them.
 pub(super) fn present(context: &mut Context<'_>, raw: &raw::Config) {
@@ -116,7 +116,7 @@ fn tls_files(context: &mut Context<'_>, at: &Pointer, raw: &raw::Tls) -> TlsFile
 /// The path of a PEM file that is there and holds a block that ends in `label`.
 pub(super) fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Path, label: &str) -> PathBuf {
     let path = context.path(path);
-    match read_file(&path, PEM_MAX) {
+    match read_file(&path, MAX_PEM) {
         Err(error) => context.say_unread(at, &error),
         Ok(bytes) if String::from_utf8_lossy(&bytes).contains(label) => context.sections.add(at, &bytes),
         Ok(_) => {

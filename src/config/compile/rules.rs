@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::words::{CountWord, ExceededWord, MissingWord};
-use crate::identity::ATTRIBUTE_MAX;
+use crate::identity::MAX_ATTRIBUTE;
 use crate::policy::{Count, Expression, Field, Limit, Message, Missing, Mode, Rule, Type, WhenExceeded};
 
 use super::context::Context;
@@ -163,8 +163,8 @@ impl Names<'_, '_> {
 
     fn by_value(&mut self, at: &Pointer, field: &Field, values: &BTreeMap<String, u32>, limit: Option<u32>) -> Limit {
         let default = values.get(OTHERWISE).copied();
-        for value in values.keys().filter(|value| value.is_empty() || value.len() > ATTRIBUTE_MAX) {
-            let message = format!("no attribute has such a value: write one of 1 to {ATTRIBUTE_MAX} bytes");
+        for value in values.keys().filter(|value| value.is_empty() || value.len() > MAX_ATTRIBUTE) {
+            let message = format!("no attribute has such a value: write one of 1 to {MAX_ATTRIBUTE} bytes");
             self.context.say_at_key(&at.key(value), message);
         }
         if default.is_some() && limit.is_some() {

@@ -19,15 +19,15 @@ use crate::identity::percent_decoded;
 use crate::model::{Account, StreamId};
 
 /// Bytes of a body.
-const BODY_MAX: usize = 64 << 10;
+const MAX_BODY: usize = 64 << 10;
 /// How long a body is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of the names in an account, as everywhere.
-const NAME_MAX: usize = 256;
+const MAX_NAME: usize = 256;
 /// Characters of a reason.
-const REASON_MAX: usize = 500;
+const MAX_REASON: usize = 500;
 /// The longest time that an order holds, in seconds: a year.
-const SECONDS_MAX: u64 = 31_536_000;
+const MAX_SECONDS: u64 = 31_536_000;
 
 /// Names in the path, each percent-decoded once.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Control> for Names<T> {
 
 /// The account that a path names.
 pub(super) fn account(idp: &str, subject: &str) -> Result<Account, Problem> {
-    let fits = |name: &str| (1..=NAME_MAX).contains(&name.len());
+    let fits = |name: &str| (1..=MAX_NAME).contains(&name.len());
     if fits(idp) && fits(subject) {
         return Ok(Account::new(idp, subject));
     }
@@ -92,10 +92,10 @@ impl<T: DeserializeOwned> FromRequest<Control> for Body<T> {
         if !kind.eq_ignore_ascii_case("application/json") {
             return Err(Problem::not_json());
         }
-        let Ok(bytes) = timeout(PATIENCE, to_bytes(request.into_body(), BODY_MAX)).await else {
+        let Ok(bytes) = timeout(PATIENCE, to_bytes(request.into_body(), MAX_BODY)).await else {
             return Err(Problem::malformed("The body did not come in time."));
         };
-        let bytes = bytes.map_err(|_| Problem::too_large(BODY_MAX))?;
+        let bytes = bytes.map_err(|_| Problem::too_large(MAX_BODY))?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
             Category::Data => Problem::meaningless(format!("The body does not say what it should: {error}.")),
             _ => Problem::malformed(format!("The body is no JSON: {error}.")),
@@ -106,8 +106,8 @@ impl<T: DeserializeOwned> FromRequest<Control> for Body<T> {
 /// A text for viewers.
 fn reason(text: &str) -> Result<(), Problem> {
     let count = text.chars().count();
-    if count == 0 || count > REASON_MAX || text.chars().any(char::is_control) {
-        let detail = format!("`reason` is for people: write one line of 1 to {REASON_MAX} characters.");
+    if count == 0 || count > MAX_REASON || text.chars().any(char::is_control) {
+        let detail = format!("`reason` is for people: write one line of 1 to {MAX_REASON} characters.");
         return Err(Problem::meaningless(detail));
     }
     Ok(())
@@ -154,9 +154,9 @@ impl Wanted {
     /// How many seconds, and why.
     pub(super) fn checked(&self) -> Result<(u64, &str), Problem> {
         reason(&self.reason)?;
-        if !(1..=SECONDS_MAX).contains(&self.seconds) {
+        if !(1..=MAX_SECONDS).contains(&self.seconds) {
             return Err(Problem::meaningless(format!(
-                "`seconds` is a number from 1 to {SECONDS_MAX}, which is a year."
+                "`seconds` is a number from 1 to {MAX_SECONDS}, which is a year."
             )));
         }
         Ok((self.seconds, &self.reason))

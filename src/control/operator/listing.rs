@@ -20,7 +20,7 @@ use crate::streams::account::Record;
 /// Items of a page, unless something else is asked for.
 const USUAL: usize = 100;
 /// Items of a page at most.
-const MOST: usize = 1000;
+const MAX_PAGE: usize = 1000;
 /// Accounts that one request looks at once it has found something.
 const LOOKS: usize = 20_000;
 /// Accounts that are looked at without a break.
@@ -64,8 +64,8 @@ impl Filter {
     fn limit(&self) -> Result<usize, Problem> {
         match self.limit {
             None => Ok(USUAL),
-            Some(limit) if (1..=MOST).contains(&limit) => Ok(limit),
-            Some(_) => Err(Problem::malformed(format!("`limit` is a number from 1 to {MOST}."))),
+            Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
+            Some(_) => Err(Problem::malformed(format!("`limit` is a number from 1 to {MAX_PAGE}."))),
         }
     }
 

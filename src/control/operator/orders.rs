@@ -20,9 +20,9 @@ use crate::trust::{Kept, Kind, Order, Whom};
 
 /// Items of a page, unless something else is asked for, and at most.
 const USUAL: usize = 100;
-const MOST: usize = 1000;
+const MAX_PAGE: usize = 1000;
 /// Bytes of a name.
-const NAME_MAX: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// What was ordered about somebody.
 #[derive(Debug, Serialize, ToSchema)]
@@ -144,7 +144,7 @@ pub(super) fn of_session(id: &str) -> Result<Whom, Problem> {
 }
 
 fn name(text: &str) -> Result<(), Problem> {
-    let fits = (1..=NAME_MAX).contains(&text.len());
+    let fits = (1..=MAX_NAME).contains(&text.len());
     if fits { Ok(()) } else { Err(Problem::nothing("There is nothing of that name: names have 1 to 256 bytes.")) }
 }
 
@@ -198,8 +198,8 @@ pub(super) async fn lift(
 
 fn list(control: &Control, kind: Kind, page: &Page) -> Result<Answer<OrdersShown>, Problem> {
     let limit = page.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::malformed(format!("`limit` is a number from 1 to {MOST}.")));
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Problem::malformed(format!("`limit` is a number from 1 to {MAX_PAGE}.")));
     }
     let read = |text: &str| {
         let fits = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -11,7 +11,7 @@ use crate::model::Account;
 use super::malformed::Malformed;
 
 /// Bytes of a value in a path.
-const VALUE_MAX: usize = 256;
+const MAX_VALUE: usize = 256;
 
 /// The application of that id, if it may declare streams. One that may not does not exist for the session API.
 ///
@@ -46,12 +46,12 @@ pub(super) fn account(idp: &str, subject: &str) -> Result<Account, Malformed> {
 /// It is not 1 to 256 bytes of UTF-8 without control characters.
 pub(super) fn value(segment: &str) -> Result<Arc<str>, Malformed> {
     // What is longer than this cannot become short enough.
-    if segment.len() > 3 * VALUE_MAX {
+    if segment.len() > 3 * MAX_VALUE {
         return Err(Malformed("a value in the path is longer than 256 bytes"));
     }
     let bytes = percent_decoded(segment.as_bytes());
     let text = std::str::from_utf8(&bytes).map_err(|_| Malformed("a value in the path is not UTF-8"))?;
-    if text.is_empty() || text.len() > VALUE_MAX {
+    if text.is_empty() || text.len() > MAX_VALUE {
         return Err(Malformed("a value in the path has to have 1 to 256 bytes"));
     }
     if text.chars().any(char::is_control) {

@@ -14,15 +14,15 @@ use crate::streams::Stream;
 use super::malformed::Malformed;
 
 /// Attributes of one stream.
-const KEYS_MAX: usize = 64;
+const MAX_KEYS: usize = 64;
 /// Bytes of a name.
-const KEY_MAX: usize = 64;
+const MAX_KEY: usize = 64;
 /// Bytes of a value.
-const VALUE_MAX: usize = 512;
+const MAX_VALUE: usize = 512;
 /// Bytes of a body.
-const BODY_MAX: usize = 16 << 10;
+const MAX_BODY: usize = 16 << 10;
 /// Bytes of a body that are read and thrown away, so that whoever sends it has done so and reads the answer.
-const DISCARDED_MAX: usize = 32 << 20;
+const MAX_DISCARDED: usize = 32 << 20;
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -91,7 +91,7 @@ impl Metadata {
         if [name, value].into_iter().any(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
             return Err(Malformed("a name or a value of the metadata is not UTF-8"));
         }
-        if name.is_empty() || name.len() > KEY_MAX || value.len() > VALUE_MAX {
+        if name.is_empty() || name.len() > MAX_KEY || value.len() > MAX_VALUE {
             return Err(Malformed("metadata have names of 1 to 64 bytes and values of at most 512"));
         }
         if SERVER_OWNED.contains(&name) {
@@ -101,7 +101,7 @@ impl Metadata {
             value.clone_into(known);
             return Ok(());
         }
-        if self.0.len() == KEYS_MAX {
+        if self.0.len() == MAX_KEYS {
             return Err(Malformed("a stream has at most 64 attributes"));
         }
         self.0.insert(name.to_owned(), value.to_owned());
@@ -120,7 +120,7 @@ impl From<Metadata> for Attributes {
 /// the gateway says, comes on top.
 pub(super) fn fits(stream: &Stream, news: &Attributes) -> bool {
     let learned = stream.learned(news, &stream.asset).attributes;
-    learned.is_none_or(|all| all.len() - usize::from(all.get("superseded").is_some()) <= KEYS_MAX)
+    learned.is_none_or(|all| all.len() - usize::from(all.get("superseded").is_some()) <= MAX_KEYS)
 }
 
 /// A body of a size that makes sense.
@@ -131,13 +131,13 @@ async fn whole(mut body: Body) -> Result<Vec<u8>, Malformed> {
             let frame = frame.map_err(|_| Malformed("the body broke off"))?;
             let Ok(data) = frame.into_data() else { continue };
             seen = seen.saturating_add(data.len());
-            if seen <= BODY_MAX {
+            if seen <= MAX_BODY {
                 bytes.extend_from_slice(&data);
-            } else if seen > DISCARDED_MAX {
+            } else if seen > MAX_DISCARDED {
                 break;
             }
         }
-        if seen <= BODY_MAX { Ok(bytes) } else { Err(Malformed("the body is longer than 16 KiB")) }
+        if seen <= MAX_BODY { Ok(bytes) } else { Err(Malformed("the body is longer than 16 KiB")) }
     };
     tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Malformed("the body took too long")))
 }

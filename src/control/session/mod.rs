@@ -21,7 +21,7 @@ pub(super) use counting::count;
 pub use throttle::Throttle;
 
 /// Streams of one account beyond which an application may declare no more, where no policy says less.
-const MOST_STREAMS: usize = 1000;
+const MAX_STREAMS: usize = 1000;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Control> {

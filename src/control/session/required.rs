@@ -42,7 +42,7 @@ mod tests {
 
     fn application(rules: &str) -> std::sync::Arc<Application> {
         let text = format!(
-            "applications:\n  tv: {{ activity: api, policies: [p] }}\npolicies:\n  p:\n    rules:\n{rules}\n\
+            "applications:\n  tv: {{ stream_source: api, policies: [p] }}\npolicies:\n  p:\n    rules:\n{rules}\n\
              sessions:\n  keys: [{{ id: 1, secret: {{ file: session.key }} }}]\n"
         );
         let settings = crate::config::parse(&text, std::path::Path::new("conf/demo/keys"))

@@ -111,10 +111,10 @@ mod tests {
     #[test]
     fn an_application_sees_its_tenants_streams_and_those_that_its_policies_count() {
         let text = "applications:\n\
-             \x20 demo: { activity: api, tenant: acme, policies: [cap3] }\n\
-             \x20 twin: { activity: api, tenant: acme }\n\
-             \x20 guest: { activity: api, tenant: other, policies: [cap3, more] }\n\
-             \x20 solo: { activity: api, tenant: other, policies: [more] }\n\
+             \x20 demo: { stream_source: api, tenant: acme, policies: [cap3] }\n\
+             \x20 twin: { stream_source: api, tenant: acme }\n\
+             \x20 guest: { stream_source: api, tenant: other, policies: [cap3, more] }\n\
+             \x20 solo: { stream_source: api, tenant: other, policies: [more] }\n\
              policies:\n  cap3: { rules: [{ name: a, limit: 3 }] }\n  more: { rules: [{ name: a, limit: 9 }] }\n\
              sessions:\n  keys: [{ id: 1, secret: { file: session.key } }]\n";
         let settings = crate::config::parse(text, std::path::Path::new("conf/demo/keys"))

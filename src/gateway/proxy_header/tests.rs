@@ -120,9 +120,9 @@ fn version_2_with_what_the_standard_does_not_know_is_malformed() {
 
 #[test]
 fn version_2_is_as_long_as_the_standard_asks_for_and_no_longer() {
-    assert_eq!(parse(&v2_header(0x20, 0, &[0; V2_BODY_MAX])), Parsed::Local(HEADER_MAX));
+    assert_eq!(parse(&v2_header(0x20, 0, &[0; MAX_V2_BODY])), Parsed::Local(MAX_HEADER));
     // Refused as soon as the length is known: nothing is waited for.
-    assert_eq!(parse(&v2_header(0x20, 0, &[0; V2_BODY_MAX + 1])[..V2_HEAD]), Parsed::Malformed);
+    assert_eq!(parse(&v2_header(0x20, 0, &[0; MAX_V2_BODY + 1])[..V2_HEAD]), Parsed::Malformed);
 }
 
 #[test]
@@ -181,9 +181,9 @@ proptest! {
         let bytes = [head, &tail].concat();
         match parse(&bytes) {
             Parsed::Local(consumed) | Parsed::From(_, consumed) => {
-                prop_assert!(consumed <= bytes.len().min(HEADER_MAX));
+                prop_assert!(consumed <= bytes.len().min(MAX_HEADER));
             }
-            Parsed::Incomplete => prop_assert!(bytes.len() < HEADER_MAX),
+            Parsed::Incomplete => prop_assert!(bytes.len() < MAX_HEADER),
             Parsed::NotProxy | Parsed::Malformed => {}
         }
     }

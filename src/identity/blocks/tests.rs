@@ -89,7 +89,7 @@ fn a_set_grows_into_another_and_stays_itself() {
 fn a_device_with_a_long_name_is_shut_out_whether_its_name_was_shortened_or_not() {
     let name = "tv-".repeat(100);
     let blocks = Blocks::new([block(Blocked::device(account(), &name), None)]);
-    let shortened = bounded(&name, DEVICE_MAX).into_owned();
+    let shortened = bounded(&name, MAX_DEVICE).into_owned();
     for name in [name, shortened] {
         assert!(
             blocks.blocked(&account(), &Device::Named(name.as_str().into()), None, STREAM, NOW).is_some(),

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::super::bounds::{DEVICE_MAX, bounded};
+use super::super::bounds::{MAX_DEVICE, bounded};
 use super::*;
 use crate::model::{Device, StreamId};
 
@@ -105,12 +105,12 @@ fn every_mistake_is_told_with_its_line_and_with_what_to_write() {
 
 #[test]
 fn a_device_is_found_by_the_name_that_the_mapping_makes_of_a_long_one() {
-    let long = "d".repeat(DEVICE_MAX + 1);
+    let long = "d".repeat(MAX_DEVICE + 1);
     let entry = format!(
         "- device: {{ idp: \"https://id.example\", subject: a, device: {long} }}\n  until: forever\n  reason: r\n"
     );
     let blocks = parse(entry.as_bytes()).unwrap();
-    assert!(reason(&blocks, "a", &bounded(&long, DEVICE_MAX), "x", StreamId([0; 16])).is_some());
+    assert!(reason(&blocks, "a", &bounded(&long, MAX_DEVICE), "x", StreamId([0; 16])).is_some());
 }
 
 #[test]

@@ -9,13 +9,13 @@ use serde_json::{Map, Number, Value as Json};
 use crate::identity::error::TokenError;
 
 /// How deep arrays, maps and tags may stand within each other.
-const NESTING_MAX: usize = 16;
+const MAX_NESTING: usize = 16;
 /// The tag in which some encoders wrap maps.
 const MAP_TAG: u64 = 259;
 
 /// Reads the whole of `bytes`, which must be one item.
 pub(super) fn decode(mut bytes: &[u8]) -> Result<Value, TokenError> {
-    let value = from_reader_with_recursion_limit(&mut bytes, NESTING_MAX).map_err(|_| TokenError::Malformed)?;
+    let value = from_reader_with_recursion_limit(&mut bytes, MAX_NESTING).map_err(|_| TokenError::Malformed)?;
     if bytes.is_empty() { Ok(value) } else { Err(TokenError::Malformed) }
 }
 

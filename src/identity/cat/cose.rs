@@ -13,7 +13,7 @@ use coset::{MacContext, ProtectedHeader, SignatureContext, mac_structure_data, s
 
 use crate::identity::algorithm::Algorithm;
 use crate::identity::error::TokenError;
-use crate::identity::format::TOKEN_MAX;
+use crate::identity::format::MAX_TOKEN;
 use crate::identity::key::Key;
 use crate::identity::keys::Keys;
 use crate::identity::percent::percent_decoded;
@@ -59,7 +59,7 @@ pub(super) struct Envelope {
 /// # Errors
 /// `TooLong`, `Malformed`.
 pub(super) fn bytes(token: &[u8]) -> Result<Vec<u8>, TokenError> {
-    if token.len() > TOKEN_MAX {
+    if token.len() > MAX_TOKEN {
         return Err(TokenError::TooLong);
     }
     let token = percent_decoded(token);

@@ -17,7 +17,7 @@ use super::{cbor, labels};
 const IPV4_TAG: u64 = 52;
 const IPV6_TAG: u64 = 54;
 /// Regular expressions in one token: each may take 1 MiB, for as long as the token is remembered.
-const REGEXES_MAX: usize = 4;
+const MAX_REGEXES: usize = 4;
 
 /// How `catreplay` 1, which prohibits to use a token twice, is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Demands {
         let items = value.as_array().ok_or(TokenError::Malformed)?;
         let (pattern, groups) = items.split_first().ok_or(TokenError::Malformed)?;
         self.regexes += 1;
-        if self.regexes > REGEXES_MAX || !groups.iter().all(Value::is_null) {
+        if self.regexes > MAX_REGEXES || !groups.iter().all(Value::is_null) {
             return Err(TokenError::Critical);
         }
         Match::search(text(pattern)?).ok_or(TokenError::Critical)

@@ -13,7 +13,7 @@ const NAME: &str = "cta-common-access-token";
 /// Seconds before its expiry from which on a token is renewed that does not say it.
 const DEADLINE: u64 = 60;
 /// Bytes of a name and of a parameter.
-const TEXT_MAX: usize = 256;
+const MAX_TEXT: usize = 256;
 
 /// Headers, or the beginnings of their names, that mean something else to viewers and to machines on the way.
 const RESERVED: [&str; 30] = [
@@ -141,11 +141,11 @@ fn parameters(value: Option<&Json>) -> Option<String> {
 /// `NAME` or `NAME=VALUE`, the value without control characters and `;` (RFC 6265 §4.1.1).
 fn is_parameter(text: &str) -> bool {
     let name = text.split_once('=').map_or(text, |(name, _)| name);
-    is_token(name) && text.len() <= TEXT_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
+    is_token(name) && text.len() <= MAX_TEXT && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
 }
 
 /// RFC 9110 §5.6.2.
 fn is_token(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.len() <= TEXT_MAX && text.bytes().all(fits)
+    !text.is_empty() && text.len() <= MAX_TEXT && text.bytes().all(fits)
 }

@@ -144,7 +144,7 @@ fn a_set_without_a_usable_key_or_beyond_the_bounds_is_an_error() {
     }
     let deep = format!("{{\"keys\":{}", "[".repeat(200_000));
     assert_eq!(parse(deep.as_bytes(), Algorithm::RS256, true).unwrap_err(), JwksError::Malformed);
-    let long = vec![b' '; SET_MAX + 1];
+    let long = vec![b' '; MAX_SET + 1];
     assert_eq!(parse(&long, Algorithm::RS256, true).unwrap_err(), JwksError::TooLong);
 }
 

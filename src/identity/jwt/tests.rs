@@ -6,7 +6,7 @@ use http::HeaderMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::identity::format::TOKEN_MAX;
+use crate::identity::format::MAX_TOKEN;
 use crate::identity::issuer::Issuer;
 
 use super::*;
@@ -440,10 +440,10 @@ fn a_token_of_a_megabyte_is_too_long_and_8_kib_are_not() {
             fill += 1;
         }
     };
-    let longest = exactly(TOKEN_MAX);
-    assert_eq!(longest.len(), TOKEN_MAX);
+    let longest = exactly(MAX_TOKEN);
+    assert_eq!(longest.len(), MAX_TOKEN);
     assert!(verify_at(&hs256(0), &longest, 1).is_ok());
-    assert_eq!(verify_at(&hs256(0), &exactly(TOKEN_MAX + 1), 1).map(drop), Err(TokenError::TooLong));
+    assert_eq!(verify_at(&hs256(0), &exactly(MAX_TOKEN + 1), 1).map(drop), Err(TokenError::TooLong));
     assert_eq!(verify_at(&hs256(0), &"a".repeat(1 << 20), 1).map(drop), Err(TokenError::TooLong));
 }
 

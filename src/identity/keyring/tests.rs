@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use crate::identity::TokenId;
-use crate::identity::bounds::{ACCOUNT_MAX, APPLICATION_MAX, ASSET_MAX, DEVICE_MAX};
-use crate::identity::bounds::{ATTRIBUTE_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTES_MAX};
-use crate::identity::scope::{SCOPE_MAX, Scope};
+use crate::identity::bounds::{MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_DEVICE};
+use crate::identity::bounds::{MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES};
+use crate::identity::scope::{MAX_SCOPE, Scope};
 use crate::model::{Account, ApplicationId, Attributes, Device, StreamId};
 
 use super::*;
@@ -119,23 +119,23 @@ fn nothing_personal_can_be_read_from_a_sealed_play_session() {
 #[test]
 fn the_longest_play_session_still_opens() {
     let name = |length: usize| "é".repeat(length);
-    let account = Account::new(name(ACCOUNT_MAX / 2), name(ACCOUNT_MAX / 2));
+    let account = Account::new(name(MAX_ACCOUNT / 2), name(MAX_ACCOUNT / 2));
     let longest = PlaySession {
         key: account.key(),
         account,
-        application: ApplicationId(name(APPLICATION_MAX / 2).into()),
-        device: Device::Named(name(DEVICE_MAX / 2).into()),
-        asset: name(ASSET_MAX / 2).into(),
-        attributes: (0..ATTRIBUTES_MAX)
-            .map(|nth| (format!("{nth:032}").into(), name(ATTRIBUTE_MAX / 2).into()))
+        application: ApplicationId(name(MAX_APPLICATION / 2).into()),
+        device: Device::Named(name(MAX_DEVICE / 2).into()),
+        asset: name(MAX_ASSET / 2).into(),
+        attributes: (0..MAX_ATTRIBUTES)
+            .map(|nth| (format!("{nth:032}").into(), name(MAX_ATTRIBUTE / 2).into()))
             .collect(),
         token: Some(TokenId(u64::MAX)),
-        scope: Scope::from(&format!("/{}", "x".repeat(SCOPE_MAX - 1))),
+        scope: Scope::from(&format!("/{}", "x".repeat(MAX_SCOPE - 1))),
         ..session()
     };
-    assert_eq!(longest.attributes.iter().next().map(|(name, _)| name.len()), Some(ATTRIBUTE_NAME_MAX));
+    assert_eq!(longest.attributes.iter().next().map(|(name, _)| name.len()), Some(MAX_ATTRIBUTE_NAME));
     let sealed = ring(&[1]).seal(&longest);
-    assert!(sealed.len() <= SEALED_MAX, "{}", sealed.len());
+    assert!(sealed.len() <= MAX_SEALED, "{}", sealed.len());
     assert_eq!(ring(&[1]).open(&sealed, NOW), Ok(longest.clone()));
 
     let beyond = PlaySession { asset: name(5000).into(), ..longest };
@@ -206,8 +206,8 @@ fn the_halves_of_two_play_sessions_do_not_make_a_third() {
 
 #[test]
 fn what_is_longer_than_2_kib_is_not_even_decoded() {
-    assert_eq!(ring(&[1]).open(&"A".repeat(SEALED_MAX + 1), NOW), Err(OpenError::Malformed));
-    assert_eq!(ring(&[65]).open(&"QUFB".repeat(SEALED_MAX / 4), NOW), Err(OpenError::Forged));
+    assert_eq!(ring(&[1]).open(&"A".repeat(MAX_SEALED + 1), NOW), Err(OpenError::Malformed));
+    assert_eq!(ring(&[65]).open(&"QUFB".repeat(MAX_SEALED / 4), NOW), Err(OpenError::Forged));
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Bytes of the shortest secret.
-const SECRET_MIN: usize = 16;
+const MIN_SECRET: usize = 16;
 
 /// A key, its name in the key set, and the one algorithm that it serves.
 pub struct Key {
@@ -71,7 +71,7 @@ impl Key {
     }
 
     fn secret(hash: hmac::Algorithm, name: Option<&str>, text: &[u8]) -> Result<Self, KeyError> {
-        let secret = BASE64.decode(text.trim_ascii()).ok().filter(|secret| secret.len() >= SECRET_MIN);
+        let secret = BASE64.decode(text.trim_ascii()).ok().filter(|secret| secret.len() >= MIN_SECRET);
         let secret = secret.ok_or(KeyError::NotBase64)?;
         Ok(Self { name: name.map(Into::into), material: Material::Secret(hmac::Key::new(hash, &secret).into()) })
     }

@@ -148,7 +148,7 @@ fn headers_are_signed_with_their_values() {
     headers.insert("none", HeaderValue::from_static("some"));
     assert_eq!(error(&headers), Some(TokenError::BadSignature));
     assert_eq!(error(&HeaderMap::new()), Some(TokenError::BadSignature));
-    let many = vec!["a"; HEADERS_MAX + 1].join(",");
+    let many = vec!["a"; MAX_HEADERS + 1].join(",");
     for names in ["Foo=bar", "", "a b", &many] {
         let token = super::tests::token(&format!("PathGlobs=/*~Expires=2000000~Headers={names}"));
         assert_eq!(accept(&token, at("/")).err(), Some(TokenError::Malformed), "{names}");
@@ -371,10 +371,10 @@ fn a_token_that_the_client_escaped_is_decoded_once_and_not_twice() {
 #[test]
 fn overlong_tokens_are_refused_before_they_are_read() {
     let long = |length: usize| token(&format!("PathGlobs=/*~Expires=2000000~Data={}", "a".repeat(length)));
-    let most = TOKEN_MAX - long(0).len();
+    let most = MAX_TOKEN - long(0).len();
     assert!(accept(&long(most), at("/")).is_ok());
     assert_eq!(accept(&long(most + 1), at("/")).err(), Some(TokenError::TooLong));
-    let query = format!("Expires=2000000&KeyName={}&Signature=aa", "a".repeat(TOKEN_MAX));
+    let query = format!("Expires=2000000&KeyName={}&Signature=aa", "a".repeat(MAX_TOKEN));
     assert_eq!(accept("aa", Asked { query: Some(&query), ..at("/") }).err(), Some(TokenError::TooLong));
 }
 

@@ -295,7 +295,7 @@ proptest! {
         let line: Vec<u8> = line.into_iter().filter(|byte| *byte != 127).collect();
         for text in ["query:dev", "header:x-device", "cookie:dev", "cmcd:sid", "path:/(.*)"] {
             let found = found_in(&value(&[text]), &path, Some(&query), &[("x-device", &line), ("cookie", &line)]);
-            let fits = found.is_none_or(|found| (1..=VALUE_MAX).contains(&found.len()) && !found.contains(char::is_control));
+            let fits = found.is_none_or(|found| (1..=MAX_VALUE).contains(&found.len()) && !found.contains(char::is_control));
             prop_assert!(fits, "{}", text);
         }
     }

@@ -9,10 +9,10 @@ use super::scan::shown;
 use super::time::{Part, Zone, nearest_zone, timestamp};
 
 /// Bytes that a compiled regular expression may take. One that needs more is refused.
-const REGEX_MAX: usize = 256 << 10;
+const MAX_REGEX: usize = 256 << 10;
 
 /// Bytes of a regular expression. Its classes are written out before anybody can tell how large it becomes.
-const PATTERN_MAX: usize = 1024;
+const MAX_PATTERN: usize = 1024;
 
 /// Every function but those of [`Part::NAMED`], as it is written.
 const FUNCTIONS: [(&str, &str); 8] = [
@@ -90,11 +90,11 @@ impl Checker<'_> {
         let (text, written) =
             (self.text(text, "matches"), self.literal_text(pattern, "matches", "a pattern such as \"^sport-[0-9]+$\""));
         let written = written?;
-        if written.len() > PATTERN_MAX {
-            let message = format!("the pattern is longer than {PATTERN_MAX} bytes: shorten it");
+        if written.len() > MAX_PATTERN {
+            let message = format!("the pattern is longer than {MAX_PATTERN} bytes: shorten it");
             return self.error(self.at(pattern), message);
         }
-        match RegexBuilder::new(&written).size_limit(REGEX_MAX).build() {
+        match RegexBuilder::new(&written).size_limit(MAX_REGEX).build() {
             Ok(regex) => Some(Typed::Test(Test::Matches(text?, regex))),
             Err(regex::Error::CompiledTooBig(_)) => self.error(
                 self.at(pattern),

@@ -33,7 +33,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// Brackets and choices that the parser follows; what [`scan`](super::scan::scan) lets through is never deeper.
-const RECURSION_MAX: u16 = 192;
+const MAX_RECURSION: u16 = 192;
 
 /// What the parser is shown where `package` stands. Names are read from the source, so that this one is never seen.
 const STAND_IN: &str = "_ackage";
@@ -48,7 +48,7 @@ pub(super) fn parse(source: &str, words: &[Word]) -> Result<(IdedExpr, SourceInf
     if !slips.is_empty() {
         return Err(slips);
     }
-    let parser = Parser::new().max_recursion_depth(RECURSION_MAX).error_recovery_limit(1);
+    let parser = Parser::new().max_recursion_depth(MAX_RECURSION).error_recovery_limit(1);
     parser.parse_with_source_info(&words.for_the_parser()).map_err(|errors| {
         // The later ones come of the first. An incomplete tree is reported where it begins, and tells nothing.
         let errors = &errors.errors;

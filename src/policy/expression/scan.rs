@@ -6,13 +6,13 @@ use std::ops::Range;
 use super::ExpressionError;
 
 /// Bytes of an expression.
-const SOURCE_MAX: usize = 2048;
+const MAX_SOURCE: usize = 2048;
 
 /// Names, values and operators of an expression; its nodes are no more.
-const WORDS_MAX: usize = 200;
+const MAX_WORDS: usize = 200;
 
 /// Brackets within brackets.
-const DEPTH_MAX: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// What a word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,20 +63,20 @@ pub(super) fn shown(text: &str) -> &str {
 /// It is too long or too deep, or something in it can be no word of an expression.
 pub(super) fn scan(source: &str) -> Result<Vec<Word>, Vec<ExpressionError>> {
     let whole = |message| Err(vec![ExpressionError { at: 0..source.len(), message }]);
-    if source.len() > SOURCE_MAX {
-        return whole(format!("the expression is longer than {SOURCE_MAX} bytes: make two rules of it"));
+    if source.len() > MAX_SOURCE {
+        return whole(format!("the expression is longer than {MAX_SOURCE} bytes: make two rules of it"));
     }
     let mut scan = Scan { source, words: Vec::new(), counted: 0, open: Vec::new(), errors: Vec::new() };
     let mut at = 0;
     while let Some(first) = source.get(at..).and_then(|rest| rest.chars().next()) {
         at = scan.word(at, first);
-        if scan.counted > WORDS_MAX {
+        if scan.counted > MAX_WORDS {
             return whole(format!(
-                "the expression has more than {WORDS_MAX} names, values and operators: make two rules of it"
+                "the expression has more than {MAX_WORDS} names, values and operators: make two rules of it"
             ));
         }
-        if scan.open.len() > DEPTH_MAX {
-            return whole(format!("brackets stand more than {DEPTH_MAX} deep: leave out those that are not needed"));
+        if scan.open.len() > MAX_DEPTH {
+            return whole(format!("brackets stand more than {MAX_DEPTH} deep: leave out those that are not needed"));
         }
     }
     // A text that is never closed has swallowed what closes them.

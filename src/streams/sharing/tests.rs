@@ -337,7 +337,7 @@ fn a_public_play_session_splits_every_stranger_and_keeps_its_owner() {
     let mut play = Play::default();
     play.side_by_side(&clients, 0, 180);
     assert_eq!(play.accused, clients[1..].iter().map(|(client, _)| *client).collect());
-    assert_eq!(play.sharing.others(), MOST_OTHERS);
+    assert_eq!(play.sharing.others(), MAX_OTHERS);
     assert_eq!(play.media(clients[0].0, 1, 181), Sharer::Owner);
 }
 
@@ -349,7 +349,7 @@ fn rotating_clients_neither_fill_memory_nor_drive_the_owner_out() {
         let now = u64::from(n / 10);
         assert_eq!(play.media(home, now, now), Sharer::Owner);
         play.media(client(0x0a00_0000 + u128::from(n), &format!("agent {n}")), u64::from(n), now);
-        assert!(play.sharing.others() <= MOST_OTHERS);
+        assert!(play.sharing.others() <= MAX_OTHERS);
     }
     for now in 2000..2700 {
         assert_eq!(play.media(home, now, now), Sharer::Owner);
@@ -496,7 +496,7 @@ proptest! {
             let media = if same { now } else { now + who as u64 * 100_000 };
             let who = client(HOME + who as u128, &agent);
             if salt == 0 { play.playlist(who, now); } else { play.media(who, media, now); }
-            prop_assert!(play.sharing.others() <= MOST_OTHERS);
+            prop_assert!(play.sharing.others() <= MAX_OTHERS);
         }
         play.accuses_nobody();
     }
@@ -519,7 +519,7 @@ proptest! {
             if let Sharer::Other(id) = sharer {
                 prop_assert_eq!(id, who.split_from(STREAM));
             }
-            prop_assert!(play.sharing.others() <= MOST_OTHERS);
+            prop_assert!(play.sharing.others() <= MAX_OTHERS);
         }
     }
 }

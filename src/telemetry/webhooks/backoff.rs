@@ -43,8 +43,8 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const LEAST: [u8; 16] = [0; 16];
-    const MOST: [u8; 16] = [255; 16];
+    const LOWEST: [u8; 16] = [0; 16];
+    const HIGHEST: [u8; 16] = [255; 16];
 
     #[test]
     fn waits_double_up_to_a_minute_and_vary_by_half() {
@@ -52,7 +52,7 @@ mod tests {
         let waits: Vec<(u128, u128)> = (0..10)
             .map(|_| {
                 let wait = |backoff: &mut Backoff, random| backoff.wait(Millis(0), None, random).unwrap().as_millis();
-                (wait(&mut short, LEAST), wait(&mut long, MOST))
+                (wait(&mut short, LOWEST), wait(&mut long, HIGHEST))
             })
             .collect();
         assert_eq!(waits[..4], [(250, 500), (500, 1000), (1000, 2000), (2000, 4000)]);
@@ -64,20 +64,20 @@ mod tests {
         let mut backoff = Backoff::new(Millis(1000), 10 * SECOND);
         let mut now = Millis(1000);
         let mut attempts = 1;
-        while let Some(wait) = backoff.wait(now, None, MOST) {
+        while let Some(wait) = backoff.wait(now, None, HIGHEST) {
             now = now + wait;
             attempts += 1;
         }
         assert_eq!((now, attempts), (Millis(11_000), 6), "after 0, 0.5, 1.5, 3.5, 7.5 and 10 seconds");
-        assert_eq!(backoff.wait(Millis(999_000), None, MOST), None);
+        assert_eq!(backoff.wait(Millis(999_000), None, HIGHEST), None);
     }
 
     #[test]
     fn a_receiver_that_asks_for_more_time_gets_it_as_long_as_there_is_any() {
         let mut backoff = Backoff::new(Millis(0), 60 * SECOND);
-        assert_eq!(backoff.wait(Millis(0), Some(20 * SECOND), MOST), Some(20 * SECOND));
-        let sooner = backoff.wait(Millis(20_000), Some(Duration::ZERO), MOST);
+        assert_eq!(backoff.wait(Millis(0), Some(20 * SECOND), HIGHEST), Some(20 * SECOND));
+        let sooner = backoff.wait(Millis(20_000), Some(Duration::ZERO), HIGHEST);
         assert_eq!(sooner, Some(SECOND), "it gets no less than others");
-        assert_eq!(backoff.wait(Millis(50_000), Some(11 * SECOND), MOST), None, "that would be too late");
+        assert_eq!(backoff.wait(Millis(50_000), Some(11 * SECOND), HIGHEST), None, "that would be too late");
     }
 }

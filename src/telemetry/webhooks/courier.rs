@@ -21,7 +21,7 @@ use super::signing::signature;
 use super::told::Told;
 
 /// Bytes of an answer that are read, so that the connection can be used again.
-const ANSWER_MAX: usize = 64 << 10;
+const MAX_ANSWER: usize = 64 << 10;
 
 /// Where time, randomness and connections come from, and who tells.
 pub(super) struct Edges {
@@ -219,7 +219,7 @@ impl Courier {
             _ if status.is_server_error() => Outcome::Later(asked, why),
             _ => Outcome::Rejected(why),
         };
-        let _ = body(response, ANSWER_MAX).await; // what it says does not matter
+        let _ = body(response, MAX_ANSWER).await; // what it says does not matter
         outcome
     }
 }

@@ -47,7 +47,7 @@ export async function startGateway(house, {
   const origins = { main: { servers: [`127.0.0.1:${origin}`] } };
   if (dash) origins.dash = { servers: [dash] };
   const application = ([id, { path: below, tenant, policies = ['household'] }]) => [id, below === undefined ? {
-    activity: 'api', policies,
+    stream_source: 'api', policies,
   } : {
     name: `${id} app`,
     ...(tenant && { tenant }),

@@ -85,7 +85,7 @@ async fn a_body_that_is_too_long_is_never_held() {
     assert!(read("", FORM, Body::new(body)).await.is_err());
     assert!(sending.await.unwrap(), "all of it was taken, so that its sender reads the answer");
     let exactly = vec!["a=".to_owned() + &"v".repeat(509); 32].join("&") + "&";
-    assert_eq!(exactly.len(), BODY_MAX);
+    assert_eq!(exactly.len(), MAX_BODY);
     assert!(read("", FORM, exactly.clone()).await.is_ok());
     assert!(read("", FORM, exactly + "&").await.is_err());
 }

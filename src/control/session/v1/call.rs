@@ -17,7 +17,7 @@ use crate::model::{Account, Attributes, Device, Millis, Moment, StreamId};
 use crate::streams::Stream;
 
 /// Names in one list of a query.
-const NAMES_MAX: usize = 64;
+const MAX_NAMES: usize = 64;
 
 /// One call.
 pub(super) struct Call {
@@ -118,6 +118,6 @@ impl Query {
         let list = self.0.remove(parameter).unwrap_or_default();
         let names: BTreeSet<String> =
             list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        if names.len() > NAMES_MAX { Err(Problem::bad("a list has at most 64 names")) } else { Ok(names) }
+        if names.len() > MAX_NAMES { Err(Problem::bad("a list has at most 64 names")) } else { Ok(names) }
     }
 }

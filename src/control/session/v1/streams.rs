@@ -16,7 +16,7 @@ use super::link::{Link, Links};
 use super::problem::Problem;
 use super::stream::StreamResource;
 use crate::control::Control;
-use crate::control::session::MOST_STREAMS;
+use crate::control::session::MAX_STREAMS;
 use crate::control::session::metadata::Metadata;
 use crate::control::session::view::{UNKNOWN, metadata};
 use crate::model::{Attributes, ClientEvidence, Device};
@@ -127,7 +127,7 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
         attributes,
         client: ClientEvidence::default(),
     };
-    if control.table.streams_of(&account.key()) >= MOST_STREAMS {
+    if control.table.streams_of(&account.key()) >= MAX_STREAMS {
         return Err(Problem::too_many());
     }
     let declared = control.table.declare(&candidate, &[], true, &application.policies, &settings.streams, *now);

@@ -167,8 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn whom_an_operator_has_ended_reads_the_reason_and_no_stream() {
-        let text =
-            "applications: { tv: { activity: api } }\nsessions: { keys: [{ id: 1, secret: { file: session.key } }] }\n";
+        let text = "applications: { tv: { stream_source: api } }\nsessions: { keys: [{ id: 1, secret: { file: session.key } }] }\n";
         let settings = crate::config::parse(text, std::path::Path::new("conf/demo/keys")).unwrap();
         let view = View::new(&settings, &Account::new("i", "s"), crate::model::Moment::default());
         let answer = Adviser { view, languages: None }.killed("Please call us", None, Millis(1_793_732_400_120));

@@ -24,7 +24,7 @@ use super::answer::Answer;
 use super::result::EvaluationResult;
 
 /// Characters of the longest credentials that are looked at: twice the longest id of an application.
-const CREDENTIALS_MAX: usize = 512;
+const MAX_CREDENTIALS: usize = 512;
 
 /// A call, and what is in force while it is answered.
 pub(super) struct Call<'c> {
@@ -58,10 +58,10 @@ impl<'c> Call<'c> {
         let header = self.head.headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, encoded) = header.split_once(' ')?;
         let encoded = encoded.trim();
-        if !scheme.eq_ignore_ascii_case("Basic") || encoded.len() > CREDENTIALS_MAX {
+        if !scheme.eq_ignore_ascii_case("Basic") || encoded.len() > MAX_CREDENTIALS {
             return None;
         }
-        let mut bytes = [0; CREDENTIALS_MAX];
+        let mut bytes = [0; MAX_CREDENTIALS];
         let length = STANDARD.decode_slice(encoded, &mut bytes).ok()?;
         let user = std::str::from_utf8(bytes.get(..length)?).ok()?.strip_suffix(':')?;
         application(&self.settings, user)

@@ -10,7 +10,7 @@ use crate::streams::Kill;
 use crate::streams::account::Record;
 
 /// Codes that one start may name.
-const MOST: usize = 16;
+const MAX_TERMINATIONS: usize = 16;
 
 /// The second name stands in one table of the public documentation.
 const HEADERS: [&str; 2] = ["x-terminate", "x-terminator"];
@@ -20,7 +20,7 @@ pub(super) fn codes(headers: &HeaderMap) -> Vec<&str> {
     let mut codes = Vec::new();
     let lines = HEADERS.into_iter().flat_map(|name| headers.get_all(name)).filter_map(|line| line.to_str().ok());
     for code in lines.flat_map(|line| line.split(',')).map(str::trim).filter(|code| !code.is_empty()) {
-        if codes.len() == MOST {
+        if codes.len() == MAX_TERMINATIONS {
             break;
         }
         if !codes.contains(&code) {
@@ -54,6 +54,6 @@ mod tests {
         assert_eq!(codes(&headers), ["a", "b", "c", "d"]);
         headers
             .append("x-terminate", (0..100).map(|nth| format!("{nth},")).collect::<Vec<_>>().concat().parse().unwrap());
-        assert_eq!(codes(&headers).len(), MOST);
+        assert_eq!(codes(&headers).len(), MAX_TERMINATIONS);
     }
 }

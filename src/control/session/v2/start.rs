@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use crate::control::Control;
-use crate::control::session::MOST_STREAMS;
+use crate::control::session::MAX_STREAMS;
 use crate::control::session::metadata::Metadata;
 use crate::control::session::required;
 use crate::control::session::throttle::Counted;
@@ -79,7 +79,7 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     if !missing.is_empty() {
         return Err(lacking(&missing.into_iter().collect::<Vec<_>>()));
     }
-    if call.control.table.streams_of(&view.account) >= MOST_STREAMS {
+    if call.control.table.streams_of(&view.account) >= MAX_STREAMS {
         return Err(Answer::throttled(call.moment.wall + call.settings.session_api.window));
     }
     let codes = kills::codes(&call.head.headers);
