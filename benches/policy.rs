@@ -9,15 +9,15 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion};
 use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{
-    Carrier, Content, Count, Expression, Field, Limit, Policy, Ranks, Rule, Scene, Standing, Type, WhenExceeded,
-    evaluate, explain,
+    ApplicationBinding, Content, Count, EvalContext, Expression, Field, Limit, Policy, RequiredLimits, Rule,
+    StreamView, Type, WhenExceeded, evaluate, explain,
 };
-use streamgate::streams::store::Embedded;
-use streamgate::streams::{Candidate, Ignore, Settings, StreamTable};
+use streamgate::streams::store::InMemoryStore;
+use streamgate::streams::{AdmissionRequest, NoopObserver, Settings, StreamTable};
 
 const NOW: Millis = Millis(1_800_000_000_000);
-const SCENE: Scene<'static> =
-    Scene { idp: "https://login.example.com/", now: NOW, min_tenure: Duration::from_secs(30) };
+const SCENE: EvalContext<'static> =
+    EvalContext { idp: "https://login.example.com/", now: NOW, min_tenure: Duration::from_secs(30) };
 const CHANNELS: [&str; 4] = ["arena-1", "news", "kids-2", "films"];
 
 fn condition(source: &str) -> Expression {
@@ -29,10 +29,10 @@ fn field(name: &str) -> Field {
 }
 
 fn policy(name: &str, carriers: &[&ApplicationId], first_key: u32, rules: Vec<Rule>) -> Arc<Policy> {
-    let carrier = Carrier { tenant: "north-cable".into(), from_manifest: Vec::new() };
+    let carrier = ApplicationBinding { tenant: "north-cable".into(), from_manifest: Vec::new() };
     let rules = rules.into_iter().zip(first_key..).map(|(rule, key)| Rule { key, ..rule });
     let carriers = carriers.iter().map(|id| ((*id).clone(), carrier.clone()));
-    Arc::new(Policy::of(name.into(), rules.collect(), carriers.collect()))
+    Arc::new(Policy::from_parts(name.into(), rules.collect(), carriers.collect()))
 }
 
 /// One policy, one rule, no target: what most operators begin with.
@@ -116,9 +116,9 @@ fn known(n: usize) -> Attributes {
     attributes.map(|(name, value)| (name.into(), value.into())).into_iter().collect()
 }
 
-fn standing<'a>(n: usize, applications: &'a [ApplicationId], device: &'a str) -> Standing<'a> {
+fn standing<'a>(n: usize, applications: &'a [ApplicationId], device: &'a str) -> StreamView<'a> {
     let started = NOW - Duration::from_secs(3600 - 60 * n as u64);
-    Standing {
+    StreamView {
         stream: StreamId((n as u128).to_be_bytes()),
         application: &applications[n % 2],
         device: Some(device),
@@ -128,14 +128,14 @@ fn standing<'a>(n: usize, applications: &'a [ApplicationId], device: &'a str) ->
         started,
         tenure: started,
         seen: NOW,
-        ranks: Ranks::default(),
+        ranks: RequiredLimits::default(),
     }
 }
 
 fn decisions(criterion: &mut Criterion) {
     let applications = ["tv", "web", "phone"].map(|name| ApplicationId(name.into()));
     let devices: Vec<String> = (0..64).map(|n| format!("device-{:02}", n % 6)).collect();
-    let account = |streams: usize| -> Vec<Standing<'_>> {
+    let account = |streams: usize| -> Vec<StreamView<'_>> {
         (0..streams).map(|n| standing(n, &applications, &devices[n])).collect()
     };
     let candidate = standing(59, &applications, &devices[1]);
@@ -172,7 +172,7 @@ fn decisions(criterion: &mut Criterion) {
             Rule { target: Some(condition("mobileDevice")), ..streams("mobile", count / 3) },
         ];
         let ending = [policy("contrary", &applications.each_ref(), 1, rules)];
-        let candidate = Standing { device: Some("another"), ..candidate.clone() };
+        let candidate = StreamView { device: Some("another"), ..candidate.clone() };
         let decision = evaluate(&ending, &running, &candidate, &SCENE);
         assert!(decision.violations.len() > 1 && !decision.refuses(), "several rules let streams give way");
         group.bench_function(BenchmarkId::new("end the fewest", count), |bencher| {
@@ -190,8 +190,11 @@ fn among_others(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policy");
     for accounts in [1_usize, 10_000, 100_000] {
         let settings = Settings::default();
-        let table = StreamTable::new(Arc::new(Embedded::new(settings.clone(), Arc::new(Ignore))), Arc::new(Ignore));
-        let candidate = |account: usize, n: usize| Candidate {
+        let table = StreamTable::new(
+            Arc::new(InMemoryStore::new(settings.clone(), Arc::new(NoopObserver))),
+            Arc::new(NoopObserver),
+        );
+        let candidate = |account: usize, n: usize| AdmissionRequest {
             stream: StreamId((((account as u128) << 64) | (n as u128 + 1)).to_be_bytes()),
             account: Account::new("https://login.example.com/", format!("subscriber-{account}")),
             application: application.clone(),

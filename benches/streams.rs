@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, SamplingMode};
 use streamgate::model::{Account, AccountKey, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Policy, Rule, WhenExceeded};
-use streamgate::streams::store::Embedded;
-use streamgate::streams::{Admission, Candidate, Ignore, InForce, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::store::InMemoryStore;
+use streamgate::streams::{
+    AdmissionOutcome, AdmissionRequest, InForce, NoopObserver, Settings, Signal, Stream, StreamTable,
+};
 use tokio::runtime::Runtime;
 
 #[global_allocator]
@@ -43,9 +45,12 @@ impl World {
         let settings = Settings { capacity: 2 * MILLION as u64, ..Settings::default() };
         let application = ApplicationId("tv".into());
         let rule = Rule::streams("streams", limit, WhenExceeded::DenyNewest);
-        let policy = Policy::new("household", vec![rule], &[application.as_str()]);
+        let policy = Policy::from_parts("household", vec![rule], &[application.as_str()]);
         Self {
-            table: StreamTable::new(Arc::new(Embedded::new(settings.clone(), Arc::new(Ignore))), Arc::new(Ignore)),
+            table: StreamTable::new(
+                Arc::new(InMemoryStore::new(settings.clone(), Arc::new(NoopObserver))),
+                Arc::new(NoopObserver),
+            ),
             settings,
             policies: vec![Arc::new(policy)],
             application,
@@ -60,8 +65,8 @@ impl World {
     }
 
     /// The first request of a device of account `n`.
-    fn candidate(&self, n: usize, device: usize) -> Candidate {
-        Candidate {
+    fn candidate(&self, n: usize, device: usize) -> AdmissionRequest {
+        AdmissionRequest {
             stream: stream_id(n, device),
             account: self.account(n),
             application: self.application.clone(),
@@ -73,18 +78,18 @@ impl World {
         }
     }
 
-    async fn start(&self, candidate: &Candidate) -> Admission {
+    async fn start(&self, candidate: &AdmissionRequest) -> AdmissionOutcome {
         self.table.start(candidate, &self.policies, &self.settings, START).await.expect("an embedded table answers")
     }
 
     /// Admits one device of account `n`, which then plays.
     async fn play(&self, n: usize, device: usize) -> Arc<Stream> {
         match self.start(&self.candidate(n, device)).await {
-            Admission::Admitted { stream, .. } => {
-                stream.beat(Signal::Playback, START);
+            AdmissionOutcome::Admitted { stream, .. } => {
+                stream.heartbeat(Signal::Playback, START);
                 stream
             }
-            Admission::Refused(refusal) => panic!("{refusal:?}"),
+            AdmissionOutcome::Refused(refusal) => panic!("{refusal:?}"),
         }
     }
 
@@ -125,7 +130,7 @@ fn heartbeats(criterion: &mut Criterion) {
             let mut next = || requests.next().expect("a cycle does not end");
             bench.iter_batched(
                 &mut next,
-                |(key, id)| world.table.find(&key, id).is_some_and(|stream| stream.beat(Signal::Playback, START)),
+                |(key, id)| world.table.find(&key, id).is_some_and(|stream| stream.heartbeat(Signal::Playback, START)),
                 BatchSize::SmallInput,
             );
         });
@@ -139,7 +144,7 @@ fn heartbeats(criterion: &mut Criterion) {
 /// The policies change and end nobody's stream: how long that keeps its thread from other tasks at a time, and in all.
 fn policy_change(world: &World, accounts: usize) {
     let rule = Rule::streams("streams", 3, WhenExceeded::DenyNewest);
-    let policy = Policy::new("household", vec![rule], &[world.application.as_str()]);
+    let policy = Policy::from_parts("household", vec![rule], &[world.application.as_str()]);
     let in_force = InForce::from([(world.application.clone(), vec![Arc::new(policy)])]);
     let mut change = pin!(world.table.apply_policy_change(world.settings.clone(), in_force, START));
     let (mut turns, mut longest, mut all) = (0, Duration::ZERO, Duration::ZERO);
@@ -178,7 +183,7 @@ fn carried(criterion: &mut Criterion) {
     let world = World::new(2);
     let stream = world.runtime.block_on(world.play(0, 0));
     criterion.bench_function("heartbeat of a carried stream", |bench| {
-        bench.iter(|| black_box(&stream).beat(Signal::Playback, black_box(START)));
+        bench.iter(|| black_box(&stream).heartbeat(Signal::Playback, black_box(START)));
     });
 }
 
@@ -189,7 +194,7 @@ fn admissions(criterion: &mut Criterion) {
         bench.iter_custom(|rounds| {
             let first = newcomer;
             newcomer += usize::try_from(rounds).expect("few rounds");
-            let candidates: Vec<Candidate> = (first..newcomer).map(|n| world.candidate(n, 0)).collect();
+            let candidates: Vec<AdmissionRequest> = (first..newcomer).map(|n| world.candidate(n, 0)).collect();
             world.timed(|| async {
                 for candidate in &candidates {
                     black_box(world.start(candidate).await);

@@ -375,7 +375,7 @@ fn what_is_keyed_or_secret_is_compared_in_constant_time() {
 }
 
 #[test]
-fn no_two_files_import_each_other() {
+fn no_files_import_each_other_directly_or_through_others() {
     let sources = sources();
     let names: BTreeSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     // What a module file passes on from its children: (module file, name) ▸ child file.
@@ -401,13 +401,54 @@ fn no_two_files_import_each_other() {
         }
     }
     assert!(edges.len() > 60, "only {} edges were found; the reader of `use` lines is broken", edges.len());
-    let mutual: Vec<_> = edges
-        .iter()
-        // A module file lists its children; that is not an import.
-        .filter(|(from, to)| from < to && edges.contains(&(to.clone(), from.clone())))
-        .filter(|(from, to)| !is_module_of(from, to) && !is_module_of(to, from))
-        .collect();
-    assert!(mutual.is_empty(), "files that import each other: {mutual:?}");
+    // A module file lists its children, and they build on it; that is no circle.
+    edges.retain(|(from, to)| !is_module_of(from, to) && !is_module_of(to, from));
+    let circles = circles(&edges);
+    assert!(circles.is_empty(), "files that import each other, directly or through others:\n{circles:#?}");
+}
+
+#[test]
+fn circles_of_any_length_are_found() {
+    let edges = |pairs: &[(&str, &str)]| pairs.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect();
+    let found = |pairs: &[(&str, &str)]| circles(&edges(pairs));
+    assert_eq!(found(&[("a", "b"), ("b", "c"), ("a", "c")]), Vec::<Vec<String>>::new());
+    assert_eq!(found(&[("a", "b"), ("b", "a")]), [["a", "b"]]);
+    assert_eq!(
+        found(&[("a", "b"), ("b", "c"), ("c", "d"), ("d", "b"), ("d", "e"), ("x", "y"), ("y", "x")]),
+        [vec!["b", "c", "d"], vec!["x", "y"]]
+    );
+}
+
+/// The strongly connected components of more than one file: every file of one imports every other, directly or through others.
+fn circles(edges: &BTreeSet<(String, String)>) -> Vec<Vec<String>> {
+    let mut imports: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (from, to) in edges {
+        imports.entry(from).or_default().push(to);
+    }
+    let reached = |start: &str| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
+        while let Some(file) = next.pop() {
+            for to in imports.get(file).into_iter().flatten() {
+                if seen.insert((*to).to_owned()) {
+                    next.push(to);
+                }
+            }
+        }
+        seen
+    };
+    let reach: BTreeMap<&str, BTreeSet<String>> = imports.keys().map(|file| (*file, reached(file))).collect();
+    let mut found: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (file, others) in &reach {
+        let circle: Vec<String> = others
+            .iter()
+            .filter(|other| reach.get(other.as_str()).is_some_and(|back| back.contains(*file)))
+            .cloned()
+            .collect();
+        if !circle.is_empty() {
+            found.insert(circle);
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// The folder in which a file's child modules lie.

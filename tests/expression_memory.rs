@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
 use streamgate::policy::Expression;
-use streamgate::policy::Ranks;
-use streamgate::policy::{Carrier, Content, Scene, Standing};
+use streamgate::policy::RequiredLimits;
+use streamgate::policy::{ApplicationBinding, Content, EvalContext, StreamView};
 use streamgate::policy::{Missing, Type};
 
 #[test]
 fn evaluating_an_expression_takes_no_memory() {
     let application = ApplicationId("tv".into());
     let attributes = [("channel", "news-24"), ("deviceType", "tv"), ("zipcode", "01067")];
-    let standing = Standing {
+    let standing = StreamView {
         stream: StreamId([1; 16]),
         application: &application,
         device: None,
@@ -24,10 +24,10 @@ fn evaluating_an_expression_takes_no_memory() {
         started: Millis(0),
         tenure: Millis(0),
         seen: Millis(0),
-        ranks: Ranks::default(),
+        ranks: RequiredLimits::default(),
     };
-    let carrier = Carrier::default();
-    let scene = Scene { idp: "sso", now: Millis(1_782_941_415_250), min_tenure: Duration::ZERO };
+    let carrier = ApplicationBinding::default();
+    let scene = EvalContext { idp: "sso", now: Millis(1_782_941_415_250), min_tenure: Duration::ZERO };
     for source in [
         r#"contentType == "live" && deviceType in ["tv","stb"] && !channel.startsWith("sport")"#,
         r#"now.getHours("Europe/Berlin") >= 20 ? int(zipcode) / 7 > 3 : size(country) == 7"#,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use streamgate::control::{House, Reloaded, Revision};
+use streamgate::control::{ProcessControl, Reloaded, Revision};
 use streamgate::gateway::Snapshot;
 use streamgate::model::Millis;
 use tokio::sync::{mpsc, oneshot};
@@ -24,7 +24,7 @@ pub(super) struct Running {
 }
 
 #[async_trait]
-impl House for Running {
+impl ProcessControl for Running {
     fn revision(&self) -> Revision {
         let snapshot = self.current.load();
         let applied = Millis(self.applied.load(Relaxed));

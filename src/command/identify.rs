@@ -41,7 +41,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
         scheme: url.scheme_str().unwrap_or("http"),
         host,
         path,
-        in_path: bare.as_ref().map(streamgate::identity::Bare::in_path),
+        in_path: bare.as_ref().map(streamgate::identity::StrippedPath::in_path),
         query: url.query(),
         raw_query: url.query(),
         headers: &headers,
@@ -69,7 +69,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
     let identity = application.identity.as_ref();
     let identity = identity.ok_or_else(|| format!("application `{}` does not recognise viewers", application.id))?;
     let found = match identity.identify(&facts, now) {
-        Some(Err(TokenError::UnknownKey | TokenError::Unasked)) => {
+        Some(Err(TokenError::UnknownKey | TokenError::NotCached)) => {
             outside(&settings, identity, application.id.as_str(), &facts)?
         }
         found => found,

@@ -21,7 +21,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn of(reason: impl Into<String>) -> Self {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
         Self { reasons: vec![reason.into()], shortage: false }
     }
 
@@ -33,7 +33,7 @@ impl Failure {
         } else {
             "raise the limit of threads (TasksMax= of the systemd unit, ulimit -u)"
         };
-        Self { shortage, ..Self::of(format!("no thread delivers webhooks ({error}): {remedy}")) }
+        Self { shortage, ..Self::new(format!("no thread delivers webhooks ({error}): {remedy}")) }
     }
 
     /// The same, with the file of the configuration before each reason.
@@ -55,7 +55,7 @@ impl From<Report> for Failure {
 
 impl From<TrustError> for Failure {
     fn from(error: TrustError) -> Self {
-        Self { shortage: matches!(error, TrustError::Shortage(_)), ..Self::of(error.to_string()) }
+        Self { shortage: matches!(error, TrustError::Shortage(_)), ..Self::new(error.to_string()) }
     }
 }
 
@@ -102,5 +102,5 @@ pub(super) fn snapshot(
     };
     metrics.create_series(&settings);
     let revision = before.map_or(1, |before| before.revision + 1);
-    Ok(Snapshot::new(questions::Snapshot::new(revision, Arc::new(settings), trust), upstreams))
+    Ok(Snapshot::new(questions::RuntimeConfig::new(revision, Arc::new(settings), trust), upstreams))
 }

@@ -94,7 +94,7 @@ fn hangups() -> std::io::Result<Signal> {
 
 /// Does something that reads files, and says why it cannot be done.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::of(error.to_string())))
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::new(error.to_string())))
 }
 
 /// Keeps what is in force fresh, and puts the next configuration in its place.
@@ -135,7 +135,7 @@ struct Next {
 #[async_trait]
 impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let mut fetching = Fetching::of(&self.current.load().trust);
+        let mut fetching = Fetching::new(&self.current.load().trust);
         let (source, asks) = (self.source.lock().take(), self.asks.lock().take());
         tokio::select! {
             () = self.watch(source, asks, &mut fetching) => {}
@@ -262,7 +262,7 @@ impl Reloader {
             }
             let endpoints = parts::certificates(&settings).map_err(of_file)?;
             let fixed = settings.keep_fixed(&before.settings);
-            let webhooks = NextWebhooks::of(&settings).map_err(|error| of_file(error.into()))?;
+            let webhooks = NextWebhooks::new(&settings).map_err(|error| of_file(error.into()))?;
             // Before anything is in force: afterwards nobody could be told.
             deliverer.prepare(&webhooks).map_err(|error| of_file(Failure::no_thread(&error)))?;
             let snapshot = parts::snapshot(settings, Some(&before), &clock, &metrics).map_err(of_file)?;
@@ -273,7 +273,7 @@ impl Reloader {
 
     async fn apply(&self, next: Next, fetching: &mut Fetching) -> Reloaded {
         let Next { snapshot, endpoints, webhooks, changed, fixed } = next;
-        let fresh = Fetching::of(&snapshot.trust);
+        let fresh = Fetching::new(&snapshot.trust);
         // Nobody's request shall fail for what could have been fetched before.
         tokio::join!(snapshot.trust.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
         let before = self.current.load().settings.snapshot.clone();
@@ -339,7 +339,7 @@ struct Fetching {
 }
 
 impl Fetching {
-    fn of(trust: &Arc<Trust>) -> Self {
+    fn new(trust: &Arc<Trust>) -> Self {
         let (trust, (stop, stopped)) = (trust.clone(), oneshot::channel());
         let stopped = async move {
             let _ = stopped.await; // the sender's end is a stop too

@@ -17,8 +17,8 @@ use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
 use streamgate::gateway::{self, Background, Endpoint, Expiry, Gateway, Snapshot};
 use streamgate::model::Clock;
 use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
-use streamgate::questions::{Explained, Listed, Questions, RequestIds};
-use streamgate::streams::store::Embedded;
+use streamgate::questions::{Admission, ListedSegments, RecentExplanations, RequestIds};
+use streamgate::streams::store::InMemoryStore;
 use streamgate::streams::{Observer, StreamTable, durable_file};
 use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webhooks};
 use streamgate::trust::{Kind, Orders};
@@ -37,7 +37,7 @@ use super::snapshots::Snapshots;
 const KEPT: usize = 2048;
 
 /// How long webhooks may still take when nothing more happens.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const FINAL_LOG: Duration = Duration::from_secs(2);
 
 /// Serves until the process is told to stop.
 pub(crate) fn run(file: &Path) -> Outcome {
@@ -66,7 +66,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let observer: Arc<dyn Observer> = Arc::new(observers);
     let (store, table) = stream_table(&settings, observer, &*clock)?;
     // From here on: that streams of a snapshot have started was told when they did.
-    let hooks = NextWebhooks::of(&settings).map_err(|error| error.to_string())?;
+    let hooks = NextWebhooks::new(&settings).map_err(|error| error.to_string())?;
     webhooks.apply(hooks).map_err(|error| format!("webhooks: {error}"))?;
 
     let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics).map_err(Failure::into_lines)?);
@@ -76,14 +76,14 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let orders = orders(&settings, &table, &current, &*clock)?;
     let readiness = readiness(&current);
     let refresh = refresh(&metrics, &webhooks, log.take_dropped(), store, &orders, &clock);
-    let questions = Arc::new(Questions {
+    let questions = Arc::new(Admission {
         table: table.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
-        explained: Explained::default(),
+        explained: RecentExplanations::default(),
         decisions: decisions.clone(),
-        listed: Listed::default(),
+        listed: ListedSegments::default(),
         requests: RequestIds::new(&SystemEntropy),
     });
     let gateway = Gateway::new(current.clone(), questions.clone(), KEPT * settings.threads);
@@ -164,7 +164,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
 
     // First: streams that expire are told to webhooks, and the snapshot is written without them.
     expiry.finish();
-    webhooks.finish(LAST_WORDS);
+    webhooks.finish(FINAL_LOG);
     save_orders(&current.load().settings, &orders);
     snapshots.finish();
     tracing::info!("streamgate has stopped");
@@ -198,7 +198,7 @@ fn refresh(
     metrics: &Arc<Metrics>,
     webhooks: &Arc<Webhooks>,
     take_dropped: impl Fn() -> u64 + Send + Sync + 'static,
-    store: Arc<Embedded>,
+    store: Arc<InMemoryStore>,
     orders: &Arc<Orders>,
     clock: &Arc<dyn Clock>,
 ) -> Box<dyn Fn() + Send + Sync> {
@@ -250,8 +250,8 @@ fn stream_table(
     settings: &Settings,
     observer: Arc<dyn Observer>,
     clock: &dyn Clock,
-) -> Result<(Arc<Embedded>, Arc<StreamTable>), String> {
-    let store = Arc::new(Embedded::new(settings.streams.clone(), observer.clone()));
+) -> Result<(Arc<InMemoryStore>, Arc<StreamTable>), String> {
+    let store = Arc::new(InMemoryStore::new(settings.streams.clone(), observer.clone()));
     let table = StreamTable::new(store.clone(), observer).opened_at(clock.now());
     let table = Arc::new(table.configured(settings.streams.clone(), settings.in_force()));
     table.tell_wall(clock.moment());

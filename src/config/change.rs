@@ -76,9 +76,9 @@ impl Settings {
         self.effective.0["listeners"] = shown.into();
         kept.extend(written.iter().map(|new| format!("listeners ({} is new)", new.address)));
         self.assume_https = self.listeners.iter().any(|listener| listener.assume_https);
-        if self.hops.is_none() && self.listeners.iter().any(|listener| listener.proxy_protocol) {
+        if self.trusted_proxies.is_none() && self.listeners.iter().any(|listener| listener.proxy_protocol) {
             // Without them the listener that goes on would let nobody in.
-            self.hops.clone_from(&running.hops);
+            self.trusted_proxies.clone_from(&running.trusted_proxies);
             kept.push("trusted_proxies".to_owned());
         }
     }

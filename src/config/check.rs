@@ -75,11 +75,11 @@ fn fault(document: &Document, schema: &Value, error: &ValidationError<'_>) -> Fa
         }
         kind @ Kind::PropertyNames { error: inner } => {
             let name = at.key(inner.instance().as_str().unwrap_or_default());
-            let problems = vec![document.problem_at_key(&name, sentence::of(kind, node, &Value::Null))];
+            let problems = vec![document.problem_at_key(&name, sentence::describe(kind, node, &Value::Null))];
             Fault { problems, cut: vec![name] }
         }
         kind => {
-            let message = sentence::of(kind, node, error.instance());
+            let message = sentence::describe(kind, node, error.instance());
             Fault { problems: vec![document.problem(&at, message)], cut: vec![at] }
         }
     }

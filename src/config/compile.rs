@@ -51,7 +51,7 @@ pub(super) fn compile(
         environment: &|name| std::env::var_os(name),
         origins: document.names("origins"),
         policies: document.names("policies"),
-        sections: Sections::of(&document.value),
+        sections: Sections::digest(&document.value),
         problems,
         shortage,
         warnings: Vec::new(),
@@ -100,7 +100,7 @@ pub(super) fn compile(
         callbacks: applications.callbacks,
         fetch_ca,
         blocks,
-        hops,
+        trusted_proxies: hops,
         keys: keys?,
         streams,
         snapshot,
@@ -118,7 +118,7 @@ pub(super) fn compile(
 
 /// What the schema cannot tell is told here.
 fn effective(document: &serde_json::Value, threads: usize) -> Effective {
-    let mut effective = effective::of(document);
+    let mut effective = effective::effective_document(document);
     effective["threads"] = threads.into();
     Effective(effective)
 }

@@ -35,7 +35,7 @@ impl fmt::Debug for Effective {
 }
 
 /// The document with its defaults. What the schema cannot tell is told by whoever knows it.
-pub(super) fn of(document: &Value) -> Value {
+pub(super) fn effective_document(document: &Value) -> Value {
     let mut effective = document.clone();
     if let Value::Object(members) = &mut effective {
         for section in ALWAYS_THERE {
@@ -121,7 +121,7 @@ mod tests {
             "sessions": { "keys": [{ "id": 1, "secret": { "file": "k" } }] },
             "streams": { "reserve": "7s" },
         });
-        let effective = of(&written);
+        let effective = effective_document(&written);
         assert_eq!(effective["streams"]["reserve"], "7s");
         assert_eq!(effective["streams"]["idle_retention"], "10m");
         assert_eq!(effective["streams"]["idle"]["min"], "20s");

@@ -46,26 +46,26 @@ pub(super) struct Format {
 }
 
 impl Format {
-    const fn of<T: Grammar>() -> Self {
+    const fn for_type<T: Grammar>() -> Self {
         Self { name: T::NAME, wanted: T::WANTED, fault: |text| T::parse(text).err() }
     }
 }
 
 /// Every grammar that the schema names.
 pub(super) const FORMATS: [Format; 13] = [
-    Format::of::<Duration>(),
-    Format::of::<Bytes>(),
-    Format::of::<SocketAddr>(),
-    Format::of::<Server>(),
-    Format::of::<Source>(),
-    Format::of::<ValueSource>(),
-    Format::of::<StreamWord>(),
-    Format::of::<HeaderField>(),
-    Format::of::<IpNet>(),
-    Format::of::<Forwarding>(),
-    Format::of::<CountWord>(),
-    Format::of::<ExceededWord>(),
-    Format::of::<MissingWord>(),
+    Format::for_type::<Duration>(),
+    Format::for_type::<Bytes>(),
+    Format::for_type::<SocketAddr>(),
+    Format::for_type::<Server>(),
+    Format::for_type::<Source>(),
+    Format::for_type::<ValueSource>(),
+    Format::for_type::<StreamWord>(),
+    Format::for_type::<HeaderField>(),
+    Format::for_type::<IpNet>(),
+    Format::for_type::<Forwarding>(),
+    Format::for_type::<CountWord>(),
+    Format::for_type::<ExceededWord>(),
+    Format::for_type::<MissingWord>(),
 ];
 
 /// A value together with the text that it was read from.

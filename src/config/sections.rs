@@ -14,7 +14,7 @@ pub struct Sections(BTreeMap<String, Vec<u8>>);
 
 impl Sections {
     /// The words alone.
-    pub(super) fn of(document: &Value) -> Self {
+    pub(super) fn digest(document: &Value) -> Self {
         let mut sections = Self::default();
         for (name, value) in document.as_object().into_iter().flatten() {
             sections.add(&Pointer::default().key(name), value.to_string().as_bytes());

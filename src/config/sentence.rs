@@ -16,7 +16,7 @@ const TEXT: &str = "text";
 const CLOSE: usize = 2;
 
 /// `kind` as found at a part whose schema is `node` and whose value is `value`. Not for unknown or missing keys.
-pub(super) fn of(kind: &Kind, node: &Value, value: &Value) -> String {
+pub(super) fn describe(kind: &Kind, node: &Value, value: &Value) -> String {
     match kind {
         Kind::Type { .. } => match wanted(node).as_str() {
             TEXT => format!("{} stands here: write {TEXT}, in quotes if it looks like something else", found(value)),

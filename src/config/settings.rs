@@ -50,7 +50,7 @@ pub struct Settings {
     /// Where blocks are kept.
     pub blocks: Option<PathBuf>,
     /// Whose word counts for the viewer's address; `None`: nobody's.
-    pub hops: Option<TrustedHops>,
+    pub trusted_proxies: Option<TrustedHops>,
     /// Seals and opens play sessions.
     pub keys: Arc<KeyRing>,
     /// How long things last in a stream's life.

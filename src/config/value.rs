@@ -13,7 +13,7 @@ use super::grammar::{Grammar, StreamWord, Written};
 /// A source of values; `W` is the grammar of its text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, bound(deserialize = "W: Grammar"))]
-pub(super) enum From<W: Grammar> {
+pub(super) enum Sources<W: Grammar> {
     /// `claim:sub`
     Text(Written<W>),
     /// The first that has a value counts.
@@ -23,9 +23,9 @@ pub(super) enum From<W: Grammar> {
 }
 
 /// A value of a viewer.
-pub(super) type ValueFrom = From<ValueSource>;
+pub(super) type ValueFrom = Sources<ValueSource>;
 /// A stream's id.
-pub(super) type StreamFrom = From<StreamWord>;
+pub(super) type StreamFrom = Sources<StreamWord>;
 
 /// One of several sources.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,7 +52,7 @@ pub(super) struct Part<W: Grammar> {
     pub(super) matching: Option<String>,
 }
 
-impl<W: Grammar> From<W> {
+impl<W: Grammar> Sources<W> {
     /// Every source with the part that is taken, in order.
     pub(super) fn items(&self) -> Vec<Item<W>>
     where
@@ -99,7 +99,7 @@ impl Serialize for StreamFrom {
     }
 }
 
-impl<W: Grammar> JsonSchema for From<W> {
+impl<W: Grammar> JsonSchema for Sources<W> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         format!("{}-or-part", W::NAME).into()
     }
@@ -128,7 +128,7 @@ fn part_of<W: Grammar>(types: &Json) -> Schema {
     })
 }
 
-impl<W: Grammar> fmt::Display for From<W> {
+impl<W: Grammar> fmt::Display for Sources<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text.text()),

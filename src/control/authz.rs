@@ -10,7 +10,7 @@ use axum::routing::any;
 
 use utoipa::OpenApi;
 
-use crate::questions::{AUTHZ, Current, Questions};
+use crate::questions::{AUTHZ, Admission, Current};
 
 /// Whether a request of a viewer may pass: asked by a proxy that is not ours, with the request in fields.
 #[utoipa::path(
@@ -54,7 +54,7 @@ pub(super) fn documented() -> utoipa::openapi::OpenApi {
 }
 
 /// The routes of `/authz`: with the viewer's request in fields, and with it in the path and the method.
-pub(super) fn routes(questions: Arc<Questions>, current: Current) -> Router {
+pub(super) fn routes(questions: Arc<Admission>, current: Current) -> Router {
     let answer = any(move |request: Request| {
         let (questions, snapshot) = (questions.clone(), current());
         async move {

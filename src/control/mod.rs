@@ -12,4 +12,4 @@ mod state;
 
 pub use counted::Counted;
 pub use session::Throttle;
-pub use state::{Control, ControlParts, House, Readiness, Reloaded, Revision};
+pub use state::{Control, ControlParts, ProcessControl, Readiness, Reloaded, Revision};

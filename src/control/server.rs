@@ -40,13 +40,13 @@ impl Control {
             .routes(routes!(metrics));
         let (plain, document) = routes.split_for_parts();
         let _ = self.document.set(document.to_json()?.into()); // there is one set of routes
-        Ok(plain.fallback(nowhere).with_state(self).merge(authz))
+        Ok(plain.fallback(not_found).with_state(self).merge(authz))
     }
 }
 
-async fn nowhere(State(control): State<Control>, request: Request) -> Response {
+async fn not_found(State(control): State<Control>, request: Request) -> Response {
     if operator::is_below(request.uri().path()) {
-        return operator::nowhere(&control, &request);
+        return operator::not_found(&control, &request);
     }
     let pages = "Streamgate's control port has /api, /v1, /v2, /authz, /metrics, /healthz and /readyz; /api/openapi.json tells the rest.\n";
     plain(StatusCode::NOT_FOUND, pages.to_owned())

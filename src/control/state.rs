@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::config::Settings;
 use crate::identity::{Block, Blocks};
 use crate::model::{AccountKey, Device, Millis, StreamId};
-use crate::questions::{Current, Questions};
+use crate::questions::{Admission, Current};
 use crate::trust::Orders;
 
 use super::counted::Counted;
@@ -37,7 +37,7 @@ impl Readiness {
     }
 
     /// The same for as long as an operator wants it.
-    pub(super) fn stand_aside(&self, aside: bool) {
+    pub(super) fn set_draining(&self, aside: bool) {
         self.aside.store(aside, Relaxed);
     }
 
@@ -97,7 +97,7 @@ pub enum Reloaded {
 
 /// What the operator's API asks of the program that it is a part of.
 #[async_trait]
-pub trait House: Send + Sync {
+pub trait ProcessControl: Send + Sync {
     /// What is in force.
     fn revision(&self) -> Revision;
 
@@ -112,7 +112,7 @@ pub struct Control(Arc<ControlParts>);
 /// What the control port is made of.
 pub struct ControlParts {
     /// What it has in common with the gateway.
-    pub questions: Arc<Questions>,
+    pub questions: Arc<Admission>,
     /// What is in force now.
     pub current: Current,
     /// How often the session API was called.
@@ -124,7 +124,7 @@ pub struct ControlParts {
     /// What operators have ordered.
     pub orders: Arc<Orders>,
     /// The program.
-    pub house: Box<dyn House>,
+    pub house: Box<dyn ProcessControl>,
     /// When it started.
     pub started: Millis,
     /// How many streams there were when they were last counted.
@@ -165,9 +165,9 @@ impl Deref for Control {
 }
 
 impl Deref for ControlParts {
-    type Target = Questions;
+    type Target = Admission;
 
-    fn deref(&self) -> &Questions {
+    fn deref(&self) -> &Admission {
         &self.questions
     }
 }

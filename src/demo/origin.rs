@@ -205,7 +205,7 @@ mod tests {
         ask(Method::GET, path, &[])
     }
 
-    fn of<'a>(response: &'a Response<Full<Bytes>>, name: &HeaderName) -> &'a str {
+    fn header_value<'a>(response: &'a Response<Full<Bytes>>, name: &HeaderName) -> &'a str {
         value(response.headers(), name).unwrap_or_default()
     }
 
@@ -224,8 +224,8 @@ mod tests {
         ] {
             let response = get(path);
             assert_eq!(response.status(), StatusCode::OK, "{path}");
-            assert_eq!(of(&response, &header::CONTENT_TYPE), content_type, "{path}");
-            assert_eq!(of(&response, &header::ACCESS_CONTROL_ALLOW_ORIGIN), "*");
+            assert_eq!(header_value(&response, &header::CONTENT_TYPE), content_type, "{path}");
+            assert_eq!(header_value(&response, &header::ACCESS_CONTROL_ALLOW_ORIGIN), "*");
         }
     }
 
@@ -234,7 +234,7 @@ mod tests {
         let whole = body(get("/vod/segment-0-01.m4s")).await;
         let response = ask(Method::GET, "/vod/segment-0-01.m4s", &[(header::RANGE, "bytes=4-7")]);
         assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
-        assert_eq!(of(&response, &header::CONTENT_RANGE), format!("bytes 4-7/{}", whole.len()));
+        assert_eq!(header_value(&response, &header::CONTENT_RANGE), format!("bytes 4-7/{}", whole.len()));
         assert_eq!(body(response).await, whole.slice(4..8));
     }
 
@@ -242,16 +242,16 @@ mod tests {
     fn a_range_behind_the_end_is_416_with_the_length() {
         let response = ask(Method::GET, "/vod/init-0.mp4", &[(header::RANGE, "bytes=100000-")]);
         assert_eq!(response.status(), StatusCode::RANGE_NOT_SATISFIABLE);
-        assert!(of(&response, &header::CONTENT_RANGE).starts_with("bytes */"));
+        assert!(header_value(&response, &header::CONTENT_RANGE).starts_with("bytes */"));
     }
 
     #[test]
     fn a_known_version_is_304_and_a_range_of_another_version_is_all_of_this_one() {
-        let etag = of(&get("/vod/init-0.mp4"), &header::ETAG).to_owned();
+        let etag = header_value(&get("/vod/init-0.mp4"), &header::ETAG).to_owned();
         for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".to_owned()] {
             let response = ask(Method::GET, "/vod/init-0.mp4", &[(header::IF_NONE_MATCH, &known)]);
             assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{known}");
-            assert_eq!(of(&response, &header::ETAG), etag);
+            assert_eq!(header_value(&response, &header::ETAG), etag);
         }
         let stale = [(header::RANGE, "bytes=0-1"), (header::IF_RANGE, "\"other\"")];
         assert_eq!(ask(Method::GET, "/vod/init-0.mp4", &stale).status(), StatusCode::OK);

@@ -36,7 +36,7 @@ pub(super) enum Coding {
 
 impl Coding {
     /// What `Content-Encoding` says (RFC 9110 §8.4); `None` where there is none.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         if !headers.contains_key(CONTENT_ENCODING) {
             return None;
         }
@@ -140,7 +140,7 @@ mod tests {
 
     fn plain(coding: &str, body: &[u8], size: usize) -> io::Result<Vec<u8>> {
         let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap())]);
-        let Some(Coding::Known(mut decoder)) = Coding::of(&headers) else { panic!("{coding} is not known") };
+        let Some(Coding::Known(mut decoder)) = Coding::from_headers(&headers) else { panic!("{coding} is not known") };
         let mut out = Vec::new();
         for piece in body.chunks(size) {
             let mut piece = Some(Bytes::copy_from_slice(piece));
@@ -213,9 +213,9 @@ mod tests {
     #[test]
     fn what_says_nothing_is_plain_and_what_is_not_known_is_left() {
         let of = |coding: &'static str| {
-            Coding::of(&HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(coding))]))
+            Coding::from_headers(&HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(coding))]))
         };
-        assert!(Coding::of(&HeaderMap::new()).is_none());
+        assert!(Coding::from_headers(&HeaderMap::new()).is_none());
         for coding in ["", "identity", "Identity", " , identity"] {
             assert!(matches!(of(coding), Some(Coding::Plain)), "{coding:?}");
         }

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::coding::Decoder;
 use super::inspect::Inspection;
-use super::manifest::Body;
+use super::manifest::BodyRewriter;
 use super::snapshot::Snapshot;
-use super::upstream::{Server, Upstreams, Use};
+use super::upstream::{Server, ServerGuard, Upstreams};
 use crate::media::Kind;
 use crate::questions::{self, Problem};
 
@@ -16,11 +16,11 @@ use crate::questions::{self, Problem};
 pub struct Context {
     known: questions::Context,
     pub(super) upstreams: Arc<Upstreams>,
-    pub(super) server: Option<Use>,
+    pub(super) server: Option<ServerGuard>,
     /// When the server was asked; by now the last of several attempts.
     pub(super) asked: Instant,
     pub(super) tried: Option<Arc<Server>>,
-    pub(super) body: Body,
+    pub(super) body: BodyRewriter,
     /// The answer turned out to list channels: it is no start.
     pub(super) lists_channels: bool,
     /// Whether the answer's body has to be plain.
@@ -43,7 +43,7 @@ impl Context {
             server: None,
             asked: Instant::now(),
             tried: None,
-            body: Body::Untouched,
+            body: BodyRewriter::Untouched,
             lists_channels: false,
             plain: false,
             decoder: None,

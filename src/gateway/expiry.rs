@@ -58,7 +58,7 @@ impl Expiry {
         self.table.tell_wall(moment);
         self.watched.look(moment);
         self.table.tick(moment.now);
-        runtime.block_on(self.table.take_leave(moment.now));
+        runtime.block_on(self.table.expire_grace(moment.now));
     }
 }
 

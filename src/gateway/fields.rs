@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    fn of(name: HeaderName, value: &[u8], inherited: bool) -> Vec<String> {
+    fn parse(name: HeaderName, value: &[u8], inherited: bool) -> Vec<String> {
         let mut response = ResponseHeader::build(200, None).unwrap();
         response.append_header(name.clone(), value.to_vec()).unwrap();
         in_play(&mut response, &target(inherited)).unwrap();
@@ -203,7 +203,7 @@ mod tests {
         ] {
             for inherited in [true, false] {
                 let expected: Vec<_> = [Some(cookie), copy].into_iter().flatten().map(str::to_owned).collect();
-                assert_eq!(of(SET_COOKIE, cookie.as_bytes(), inherited), expected, "{cookie}");
+                assert_eq!(parse(SET_COOKIE, cookie.as_bytes(), inherited), expected, "{cookie}");
             }
         }
     }
@@ -211,9 +211,9 @@ mod tests {
     #[test]
     fn a_cookie_without_a_path_has_the_folder_of_the_request() {
         for cookie in ["sid=1", "sid=1; Path", "sid=1; Path=", "sid=1; Path=live"] {
-            let without = of(SET_COOKIE, cookie.as_bytes(), false);
+            let without = parse(SET_COOKIE, cookie.as_bytes(), false);
             assert!(without[1].starts_with("sid=1") && without[1].ends_with("; Path=/~s/X/live/news"), "{without:?}");
-            assert_eq!(of(SET_COOKIE, cookie.as_bytes(), true), [cookie], "the request's folder has the prefix");
+            assert_eq!(parse(SET_COOKIE, cookie.as_bytes(), true), [cookie], "the request's folder has the prefix");
         }
         assert_eq!((folder("/a.m3u8"), folder("/a/b.m3u8"), folder("/a/")), ("/", "/a", "/a"));
     }
@@ -236,7 +236,7 @@ mod tests {
             (REFRESH, "5, /a.m3u8", "5; url=/~s/X/a.m3u8"),
             (REFRESH, "5", "5"),
         ] {
-            assert_eq!(of(name.clone(), before.as_bytes(), true), [after], "{name}: {before}");
+            assert_eq!(parse(name.clone(), before.as_bytes(), true), [after], "{name}: {before}");
         }
     }
 
@@ -247,6 +247,6 @@ mod tests {
             response.insert_header(LOCATION, raw.to_vec()).unwrap();
             assert_eq!(location(&response).as_deref(), Some(written));
         }
-        assert_eq!(of(CONTENT_LOCATION, "/é".as_bytes(), true), ["/~s/X/%C3%A9"]);
+        assert_eq!(parse(CONTENT_LOCATION, "/é".as_bytes(), true), ["/~s/X/%C3%A9"]);
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn header_read() {
 ///
 /// The time covers the idle wait on a kept connection too, so it has to exceed the keep-alive time. There is one of these
 /// for each connection, because the framework's options are fixed for as long as what gives them lives.
-pub(super) struct HeaderDeadline<A> {
+pub(super) struct HeaderTimeout<A> {
     app: Arc<A>,
     options: HttpServerOptions,
     greeting: Greeting,
@@ -66,7 +66,7 @@ impl Greeting {
     }
 }
 
-impl<A: HttpServerApp + Send + Sync + 'static> HeaderDeadline<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> HeaderTimeout<A> {
     /// The guard of a new connection. What it is held to stays as it is now.
     pub(super) fn new(app: Arc<A>, current: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) -> Arc<Self> {
         let options = options(&current.load().settings.limits);
@@ -97,7 +97,7 @@ fn options(limits: &Limits) -> HttpServerOptions {
 }
 
 #[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for HeaderDeadline<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for HeaderTimeout<A> {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,

@@ -21,7 +21,7 @@ pub(super) enum Until {
 impl Until {
     /// How long an answer with this header waits. An event stream may be silent for long behind its header, and its client
     /// waits for that header.
-    pub(super) fn of(headers: &HeaderMap, inspection: Option<&Inspection>) -> Self {
+    pub(super) fn for_response(headers: &HeaderMap, inspection: Option<&Inspection>) -> Self {
         let Some(inspection) = inspection else { return Self::Now };
         if headers.contains_key(CONTENT_LENGTH) || !inspection.passes_at_once() {
             return Self::Decided;
@@ -99,8 +99,12 @@ mod tests {
             if let Some(length) = length {
                 headers.insert(CONTENT_LENGTH, length.parse().unwrap());
             }
-            assert_eq!(Until::of(&headers, Some(&Inspection::of(claim))), until, "{content_type} {length:?}");
-            assert_eq!(Until::of(&headers, None), Until::Now);
+            assert_eq!(
+                Until::for_response(&headers, Some(&Inspection::new(claim))),
+                until,
+                "{content_type} {length:?}"
+            );
+            assert_eq!(Until::for_response(&headers, None), Until::Now);
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) enum Look {
 }
 
 impl Inspection {
-    pub(super) fn of(claim: Claim) -> Self {
+    pub(super) fn new(claim: Claim) -> Self {
         Self { claim, held: Vec::new(), seen: 0 }
     }
 
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_picture_waits_for_its_first_bytes_however_they_are_cut_and_text_does_not_wait() {
-        let mut picture = Inspection::of(Claim::Image);
+        let mut picture = Inspection::new(Claim::Image);
         for byte in GIF {
             let mut piece = Some(Bytes::copy_from_slice(&[*byte]));
             assert_eq!((picture.look(&mut piece, false), piece), (Look::More, None));
@@ -69,7 +69,7 @@ mod tests {
         let mut piece = Some(Bytes::from(vec![0; HEAD]));
         assert_eq!(picture.look(&mut piece, false), Look::Harmless);
         assert_eq!(piece.map(|piece| piece.len()), Some(GIF.len() + HEAD));
-        let mut text = Inspection::of(Claim::Text);
+        let mut text = Inspection::new(Claim::Text);
         for line in ["data: 1\n\n", "data: 2\n\n"] {
             let mut piece = Some(Bytes::from(line));
             assert_eq!(text.look(&mut piece, false), Look::More);
@@ -81,9 +81,9 @@ mod tests {
     #[test]
     fn an_answer_that_ends_early_is_judged_by_what_it_has() {
         let mut whole = Some(Bytes::from_static(GIF));
-        assert_eq!(Inspection::of(Claim::Image).look(&mut whole, true), Look::Harmless);
-        assert_eq!(Inspection::of(Claim::Image).look(&mut None, true), Look::Harmless);
+        assert_eq!(Inspection::new(Claim::Image).look(&mut whole, true), Look::Harmless);
+        assert_eq!(Inspection::new(Claim::Image).look(&mut None, true), Look::Harmless);
         let mut film = Some(Bytes::from_static(b"\0\0\0\x18ftypiso5"));
-        assert_eq!(Inspection::of(Claim::Image).look(&mut film, true), Look::Belied(Kind::Segment));
+        assert_eq!(Inspection::new(Claim::Image).look(&mut film, true), Look::Belied(Kind::Segment));
     }
 }

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::guards::HeaderDeadline;
+use super::guards::HeaderTimeout;
 use super::proxy_protocol::ProxyProtocol;
 use super::snapshot::Snapshot;
 use super::socket::Socket;
@@ -124,9 +124,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
             Ok(Err(reason)) => return self.refuse(reason),
             Err(_) => return self.refuse("slow_handshake"),
         };
-        HeaderDeadline::new(self.app.clone(), self.current.clone(), self.metrics.clone())
-            .serve(stream, &shutdown)
-            .await;
+        HeaderTimeout::new(self.app.clone(), self.current.clone(), self.metrics.clone()).serve(stream, &shutdown).await;
     }
 
     /// What comes before the first request. The error is the reason that is counted.

@@ -8,7 +8,7 @@ use crate::telemetry::ManifestResult;
 
 /// Where a manifest stands and what its references have to carry; owned, because the body outlives the request's header.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct RewriteContext {
     pub(super) prefix: String,
     pub(super) document: String,
     pub(super) query: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub(super) origin: Option<String>,
 }
 
-impl Place {
+impl RewriteContext {
     pub(super) fn target(&self) -> Target<'_> {
         Target {
             prefix: &self.prefix,
@@ -33,24 +33,24 @@ impl Place {
 }
 
 /// What is done to a response's body.
-pub(super) enum Body {
+pub(super) enum BodyRewriter {
     /// Nothing.
     Untouched,
     /// A manifest of which nothing has passed yet, and its first bytes.
-    Expected(Kind, Box<Place>, Vec<u8>),
+    Expected(Kind, Box<RewriteContext>, Vec<u8>),
     /// An HLS playlist, rewritten line by line as it comes.
     Playlist(Box<Playlist>),
     /// An MPD, collected because it is rewritten as a whole.
-    Mpd(Vec<u8>, Box<Place>),
+    Mpd(Vec<u8>, Box<RewriteContext>),
     /// JSON, collected because it may be an asset list or a steering manifest.
-    Json(Vec<u8>, Box<Place>),
+    Json(Vec<u8>, Box<RewriteContext>),
 }
 
 /// Bytes of the largest asset list or steering manifest; what is larger is none.
 const MAX_JSON: usize = 256 * 1024;
 
 /// What is known when a manifest has passed.
-pub(super) struct Passed {
+pub(super) struct RewriteSummary {
     pub(super) result: ManifestResult,
     pub(super) foreign: u32,
     pub(super) facts: Option<Facts>,
@@ -59,12 +59,12 @@ pub(super) struct Passed {
     pub(super) lists_channels: bool,
 }
 
-impl Passed {
+impl RewriteSummary {
     fn untouched(result: ManifestResult) -> Self {
         Self { result, foreign: 0, facts: None, disguised: Disguised::default(), lists_channels: false }
     }
 
-    fn of(outcome: Result<media::Outcome, Unparsable>, disguised: Disguised) -> Self {
+    fn from_outcome(outcome: Result<media::Outcome, Unparsable>, disguised: Disguised) -> Self {
         match outcome {
             Ok(media::Outcome { facts, rewritten, foreign, .. }) => {
                 let result = if rewritten > 0 { ManifestResult::Rewritten } else { ManifestResult::Unchanged };
@@ -114,23 +114,26 @@ impl Playlist {
         }
     }
 
-    fn finish(self, out: &mut Vec<u8>) -> Passed {
+    fn finish(self, out: &mut Vec<u8>) -> RewriteSummary {
         let (outcome, disguised) = self.scanner.finish_and_note(out);
-        let passed = Passed::of(outcome, disguised);
-        if self.is_oversized { Passed { result: ManifestResult::Oversized, ..passed } } else { passed }
+        let passed = RewriteSummary::from_outcome(outcome, disguised);
+        if self.is_oversized { RewriteSummary { result: ManifestResult::Oversized, ..passed } } else { passed }
     }
 }
 
-impl Body {
+impl BodyRewriter {
     /// Takes the next piece of the body and leaves in its place what the viewer gets. `most` bounds what is collected of
     /// an MPD, and what rewriting adds to a manifest. Returns what is known, once, when the manifest is complete.
-    pub(super) fn filter(&mut self, piece: &mut Option<Bytes>, end: bool, most: usize) -> Option<Passed> {
+    pub(super) fn filter(&mut self, piece: &mut Option<Bytes>, end: bool, most: usize) -> Option<RewriteSummary> {
         match self {
             Self::Untouched => return None,
             Self::Expected(..) => match self.begin(piece, end) {
                 Begun::Waits => return None,
                 Begun::ListsChannels => {
-                    return Some(Passed { lists_channels: true, ..Passed::untouched(ManifestResult::Unchanged) });
+                    return Some(RewriteSummary {
+                        lists_channels: true,
+                        ..RewriteSummary::untouched(ManifestResult::Unchanged)
+                    });
                 }
                 Begun::Yes => {}
             },
@@ -159,7 +162,7 @@ impl Body {
                 if collected.len() > most {
                     out = std::mem::take(collected);
                     *self = Self::Untouched;
-                    Some(Passed::untouched(ManifestResult::Oversized))
+                    Some(RewriteSummary::untouched(ManifestResult::Oversized))
                 } else if end {
                     let mut disguised = Disguised::default();
                     let outcome = dash::rewrite_and_note(collected, &place.target(), &mut out, &mut disguised);
@@ -169,8 +172,12 @@ impl Body {
                         out = std::mem::take(collected);
                     }
                     *self = Self::Untouched;
-                    let passed = Passed::of(outcome, disguised);
-                    Some(if is_oversized { Passed { result: ManifestResult::Oversized, ..passed } } else { passed })
+                    let passed = RewriteSummary::from_outcome(outcome, disguised);
+                    Some(if is_oversized {
+                        RewriteSummary { result: ManifestResult::Oversized, ..passed }
+                    } else {
+                        passed
+                    })
                 } else {
                     None
                 }
@@ -188,8 +195,8 @@ impl Body {
                 if outcome.is_none() || is_oversized {
                     out = whole;
                 }
-                let result = outcome.map(Passed::of_json);
-                if is_oversized { Some(Passed::untouched(ManifestResult::Oversized)) } else { result }
+                let result = outcome.map(RewriteSummary::of_json);
+                if is_oversized { Some(RewriteSummary::untouched(ManifestResult::Oversized)) } else { result }
             }
             Self::Untouched | Self::Expected(..) => return None,
         };

@@ -32,7 +32,7 @@ use arc_swap::ArcSwap;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 
-use crate::questions::Questions;
+use crate::questions::Admission;
 
 pub use context::Context;
 pub use expiry::Expiry;
@@ -48,22 +48,22 @@ pub struct Gateway {
     /// One immutable snapshot per request, swapped whole.
     pub current: Arc<ArcSwap<Snapshot>>,
     /// What it has in common with other doors.
-    pub questions: Arc<Questions>,
+    pub questions: Arc<Admission>,
     /// The connections to origins.
     connector: Connector,
 }
 
 impl Gateway {
     /// What answers viewers, and keeps so many idle connections to origins.
-    pub fn new(current: Arc<ArcSwap<Snapshot>>, questions: Arc<Questions>, kept: usize) -> Self {
+    pub fn new(current: Arc<ArcSwap<Snapshot>>, questions: Arc<Admission>, kept: usize) -> Self {
         Self { current, questions, connector: Connector::new(Some(ConnectorOptions::new(kept))) }
     }
 }
 
 impl Deref for Gateway {
-    type Target = Questions;
+    type Target = Admission;
 
-    fn deref(&self) -> &Questions {
+    fn deref(&self) -> &Admission {
         &self.questions
     }
 }

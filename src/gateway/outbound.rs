@@ -19,7 +19,7 @@ use crate::questions::host;
 pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
     ctx.kind == Kind::Unknown
         && request.method != Method::OPTIONS
-        && (ctx.play.is_some() || ctx.bare.is_some() || query_tokens(request, ctx).is_some())
+        && (ctx.play.is_some() || ctx.stripped_path.is_some() || query_tokens(request, ctx).is_some())
 }
 
 /// How the request's application knows its viewers.
@@ -47,7 +47,7 @@ pub(super) fn give_token_back(
     ctx: &Context,
 ) -> pingora::Result<()> {
     let tokens = query_tokens(request, ctx);
-    if tokens.is_none() && ctx.bare.is_none() || media::is_elsewhere(location, target) {
+    if tokens.is_none() && ctx.stripped_path.is_none() || media::is_elsewhere(location, target) {
         return Ok(());
     }
     let (rest, hash) = location.find('#').map_or((location, ""), |at| location.split_at(at));
@@ -58,7 +58,7 @@ pub(super) fn give_token_back(
     let ours = server.split_once("//").is_some_and(|(_, name)| host(request) == Some(name));
     let server = if ours { server } else { "" };
     let path = if path.is_empty() && server.is_empty() && address.contains("//") { "/" } else { path };
-    let put_back = ctx.bare.as_ref().and_then(|bare| bare.put_back(path));
+    let put_back = ctx.stripped_path.as_ref().and_then(|bare| bare.put_back(path));
     let path = put_back.as_deref().unwrap_or(path);
     let joint = match &tokens {
         None => "",

@@ -19,7 +19,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::Context;
 use super::inspect::{Inspection, Look};
-use super::manifest::{Body, Place, cadence};
+use super::manifest::{BodyRewriter, RewriteContext, cadence};
 use super::outbound::{
     bare_query, give_token_back, has_path, identity, in_origin_form, is_nameless, join_cookies, origin_uri,
     strip_referer, strip_token_headers,
@@ -28,7 +28,7 @@ use super::shown::{begins_in_the_middle, is_looked_at, shown};
 use super::{Gateway, annotate, fields, guards, sender};
 use crate::identity::{Renewed, path};
 use crate::media::{self, Kind, json};
-use crate::questions::{Asked, Problem, Questions, Watch, bare, host};
+use crate::questions::{Admission, InFlightGuard, Problem, RequestView, host, strip_path_token};
 use crate::streams::Signal;
 use crate::telemetry::{Access, ManifestResult, Outcome};
 
@@ -44,11 +44,11 @@ impl ProxyHttp for Gateway {
     }
 
     fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
-        ctx.receive(carried);
+        ctx.receive_cached(carried);
     }
 
     fn persist_connection_context(&self, _: &Session, ctx: &Context) -> Option<Box<dyn Any + Send + Sync>> {
-        ctx.leave()
+        ctx.cache_play()
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<()> {
@@ -67,14 +67,14 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        ctx.from = sender::from(session, &ctx.settings);
+        ctx.client = sender::from(session, &ctx.settings);
         if !has_path(session.req_header()) {
             self.refuse(session, &Problem::malformed(), ctx).await?;
             return Ok(true);
         }
-        let bare = bare(&ctx.settings, session.req_header());
-        ctx.bare.clone_from(&bare);
-        let verdict = self.decide(&Asked::new(session.req_header(), bare.as_deref(), ctx.from), ctx).await;
+        let bare = strip_path_token(&ctx.settings, session.req_header());
+        ctx.stripped_path.clone_from(&bare);
+        let verdict = self.decide(&RequestView::new(session.req_header(), bare.as_deref(), ctx.client), ctx).await;
         match verdict {
             Ok(()) => Ok(false),
             Err(problem) => {
@@ -165,7 +165,7 @@ impl ProxyHttp for Gateway {
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, identity);
-        sender::forward(session, upstream, ctx.from)?;
+        sender::forward(session, upstream, ctx.client)?;
         if ctx.belied.unwrap_or(ctx.kind).is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
@@ -197,7 +197,7 @@ impl ProxyHttp for Gateway {
             || is_nameless(session.req_header(), ctx)
             || is_looked_at && !upstream.headers.contains_key(RANGE);
         session.upstream_compression.adjust_decompression(ctx.plain);
-        ctx.body = Body::Untouched;
+        ctx.body = BodyRewriter::Untouched;
         ctx.decoder = None;
         ctx.inspection = None;
         Ok(())
@@ -266,9 +266,9 @@ impl ProxyHttp for Gateway {
             ctx.kind = kind;
         }
         if [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
-            self.pulled(ctx);
+            self.record_download(ctx);
         }
-        ctx.inspection = shown.claim.map(Inspection::of);
+        ctx.inspection = shown.claim.map(Inspection::new);
         if kind.is_manifest() && response.status == StatusCode::PARTIAL_CONTENT && ctx.belied.is_none() {
             // A part of a manifest cannot be rewritten. The origin is asked for the whole.
             ctx.belied = Some(kind);
@@ -297,7 +297,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         if ctx.outcome == Outcome::Passed {
-            ctx.outcome = Questions::passed(ctx);
+            ctx.outcome = Admission::pass_outcome(ctx);
         }
         annotate::to_viewer(response, ctx)?;
         if let Some(Renewed { name, value }) = ctx.renewed.take() {
@@ -332,7 +332,7 @@ impl ProxyHttp for Gateway {
                 }
             }
         }
-        if matches!(ctx.body, Body::Untouched) {
+        if matches!(ctx.body, BodyRewriter::Untouched) {
             return Ok(None);
         }
         let most = ctx.settings.limits.manifest_bytes;
@@ -381,7 +381,7 @@ impl ProxyHttp for Gateway {
                     tracing::debug!(%error, "the viewer left before the answer");
                 }
             } else if ctx.reason != "cut_off" {
-                Questions::note(ctx, &problem);
+                Admission::set_outcome(ctx, &problem);
             }
         }
         FailToProxy { error_code, can_reuse_downstream: false }
@@ -412,7 +412,7 @@ impl Gateway {
     /// Answers in the origin's place and keeps the connection: refused players come back, and each new connection would
     /// cost more than the refusal.
     async fn refuse(&self, session: &mut Session, problem: &Problem, ctx: &mut Context) -> pingora::Result<()> {
-        Questions::note(ctx, problem);
+        Admission::set_outcome(ctx, problem);
         let (fields, body) = problem.render(ctx.request, &session.req_header().headers);
         self.remember(problem, &body, ctx);
         let mut response = ResponseHeader::build(problem.status(), Some(fields.len()))?;
@@ -430,8 +430,8 @@ impl Gateway {
 
     /// Decides about a request again, of which its answer shows more than its name did.
     async fn decide_again(&self, session: &Session, kind: Kind, ctx: &mut Context) -> pingora::Result<()> {
-        let bare = ctx.bare.clone();
-        let asked = Asked::new(session.req_header(), bare.as_deref(), ctx.from);
+        let bare = ctx.stripped_path.clone();
+        let asked = RequestView::new(session.req_header(), bare.as_deref(), ctx.client);
         let late = self.decide_late(&asked, kind, ctx).await;
         let Err(problem) = late else { return Ok(()) };
         // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
@@ -455,11 +455,11 @@ impl Gateway {
         }
         // The head of the answer has gone. A play session whose stream holds its slot needs no decision.
         let stream = ctx.play.as_ref().filter(|_| ctx.prefix_length > 0).and_then(|play| play.stream.clone());
-        let stream = stream.filter(|stream| stream.beat(Signal::Playback, self.clock.now()));
+        let stream = stream.filter(|stream| stream.heartbeat(Signal::Playback, self.clock.now()));
         match stream {
             Some(stream) if kind == Kind::Segment => {
                 ctx.kind = kind;
-                ctx.watch = Some(Watch::new(stream, Signal::Playback, &self.clock));
+                ctx.in_flight = Some(InFlightGuard::new(stream, Signal::Playback, &self.clock));
                 Ok(())
             }
             _ => {
@@ -478,7 +478,7 @@ impl Gateway {
             error.set_retry(true);
             return Err(error);
         }
-        self.pulled(ctx);
+        self.record_download(ctx);
         Ok(())
     }
 
@@ -515,7 +515,7 @@ impl Gateway {
         forget_bytes(response)?;
         let request = session.req_header();
         if request.method == Method::GET {
-            ctx.body = Body::Expected(kind, Box::new(place(request, &play.sealed, ctx)), Vec::new());
+            ctx.body = BodyRewriter::Expected(kind, Box::new(place(request, &play.sealed, ctx)), Vec::new());
         }
         Ok(())
     }
@@ -542,7 +542,7 @@ impl Gateway {
         let server = ctx.server.as_ref().map(|server| &**server.server() as &dyn std::fmt::Display);
         Access {
             request: ctx.request,
-            client: ctx.from.client,
+            client: ctx.client.client,
             method: request.method.as_str(),
             host: host(request).unwrap_or_default(),
             path: &ctx.logged_path(&request.uri),
@@ -593,7 +593,7 @@ fn expect_json(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut
     let Some(play) = ctx.play.clone() else { return Ok(()) };
     forget_bytes(response)?;
     if request.method == Method::GET {
-        ctx.body = Body::Json(Vec::new(), Box::new(place(request, &play.sealed, ctx)));
+        ctx.body = BodyRewriter::Json(Vec::new(), Box::new(place(request, &play.sealed, ctx)));
     }
     Ok(())
 }
@@ -604,18 +604,18 @@ fn leads_elsewhere(location: &str, request: &RequestHeader, ctx: &Context) -> bo
     media::is_elsewhere(location, &place.target()) && !media::classify(media::path_of(location), None).is_manifest()
 }
 
-fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> Place {
+fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> RewriteContext {
     let query = bare_query(&request.uri, identity(ctx)).map(Cow::into_owned);
     let prefix = if sealed.is_empty() { String::new() } else { format!("/~s/{sealed}") };
     // A start that a redirect led to is given another play session than the one that it came with.
     let inherited = path::split(request.uri.path()).is_some_and(|(carried, _)| carried == sealed);
-    Place {
+    RewriteContext {
         prefix,
         document: ctx.path_of(&request.uri).to_owned(),
         query,
         inherited,
         authority: host(request).unwrap_or_default().to_owned(),
-        site: sender::site(request, ctx.from),
+        site: sender::site(request, ctx.client),
         origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }
 }
@@ -625,7 +625,7 @@ fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> Place {
 /// # Errors
 /// The stream has ended.
 pub(super) fn cut_off(ctx: &mut Context) -> pingora::Result<()> {
-    if !ctx.watch.as_ref().is_some_and(Watch::is_over) {
+    if !ctx.in_flight.as_ref().is_some_and(InFlightGuard::is_terminated) {
         return Ok(());
     }
     ctx.reason = "cut_off";

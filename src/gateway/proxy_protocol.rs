@@ -38,7 +38,7 @@ impl ProxyProtocol {
         if self.listeners.is_empty() || !self.expects(socket) {
             return Ok(());
         }
-        let trusted = self.current.load().settings.hops.as_ref().is_some_and(|hops| hops.trusts(peer.ip()));
+        let trusted = self.current.load().settings.trusted_proxies.as_ref().is_some_and(|hops| hops.trusts(peer.ip()));
         if !trusted {
             return Err(NoHeader);
         }

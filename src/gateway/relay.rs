@@ -24,7 +24,7 @@ use super::Gateway;
 use super::coding::Coding;
 use super::context::Context;
 use super::held::{Held, Until};
-use super::manifest::Body;
+use super::manifest::BodyRewriter;
 use super::outbound::strip_hop_by_hop;
 use super::proxy::cut_off;
 use crate::questions::Problem;
@@ -223,7 +223,7 @@ impl Gateway {
             return self.pass(session, header, held, ctx).await;
         }
         let until = match &header {
-            HttpTask::Header(header, _) => Until::of(&header.headers, ctx.inspection.as_ref()),
+            HttpTask::Header(header, _) => Until::for_response(&header.headers, ctx.inspection.as_ref()),
             _ => Until::Now,
         };
         held.wait(until);
@@ -343,7 +343,7 @@ impl Gateway {
         ctx: &mut Context,
     ) -> Result<Option<Bytes>> {
         let Some(mut bytes) = bytes else { return Ok(None) };
-        if matches!(ctx.body, Body::Untouched)
+        if matches!(ctx.body, BodyRewriter::Untouched)
             && ctx.inspection.is_none()
             && ctx.decoder.is_none()
             && !session.upstream_compression.is_enabled()
@@ -372,7 +372,7 @@ fn make_plain(header: &mut ResponseHeader, session: &mut Session, ctx: &mut Cont
     {
         return;
     }
-    match Coding::of(&header.headers) {
+    match Coding::from_headers(&header.headers) {
         None | Some(Coding::Other) => return,
         Some(Coding::Plain) => drop(header.remove_header(&CONTENT_ENCODING)),
         Some(Coding::Known(decoder)) => {

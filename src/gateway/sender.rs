@@ -8,7 +8,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::config::Settings;
-use crate::questions::{From, host, is_forwarded_tls, is_host_and_port};
+use crate::questions::{ClientInfo, host, is_forwarded_tls, is_host_and_port};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -22,23 +22,27 @@ const HEARSAY: [HeaderName; 4] = [
 ];
 
 /// The viewer, where it connects itself or a trusted hop stands in front.
-pub(super) fn from(session: &Session, settings: &Settings) -> From {
+pub(super) fn from(session: &Session, settings: &Settings) -> ClientInfo {
     let peer = peer(session);
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
         || settings.assume_https && is_behind_tls(session, settings);
-    let hops = settings.hops.as_ref();
+    let hops = settings.trusted_proxies.as_ref();
     let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
-        return From { client: peer, secure, forwarded: false };
+        return ClientInfo { client: peer, secure, forwarded: false };
     };
     let headers = &session.req_header().headers;
-    From { client: hops.client(peer, headers), secure: is_forwarded_tls(headers).unwrap_or(secure), forwarded: true }
+    ClientInfo {
+        client: hops.client(peer, headers),
+        secure: is_forwarded_tls(headers).unwrap_or(secure),
+        forwarded: true,
+    }
 }
 
 /// The scheme and the host by which the viewer asks, as `https://tv.example`; empty where the host is not known.
 ///
 /// That somebody in front speaks TLS is believed of anybody here: whoever makes it up gets URLs that do not work, in a manifest
 /// that nobody else gets. Another host is not: what carries a play session goes there.
-pub(super) fn site(request: &Parts, from: From) -> String {
+pub(super) fn site(request: &Parts, from: ClientInfo) -> String {
     let first = |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.trim().to_owned());
     let forwarded = request.headers.get(X_FORWARDED_HOST).filter(|_| from.forwarded).and_then(first);
     let forwarded = forwarded.filter(|host| is_host_and_port(host.as_bytes()));
@@ -52,7 +56,7 @@ pub(super) fn site(request: &Parts, from: From) -> String {
 ///
 /// # Errors
 /// A field could not be written, which addresses and hosts do not lead to.
-pub(super) fn forward(session: &Session, upstream: &mut RequestHeader, from: From) -> pingora::Result<()> {
+pub(super) fn forward(session: &Session, upstream: &mut RequestHeader, from: ClientInfo) -> pingora::Result<()> {
     let peer = peer(session);
     match (from.client.or(peer), peer) {
         (Some(client), Some(peer)) if client.to_canonical() != peer.to_canonical() => {

@@ -79,7 +79,7 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     // Bytes in a coding that the gateway does not know are looked at as they are: nobody has asked for them, and a claimed coding
     // may be none.
     let claim = (passes && concerns && (from_the_start || is_small) && request.method != Method::HEAD)
-        .then(|| Claim::of(kind, ctx.path_of(&request.uri), content_type));
+        .then(|| Claim::new(kind, ctx.path_of(&request.uri), content_type));
     Shown { kind, claim }
 }
 

@@ -9,22 +9,22 @@ use crate::questions;
 /// One configuration and all that was made of it. A request keeps the one that it began with; a reload swaps it whole.
 pub struct Snapshot {
     /// What answers rest on.
-    pub answers: Arc<questions::Snapshot>,
+    pub answers: Arc<questions::RuntimeConfig>,
     /// The servers of its origins.
     pub upstreams: Arc<Upstreams>,
 }
 
 impl Snapshot {
     /// What answers rest on, and where requests go.
-    pub fn new(answers: questions::Snapshot, upstreams: Upstreams) -> Self {
+    pub fn new(answers: questions::RuntimeConfig, upstreams: Upstreams) -> Self {
         Self { answers: Arc::new(answers), upstreams: Arc::new(upstreams) }
     }
 }
 
 impl Deref for Snapshot {
-    type Target = questions::Snapshot;
+    type Target = questions::RuntimeConfig;
 
-    fn deref(&self) -> &questions::Snapshot {
+    fn deref(&self) -> &questions::RuntimeConfig {
         &self.answers
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Server {
     address: SocketAddr,
     /// Ready to be cloned: building one resolves names, and blocks.
     peer: HttpPeer,
-    condition: Arc<Condition>,
+    condition: Arc<Health>,
     /// So many answers of 5xx in a row take it out of use; 0: they never do.
     consecutive_5xx: u32,
     metrics: OriginMetrics,
@@ -40,7 +40,7 @@ pub(super) struct Server {
 
 /// How an address does and how busy it is, whatever the configuration says about the way to it.
 #[derive(Default)]
-struct Condition {
+struct Health {
     failures: AtomicU32,
     /// Answers of 5xx in a row.
     server_errors: AtomicU32,
@@ -49,13 +49,7 @@ struct Condition {
 }
 
 impl Server {
-    fn new(
-        address: SocketAddr,
-        host: &str,
-        origin: &Origin,
-        condition: Arc<Condition>,
-        metrics: &OriginMetrics,
-    ) -> Self {
+    fn new(address: SocketAddr, host: &str, origin: &Origin, condition: Arc<Health>, metrics: &OriginMetrics) -> Self {
         let sni = origin.host_header.as_deref().unwrap_or(host);
         // `host_header` may carry a port; an IPv6 literal is all colons.
         let port = |(name, port): &(&str, &str)| !name.contains(':') && port.parse::<u16>().is_ok();
@@ -81,7 +75,7 @@ impl Server {
     /// It answered with this status, so long after it was asked.
     pub(super) fn answered(&self, status: StatusCode, took: Duration, now: Millis) {
         self.metrics.answered(status.as_u16(), took);
-        let Condition { failures, server_errors, out_until, .. } = &*self.condition;
+        let Health { failures, server_errors, out_until, .. } = &*self.condition;
         // Only written when it says something new: all workers share this line of memory.
         if failures.load(Relaxed) != 0 {
             failures.store(0, Relaxed);
@@ -113,9 +107,9 @@ impl fmt::Display for Server {
 }
 
 /// A server that this request uses; it counts as busy as long as this lives.
-pub(super) struct Use(Arc<Server>);
+pub(super) struct ServerGuard(Arc<Server>);
 
-impl Use {
+impl ServerGuard {
     pub(super) fn server(&self) -> &Arc<Server> {
         &self.0
     }
@@ -125,7 +119,7 @@ impl Use {
     }
 }
 
-impl Drop for Use {
+impl Drop for ServerGuard {
     fn drop(&mut self) {
         self.0.condition.active.fetch_sub(1, Relaxed);
     }
@@ -243,7 +237,7 @@ impl Pool {
 
     /// The next server in turn that is in use and not busy. If all are out of use they are tried all the same: a wrong
     /// guess about health must not make an origin unreachable.
-    fn pick(&self, not: Option<SocketAddr>, now: Millis) -> Result<Use, NoServer> {
+    fn pick(&self, not: Option<SocketAddr>, now: Millis) -> Result<ServerGuard, NoServer> {
         let servers = self.servers.load();
         if servers.is_empty() {
             return Err(NoServer::Unresolved);
@@ -255,7 +249,7 @@ impl Pool {
         for server in preferred.chain(in_turn()) {
             let cap = self.origin.max_connections;
             if server.condition.active.fetch_add(1, Relaxed) < cap || cap == 0 {
-                return Ok(Use(server.clone()));
+                return Ok(ServerGuard(server.clone()));
             }
             server.condition.active.fetch_sub(1, Relaxed);
         }
@@ -362,7 +356,7 @@ impl Upstreams {
     }
 
     /// A server for a request to `origin`, another than `not` where there is one.
-    pub(super) fn pick(&self, origin: &str, not: Option<&Server>, now: Millis) -> Result<Use, NoServer> {
+    pub(super) fn pick(&self, origin: &str, not: Option<&Server>, now: Millis) -> Result<ServerGuard, NoServer> {
         let pool = self.pools.get(origin).ok_or(NoServer::Unresolved)?;
         pool.pick(not.map(|server| server.address), now)
     }

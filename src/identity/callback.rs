@@ -9,9 +9,9 @@ use crate::model::Millis;
 use super::claims::Claims;
 use super::error::TokenError;
 use super::format::{Format, MAX_TOKEN};
-use super::question::{self, Question};
+use super::question::{self, CallbackRequest};
 use super::request::RequestFacts;
-use super::verdicts::Verdicts;
+use super::verdicts::CallbackCache;
 
 /// One authorization service, for whoever asks it and puts its answers among the verdicts.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct CallbackSource {
     /// Whose service it is, for questions and the log: `application tv`.
     pub name: Arc<str>,
     /// Where its answers go.
-    pub verdicts: Arc<Verdicts>,
+    pub verdicts: Arc<CallbackCache>,
     /// Where it is: `http` or `https`. Its own query stays; a user and password in it are sent as basic credentials.
     pub url: Box<str>,
     /// How it is asked.
@@ -81,7 +81,7 @@ impl fmt::Debug for CallbackSource {
 #[derive(Debug)]
 pub struct Callback {
     service: Arc<str>,
-    verdicts: Arc<Verdicts>,
+    verdicts: Arc<CallbackCache>,
 }
 
 impl Callback {
@@ -105,8 +105,8 @@ impl Format for Callback {
         true
     }
 
-    fn question(&self, token: &[u8], request: &RequestFacts<'_>) -> Option<Question> {
-        (token.len() <= MAX_TOKEN).then(|| Question::of(&self.service, token, request))
+    fn question(&self, token: &[u8], request: &RequestFacts<'_>) -> Option<CallbackRequest> {
+        (token.len() <= MAX_TOKEN).then(|| CallbackRequest::new(&self.service, token, request))
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         let format = Callback::new(&source);
         let headers = HeaderMap::new();
         let news = RequestFacts::new("/news/index.m3u8", None, &headers);
-        assert_eq!(format.verify(b"t", &news, NOW).unwrap_err(), TokenError::Unasked);
+        assert_eq!(format.verify(b"t", &news, NOW).unwrap_err(), TokenError::NotCached);
         let question = format.question(b"t", &news).unwrap();
         assert_eq!(&*question.service, "application tv");
         source.verdicts.allow(question.key, yes("alice"), source.lifetime, NOW);
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(format.verify(b"t", &segment, NOW).unwrap().text("userid").unwrap(), "alice");
         for (token, path) in [(&b"u"[..], "/news/1.ts"), (b"t", "/sport/1.ts")] {
             let other = RequestFacts::new(path, None, &headers);
-            assert_eq!(format.verify(token, &other, NOW).unwrap_err(), TokenError::Unasked, "{path}");
+            assert_eq!(format.verify(token, &other, NOW).unwrap_err(), TokenError::NotCached, "{path}");
         }
     }
 

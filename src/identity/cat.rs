@@ -92,7 +92,7 @@ impl Format for Cat {
     /// `exp` is required and its moment is already too late, leeway apart; `nbf` is honoured (RFC 8392 §3.1).
     fn verify(&self, token: &[u8], _request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         let ClaimSet { pairs, members } = ClaimSet::read(&self.payload(token)?)?;
-        let expires = Times::of(&members)?.check(self.leeway, now)?;
+        let expires = Times::parse(&members)?.check(self.leeway, now)?;
         self.issuers.check(&members)?;
         let demands = self.reading.demands(&pairs)?;
         let renewable = self.renew && members.contains_key("catr");
@@ -116,8 +116,8 @@ impl Format for Cat {
     /// The successor has the same claims but for `exp` and `iat`, and the same headers.
     fn renew(&self, claims: &Claims, request: &RequestFacts<'_>, now: Millis) -> Option<Renewed> {
         let token = claims.token()?;
-        let exp = Times::of(claims.members()).ok()?.expires?.seconds();
-        let plan = Plan::of(claims.members().get("catr")?.as_object()?, exp, request, now.seconds())?;
+        let exp = Times::parse(claims.members()).ok()?.expires?.seconds();
+        let plan = Plan::parse(claims.members().get("catr")?.as_object()?, exp, request, now.seconds())?;
         let envelope = Envelope::read(&cose::bytes(token).ok()?).ok()?;
         let ClaimSet { mut pairs, members } = ClaimSet::read(&envelope.payload).ok()?;
         for (label, time) in [(labels::EXP, plan.expires), (labels::IAT, now.seconds())] {

@@ -127,7 +127,7 @@ pub(super) struct Times {
 
 impl Times {
     /// `exp` and `nbf` of a JSON token (RFC 7519 §4.1.4 and §4.1.5).
-    pub(super) fn of(members: &Map<String, Value>) -> Result<Self, TokenError> {
+    pub(super) fn parse(members: &Map<String, Value>) -> Result<Self, TokenError> {
         Ok(Self { expires: time(members, "exp")?, not_before: time(members, "nbf")? })
     }
 

@@ -142,7 +142,7 @@ impl Format for CloudFront {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
-        let parts = Parts::of(token, request)?;
+        let parts = Parts::parse(token, request)?;
         let signature = decode(&percent_decoded(token))?;
         let id = parts.key_pair.as_deref().ok_or(TokenError::Malformed)?;
         let (signed, canned) = match (&parts.expires, &parts.policy) {
@@ -223,7 +223,7 @@ impl Parts {
     ///
     /// # Errors
     /// `Malformed` where a parameter stands twice, `TooLong`.
-    fn of(token: &[u8], request: &RequestFacts<'_>) -> Result<Self, TokenError> {
+    fn parse(token: &[u8], request: &RequestFacts<'_>) -> Result<Self, TokenError> {
         let query = request.raw_query.unwrap_or_default();
         let in_query = parameters(query, NAMES[0]).any(|value| value.as_bytes() == token);
         let names = if in_query { NAMES } else { COOKIES };

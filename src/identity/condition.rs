@@ -85,17 +85,17 @@ impl Condition {
         let (holds, error) = match self {
             Self::Method(methods) => (methods.contains(request.method), TokenError::WrongRequest),
             Self::Part(Part::Path, wanted) => {
-                let holds = PathMatch::of(wanted).map(|wanted| wanted.holds(request.path));
+                let holds = PathMatch::compile(wanted).map(|wanted| wanted.holds(request.path));
                 (holds.unwrap_or_else(|| holds_raw(wanted, request.path)), TokenError::WrongUrl)
             }
             Self::Part(Part::ParentPath, wanted) => {
-                let holds = PathMatch::of(wanted).map(|wanted| wanted.holds_for_parent(request.path));
-                let raw = || holds_raw(wanted, &Part::ParentPath.of(request));
+                let holds = PathMatch::compile(wanted).map(|wanted| wanted.holds_for_parent(request.path));
+                let raw = || holds_raw(wanted, &Part::ParentPath.value_in(request));
                 (holds.unwrap_or_else(raw), TokenError::WrongUrl)
             }
             Self::Part(part, wanted) => {
                 let also = || part.also(request).is_some_and(|text| wanted.holds(text));
-                (wanted.holds(&part.of(request)) || also(), TokenError::WrongUrl)
+                (wanted.holds(&part.value_in(request)) || also(), TokenError::WrongUrl)
             }
             Self::Header(name, wanted) => {
                 let values = request.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -105,7 +105,7 @@ impl Condition {
             Self::Network(networks) => (is_within(request.client, networks), TokenError::WrongClient),
             Self::Globs(globs) => (is_covered(globs, request.path), TokenError::WrongUrl),
             Self::Url(wanted) => {
-                let holds = PathMatch::of(wanted).map(|wanted| wanted.holds_for_url(request));
+                let holds = PathMatch::compile(wanted).map(|wanted| wanted.holds_for_url(request));
                 (holds.unwrap_or_else(|| holds_raw(wanted, &request.url())), TokenError::WrongUrl)
             }
             Self::NormalUrl(wanted) => {
@@ -132,7 +132,7 @@ pub(super) fn is_within(client: Option<IpAddr>, networks: &[IpNet]) -> bool {
 }
 
 impl Part {
-    fn of(self, request: &RequestFacts<'_>) -> String {
+    fn value_in(self, request: &RequestFacts<'_>) -> String {
         let (parent, file) = request.path.rsplit_once('/').unwrap_or(("", request.path));
         let dot = file.rfind('.');
         let (host, port) = url::host_and_port(request.host);

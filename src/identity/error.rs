@@ -49,13 +49,13 @@ pub enum TokenError {
     WrongRequest,
     /// The service that judges tokens has to be asked first, or again. No viewer is refused for it.
     #[error("the authorization service has not been asked about the token")]
-    Unasked,
+    NotCached,
     /// The service that judges tokens said no.
     #[error("the authorization service refused the token")]
     Refused,
     /// The service that judges tokens did not answer, and the configuration says to refuse then.
     #[error("the authorization service did not answer")]
-    Undecided,
+    Unavailable,
     /// Good, but it names no account: the configured claim is missing, empty or longer than
     /// [`MAX_ACCOUNT`](super::MAX_ACCOUNT).
     #[error("the token names no account")]
@@ -95,7 +95,7 @@ impl TokenError {
             Self::WrongClient => "wrong_client",
             Self::WrongRequest => "wrong_request",
             Self::Refused => "refused",
-            Self::Unasked | Self::Undecided => "undecided",
+            Self::NotCached | Self::Unavailable => "undecided",
             Self::NoAccount => "no_account",
         }
     }

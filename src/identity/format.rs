@@ -4,7 +4,7 @@ use crate::model::Millis;
 
 use super::claims::Claims;
 use super::error::TokenError;
-use super::question::Question;
+use super::question::CallbackRequest;
 use super::renewal::Renewed;
 use super::request::RequestFacts;
 
@@ -61,7 +61,7 @@ pub trait Format: Send + Sync {
     }
 
     /// What the operator's authorization service has to be asked where [`verify`](Self::verify) says `Unasked`.
-    fn question(&self, _token: &[u8], _request: &RequestFacts<'_>) -> Option<Question> {
+    fn question(&self, _token: &[u8], _request: &RequestFacts<'_>) -> Option<CallbackRequest> {
         None
     }
 

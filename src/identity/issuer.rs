@@ -43,10 +43,10 @@ impl Issuers {
 
     /// The keys of the issuer that the claims, of which nothing is verified yet, name.
     pub(super) fn keys_of(&self, members: &Map<String, Value>) -> Result<&Keys, TokenError> {
-        self.of(members).map(|issuer| &*issuer.keys)
+        self.find(members).map(|issuer| &*issuer.keys)
     }
 
-    fn of(&self, members: &Map<String, Value>) -> Result<&Issuer, TokenError> {
+    fn find(&self, members: &Map<String, Value>) -> Result<&Issuer, TokenError> {
         let named = members.get("iss").and_then(Value::as_str);
         let is = |issuer: &&Issuer| issuer.name.as_deref().is_none_or(|name| named == Some(name));
         self.0.iter().find(is).ok_or(TokenError::WrongIssuer)
@@ -57,7 +57,7 @@ impl Issuers {
     /// # Errors
     /// `WrongIssuer`, `WrongAudience`.
     pub(super) fn check(&self, members: &Map<String, Value>) -> Result<(), TokenError> {
-        let issuer = self.of(members)?;
+        let issuer = self.find(members)?;
         if issuer.audience.is_empty() {
             return Ok(());
         }

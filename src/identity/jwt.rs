@@ -29,11 +29,11 @@ impl Jwt {
     /// Tokens of anybody, signed with one of `keys`. `leeway` is given to `exp` and `nbf` for clocks that differ, 60 s at
     /// most.
     pub fn new(keys: Vec<Key>, leeway: Duration) -> Self {
-        Self::of(Issuers::anybody(Arc::new(Keys::new(keys))), leeway)
+        Self::with_issuers(Issuers::anybody(Arc::new(Keys::new(keys))), leeway)
     }
 
     /// Tokens of these issuers.
-    pub fn of(issuers: Issuers, leeway: Duration) -> Self {
+    pub fn with_issuers(issuers: Issuers, leeway: Duration) -> Self {
         Self { issuers, leeway }
     }
 
@@ -57,7 +57,7 @@ impl Format for Jwt {
     /// `exp` is required and its moment is already too late (RFC 7519 §4.1.4), leeway apart; `nbf` is honoured (§4.1.5).
     fn verify(&self, token: &[u8], _request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         let Members(members) = Members::read(&self.payload(token)?)?;
-        let expires = Times::of(&members)?.check(self.leeway, now)?;
+        let expires = Times::parse(&members)?.check(self.leeway, now)?;
         self.issuers.check(&members)?;
         Ok(Claims::new(members, expires))
     }

@@ -86,7 +86,7 @@ enum Form {
 }
 
 impl Form {
-    fn of(token: &[u8]) -> Self {
+    fn parse(token: &[u8]) -> Self {
         let has = |byte: u8| token.contains(&byte);
         match () {
             () if has(b'~') => Self::Token,
@@ -105,7 +105,7 @@ impl MediaCdn {
 
     /// A token whose text holds all its fields; `sent` is how it was received.
     fn check(&self, text: &str, sent: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
-        match Form::of(text.as_bytes()) {
+        match Form::parse(text.as_bytes()) {
             Form::Token => self.check_fields("", &GRAMMAR.read(text, '~')?, '~', request, now),
             Form::Cookie => self.check_fields("", &GRAMMAR.read(text, ':')?, ':', request, now),
             Form::PathComponent => {
@@ -217,7 +217,7 @@ impl Format for MediaCdn {
             return Err(TokenError::TooLong);
         }
         let is_parameter = |query: &&str| query.split('&').any(|pair| is_value(pair, token));
-        match (Form::of(token), request.raw_query.filter(is_parameter)) {
+        match (Form::parse(token), request.raw_query.filter(is_parameter)) {
             (Form::SignedUrl, Some(query)) if self.settings.signed_urls => {
                 tilde::as_received_or_decoded(query.as_bytes(), |query| self.check_url(query, request, now))
             }
@@ -231,7 +231,7 @@ impl Format for MediaCdn {
 
     fn covers_request(&self, token: &[u8]) -> bool {
         let has = |text: &[u8], name: &str| memchr::memmem::find(text, name.as_bytes()).is_some();
-        let covers = |text: &[u8]| match Form::of(text) {
+        let covers = |text: &[u8]| match Form::parse(text) {
             Form::Token | Form::Cookie => has(text, "FullPath") || has(text, "Headers"),
             Form::PathComponent | Form::SignedUrl => true,
         };

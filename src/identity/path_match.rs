@@ -53,7 +53,7 @@ impl<'p> PathMatch<'p> {
     }
 
     /// What the match says in one of these forms; `None` for hashes and regular expressions.
-    pub(super) fn of(wanted: &'p Match) -> Option<Self> {
+    pub(super) fn compile(wanted: &'p Match) -> Option<Self> {
         let (form, pattern) = match wanted {
             Match::Exact(pattern) => (Form::Exact, pattern),
             Match::Prefix(pattern) => (Form::Prefix, pattern),

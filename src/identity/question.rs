@@ -21,7 +21,7 @@ pub type QuestionKey = [u8; 16];
 /// A question to an authorization service. Its answer holds for every file of one folder that the same client asks for with
 /// the same token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct CallbackRequest {
     /// Which service is asked: the name of its [`CallbackSource`](super::CallbackSource).
     pub service: Arc<str>,
     /// The same for every request that the answer covers.
@@ -45,9 +45,9 @@ pub struct Question {
     pub referer: String,
 }
 
-impl Question {
+impl CallbackRequest {
     /// The question that a request with this token raises.
-    pub(super) fn of(service: &Arc<str>, token: &[u8], request: &RequestFacts<'_>) -> Self {
+    pub(super) fn new(service: &Arc<str>, token: &[u8], request: &RequestFacts<'_>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(&percent_decoded(bytes)).into_owned();
         let header = |name: HeaderName| shown(header(request.headers, &name));
         let folder = folder(request.path);
@@ -100,11 +100,11 @@ fn shown(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn asked(token: &str, path: &str, client: Option<&str>) -> Question {
+    fn asked(token: &str, path: &str, client: Option<&str>) -> CallbackRequest {
         let headers = HeaderMap::new();
         let client = client.map(|client| client.parse().unwrap());
         let request = RequestFacts { client, ..RequestFacts::new(path, Some("a=1"), &headers) };
-        Question::of(&"tv".into(), token.as_bytes(), &request)
+        CallbackRequest::new(&"tv".into(), token.as_bytes(), &request)
     }
 
     #[test]

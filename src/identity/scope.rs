@@ -26,7 +26,7 @@ pub struct Scope(Option<Arc<str>>);
 
 impl Scope {
     /// What these conditions, all of which hold for the entry, say of what follows from it: the first that says anything.
-    pub(super) fn of(conditions: &[Condition]) -> Self {
+    pub(super) fn from_conditions(conditions: &[Condition]) -> Self {
         let folders = conditions.iter().find_map(folders).unwrap_or_default();
         Self::from(&folders.join("\n"))
     }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn globs(globs: &[&str]) -> Scope {
-        Scope::of(&[Condition::Globs(globs.iter().map(|glob| (*glob).into()).collect())])
+        Scope::from_conditions(&[Condition::Globs(globs.iter().map(|glob| (*glob).into()).collect())])
     }
 
     #[test]
@@ -112,9 +112,9 @@ mod tests {
             assert_eq!(scope.covers(path), covered, "{path}");
         }
         assert!(Scope::from("/alice/").covers("/alice") && !Scope::from("/alice/").covers("/alicea"));
-        let prefix = Scope::of(&[Condition::Url(Match::Prefix("https://a.example/free/".into()))]);
+        let prefix = Scope::from_conditions(&[Condition::Url(Match::Prefix("https://a.example/free/".into()))]);
         assert!(prefix.covers("/free/x") && !prefix.covers("/paid/x"));
-        let resource = Scope::of(&[Condition::UrlGlob("http://a.example/free/*?v=1".into())]);
+        let resource = Scope::from_conditions(&[Condition::UrlGlob("http://a.example/free/*?v=1".into())]);
         assert!(resource.covers("/free/x") && !resource.covers("/paid/x"));
     }
 
@@ -126,11 +126,11 @@ mod tests {
             globs(&["/live/a.m3u8"]),
             globs(&["/live/a.m3u8", "/live/*"]),
             globs(&[&format!("/{}/*", "x".repeat(300))]),
-            Scope::of(&[Condition::Part(Part::Path, Match::Exact("/live/a.m3u8".into()))]),
-            Scope::of(&[Condition::UrlGlob("http*://*/*".into())]),
-            Scope::of(&[Condition::UrlGlob("*".into())]),
-            Scope::of(&[Condition::UrlGlob("*free*".into())]),
-            Scope::of(&[Condition::UrlGlob("http*://*/live/a.m3u8".into())]),
+            Scope::from_conditions(&[Condition::Part(Part::Path, Match::Exact("/live/a.m3u8".into()))]),
+            Scope::from_conditions(&[Condition::UrlGlob("http*://*/*".into())]),
+            Scope::from_conditions(&[Condition::UrlGlob("*".into())]),
+            Scope::from_conditions(&[Condition::UrlGlob("*free*".into())]),
+            Scope::from_conditions(&[Condition::UrlGlob("http*://*/live/a.m3u8".into())]),
             Scope::default(),
         ] {
             assert!(scope.covers("/anything/x.m3u8"), "{scope:?}");
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_resource_of_any_host_still_has_its_folder() {
         for glob in ["http*://*/free/*", "*/free/*", "https://*.example.com/free/*?v=1", "http*://a?.example/free/*"] {
-            let scope = Scope::of(&[Condition::UrlGlob(glob.into())]);
+            let scope = Scope::from_conditions(&[Condition::UrlGlob(glob.into())]);
             assert!(scope.covers("/free/x.m3u8") && !scope.covers("/paid/x.m3u8"), "{glob}");
             assert_eq!(Scope::from(scope.lines()), scope);
         }

@@ -89,7 +89,7 @@ pub enum Coverage {
 
 impl Coverage {
     /// What the expression asks of a URI; `None` where it is none, or too costly.
-    pub fn of(self, pattern: &str) -> Option<Match> {
+    pub fn compile(self, pattern: &str) -> Option<Match> {
         match self {
             Self::Whole => Match::regex(pattern),
             Self::Part => Match::regex(&format!("(?s:.*)(?:{pattern})(?s:.*)")),
@@ -142,7 +142,7 @@ impl UriSigning {
     /// The URI container (§2.1.15).
     fn container(&self, container: &str) -> Result<Match, TokenError> {
         if let Some(pattern) = container.strip_prefix("regex:") {
-            return self.settings.regex.of(pattern).ok_or(TokenError::Malformed);
+            return self.settings.regex.compile(pattern).ok_or(TokenError::Malformed);
         }
         // The algorithm's name and the value are a segment of RFC 6920 §5; truncated hashes have other names.
         let hash = container.strip_prefix("hash:").ok_or(TokenError::Critical)?;
@@ -178,14 +178,14 @@ impl Format for UriSigning {
         let jws = Jws::read(token)?;
         let Members(mut members) = Members::read(&jws.payload)?;
         jws.check(issuers.keys_of(&members)?)?;
-        let times = Times::of(&members)?;
+        let times = Times::parse(&members)?;
         let expires = if times.expires.is_none() && !expiry_required {
             Times { expires: Some(Millis(u64::MAX)), ..times }.check(*leeway, now)?
         } else {
             times.check(*leeway, now)?
         };
         issuers.check(&members)?;
-        Renewal::of(&members)?;
+        Renewal::parse(&members)?;
         members.remove(SEALED);
         let conditions = self.conditions(&mut members)?;
         self.open_subject(&mut members);
@@ -220,12 +220,12 @@ impl Format for UriSigning {
         if !self.settings.renew {
             return None;
         }
-        let renewal = Renewal::of(claims.members()).ok()??;
+        let renewal = Renewal::parse(claims.members()).ok()??;
         let mut members = claims.members().clone();
         if let Some(Value::Object(sealed)) = members.remove(SEALED) {
             members.extend(sealed);
         }
-        let expires = Times::of(&members).ok()?.expires;
+        let expires = Times::parse(&members).ok()?.expires;
         let is_young = expires.is_none_or(|expires| expires.since(now).as_secs() >= renewal.lifetime.div_ceil(2));
         if is_young && has_in_cookie(request, &members) {
             return None;
@@ -256,7 +256,7 @@ struct Renewal {
 
 impl Renewal {
     /// `None` where the token wants no successor.
-    fn of(members: &Map<String, Value>) -> Result<Option<Self>, TokenError> {
+    fn parse(members: &Map<String, Value>) -> Result<Option<Self>, TokenError> {
         let number =
             |name: &str| members.get(name).map(|value| value.as_u64().ok_or(TokenError::Malformed)).transpose();
         let lifetime = number("cdniets")?;

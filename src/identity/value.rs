@@ -271,7 +271,7 @@ impl Take {
         pattern.parse().map(Self::Capture)
     }
 
-    fn of<'a>(&self, value: &'a str) -> Option<&'a str> {
+    fn apply<'a>(&self, value: &'a str) -> Option<&'a str> {
         match self {
             Self::Part { separator, number } => value.split(&**separator).nth(number.checked_sub(1)?),
             Self::Capture(pattern) => pattern.find(value),
@@ -299,8 +299,8 @@ impl Choice {
         let value = self.source.find(claims, request)?;
         let value = match (&self.take, value) {
             (None, value) => value,
-            (Some(take), Cow::Borrowed(text)) => Cow::Borrowed(take.of(text)?),
-            (Some(take), Cow::Owned(text)) => Cow::Owned(take.of(&text)?.to_owned()),
+            (Some(take), Cow::Borrowed(text)) => Cow::Borrowed(take.apply(text)?),
+            (Some(take), Cow::Owned(text)) => Cow::Owned(take.apply(&text)?.to_owned()),
         };
         (!value.is_empty()).then_some(value)
     }

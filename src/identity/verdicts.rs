@@ -30,7 +30,7 @@ const AWAY: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(1);
 
 /// The answers of one authorization service, the least recently used of which are forgotten first.
-pub struct Verdicts {
+pub struct CallbackCache {
     entries: ArcSwap<Cache<QuestionKey, Entry>>,
 }
 
@@ -63,7 +63,7 @@ pub enum WhileAway {
     Instead,
 }
 
-impl Default for Verdicts {
+impl Default for CallbackCache {
     fn default() -> Self {
         let weigh = |_: &QuestionKey, entry: &Entry| entry.weight;
         let lru = EvictionPolicy::lru();
@@ -72,7 +72,7 @@ impl Default for Verdicts {
     }
 }
 
-impl Verdicts {
+impl CallbackCache {
     /// From now on these are the answers of `other` too, which is about the same service: what one is told the other knows.
     pub fn share(&self, other: &Self) {
         self.entries.store(other.entries.load_full());
@@ -83,7 +83,7 @@ impl Verdicts {
     /// # Errors
     /// `Unasked` where it has to be asked (again); `Refused`; `Undecided` where it was asked in vain a moment ago.
     pub fn get(&self, key: &QuestionKey, now: Millis) -> Result<Claims, TokenError> {
-        let entry = self.entries.load().get(key).filter(|entry| entry.holds(now)).ok_or(TokenError::Unasked)?;
+        let entry = self.entries.load().get(key).filter(|entry| entry.holds(now)).ok_or(TokenError::NotCached)?;
         Ok(Claims::new(Map::clone(&*entry.answer?), entry.until))
     }
 
@@ -114,7 +114,7 @@ impl Verdicts {
             self.put(key, answer, (now, until), said);
             WhileAway::Stale
         } else {
-            self.put(key, instead.map(Arc::new).ok_or(TokenError::Undecided), (now, until), None);
+            self.put(key, instead.map(Arc::new).ok_or(TokenError::Unavailable), (now, until), None);
             WhileAway::Instead
         }
     }
@@ -134,7 +134,7 @@ impl Verdicts {
     }
 }
 
-impl fmt::Debug for Verdicts {
+impl fmt::Debug for CallbackCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verdicts").field("entries", &self.entries.load().entry_count()).finish_non_exhaustive()
     }
@@ -162,41 +162,41 @@ mod tests {
         Map::from_iter([("userid".to_owned(), user.into())])
     }
 
-    fn user(verdicts: &Verdicts, now: Millis) -> Result<String, TokenError> {
+    fn user(verdicts: &CallbackCache, now: Millis) -> Result<String, TokenError> {
         verdicts.get(&KEY, now).map(|claims| claims.text("userid").unwrap_or_default().into_owned())
     }
 
     #[test]
     fn a_yes_holds_for_its_lifetime_within_a_second_and_a_day() {
-        let verdicts = Verdicts::default();
-        assert_eq!(user(&verdicts, NOW), Err(TokenError::Unasked));
+        let verdicts = CallbackCache::default();
+        assert_eq!(user(&verdicts, NOW), Err(TokenError::NotCached));
         for (lifetime, held) in [(0, 1), (1, 1), (180, 180), (86_400, 86_400), (u64::MAX, 86_400)] {
             verdicts.allow(KEY, claims("alice"), Duration::from_secs(lifetime), NOW);
             let end = NOW + Duration::from_secs(held);
             assert_eq!(user(&verdicts, Millis(end.0 - 1)), Ok("alice".to_owned()));
             assert_eq!(verdicts.get(&KEY, NOW).unwrap().expires(), end);
-            assert_eq!(user(&verdicts, end), Err(TokenError::Unasked));
+            assert_eq!(user(&verdicts, end), Err(TokenError::NotCached));
         }
         assert_eq!(verdicts.asked(&KEY), 5);
     }
 
     #[test]
     fn while_the_service_is_away_its_last_word_goes_on_for_an_hour_second_by_second() {
-        let verdicts = Verdicts::default();
+        let verdicts = CallbackCache::default();
         verdicts.allow(KEY, claims("alice"), Duration::from_mins(3), NOW);
         let end = NOW + Duration::from_mins(3);
         assert_eq!(verdicts.away(KEY, None, end), WhileAway::Stale);
         assert_eq!(user(&verdicts, Millis(end.0 + 999)), Ok("alice".to_owned()));
-        assert_eq!(user(&verdicts, Millis(end.0 + 1000)), Err(TokenError::Unasked));
+        assert_eq!(user(&verdicts, Millis(end.0 + 1000)), Err(TokenError::NotCached));
         let last = Millis(end.0 + 3_599_999);
         assert_eq!(verdicts.away(KEY, None, last), WhileAway::Stale);
         assert_eq!(verdicts.away(KEY, None, Millis(last.0 + 1)), WhileAway::Instead);
-        assert_eq!(user(&verdicts, Millis(last.0 + 1)), Err(TokenError::Undecided));
+        assert_eq!(user(&verdicts, Millis(last.0 + 1)), Err(TokenError::Unavailable));
     }
 
     #[test]
     fn answers_that_are_shared_are_known_to_both_whoever_was_told() {
-        let (before, after) = (Verdicts::default(), Verdicts::default());
+        let (before, after) = (CallbackCache::default(), CallbackCache::default());
         before.allow(KEY, claims("alice"), Duration::from_mins(3), NOW);
         after.share(&before);
         assert_eq!(user(&after, NOW), Ok("alice".to_owned()));
@@ -206,21 +206,21 @@ mod tests {
 
     #[test]
     fn a_refusal_goes_on_as_well_whatever_serves_instead() {
-        let verdicts = Verdicts::default();
+        let verdicts = CallbackCache::default();
         verdicts.refuse(KEY, Duration::from_secs(5), NOW);
         assert_eq!(user(&verdicts, Millis(NOW.0 + 4_999)), Err(TokenError::Refused));
-        assert_eq!(user(&verdicts, Millis(NOW.0 + 5_000)), Err(TokenError::Unasked));
+        assert_eq!(user(&verdicts, Millis(NOW.0 + 5_000)), Err(TokenError::NotCached));
         assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW + Duration::from_secs(5)), WhileAway::Stale);
         assert_eq!(user(&verdicts, NOW + Duration::from_secs(5)), Err(TokenError::Refused));
     }
 
     #[test]
     fn without_a_last_word_the_configured_answer_serves_for_a_second_and_is_no_word_itself() {
-        let verdicts = Verdicts::default();
+        let verdicts = CallbackCache::default();
         assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW), WhileAway::Instead);
         assert_eq!(user(&verdicts, Millis(NOW.0 + 999)), Ok("guest".to_owned()));
-        assert_eq!(user(&verdicts, Millis(NOW.0 + 1_000)), Err(TokenError::Unasked));
+        assert_eq!(user(&verdicts, Millis(NOW.0 + 1_000)), Err(TokenError::NotCached));
         assert_eq!(verdicts.away(KEY, None, NOW + AWAY), WhileAway::Instead);
-        assert_eq!(user(&verdicts, NOW + AWAY), Err(TokenError::Undecided));
+        assert_eq!(user(&verdicts, NOW + AWAY), Err(TokenError::Unavailable));
     }
 }

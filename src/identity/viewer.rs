@@ -20,7 +20,7 @@ use super::format::{Format, MAX_TOKEN};
 use super::keyring::KeyRing;
 use super::mapping::{Mapping, TokenId};
 use super::place::Source;
-use super::question::Question;
+use super::question::CallbackRequest;
 use super::renewal::Renewed;
 use super::request::{InPath, RequestFacts};
 use super::scope::Scope;
@@ -95,7 +95,7 @@ pub struct Identified {
 
 /// A path without the token that it carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bare {
+pub struct StrippedPath {
     /// The path at the origin.
     pub path: String,
     /// What a claim that took the token's place in the path is good for.
@@ -116,7 +116,7 @@ impl Identified {
     }
 }
 
-impl Bare {
+impl StrippedPath {
     /// What was taken out.
     pub fn in_path(&self) -> InPath<'_> {
         InPath { source: &self.source, token: &self.token, before: &self.before, scope: self.scope.as_deref() }
@@ -134,12 +134,12 @@ pub struct Identity {
 /// A kind of token, and what was found out about those that came.
 struct Kind {
     token: Token,
-    verified: TokenCache<Proof>,
+    verified: TokenCache<VerifiedToken>,
 }
 
 /// A token that was verified.
 #[derive(Debug)]
-struct Proof {
+struct VerifiedToken {
     claims: Claims,
     /// The viewer, where the token alone says all there is to say.
     viewer: Option<Arc<Viewer>>,
@@ -178,7 +178,7 @@ impl Identity {
     }
 
     /// What an authorization service has to be asked about the request's token.
-    pub fn question(&self, request: &RequestFacts<'_>) -> Option<Question> {
+    pub fn question(&self, request: &RequestFacts<'_>) -> Option<CallbackRequest> {
         let (kind, _, token) = self.find(request)?;
         let query = request.raw_query.map(|query| self.without(query, |_| true));
         kind.token.format.question(token.as_bytes(), &RequestFacts { query: query.as_deref(), ..*request })
@@ -218,7 +218,7 @@ impl Identity {
         } else {
             let result = self.verify(format, token, &bare, now).map(Arc::new);
             if let Some(version) = version {
-                let of = |proof: &Proof| (proof.claims.expires(), proof.claims.weight());
+                let of = |proof: &VerifiedToken| (proof.claims.expires(), proof.claims.weight());
                 kind.verified.remember(token, version, &result, now, of);
             }
             result?
@@ -237,11 +237,11 @@ impl Identity {
         token: &[u8],
         request: &RequestFacts<'_>,
         now: Millis,
-    ) -> Result<Proof, TokenError> {
+    ) -> Result<VerifiedToken, TokenError> {
         let claims = format.verify(token, request, now)?;
         let viewer =
             self.mapping.is_of_token_alone().then(|| self.viewer(token, &claims, request).map(Arc::new)).transpose()?;
-        Ok(Proof { claims, viewer })
+        Ok(VerifiedToken { claims, viewer })
     }
 
     fn viewer(&self, token: &[u8], claims: &Claims, request: &RequestFacts<'_>) -> Result<Viewer, TokenError> {
@@ -252,8 +252,8 @@ impl Identity {
         let session = self.mapping.stream(&self.application, key, self.declared.as_deref(), claims, request)?;
         let device = self.mapping.device(claims, request).map_or_else(|| hint(request), Device::Named);
         let attributes = self.mapping.attributes(claims, request);
-        let token = TokenId::of(&self.application, claims);
-        let scope = Scope::of(claims.conditions());
+        let token = TokenId::from_claims(&self.application, claims);
+        let scope = Scope::from_conditions(claims.conditions());
         Ok(Viewer {
             account,
             key,
@@ -271,7 +271,7 @@ impl Identity {
     /// The path without the tokens that it carries, if it carries one; the first counts. Players take names and parameters
     /// with them from one reference to the next, and so under a play session too; a segment that is only numbered is a token
     /// where nothing else is (`fresh`), for any other path has segments as well.
-    pub fn take_from_path(&self, path: &str, fresh: bool) -> Option<Bare> {
+    pub fn take_from_path(&self, path: &str, fresh: bool) -> Option<StrippedPath> {
         let mut bare = self.take_one(path, fresh)?;
         for _ in 0..MORE_IN_PATH {
             let Some(next) = self.take_one(&bare.path, false) else { break };
@@ -280,7 +280,7 @@ impl Identity {
         Some(bare)
     }
 
-    fn take_one(&self, path: &str, fresh: bool) -> Option<Bare> {
+    fn take_one(&self, path: &str, fresh: bool) -> Option<StrippedPath> {
         self.kinds.iter().find_map(|kind| {
             let Token { sources, format, replaced_by, .. } = &kind.token;
             let extent = |rest: &str, end: char| format.extent(rest, end);
@@ -301,7 +301,7 @@ impl Identity {
                     None => format!("{head}{rest}"),
                 };
                 let before = if matches!(source, Source::Param(_)) { head.to_owned() } else { format!("{head}/") };
-                Some(Bare { path, scope, source: source.clone(), token: token.to_owned(), before })
+                Some(StrippedPath { path, scope, source: source.clone(), token: token.to_owned(), before })
             })
         })
     }

@@ -184,7 +184,7 @@ pub enum Claim {
 
 impl Claim {
     /// What an answer of this kind says it is: by its type, or where that says nothing by the name that was asked for.
-    pub fn of(kind: Kind, path: &str, content_type: Option<&str>) -> Self {
+    pub fn new(kind: Kind, path: &str, content_type: Option<&str>) -> Self {
         match kind {
             Kind::Subtitle => return Self::Text,
             // A key looks like anything but media.

@@ -42,7 +42,7 @@ pub struct Facts {
 
 impl Facts {
     /// Facts of a manifest of this form that says nothing.
-    pub(super) fn of(form: Form) -> Self {
+    pub(super) fn new(form: Form) -> Self {
         Self {
             form,
             live: false,

@@ -105,7 +105,7 @@ impl Reading {
         Some((byte, length))
     }
 
-    fn of(self, path: &str) -> Vec<u8> {
+    fn decode(self, path: &str) -> Vec<u8> {
         let mut read = Vec::with_capacity(path.len());
         let mut rest = path.as_bytes();
         while let Some((byte, length)) = self.first_byte(rest) {
@@ -183,7 +183,7 @@ impl<'a> RequestPath<'a> {
     }
 
     fn read(&self, reading: Reading) -> Cow<'a, [u8]> {
-        if self.is_plain { Cow::Borrowed(self.raw.as_bytes()) } else { Cow::Owned(reading.of(self.raw)) }
+        if self.is_plain { Cow::Borrowed(self.raw.as_bytes()) } else { Cow::Owned(reading.decode(self.raw)) }
     }
 }
 

@@ -81,7 +81,7 @@ pub struct Violation {
 
 /// An attribute without which an enforced or watched rule admits nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lack {
+pub struct MissingAttribute {
     /// The policy.
     pub policy: Arc<str>,
     /// The rule.
@@ -94,7 +94,7 @@ pub struct Lack {
 
 /// The smallest limit of a rule under which the candidate would have been admitted, had that limit always been in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Demand {
+pub struct RequiredLimit {
     /// The policy.
     pub policy: Arc<str>,
     /// The rule.
@@ -102,7 +102,7 @@ pub struct Demand {
     /// Its key.
     pub key: u32,
     /// The limit.
-    pub rank: u16,
+    pub limit: u16,
 }
 
 /// The answer of the policies to one candidate.
@@ -111,9 +111,9 @@ pub struct Decision {
     /// Every violated rule of every mode, in configuration order.
     pub violations: Vec<Violation>,
     /// Attributes that rules demand and the candidate lacks, in configuration order.
-    pub lacks: Vec<Lack>,
+    pub missing_attributes: Vec<MissingAttribute>,
     /// What the candidate takes of each rule that speaks of it.
-    pub demands: SmallVec<[Demand; 4]>,
+    pub required_limits: SmallVec<[RequiredLimit; 4]>,
     /// What of the candidate's content was known.
     pub content: Content,
     /// Whether a rule waits for what the manifest will say, so that the stream has to be judged again when it has.
@@ -129,21 +129,22 @@ impl Decision {
     /// Whether the rule is exceeded, or demands an attribute that is not there.
     pub fn speaks_of(&self, policy: &Policy, rule: &Rule) -> bool {
         self.violations.iter().any(|one| one.policy == policy.name && one.rule == rule.name)
-            || self.lacks.iter().any(|one| one.policy == policy.name && one.rule == rule.name)
+            || self.missing_attributes.iter().any(|one| one.policy == policy.name && one.rule == rule.name)
     }
 
     /// Whether the rule is enforced and refuses the candidate.
     pub fn has_refused(&self, policy: &Policy, rule: &Rule) -> bool {
         let refuses =
             |one: &Violation| one.effect == Effect::Refuse && one.policy == policy.name && one.rule == rule.name;
-        let lacks = |one: &Lack| one.mode == Mode::Enforce && one.policy == policy.name && one.rule == rule.name;
-        self.enforced().any(refuses) || self.lacks.iter().any(lacks)
+        let lacks =
+            |one: &MissingAttribute| one.mode == Mode::Enforce && one.policy == policy.name && one.rule == rule.name;
+        self.enforced().any(refuses) || self.missing_attributes.iter().any(lacks)
     }
 
     /// Whether an enforced rule refuses the candidate.
     pub fn refuses(&self) -> bool {
         self.enforced().any(|violation| violation.effect == Effect::Refuse)
-            || self.lacks.iter().any(|lack| lack.mode == Mode::Enforce)
+            || self.missing_attributes.iter().any(|lack| lack.mode == Mode::Enforce)
     }
 
     /// The violations that have consequences.
@@ -154,7 +155,7 @@ impl Decision {
     /// Whether rules that are not enforced are exceeded, or demand an attribute that is missing.
     pub fn has_unenforced(&self) -> bool {
         self.violations.iter().any(|violation| violation.mode != Mode::Enforce)
-            || self.lacks.iter().any(|lack| lack.mode != Mode::Enforce)
+            || self.missing_attributes.iter().any(|lack| lack.mode != Mode::Enforce)
     }
 
     /// Whether a rule that is not enforced would have refused the candidate. Otherwise such rules would at most have ended
@@ -162,7 +163,7 @@ impl Decision {
     pub fn would_refuse(&self) -> bool {
         let unenforced = self.violations.iter().filter(|violation| violation.mode != Mode::Enforce);
         unenforced.into_iter().any(|violation| violation.effect == Effect::Refuse)
-            || self.lacks.iter().any(|lack| lack.mode != Mode::Enforce)
+            || self.missing_attributes.iter().any(|lack| lack.mode != Mode::Enforce)
     }
 
     /// The streams to terminate if the candidate is admitted, each once, with the rule that asks for it.

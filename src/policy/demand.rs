@@ -19,11 +19,11 @@ use smallvec::SmallVec;
 
 /// The ranks of a stream: of rules by key, those above 1. What is not listed has rank 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ranks(SmallVec<[(u32, u16); 2]>);
+pub struct RequiredLimits(SmallVec<[(u32, u16); 2]>);
 
-impl Ranks {
+impl RequiredLimits {
     /// The rank under the rule of that key.
-    pub fn of(&self, rule: u32) -> u16 {
+    pub fn get(&self, rule: u32) -> u16 {
         self.0.iter().find(|(key, _)| *key == rule).map_or(1, |(_, rank)| *rank)
     }
 
@@ -43,7 +43,7 @@ impl Ranks {
     }
 }
 
-impl FromIterator<(u32, u16)> for Ranks {
+impl FromIterator<(u32, u16)> for RequiredLimits {
     fn from_iter<I: IntoIterator<Item = (u32, u16)>>(pairs: I) -> Self {
         Self(pairs.into_iter().filter(|(_, rank)| *rank > 1).collect())
     }

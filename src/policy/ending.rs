@@ -68,7 +68,7 @@ pub(super) fn fewest(claims: &[&Claim]) -> Vec<StreamId> {
         .map(|claim| {
             // A unit that this rule shelters may still go for another rule's sake, and then it counts here as well. One with a
             // stream that no rule may end never goes.
-            let units = claim.eligible.iter().chain(&claim.sheltered);
+            let units = claim.eligible.iter().chain(&claim.protected);
             let units = units.filter_map(|unit| unit.iter().map(bit).try_fold(0, |mask, bit| Some(mask | bit?)));
             Mask { need: claim.need, units: units.collect() }
         })

@@ -6,12 +6,12 @@ use smallvec::SmallVec;
 
 use crate::model::StreamId;
 
-use super::decision::{Conflict, Decision, Demand, Effect, Lack, Violation};
+use super::decision::{Conflict, Decision, Effect, MissingAttribute, RequiredLimit, Violation};
 use super::ending::fewest;
 use super::field::{Field, Found};
-use super::judge::{Claim, Judgement, Member, Tally, judge, relevant};
+use super::judge::{Claim, Member, RuleCount, RuleResult, judge, relevant};
 use super::rule::{Count, Mode, Policy, Rule};
-use super::standing::{Scene, Standing};
+use super::standing::{EvalContext, StreamView};
 
 /// Judges `candidate` against `policies`, given the account's other streams that hold a slot.
 ///
@@ -19,33 +19,33 @@ use super::standing::{Scene, Standing};
 /// ends makes no room for another. A policy that the candidate's application does not carry says nothing.
 pub fn evaluate(
     policies: &[Arc<Policy>],
-    running: &[Standing<'_>],
-    candidate: &Standing<'_>,
-    scene: &Scene<'_>,
+    running: &[StreamView<'_>],
+    candidate: &StreamView<'_>,
+    scene: &EvalContext<'_>,
 ) -> Decision {
-    evaluate_but(policies, running, candidate, scene, &|_, _| false)
+    evaluate_excluding(policies, running, candidate, scene, &|_, _| false)
 }
 
 /// Judges a stream that plays, and of which `after` is known where `before` was. Only what is news has consequences: a rule
 /// that it exceeded before as well, because others are exempt, the hour has changed or the limit has, says nothing.
 pub fn reconsider(
     policies: &[Arc<Policy>],
-    running: &[Standing<'_>],
-    before: &Standing<'_>,
-    after: &Standing<'_>,
-    scene: &Scene<'_>,
+    running: &[StreamView<'_>],
+    before: &StreamView<'_>,
+    after: &StreamView<'_>,
+    scene: &EvalContext<'_>,
 ) -> Decision {
     let old = evaluate(policies, running, before, scene);
-    evaluate_but(policies, running, after, scene, &|policy, rule| old.speaks_of(policy, rule))
+    evaluate_excluding(policies, running, after, scene, &|policy, rule| old.speaks_of(policy, rule))
 }
 
 /// As [`evaluate`], but for rules that `is_settled`: they count, and are not held against the candidate.
-pub fn evaluate_but(
+pub fn evaluate_excluding(
     policies: &[Arc<Policy>],
-    running: &[Standing<'_>],
-    candidate: &Standing<'_>,
-    scene: &Scene<'_>,
-    is_settled: &dyn Fn(&Policy, &Rule) -> bool,
+    running: &[StreamView<'_>],
+    candidate: &StreamView<'_>,
+    scene: &EvalContext<'_>,
+    is_unchanged: &dyn Fn(&Policy, &Rule) -> bool,
 ) -> Decision {
     let running = oldest_first(running);
     let mut decision = Decision { content: candidate.content, ..Decision::default() };
@@ -57,14 +57,14 @@ pub fn evaluate_but(
         let relevant = relevant(policy, &running);
         for rule in &policy.rules {
             let tally = match judge(rule, &relevant, candidate, scene) {
-                Judgement::Unconcerned => continue,
-                Judgement::Deferred => {
+                RuleResult::NotApplicable => continue,
+                RuleResult::Deferred => {
                     decision.deferred = true;
                     continue;
                 }
-                Judgement::Lacks(_) if is_settled(policy, rule) => continue,
-                Judgement::Lacks(field) => {
-                    decision.lacks.push(Lack {
+                RuleResult::Lacks(_) if is_unchanged(policy, rule) => continue,
+                RuleResult::Lacks(field) => {
+                    decision.missing_attributes.push(MissingAttribute {
                         policy: policy.name.clone(),
                         rule: rule.name.clone(),
                         mode: rule.mode,
@@ -72,20 +72,20 @@ pub fn evaluate_but(
                     });
                     continue;
                 }
-                Judgement::Counted(tally) => tally,
+                RuleResult::Counted(tally) => tally,
             };
             if !tally.exempt {
-                decision.demands.push(Demand {
+                decision.required_limits.push(RequiredLimit {
                     policy: policy.name.clone(),
                     rule: rule.name.clone(),
                     key: rule.key,
-                    rank: tally.rank,
+                    limit: tally.rank,
                 });
             }
-            if !tally.is_exceeded() || is_settled(policy, rule) {
+            if !tally.is_exceeded() || is_unchanged(policy, rule) {
                 continue;
             }
-            let claim = Claim::of(rule, &tally, candidate, scene);
+            let claim = Claim::for_rule(rule, &tally, candidate, scene);
             let effect = claim.as_ref().map_or(Effect::Refuse, |claim| Effect::Terminate(claim.streams()));
             if let Some(claim) = claim.filter(|_| rule.mode == Mode::Enforce) {
                 claims.push((decision.violations.len(), claim));
@@ -99,8 +99,8 @@ pub fn evaluate_but(
     decision
 }
 
-pub(super) fn oldest_first<'a>(running: &'a [Standing<'a>]) -> SmallVec<[&'a Standing<'a>; 8]> {
-    let mut running: SmallVec<[&Standing<'_>; 8]> = running.iter().collect();
+pub(super) fn oldest_first<'a>(running: &'a [StreamView<'a>]) -> SmallVec<[&'a StreamView<'a>; 8]> {
+    let mut running: SmallVec<[&StreamView<'_>; 8]> = running.iter().collect();
     running.sort_by_key(|standing| (standing.started, standing.stream));
     running
 }
@@ -115,17 +115,17 @@ fn ending(claims: &[(usize, Claim)]) -> Vec<(StreamId, usize)> {
 fn violation(
     policy: &Policy,
     rule: &Rule,
-    tally: &Tally<'_>,
+    tally: &RuleCount<'_>,
     effect: Effect,
     candidate: Member<'_>,
-    scene: &Scene<'_>,
+    scene: &EvalContext<'_>,
 ) -> Violation {
     let places = rule.message.iter().flat_map(|message| message.places());
     let values = places.filter_map(|name| {
         let field = Field::named(name);
-        match field.of(candidate.standing, candidate.carrier, scene) {
+        match field.resolve(candidate.standing, candidate.carrier, scene) {
             Found::Known(value) => Some((Arc::from(name), Arc::from(value))),
-            Found::Awaited | Found::Missing => None,
+            Found::Pending | Found::Missing => None,
         }
     });
     Violation {
@@ -146,12 +146,12 @@ fn violation(
 }
 
 /// The candidate's values of what the rule counts by, with their names.
-pub(super) fn scope(tally: &Tally<'_>) -> Vec<(Arc<str>, Arc<str>)> {
+pub(super) fn scope(tally: &RuleCount<'_>) -> Vec<(Arc<str>, Arc<str>)> {
     tally.scope.iter().map(|(field, value)| (field.name().into(), Arc::from(*value))).collect()
 }
 
 /// The streams that the rule has counted, oldest first.
-pub(super) fn conflicts(rule: &Rule, tally: &Tally<'_>) -> Vec<Conflict> {
+pub(super) fn conflicts(rule: &Rule, tally: &RuleCount<'_>) -> Vec<Conflict> {
     let distinct = matches!(rule.count, Count::Distinct(_));
     let conflict = |(member, value): &(Member<'_>, &str)| Conflict {
         stream: member.standing.stream,

@@ -9,9 +9,9 @@ use crate::model::{Attributes, Millis, StreamId};
 use super::decision::{Conflict, Decision, Effect};
 use super::evaluate::{conflicts, evaluate, oldest_first, scope};
 use super::expression::Truth;
-use super::judge::{Claim, Judgement, Member, judge, relevant};
+use super::judge::{Claim, Member, RuleResult, judge, relevant};
 use super::rule::{Policy, Rule};
-use super::standing::{Content, Scene, Standing};
+use super::standing::{Content, EvalContext, StreamView};
 
 /// Everything that a decision rests on, and how it came about. Whoever has it can repeat it.
 #[derive(Clone, Debug, Serialize)]
@@ -124,9 +124,9 @@ pub struct CountExplained {
 /// Decides as [`evaluate`] does, and says why.
 pub fn explain(
     policies: &[Arc<Policy>],
-    running: &[Standing<'_>],
-    candidate: &Standing<'_>,
-    scene: &Scene<'_>,
+    running: &[StreamView<'_>],
+    candidate: &StreamView<'_>,
+    scene: &EvalContext<'_>,
 ) -> Explanation {
     let decision: Decision = evaluate(policies, running, candidate, scene);
     let oldest_first = oldest_first(running);
@@ -141,9 +141,9 @@ pub fn explain(
         now: scene.now,
         idp: scene.idp.into(),
         min_tenure: u64::try_from(scene.min_tenure.as_millis()).unwrap_or(u64::MAX),
-        candidate: Facts::of(candidate),
+        candidate: Facts::new(candidate),
         policies: policies.collect(),
-        running: oldest_first.iter().map(|standing| Facts::of(standing)).collect(),
+        running: oldest_first.iter().map(|standing| Facts::new(standing)).collect(),
         outcome: if decision.refuses() { "refused" } else { "admitted" },
         ending: decision.ending.iter().map(|(stream, _)| *stream).collect(),
     }
@@ -153,14 +153,14 @@ fn explain_rule<'a>(
     rule: &'a Rule,
     relevant: &[Member<'a>],
     candidate: Member<'a>,
-    scene: &'a Scene<'a>,
+    scene: &'a EvalContext<'a>,
 ) -> RuleExplained {
     let target = rule.target.as_ref().map(|target| TargetExplained {
         expression: target.source().into(),
         result: match target.truth(candidate.standing, candidate.carrier, scene, &rule.missing) {
             Truth::Yes => "true".into(),
             Truth::No => "false".into(),
-            Truth::Awaited => "awaited".into(),
+            Truth::Pending => "awaited".into(),
             Truth::Lacks(field) => format!("lacks {field}").into(),
         },
     });
@@ -175,13 +175,13 @@ fn explain_rule<'a>(
         terminates: Vec::new(),
     };
     let tally = match judge(rule, relevant, candidate, scene) {
-        Judgement::Unconcerned => return explained,
-        Judgement::Deferred => return RuleExplained { result: "deferred", ..explained },
-        Judgement::Lacks(field) => {
+        RuleResult::NotApplicable => return explained,
+        RuleResult::Deferred => return RuleExplained { result: "deferred", ..explained },
+        RuleResult::Lacks(field) => {
             let lacks = Some(field.name().into());
             return RuleExplained { result: "lacks", lacks, effect: Some("refuse"), ..explained };
         }
-        Judgement::Counted(tally) => tally,
+        RuleResult::Counted(tally) => tally,
     };
     explained.result = match (tally.is_exceeded(), tally.exempt) {
         (true, _) => "exceeded",
@@ -189,7 +189,7 @@ fn explain_rule<'a>(
         (false, false) => "kept",
     };
     if tally.is_exceeded() {
-        let effect = Claim::of(rule, &tally, candidate, scene)
+        let effect = Claim::for_rule(rule, &tally, candidate, scene)
             .map_or(Effect::Refuse, |claim| Effect::Terminate(claim.streams()));
         explained.effect = Some(effect.label());
         if let Effect::Terminate(streams) = effect {
@@ -208,7 +208,7 @@ fn explain_rule<'a>(
 }
 
 impl Facts {
-    fn of(standing: &Standing<'_>) -> Self {
+    fn new(standing: &StreamView<'_>) -> Self {
         Self {
             stream: standing.stream,
             application: standing.application.0.clone(),
@@ -218,7 +218,7 @@ impl Facts {
             content: match standing.content {
                 Content::Live => "live",
                 Content::Vod => "vod",
-                Content::Awaited => "awaited",
+                Content::Pending => "awaited",
                 Content::Unknown => "unknown",
             },
             started: standing.started,

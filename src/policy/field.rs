@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::standing::{Carrier, Content, Scene, Standing};
+use super::standing::{ApplicationBinding, Content, EvalContext, StreamView};
 
 /// Something that is known of a stream: a word of the gateway's own, or an attribute that the application supplies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +116,7 @@ pub enum Found<'a> {
     /// The value; never empty.
     Known(&'a str),
     /// Not yet: the stream's manifest will tell.
-    Awaited,
+    Pending,
     /// Nobody supplied it.
     Missing,
 }
@@ -180,7 +180,12 @@ impl Field {
     }
 
     /// Its value, as the stream stands. `carrier` is the stream's application.
-    pub fn of<'a>(&self, standing: &'a Standing<'_>, carrier: &'a Carrier, scene: &'a Scene<'_>) -> Found<'a> {
+    pub fn resolve<'a>(
+        &self,
+        standing: &'a StreamView<'_>,
+        carrier: &'a ApplicationBinding,
+        scene: &'a EvalContext<'_>,
+    ) -> Found<'a> {
         let known = |value: Option<&'a str>| value.map_or(Found::Missing, Found::Known);
         match self {
             Self::Application => Found::Known(standing.application.as_str()),
@@ -206,7 +211,7 @@ impl Content {
         match self {
             Self::Live => Found::Known("live"),
             Self::Vod => Found::Known("vod"),
-            Self::Awaited => Found::Awaited,
+            Self::Pending => Found::Pending,
             Self::Unknown => Found::Missing,
         }
     }

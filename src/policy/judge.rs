@@ -8,13 +8,13 @@ use super::demand::smallest_with_room;
 use super::expression::Truth;
 use super::field::{Field, Found, Missing};
 use super::rule::{Count, Limit, Policy, Rule, WhenExceeded};
-use super::standing::{Carrier, Scene, Standing};
+use super::standing::{ApplicationBinding, EvalContext, StreamView};
 
 /// A stream, and the application that it belongs to, as the carrier of the policy in question.
 #[derive(Clone, Copy)]
 pub(super) struct Member<'a> {
-    pub(super) standing: &'a Standing<'a>,
-    pub(super) carrier: &'a Carrier,
+    pub(super) standing: &'a StreamView<'a>,
+    pub(super) carrier: &'a ApplicationBinding,
 }
 
 impl Member<'_> {
@@ -28,19 +28,19 @@ impl Member<'_> {
     clippy::large_enum_variant,
     reason = "it lives on the stack for a moment, and a box would cost more than a copy"
 )]
-pub(super) enum Judgement<'a> {
+pub(super) enum RuleResult<'a> {
     /// It does not speak of it.
-    Unconcerned,
+    NotApplicable,
     /// It cannot speak until the manifest has come.
     Deferred,
     /// It admits nobody without this.
     Lacks(&'a Field),
     /// It has counted.
-    Counted(Tally<'a>),
+    Counted(RuleCount<'a>),
 }
 
 /// What a rule has counted.
-pub(super) struct Tally<'a> {
+pub(super) struct RuleCount<'a> {
     /// The candidate's values of what the rule counts by.
     pub(super) scope: SmallVec<[(&'a Field, &'a str); 2]>,
     /// The highest allowed count.
@@ -59,7 +59,7 @@ pub(super) struct Tally<'a> {
     pub(super) rank: u16,
 }
 
-impl Tally<'_> {
+impl RuleCount<'_> {
     /// Whether admitting the candidate would exceed the rule, and it is not exempt.
     pub(super) fn is_exceeded(&self) -> bool {
         self.with > self.limit && !self.exempt
@@ -68,17 +68,17 @@ impl Tally<'_> {
 
 /// Why a value is not there.
 enum Gap<'a> {
-    Awaited,
+    Pending,
     Lacks(&'a Field),
 }
 
 impl<'a> Gap<'a> {
     /// What it means for the candidate.
-    fn judged(self, missing: &Missing) -> Judgement<'a> {
+    fn judged(self, missing: &Missing) -> RuleResult<'a> {
         match self {
-            Self::Awaited => Judgement::Deferred,
-            Self::Lacks(field) if *missing == Missing::Refuse => Judgement::Lacks(field),
-            Self::Lacks(_) => Judgement::Unconcerned,
+            Self::Pending => RuleResult::Deferred,
+            Self::Lacks(field) if *missing == Missing::Refuse => RuleResult::Lacks(field),
+            Self::Lacks(_) => RuleResult::NotApplicable,
         }
     }
 }
@@ -87,24 +87,24 @@ impl<'a> Gap<'a> {
 fn value<'a>(
     field: &'a Field,
     member: Member<'a>,
-    scene: &'a Scene<'a>,
+    scene: &'a EvalContext<'a>,
     missing: &'a Missing,
 ) -> Result<&'a str, Gap<'a>> {
-    match (field.of(member.standing, member.carrier, scene), missing) {
+    match (field.resolve(member.standing, member.carrier, scene), missing) {
         (Found::Known(value), _) => Ok(value),
-        (Found::Awaited, _) => Err(Gap::Awaited),
+        (Found::Pending, _) => Err(Gap::Pending),
         (Found::Missing, Missing::Unknown) => Ok("Unknown"),
         (Found::Missing, Missing::TreatAs(value)) => Ok(value),
         (Found::Missing, Missing::IgnoreRule | Missing::Refuse) => Err(Gap::Lacks(field)),
     }
 }
 
-fn limit<'a>(rule: &'a Rule, member: Member<'a>, scene: &'a Scene<'a>) -> Result<u32, Gap<'a>> {
+fn limit<'a>(rule: &'a Rule, member: Member<'a>, scene: &'a EvalContext<'a>) -> Result<u32, Gap<'a>> {
     let number = |text: &str| text.parse::<u32>().ok();
     match &rule.limit {
         Limit::Fixed(limit) => Ok(*limit),
-        Limit::Attribute { field, otherwise } => match field.of(member.standing, member.carrier, scene) {
-            Found::Awaited => Err(Gap::Awaited),
+        Limit::Attribute { field, otherwise } => match field.resolve(member.standing, member.carrier, scene) {
+            Found::Pending => Err(Gap::Pending),
             // What is no number is as good as nothing.
             found => {
                 let found = if let Found::Known(text) = found { number(text) } else { None };
@@ -115,7 +115,7 @@ fn limit<'a>(rule: &'a Rule, member: Member<'a>, scene: &'a Scene<'a>) -> Result
         Limit::ByValue { field, values, otherwise } => match value(field, member, scene, &rule.missing) {
             Ok(value) => values.get(value).copied().or(*otherwise).ok_or(Gap::Lacks(field)),
             Err(Gap::Lacks(field)) => otherwise.ok_or(Gap::Lacks(field)),
-            Err(awaited @ Gap::Awaited) => Err(awaited),
+            Err(awaited @ Gap::Pending) => Err(awaited),
         },
     }
 }
@@ -125,22 +125,22 @@ pub(super) fn judge<'a>(
     rule: &'a Rule,
     relevant: &[Member<'a>],
     candidate: Member<'a>,
-    scene: &'a Scene<'a>,
-) -> Judgement<'a> {
+    scene: &'a EvalContext<'a>,
+) -> RuleResult<'a> {
     let truth = |expression: &'a super::Expression, member: Member<'a>| {
         expression.truth(member.standing, member.carrier, scene, &rule.missing)
     };
     let exempt = || rule.exempt.as_ref().map_or(Truth::No, |exempt| truth(exempt, candidate));
     // Who is exempt is not refused for want of an attribute either.
     let judged = |gap: Gap<'a>| match (gap.judged(&rule.missing), exempt()) {
-        (Judgement::Lacks(_), Truth::Yes) => Judgement::Unconcerned,
-        (Judgement::Lacks(_), Truth::Awaited) => Judgement::Deferred,
+        (RuleResult::Lacks(_), Truth::Yes) => RuleResult::NotApplicable,
+        (RuleResult::Lacks(_), Truth::Pending) => RuleResult::Deferred,
         (judgement, _) => judgement,
     };
     match rule.target.as_ref().map_or(Truth::Yes, |target| truth(target, candidate)) {
         Truth::Yes => {}
-        Truth::No => return Judgement::Unconcerned,
-        Truth::Awaited => return Judgement::Deferred,
+        Truth::No => return RuleResult::NotApplicable,
+        Truth::Pending => return RuleResult::Deferred,
         Truth::Lacks(field) => return judged(Gap::Lacks(field)),
     }
     let mut scope: SmallVec<[(&'a Field, &'a str); 2]> = SmallVec::new();
@@ -163,7 +163,7 @@ pub(super) fn judge<'a>(
         Err(gap) => return judged(gap),
     };
     let exempt = match exempt() {
-        Truth::Awaited => return Judgement::Deferred,
+        Truth::Pending => return RuleResult::Deferred,
         exempt => exempt == Truth::Yes,
     };
     let counts = |member: Member<'a>| -> Option<(Member<'a>, &'a str)> {
@@ -178,7 +178,7 @@ pub(super) fn judge<'a>(
         counted_value(member).ok().map(|value| (member, value))
     };
     let counted: SmallVec<[(Member<'a>, &'a str); 8]> = relevant.iter().filter_map(|member| counts(*member)).collect();
-    let rank_of = |member: &Member<'_>| member.standing.ranks.of(rule.key);
+    let rank_of = |member: &Member<'_>| member.standing.ranks.get(rule.key);
     let (without, with, rank) = match &rule.count {
         Count::Streams => {
             let rank = smallest_with_room(counted.iter().map(|(member, _)| rank_of(member)));
@@ -201,12 +201,21 @@ pub(super) fn judge<'a>(
         }
     };
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    Judgement::Counted(Tally { scope, limit, counted, own, exempt, without: number(without), with: number(with), rank })
+    RuleResult::Counted(RuleCount {
+        scope,
+        limit,
+        counted,
+        own,
+        exempt,
+        without: number(without),
+        with: number(with),
+        rank,
+    })
 }
 
 /// The streams of a policy's relevant activity, in the order of `running`.
-pub(super) fn relevant<'a>(policy: &'a Policy, running: &[&'a Standing<'a>]) -> SmallVec<[Member<'a>; 8]> {
-    let member = |standing: &&'a Standing<'a>| {
+pub(super) fn relevant<'a>(policy: &'a Policy, running: &[&'a StreamView<'a>]) -> SmallVec<[Member<'a>; 8]> {
+    let member = |standing: &&'a StreamView<'a>| {
         let carrier = policy.carriers.get(standing.application)?;
         Some(Member { standing, carrier })
     };
@@ -223,7 +232,7 @@ pub(super) struct Claim {
     /// Those that may, in the order in which they go.
     pub(super) eligible: Vec<Unit>,
     /// Those that count but may not be ended for this rule's sake.
-    pub(super) sheltered: Vec<Unit>,
+    pub(super) protected: Vec<Unit>,
 }
 
 /// A unit on its way into a claim.
@@ -238,7 +247,12 @@ struct Group<'a> {
 impl Claim {
     /// The claim of a rule that is exceeded; `None`: it lets no running stream give way, or not enough of them may be ended, so
     /// that the newest is refused.
-    pub(super) fn of(rule: &Rule, tally: &Tally<'_>, candidate: Member<'_>, scene: &Scene<'_>) -> Option<Self> {
+    pub(super) fn for_rule(
+        rule: &Rule,
+        tally: &RuleCount<'_>,
+        candidate: Member<'_>,
+        scene: &EvalContext<'_>,
+    ) -> Option<Self> {
         if !rule.when_exceeded.terminates() {
             return None;
         }
@@ -247,7 +261,7 @@ impl Claim {
         let is_exempt = |member: &Member<'_>| {
             rule.exempt.as_ref().is_some_and(|exempt| {
                 let truth = exempt.truth(member.standing, member.carrier, scene, &rule.missing);
-                matches!(truth, Truth::Yes | Truth::Awaited)
+                matches!(truth, Truth::Yes | Truth::Pending)
             })
         };
         let may_end = |member: &Member<'_>| {
@@ -289,7 +303,7 @@ impl Claim {
         let (eligible, sheltered): (Vec<Group<'_>>, Vec<Group<'_>>) =
             groups.into_iter().partition(|group| group.may_end);
         let units = |groups: Vec<Group<'_>>| groups.into_iter().map(|group| group.unit).collect();
-        (eligible.len() >= need).then(|| Self { need, eligible: units(eligible), sheltered: units(sheltered) })
+        (eligible.len() >= need).then(|| Self { need, eligible: units(eligible), protected: units(sheltered) })
     }
 
     /// The streams that end for this rule alone.
@@ -304,6 +318,6 @@ impl Claim {
 
     /// Whether whatever satisfies `other` satisfies this one.
     pub(super) fn is_part_of(&self, other: &Self) -> bool {
-        self.need <= other.need && self.eligible == other.eligible && self.sheltered == other.sheltered
+        self.need <= other.need && self.eligible == other.eligible && self.protected == other.protected
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn is_tag(tag: &str) -> bool {
 }
 
 /// A language range in lower case, and how much it is wanted, in thousandths; 0: not at all.
-struct Wish {
+struct LanguageRange {
     range: String,
     weight: u16,
 }
@@ -26,7 +26,7 @@ struct Wish {
 /// one. What cannot be read in the header is passed over.
 pub(super) fn chosen<'t>(header: &str, tags: &[&'t str], fallback: &'t str) -> &'t str {
     let header = header.get(..header.floor_char_boundary(MAX_HEADER)).unwrap_or_default();
-    let mut wishes: Vec<Wish> = header.split(',').take(MAX_RANGES).filter_map(wish).collect();
+    let mut wishes: Vec<LanguageRange> = header.split(',').take(MAX_RANGES).filter_map(wish).collect();
     // Ranges that are wanted alike stay in the order of the header.
     wishes.sort_by_key(|wish| std::cmp::Reverse(wish.weight));
     let ruled_out = |tag: &str| {
@@ -46,7 +46,7 @@ pub(super) fn chosen<'t>(header: &str, tags: &[&'t str], fallback: &'t str) -> &
 }
 
 /// Reads `de-CH;q=0.8`.
-fn wish(text: &str) -> Option<Wish> {
+fn wish(text: &str) -> Option<LanguageRange> {
     let (range, parameters) = text.split_once(';').map_or((text, None), |(range, rest)| (range, Some(rest)));
     let weight = match parameters {
         Some(parameters) => {
@@ -58,7 +58,7 @@ fn wish(text: &str) -> Option<Wish> {
     let range = range.trim().to_ascii_lowercase();
     let is_range =
         range == "*" || (!range.is_empty() && range.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
-    is_range.then_some(Wish { range, weight })
+    is_range.then_some(LanguageRange { range, weight })
 }
 
 /// A quality value (RFC 9110 section 12.4.2): from 0 to 1 with up to three decimals.

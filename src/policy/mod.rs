@@ -17,12 +17,12 @@ mod rule;
 mod standing;
 mod told;
 
-pub use decision::{Conflict, Decision, Demand, Effect, Lack, Violation};
-pub use demand::Ranks;
-pub use evaluate::{evaluate, evaluate_but, reconsider};
+pub use decision::{Conflict, Decision, Effect, MissingAttribute, RequiredLimit, Violation};
+pub use demand::RequiredLimits;
+pub use evaluate::{evaluate, evaluate_excluding, reconsider};
 pub use explain::{CountExplained, Explanation, Facts, PolicyExplained, RuleExplained, TargetExplained, explain};
 pub use expression::{Expression, ExpressionError, Truth};
 pub use field::{Field, Found, Missing, Type};
 pub use message::{Message, MessageError};
 pub use rule::{Count, Limit, Mode, Policy, Rule, WhenExceeded};
-pub use standing::{Carrier, Content, Scene, Standing};
+pub use standing::{ApplicationBinding, Content, EvalContext, StreamView};

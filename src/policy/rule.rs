@@ -9,7 +9,7 @@ use crate::model::ApplicationId;
 use super::expression::Expression;
 use super::field::{Field, Missing};
 use super::message::Message;
-use super::standing::Carrier;
+use super::standing::ApplicationBinding;
 
 /// What a policy does when one of its rules is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,14 +182,14 @@ pub struct Policy {
     /// In configuration order, which is the order in which violations are reported.
     pub rules: Vec<Rule>,
     /// The applications that carry this policy. Streams that they started are its relevant activity.
-    pub carriers: BTreeMap<ApplicationId, Carrier>,
+    pub carriers: BTreeMap<ApplicationId, ApplicationBinding>,
     /// Whether a rule asks for what only the manifest may tell.
     pub asks_content: bool,
 }
 
 impl Policy {
     /// A policy of these rules.
-    pub fn of(name: Arc<str>, rules: Vec<Rule>, carriers: BTreeMap<ApplicationId, Carrier>) -> Self {
+    pub fn from_parts(name: Arc<str>, rules: Vec<Rule>, carriers: BTreeMap<ApplicationId, ApplicationBinding>) -> Self {
         let of_manifest = |field: &Field| match field {
             Field::ContentType => true,
             Field::Attribute(name) => carriers.values().any(|carrier| carrier.from_manifest.contains(name)),
@@ -202,7 +202,7 @@ impl Policy {
     /// A policy that these applications carry, of a tenant without a name. Gives its rules the keys 1, 2, 3 and so on.
     pub fn new(name: &str, rules: Vec<Rule>, carriers: &[&str]) -> Self {
         let keyed = rules.into_iter().zip(1..).map(|(rule, key)| Rule { key, ..rule });
-        let carrier = |id: &&str| (ApplicationId((*id).into()), Carrier::default());
-        Self::of(name.into(), keyed.collect(), carriers.iter().map(carrier).collect())
+        let carrier = |id: &&str| (ApplicationId((*id).into()), ApplicationBinding::default());
+        Self::from_parts(name.into(), keyed.collect(), carriers.iter().map(carrier).collect())
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::model::{ApplicationId, Attributes, Millis, StreamId};
 
-use super::demand::Ranks;
+use super::demand::RequiredLimits;
 
 /// A stream that holds a slot, or the candidate for one.
 #[derive(Clone, Debug)]
-pub struct Standing<'a> {
+pub struct StreamView<'a> {
     /// Which stream.
     pub stream: StreamId,
     /// The application that started it.
@@ -29,7 +29,7 @@ pub struct Standing<'a> {
     /// When it was last heard of.
     pub seen: Millis,
     /// The limits under which its start would have been admitted.
-    pub ranks: Ranks,
+    pub ranks: RequiredLimits,
 }
 
 /// Whether a manifest said that the content is live.
@@ -41,14 +41,14 @@ pub enum Content {
     Vod,
     /// It has not come yet: the stream has only just started.
     #[default]
-    Awaited,
+    Pending,
     /// Media is played, and no manifest has said.
     Unknown,
 }
 
 /// What is the same for all streams of one decision.
 #[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
+pub struct EvalContext<'a> {
     /// The account's identity provider.
     pub idp: &'a str,
     /// The time.
@@ -59,7 +59,7 @@ pub struct Scene<'a> {
 
 /// An application that carries a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Carrier {
+pub struct ApplicationBinding {
     /// Who owns it.
     pub tenant: Arc<str>,
     /// The attributes that it takes from the manifest: each is `live` or `vod`.

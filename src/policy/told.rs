@@ -6,9 +6,10 @@ use super::decision::Violation;
 
 impl Violation {
     /// The operator's text in the language that suits `accept_language` best, or else ours.
-    pub fn told(&self, accept_language: Option<&str>) -> String {
+    pub fn viewer_text(&self, accept_language: Option<&str>) -> String {
         let message = self.message.as_ref();
-        message.map_or_else(|| self.plainly(), |message| message.render(accept_language, &|name| self.place(name)).1)
+        message
+            .map_or_else(|| self.default_text(), |message| message.render(accept_language, &|name| self.place(name)).1)
     }
 
     /// What stands in a message for a name.
@@ -26,7 +27,7 @@ impl Violation {
     }
 
     /// What a rule without a text of its own says.
-    pub fn plainly(&self) -> String {
+    pub fn default_text(&self) -> String {
         let Self { threshold, counted, attribute, scope, .. } = self;
         let by = scope.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
         let by = if by.is_empty() { String::new() } else { format!(" of {by}") };

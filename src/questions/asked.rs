@@ -11,14 +11,14 @@ use super::host::HostError;
 use super::respond::Problem;
 use crate::config::Settings;
 use crate::identity::client::network;
-use crate::identity::{Bare, RequestFacts, path, user_agent};
+use crate::identity::{RequestFacts, StrippedPath, path, user_agent};
 use crate::media::{self, Kind};
 use crate::model::ClientEvidence;
 use crate::streams::{Client, Signal, media_hash};
 
 /// How a request stands to the count of streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weight {
+pub(crate) enum HeartbeatKind {
     /// It is a heartbeat, and may start a stream.
     Counts(Signal),
     /// It has to belong to a stream that has not been terminated, and is no sign of life.
@@ -27,8 +27,8 @@ pub(crate) enum Weight {
     Never,
 }
 
-impl Weight {
-    pub(crate) fn of(kind: Kind, request: &Parts) -> Self {
+impl HeartbeatKind {
+    pub(crate) fn from_request(kind: Kind, request: &Parts) -> Self {
         // A POST that is answered with media has been given media.
         let counts = request.method != Method::HEAD;
         match kind.signal() {
@@ -42,7 +42,7 @@ impl Weight {
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct From {
+pub(crate) struct ClientInfo {
     /// The viewer's address: that of the connection, or what a trusted hop says of it.
     pub(crate) client: Option<IpAddr>,
     /// Whether the viewer speaks TLS, with us or with a trusted hop.
@@ -62,19 +62,19 @@ pub(crate) fn is_forwarded_tls(headers: &HeaderMap) -> Option<bool> {
 }
 
 /// What a request says of itself, taken apart once.
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestView<'a> {
     pub(crate) request: &'a Parts,
     /// The path at the origin.
     pub(crate) path: &'a str,
     pub(crate) sealed: Option<&'a str>,
     /// Bytes of the play session's prefix.
     pub(crate) prefix_length: usize,
-    bare: Option<&'a Bare>,
-    from: From,
+    bare: Option<&'a StrippedPath>,
+    from: ClientInfo,
 }
 
-impl<'a> Asked<'a> {
-    pub(crate) fn new(request: &'a Parts, bare: Option<&'a Bare>, from: From) -> Self {
+impl<'a> RequestView<'a> {
+    pub(crate) fn new(request: &'a Parts, bare: Option<&'a StrippedPath>, from: ClientInfo) -> Self {
         let whole = request.uri.path();
         let (sealed, rest) = path::split(whole).map_or((None, whole), |(sealed, rest)| (Some(sealed), rest));
         // A path of the prefix alone is given a slash that it has not.
@@ -89,7 +89,7 @@ impl<'a> Asked<'a> {
             scheme: if self.from.secure { "https" } else { "http" },
             host: host(self.request).unwrap_or_default(),
             path: self.path,
-            in_path: self.bare.map(Bare::in_path),
+            in_path: self.bare.map(StrippedPath::in_path),
             query,
             raw_query: query,
             headers: &self.request.headers,
@@ -119,7 +119,7 @@ impl<'a> Asked<'a> {
 }
 
 /// The path without a token that it carries, where the request's application takes tokens from paths.
-pub(crate) fn bare(settings: &Settings, request: &Parts) -> Option<Arc<Bare>> {
+pub(crate) fn strip_path_token(settings: &Settings, request: &Parts) -> Option<Arc<StrippedPath>> {
     settings.path_tokens.iter().find_map(|application| {
         let whole = request.uri.path();
         let (fresh, path) = path::split(whole).map_or((true, whole), |(_, rest)| (false, rest));
@@ -144,7 +144,7 @@ pub(crate) fn is_speculative(request: &Parts) -> bool {
 }
 
 /// Checks what the framework lets pass: no host or something that is none, a header of any size up to 1 MiB.
-pub(crate) fn well_formed(request: &Parts, most: usize) -> Result<(), Box<Problem>> {
+pub(crate) fn check_well_formed(request: &Parts, most: usize) -> Result<(), Box<Problem>> {
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields + request.uri.path().len() + request.uri.query().map_or(0, str::len) > most {
         return Err(Problem::header_too_large());

@@ -10,26 +10,26 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use http::request::Parts;
 use http::{Response, Uri};
 
-use super::asked::{Asked, bare, host};
-use super::context::{Context, Door};
+use super::asked::{RequestView, host, strip_path_token};
+use super::context::{Context, Ingress};
 use super::respond::Problem;
-use super::snapshot::Snapshot;
-use super::{Questions, annotate, told};
+use super::snapshot::RuntimeConfig;
+use super::{Admission, annotate, told};
 use crate::identity::Renewed;
 use crate::telemetry::Access;
 
-impl Questions {
+impl Admission {
     /// Answers a proxy that asks with the head of this request about one of its viewers' requests.
-    pub(crate) async fn authorize(&self, snapshot: Arc<Snapshot>, mut parts: Parts) -> Response<Bytes> {
+    pub(crate) async fn authorize(&self, snapshot: Arc<RuntimeConfig>, mut parts: Parts) -> Response<Bytes> {
         let mut ctx = Context::new(self.next_request(), snapshot);
-        ctx.door = Door::Asked;
+        ctx.ingress = Ingress::ForwardAuth;
         ctx.begin(self.clock.moment());
-        let verdict = match told::original(&mut parts, ctx.settings.hops.as_ref()) {
+        let verdict = match told::original(&mut parts, ctx.settings.trusted_proxies.as_ref()) {
             Ok(from) => {
-                ctx.from = from;
-                let bare = bare(&ctx.settings, &parts);
-                ctx.bare.clone_from(&bare);
-                self.decide(&Asked::new(&parts, bare.as_deref(), from), &mut ctx).await
+                ctx.client = from;
+                let bare = strip_path_token(&ctx.settings, &parts);
+                ctx.stripped_path.clone_from(&bare);
+                self.decide(&RequestView::new(&parts, bare.as_deref(), from), &mut ctx).await
             }
             Err(problem) => {
                 // What follows may hold a token, and is not for the log.
@@ -39,11 +39,11 @@ impl Questions {
         };
         let response = match verdict {
             Ok(()) => {
-                ctx.outcome = Self::passed(&ctx);
+                ctx.outcome = Self::pass_outcome(&ctx);
                 passed(&mut ctx)
             }
             Err(problem) => {
-                Self::note(&mut ctx, &problem);
+                Self::set_outcome(&mut ctx, &problem);
                 if problem.is_preflight() {
                     passed(&mut ctx)
                 } else {
@@ -55,7 +55,7 @@ impl Questions {
             }
         };
         // The end of the call is the last sign of life, and is told before anybody can ask again.
-        ctx.watch = None;
+        ctx.in_flight = None;
         let took = ctx.begun.elapsed();
         self.metrics.answered(ctx.outcome, took);
         self.metrics.request(ctx.outcome, ctx.kind);
@@ -91,7 +91,7 @@ fn log_access(response: &Response<Bytes>, parts: &Parts, ctx: &Context, took: Du
     let account = ctx.play.as_ref().map(|play| play.account_label(&ctx.settings.keys));
     Access {
         request: ctx.request,
-        client: ctx.from.client,
+        client: ctx.client.client,
         method: parts.method.as_str(),
         host: host(parts).unwrap_or_default(),
         path: &ctx.logged_path(&parts.uri),

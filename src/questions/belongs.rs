@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::Questions;
+use super::Admission;
 use crate::config::Application;
 use crate::identity::Viewer;
 use crate::media::Kind;
@@ -14,7 +14,7 @@ use crate::model::{Millis, StreamId};
 use crate::streams::Stream;
 
 /// What a request of a device belongs to.
-pub(super) enum Belongs {
+pub(super) enum StreamMatch {
     /// A stream that is there, or was until it was terminated.
     To(StreamId, Option<Arc<Stream>>),
     /// A stream that its device starts again.
@@ -23,47 +23,47 @@ pub(super) enum Belongs {
     Nothing,
 }
 
-impl Questions {
+impl Admission {
     /// Which stream of its device a request for `path` belongs to. For a segment and what the device plays, this is one
     /// look-up.
-    pub(super) async fn belongs(
+    pub(super) async fn match_stream(
         &self,
         viewer: &Viewer,
         path: &str,
         kind: Kind,
         application: &Application,
         now: Millis,
-    ) -> Belongs {
+    ) -> StreamMatch {
         let is_entry = matches!(kind, Kind::Playlist | Kind::Mpd);
         let is_again = |stream: &Stream| is_entry && *stream.asset == *path;
         let playing = self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
         // What an application has declared bears no path.
-        let is_declared = |stream: &Stream| stream.is_declared() && stream.plays_what(&viewer.attributes);
+        let is_declared = |stream: &Stream| stream.is_declared() && stream.plays_same_content(&viewer.attributes);
         let of_it = |stream: &Arc<Stream>| !is_entry || leads_to(&stream.asset, path) || is_declared(stream);
         if let Some(stream) = playing.filter(of_it) {
             // Before media some players ask twice; afterwards it is a refresh.
             if is_again(&stream) && stream.is_playing() {
                 stream.returned_to_entry();
             }
-            return Belongs::To(stream.id, Some(stream));
+            return StreamMatch::To(stream.id, Some(stream));
         }
-        let Ok(record) = self.table.record(&viewer.account, now).await else { return Belongs::Nothing };
+        let Ok(record) = self.table.record(&viewer.account, now).await else { return StreamMatch::Nothing };
         let is_own = |stream: &Stream| {
             stream.device == viewer.device && stream.application == application.id && leads_to(&stream.asset, path)
         };
         let known = record.streams().iter().filter(|stream| is_own(stream)).max_by_key(|stream| stream.since());
         if let Some(stream) = known {
             let id = stream.id;
-            return if is_again(stream) { Belongs::Again(id) } else { Belongs::To(id, Some(stream.clone())) };
+            return if is_again(stream) { StreamMatch::Again(id) } else { StreamMatch::To(id, Some(stream.clone())) };
         }
         let ended = record.tombstones().iter().rev().filter(|tombstone| !tombstone.may_be_started_again(now));
         let ended = ended.map(|tombstone| &tombstone.stream).find(|stream| is_own(stream));
         match ended {
             // Its player goes on by itself. Whoever asks for a multivariant playlist again has pressed the button.
             Some(stream) if !is_again(stream) || kind == Kind::Mpd || stream.refreshes_entry() => {
-                Belongs::To(stream.id, None)
+                StreamMatch::To(stream.id, None)
             }
-            _ => Belongs::Nothing,
+            _ => StreamMatch::Nothing,
         }
     }
 }

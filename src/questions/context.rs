@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::asked::From;
-use super::snapshot::Snapshot;
+use super::asked::ClientInfo;
+use super::snapshot::RuntimeConfig;
 use crate::config::{Application, Origin, Settings};
-use crate::identity::{Bare, KeyRing, PlaySession, Renewed, path};
+use crate::identity::{KeyRing, PlaySession, Renewed, StrippedPath, path};
 use crate::media::Kind;
 use crate::model::{Clock, Millis, Moment};
 use crate::policy::Violation;
@@ -20,7 +20,7 @@ use crate::telemetry::Outcome;
 
 /// A play session whose seal has been checked, and its stream. It stays with the connection, so that the next request
 /// with the same prefix needs neither to open it nor to look the stream up.
-pub(crate) struct Play {
+pub(crate) struct PlayContext {
     /// The string that was sealed, as it stands in the path.
     pub(crate) sealed: Box<str>,
     pub(crate) session: PlaySession,
@@ -30,7 +30,7 @@ pub(crate) struct Play {
     label: OnceLock<String>,
 }
 
-impl Play {
+impl PlayContext {
     pub(crate) fn new(sealed: &str, session: PlaySession, stream: Option<Arc<Stream>>) -> Self {
         Self { sealed: sealed.into(), session, stream, label: OnceLock::new() }
     }
@@ -43,7 +43,7 @@ impl Play {
 /// A request of a stream that is being answered. As long as media is being sent the stream is not silent; a playlist that
 /// is being waited for is a sign of life when it was asked for and again when it has come, no more: a low-latency player
 /// that is paused always waits for one.
-pub(crate) struct Watch {
+pub(crate) struct InFlightGuard {
     stream: Arc<Stream>,
     signal: Signal,
     /// The origin answered with an error: the end of this request is no sign of life.
@@ -51,7 +51,7 @@ pub(crate) struct Watch {
     clock: Arc<dyn Clock>,
 }
 
-impl Watch {
+impl InFlightGuard {
     pub(crate) fn new(stream: Arc<Stream>, signal: Signal, clock: &Arc<dyn Clock>) -> Self {
         if signal == Signal::Playback {
             stream.opened();
@@ -60,8 +60,8 @@ impl Watch {
     }
 
     /// Whether what is being sent should stop, because its stream has given way.
-    pub(crate) fn is_over(&self) -> bool {
-        self.signal == Signal::Playback && !self.stream.is_playing() && self.stream.is_over(self.clock.now())
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.signal == Signal::Playback && !self.stream.is_playing() && self.stream.is_terminated(self.clock.now())
     }
 
     pub(crate) fn spoil(&mut self) {
@@ -69,7 +69,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         match (self.signal, self.spoilt) {
             (Signal::Playback, true) => self.stream.abandoned(),
@@ -77,7 +77,7 @@ impl Drop for Watch {
             (Signal::Presence, true) => {}
             (Signal::Presence, false) => {
                 // Whether it still holds its slot is the next request's question.
-                let _ = self.stream.beat(Signal::Presence, self.clock.now());
+                let _ = self.stream.heartbeat(Signal::Presence, self.clock.now());
             }
         }
     }
@@ -85,20 +85,20 @@ impl Drop for Watch {
 
 /// The way in which a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Ingress {
     /// Through the gateway, which passes its answer on, and sees the manifests.
-    Proxied,
+    Proxy,
     /// A proxy that answers it itself asks about it.
-    Asked,
+    ForwardAuth,
 }
 
 /// One request.
 #[allow(clippy::struct_excessive_bools, reason = "facts about one request that have nothing to do with each other")]
 pub struct Context {
-    pub(crate) door: Door,
+    pub(crate) ingress: Ingress,
     pub(crate) request: u64,
     /// What was in force when the request began.
-    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) snapshot: Arc<RuntimeConfig>,
     /// Its configuration.
     pub(crate) settings: Arc<Settings>,
     /// When its header had been read, by one-way time.
@@ -114,18 +114,18 @@ pub struct Context {
     pub(crate) application: Option<Arc<Application>>,
     pub(crate) origin: Option<Arc<Origin>>,
     /// Who sent the request.
-    pub(crate) from: From,
+    pub(crate) client: ClientInfo,
     /// Bytes of the path in front of the path at the origin: the play session's prefix.
     pub(crate) prefix_length: usize,
     /// The path at the origin, where it carried a token.
-    pub(crate) bare: Option<Arc<Bare>>,
+    pub(crate) stripped_path: Option<Arc<StrippedPath>>,
     /// Whether the viewer's token reaches every request of the play by itself.
     pub(crate) token_reaches_all: bool,
     /// A fresh token for the viewer.
     pub(crate) renewed: Option<Renewed>,
-    pub(crate) play: Option<Arc<Play>>,
+    pub(crate) play: Option<Arc<PlayContext>>,
     /// The play that the path carries, where another client of it has been given a stream of its own: that is `play` then.
-    pub(crate) root: Option<Arc<Play>>,
+    pub(crate) root: Option<Arc<PlayContext>>,
     /// The request asks for an entry manifest, to start a stream.
     pub(crate) starts: bool,
     /// This request is a start and took the slot.
@@ -134,16 +134,16 @@ pub struct Context {
     pub(crate) taken: bool,
     /// Rules of policies that annotate, which the stream exceeds.
     pub(crate) annotations: Option<Arc<Vec<Violation>>>,
-    pub(crate) watch: Option<Watch>,
+    pub(crate) in_flight: Option<InFlightGuard>,
     /// The box in which the connection keeps its play; it goes from request to request.
-    carried: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    cached_play: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
 /// What the connection keeps between requests. As long as it does, the stream has a connection.
-pub(crate) struct Carried(Arc<Play>);
+pub(crate) struct CachedPlay(Arc<PlayContext>);
 
-impl Carried {
-    fn new(play: Arc<Play>) -> Self {
+impl CachedPlay {
+    fn new(play: Arc<PlayContext>) -> Self {
         if let Some(stream) = &play.stream {
             stream.connected();
         }
@@ -151,7 +151,7 @@ impl Carried {
     }
 }
 
-impl Drop for Carried {
+impl Drop for CachedPlay {
     fn drop(&mut self) {
         if let Some(stream) = &self.0.stream {
             stream.disconnected();
@@ -160,9 +160,9 @@ impl Drop for Carried {
 }
 
 impl Context {
-    pub(crate) fn new(request: u64, snapshot: Arc<Snapshot>) -> Self {
+    pub(crate) fn new(request: u64, snapshot: Arc<RuntimeConfig>) -> Self {
         Self {
-            door: Door::Proxied,
+            ingress: Ingress::Proxy,
             request,
             settings: snapshot.settings.clone(),
             snapshot,
@@ -174,9 +174,9 @@ impl Context {
             reason: "",
             application: None,
             origin: None,
-            from: From::default(),
+            client: ClientInfo::default(),
             prefix_length: 0,
-            bare: None,
+            stripped_path: None,
             token_reaches_all: false,
             renewed: None,
             root: None,
@@ -185,8 +185,8 @@ impl Context {
             reserved: false,
             taken: false,
             annotations: None,
-            watch: None,
-            carried: Mutex::new(None),
+            in_flight: None,
+            cached_play: Mutex::new(None),
         }
     }
 
@@ -203,7 +203,7 @@ impl Context {
 
     /// The path at the origin: without play session and token.
     pub(crate) fn path_of<'a>(&'a self, uri: &'a http::Uri) -> &'a str {
-        match &self.bare {
+        match &self.stripped_path {
             Some(bare) => &bare.path,
             None => uri.path().get(self.prefix_length..).filter(|path| !path.is_empty()).unwrap_or("/"),
         }
@@ -222,29 +222,29 @@ impl Context {
     }
 
     /// Takes over what the previous request of this connection left.
-    pub(crate) fn receive(&self, carried: Box<dyn Any + Send + Sync>) {
-        *self.carried.lock() = Some(carried);
+    pub(crate) fn receive_cached(&self, carried: Box<dyn Any + Send + Sync>) {
+        *self.cached_play.lock() = Some(carried);
     }
 
     /// The play of the previous request, if this one's prefix is the same.
-    pub(crate) fn carried(&self, sealed: &str) -> Option<Arc<Play>> {
-        let carried = self.carried.lock();
-        let Carried(play) = carried.as_ref()?.downcast_ref::<Carried>()?;
+    pub(crate) fn cached_session(&self, sealed: &str) -> Option<Arc<PlayContext>> {
+        let carried = self.cached_play.lock();
+        let CachedPlay(play) = carried.as_ref()?.downcast_ref::<CachedPlay>()?;
         // A path may say `/~s//`: nothing is nobody's play session.
         (!sealed.is_empty() && *play.sealed == *sealed).then(|| play.clone())
     }
 
     /// What the next request of this connection gets. The box is reused as long as the play stays the same.
-    pub(crate) fn leave(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        let old = self.carried.lock().take();
+    pub(crate) fn cache_play(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        let old = self.cached_play.lock().take();
         let play = self.root.as_ref().or(self.play.as_ref());
         // Without a play session nothing proves that the next request is the same viewer's.
         let Some(play) = play.filter(|play| play.stream.is_some() && !play.sealed.is_empty()) else { return old };
         match old {
-            Some(kept) if kept.downcast_ref::<Carried>().is_some_and(|Carried(old)| Arc::ptr_eq(old, play)) => {
+            Some(kept) if kept.downcast_ref::<CachedPlay>().is_some_and(|CachedPlay(old)| Arc::ptr_eq(old, play)) => {
                 Some(kept)
             }
-            _ => Some(Box::new(Carried::new(play.clone()))),
+            _ => Some(Box::new(CachedPlay::new(play.clone()))),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use moka::sync::Cache;
 
-use super::Questions;
+use super::Admission;
 use super::context::Context;
 use super::respond::Problem;
 use crate::config::Application;
@@ -21,17 +21,17 @@ const AGAIN: Duration = Duration::from_secs(10);
 const ACCOUNTS: u64 = 10_000;
 
 /// The accounts whose refusals were explained a moment ago.
-pub struct Explained(Cache<AccountKey, ()>);
+pub struct RecentExplanations(Cache<AccountKey, ()>);
 
-impl Default for Explained {
+impl Default for RecentExplanations {
     fn default() -> Self {
         Self(Cache::builder().max_capacity(ACCOUNTS).time_to_live(AGAIN).build())
     }
 }
 
-impl Questions {
+impl Admission {
     /// Takes over what a token says of a stream that is there, and judges it again if that is news.
-    pub(super) async fn learn(
+    pub(super) async fn update_attributes(
         &self,
         account: &Account,
         stream: &Arc<Stream>,
@@ -40,18 +40,18 @@ impl Questions {
         ctx: &Context,
         now: Millis,
     ) -> Result<(), Box<Problem>> {
-        let learned = stream.learned(attributes, asset);
+        let learned = stream.attribute_update(attributes, asset);
         for name in learned.frozen {
             self.metrics.immutable_attribute_changes.with_label_values(&[application.id.as_str(), name]).inc();
         }
-        if learned.attributes.is_some() && stream.may_learn(now) {
-            return self.judge(account, stream, Some((attributes, asset)), application, ctx, now).await;
+        if learned.attributes.is_some() && stream.may_update_attributes(now) {
+            return self.reevaluate(account, stream, Some((attributes, asset)), application, ctx, now).await;
         }
         Ok(())
     }
 
     /// Judges a stream that plays. One that ends by that is told why, in full; later requests learn that it has ended.
-    pub(super) async fn judge(
+    pub(super) async fn reevaluate(
         &self,
         account: &Account,
         stream: &Arc<Stream>,
@@ -65,7 +65,7 @@ impl Questions {
         match judged.await {
             Ok(None) => Ok(()),
             Ok(Some(refusal)) => {
-                self.record(&refusal, &account.key(), ctx);
+                self.record_refusal(&refusal, &account.key(), ctx);
                 Err(Problem::refused(&refusal))
             }
             Err(_) => {
@@ -77,7 +77,7 @@ impl Questions {
 
     /// Media is asked for of a stream that stands in the place of another, or in whose place another stands. Where both turn out
     /// to be played, the policies decide between them; if they name this one, it is told why, in full.
-    pub(super) async fn verify(
+    pub(super) async fn resolve_takeover(
         &self,
         account: &Account,
         stream: &Arc<Stream>,
@@ -88,7 +88,7 @@ impl Questions {
         let windows = &ctx.settings.streams;
         match self.table.verify(account, stream, &application.policies, windows, now).await {
             Ok(Some(surplus)) => {
-                self.write_down(&surplus.refused, &account.key(), ctx);
+                self.explain_refusal(&surplus.refused, &account.key(), ctx);
                 Err(Problem::surplus(&surplus))
             }
             // It plays on. Where the store did not answer, the next media is looked at again.
@@ -97,13 +97,13 @@ impl Questions {
     }
 
     /// Writes down on what a refusal rests, under the id that the viewer is told.
-    pub(super) fn record(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
+    pub(super) fn record_refusal(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
         if let Refusal::Policy { refused, .. } = refusal {
-            self.write_down(refused, account, ctx);
+            self.explain_refusal(refused, account, ctx);
         }
     }
 
-    fn write_down(&self, refused: &Refused, account: &AccountKey, ctx: &Context) {
+    fn explain_refusal(&self, refused: &Refused, account: &AccountKey, ctx: &Context) {
         self.decisions.explain(ctx.request, account, &refused.explanation);
         if self.may_log_explanation(account, ctx)
             && let Ok(explanation) = serde_json::to_string(&refused.explanation)
@@ -114,13 +114,13 @@ impl Questions {
 
     /// Whether the log is to have explanations, and had none of this account just before.
     fn may_log_explanation(&self, account: &AccountKey, ctx: &Context) -> bool {
-        let Explained(explained) = &self.explained;
+        let RecentExplanations(explained) = &self.explained;
         ctx.settings.log.decisions && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
     }
 
     fn log_explanation(&self, explanation: &str, account: &AccountKey, ctx: &Context) {
         if self.may_log_explanation(account, ctx) {
-            let Explained(explained) = &self.explained;
+            let RecentExplanations(explained) = &self.explained;
             explained.insert(*account, ());
             tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
         }

@@ -11,7 +11,7 @@ const MAX_FOLDERS: usize = 4096;
 
 /// Folders, each with an extension, in which manifests list segments: a bounded set, of which the least used go first.
 #[derive(Debug, Default)]
-pub struct Listed {
+pub struct ListedSegments {
     known: Mutex<Generations>,
 }
 
@@ -21,7 +21,7 @@ struct Generations {
     older: HashSet<u64>,
 }
 
-impl Listed {
+impl ListedSegments {
     /// Takes note of what a manifest lists.
     pub(crate) fn note(&self, application: &str, disguised: &Disguised) {
         let mut marks = disguised.marks(application).peekable();

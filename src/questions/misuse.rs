@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::Questions;
-use super::asked::{Asked, Weight};
-use super::context::{Context, Play};
+use super::Admission;
+use super::asked::{HeartbeatKind, RequestView};
+use super::context::{Context, PlayContext};
 use super::respond::Problem;
 use crate::config::{Application, DownloadRate, Settings, Sharing};
 use crate::identity::{PlaySession, TokenId};
 use crate::media::Kind;
 use crate::model::{AccountKey, Device, Millis, StreamId};
-use crate::streams::{Sharer, Signal, Stream};
+use crate::streams::{SharingVerdict, Signal, Stream};
 
-impl Questions {
+impl Admission {
     /// Refuses what is blocked.
-    pub(super) fn not_blocked(
+    pub(super) fn check_blocks(
         account: &AccountKey,
         device: &Device,
         token: Option<TokenId>,
@@ -29,30 +29,33 @@ impl Questions {
     }
 
     /// The stream of its own that a second client of a play session has been given, if this is one.
-    pub(super) fn split_off(
+    pub(super) fn split_stream(
         &self,
-        play: &Play,
-        asked: &Asked<'_>,
-        weight: Weight,
+        play: &PlayContext,
+        asked: &RequestView<'_>,
+        weight: HeartbeatKind,
         application: &Application,
         settings: &Settings,
         now: Millis,
-    ) -> Result<Option<Arc<Play>>, Box<Problem>> {
-        if weight == Weight::Never || application.sharing == Sharing::Allow {
+    ) -> Result<Option<Arc<PlayContext>>, Box<Problem>> {
+        if weight == HeartbeatKind::Never || application.sharing == Sharing::Allow {
             return Ok(None);
         }
         let key = &play.session.key;
-        let media = || (weight == Weight::Counts(Signal::Playback)).then(|| asked.media());
-        let other =
-            match play.stream.as_ref().map(|stream| stream.asked_by(asked.client(), media, &settings.streams, now)) {
-                Some(Sharer::Owner | Sharer::Guest) => return Ok(None),
-                Some(Sharer::Other(other)) => other,
-                // The first stream is forgotten; whoever was split off from it goes on with its own.
-                None => match asked.client().split_from(play.session.stream) {
-                    other if self.table.find(key, other).is_some() => other,
-                    _ => return Ok(None),
-                },
-            };
+        let media = || (weight == HeartbeatKind::Counts(Signal::Playback)).then(|| asked.media());
+        let other = match play
+            .stream
+            .as_ref()
+            .map(|stream| stream.classify_client(asked.client(), media, &settings.streams, now))
+        {
+            Some(SharingVerdict::Owner | SharingVerdict::Guest) => return Ok(None),
+            Some(SharingVerdict::Other(other)) => other,
+            // The first stream is forgotten; whoever was split off from it goes on with its own.
+            None => match asked.client().split_from(play.session.stream) {
+                other if self.table.find(key, other).is_some() => other,
+                _ => return Ok(None),
+            },
+        };
         if application.sharing == Sharing::Refuse {
             self.metrics.shared.with_label_values(&[application.id.as_str(), "refused"]).inc();
             return Err(Problem::shared());
@@ -66,7 +69,7 @@ impl Questions {
         let rest = play.session.attributes.iter().map(|(name, value)| (name.into(), value.into()));
         let attributes = named.into_iter().chain(rest).collect();
         let session = PlaySession { stream: other, started: now, device, attributes, ..play.session.clone() };
-        Ok(Some(Arc::new(Play::new(&play.sealed, session, known))))
+        Ok(Some(Arc::new(PlayContext::new(&play.sealed, session, known))))
     }
 
     /// Counts what became of a second client, where the request is one's.
@@ -77,7 +80,12 @@ impl Questions {
     }
 
     /// A manifest that the token was not good for is not asked for with the play session that it led to.
-    pub(super) fn within_scope(&self, play: &Play, asked: &Asked<'_>, ctx: &Context) -> Result<(), Box<Problem>> {
+    pub(super) fn check_scope(
+        &self,
+        play: &PlayContext,
+        asked: &RequestView<'_>,
+        ctx: &Context,
+    ) -> Result<(), Box<Problem>> {
         if !ctx.kind.is_manifest() || play.session.scope.covers(asked.path) {
             return Ok(());
         }
@@ -86,7 +94,7 @@ impl Questions {
     }
 
     /// Refuses what is pulled too fast, where the application says so.
-    pub(super) fn at_pace(
+    pub(super) fn check_download_rate(
         &self,
         stream: &Stream,
         application: &Application,
@@ -94,7 +102,7 @@ impl Questions {
         now: Millis,
     ) -> Result<(), Box<Problem>> {
         let refuses = application.download_rate == DownloadRate::Refuse && ctx.kind == Kind::Segment;
-        if !refuses || !stream.is_pulled_too_fast(application.max_download_rate, now) {
+        if !refuses || !stream.exceeds_download_rate(application.max_download_rate, now) {
             return Ok(());
         }
         self.metrics.ripping.with_label_values(&[application.id.as_str(), "refused"]).inc();
@@ -103,12 +111,12 @@ impl Questions {
 
     /// A segment is on its way: it adds to the stream's pace. One that the origin did not have adds nothing, however often a
     /// player asks for it again.
-    pub(crate) fn pulled(&self, ctx: &Context) {
+    pub(crate) fn record_download(&self, ctx: &Context) {
         let stream = ctx.play.as_ref().and_then(|play| play.stream.as_ref());
         let (Some(stream), Some(application), Kind::Segment) = (stream, &ctx.application, ctx.kind) else { return };
-        if ctx.watch.is_some()
-            && stream.pulled(application.max_download_rate, self.clock.now())
-            && stream.is_first_told_of_pace()
+        if ctx.in_flight.is_some()
+            && stream.record_download(application.max_download_rate, self.clock.now())
+            && stream.first_download_rate_excess()
         {
             self.metrics.ripping.with_label_values(&[application.id.as_str(), "noticed"]).inc();
             tracing::info!(stream = %stream.id, application = %application.id, "pulled much faster than it plays");

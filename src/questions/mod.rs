@@ -26,22 +26,22 @@ use crate::streams::StreamTable;
 use crate::telemetry::{Decisions, Metrics};
 
 pub(crate) use annotate::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
-pub(crate) use asked::{Asked, From, bare, host, is_forwarded_tls};
+pub(crate) use asked::{ClientInfo, RequestView, host, is_forwarded_tls, strip_path_token};
 pub use context::Context;
-pub(crate) use context::Watch;
+pub(crate) use context::InFlightGuard;
 pub(crate) use host::is_host_and_port;
-pub use judge::Explained;
-pub use listed::Listed;
+pub use judge::RecentExplanations;
+pub use listed::ListedSegments;
 pub use request_ids::RequestIds;
 pub(crate) use respond::Problem;
-pub use snapshot::Snapshot;
+pub use snapshot::RuntimeConfig;
 pub(crate) use told::PATH as AUTHZ;
 
 /// Gives what is in force.
-pub type Current = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
+pub type Current = Arc<dyn Fn() -> Arc<RuntimeConfig> + Send + Sync>;
 
 /// What is needed to answer, shared by all requests, whichever way they come.
-pub struct Questions {
+pub struct Admission {
     /// The streams of all accounts.
     pub table: Arc<StreamTable>,
     /// Where counts go.
@@ -51,16 +51,16 @@ pub struct Questions {
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Whose refusals were explained a moment ago.
-    pub explained: Explained,
+    pub explained: RecentExplanations,
     /// What was decided a while ago.
     pub decisions: Arc<Decisions>,
     /// What manifests listed as segments under names of something harmless.
-    pub listed: Listed,
+    pub listed: ListedSegments,
     /// Names requests in logs and refusals.
     pub requests: RequestIds,
 }
 
-impl Questions {
+impl Admission {
     /// The name of the next request.
     pub(crate) fn next_request(&self) -> u64 {
         self.requests.next()

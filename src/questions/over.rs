@@ -8,19 +8,19 @@ use crate::policy::{Decision, Effect, Mode, Violation};
 
 /// Why policies refuse a start or a return.
 #[derive(Debug, Default)]
-pub(super) struct Over {
+pub(super) struct RefusalDetails {
     /// The rules that it would exceed.
     violations: Vec<Violation>,
     /// Attributes that rules demand.
     lacking: Vec<Arc<str>>,
 }
 
-impl Over {
+impl RefusalDetails {
     /// What of a decision refuses.
-    pub(super) fn of(decision: &Decision) -> Self {
+    pub(super) fn from_decision(decision: &Decision) -> Self {
         let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
         let mut lacking: Vec<Arc<str>> = Vec::new();
-        for lack in decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce) {
+        for lack in decision.missing_attributes.iter().filter(|lack| lack.mode == Mode::Enforce) {
             if !lacking.contains(&lack.attribute) {
                 lacking.push(lack.attribute.clone());
             }
@@ -36,7 +36,7 @@ impl Over {
     /// In plain words, for whoever has no text of the operator's.
     pub(super) fn detail(&self) -> String {
         match self.violations.first() {
-            Some(first) => first.plainly(),
+            Some(first) => first.default_text(),
             None => format!(
                 "A stream may not start here unless it says its {}. Ask the service that gave you the link.",
                 self.lacking.join(", ")

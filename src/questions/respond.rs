@@ -19,7 +19,7 @@ use crate::streams::{Cause, Refusal, Stream, Surplus};
 use crate::telemetry::Outcome;
 
 use super::annotate::{Field, brief};
-use super::over::Over;
+use super::over::RefusalDetails;
 
 /// Bytes of a page's origin: scheme, host and port. A longer one is none, and would make an answer as large as a viewer likes.
 const MAX_ORIGIN: usize = 300;
@@ -38,7 +38,7 @@ pub(crate) struct Problem {
     /// Whose streams hold the slots: shown to the viewer, never to a foreign page.
     personal: Option<Value>,
     /// The rules that refuse.
-    over: Over,
+    over: RefusalDetails,
     header: Option<(HeaderName, &'static str)>,
     pub(crate) outcome: Outcome,
     /// One word for log and metrics.
@@ -54,7 +54,7 @@ impl Problem {
             detail: detail.into(),
             more: Map::new(),
             personal: None,
-            over: Over::default(),
+            over: RefusalDetails::default(),
             header: None,
             outcome: Outcome::Malformed,
             reason: kind,
@@ -133,7 +133,7 @@ impl Problem {
     pub(crate) fn refused(refusal: &Refusal) -> Box<Self> {
         match refusal {
             Refusal::Policy { refused, holders } => {
-                let over = Over::of(&refused.decision);
+                let over = RefusalDetails::from_decision(&refused.decision);
                 let (status, detail) = (StatusCode::FORBIDDEN, over.detail());
                 let mut problem = if over.is_too_many() {
                     Self::new(status, "stream-limit", "Too many streams", detail).outcome(Outcome::Refused, "limit")
@@ -176,7 +176,7 @@ impl Problem {
         let Surplus { cause, refused, holders } = surplus;
         let mut problem = Self::refused(&Refusal::Terminated(cause.clone()));
         problem.more.remove("violations");
-        problem.over = Over::of(&refused.decision);
+        problem.over = RefusalDetails::from_decision(&refused.decision);
         problem.personal = Some(holders.iter().map(|stream| holder(stream)).collect());
         problem
     }

@@ -9,7 +9,7 @@ use crate::identity::Blocks;
 use crate::trust::Trust;
 
 /// One configuration and what answers rest on. A request keeps the one that it began with; a reload swaps it whole.
-pub struct Snapshot {
+pub struct RuntimeConfig {
     /// Counts the configurations that were in force since the start, from 1.
     pub revision: u64,
     /// The configuration.
@@ -20,7 +20,7 @@ pub struct Snapshot {
     pub blocks: Arc<ArcSwap<Blocks>>,
 }
 
-impl Snapshot {
+impl RuntimeConfig {
     /// The configuration of that revision, and what was made of it.
     pub fn new(revision: u64, settings: Arc<Settings>, trust: Arc<Trust>) -> Self {
         let blocks = trust.blocks();

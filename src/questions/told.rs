@@ -7,7 +7,7 @@ use http::header::{HOST, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri};
 
-use super::asked::From;
+use super::asked::ClientInfo;
 use super::respond::Problem;
 use crate::identity::client::{Forwarding, TrustedHops};
 
@@ -35,11 +35,11 @@ const SCHEMES: &str = "the scheme (X-Forwarded-Proto, X-Original-URL)";
 ///
 /// # Errors
 /// Nothing says what was asked for; fields contradict each other; or one of them cannot be read.
-pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<From, Box<Problem>> {
+pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<ClientInfo, Box<Problem>> {
     let headers = &parts.headers;
     let whole = parts.uri.path_and_query().map_or(PATH, http::uri::PathAndQuery::as_str);
     let in_path = whole.strip_prefix(PATH).filter(|rest| rest.starts_with('/'));
-    let mut told = Told { target: Agreed(in_path), ..Told::default() };
+    let mut told = ForwardedRequest { target: Agreed(in_path), ..ForwardedRequest::default() };
     if in_path.is_some() {
         // The proxy asks with the viewer's own method and host.
         told.method = Agreed(Some(parts.method.as_str()));
@@ -66,7 +66,8 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
         let first = text(value)?.split(',').next().unwrap_or_default().trim();
         told.scheme.is(first, str::eq_ignore_ascii_case, SCHEMES)?;
     }
-    let Told { target: Agreed(target), method: Agreed(method), host: Agreed(host), scheme: Agreed(scheme) } = told;
+    let ForwardedRequest { target: Agreed(target), method: Agreed(method), host: Agreed(host), scheme: Agreed(scheme) } =
+        told;
     let uri = Uri::try_from(target.ok_or_else(Problem::authz_no_request)?).map_err(|_| Problem::malformed())?;
     let method = method.map(|method| Method::from_bytes(method.as_bytes())).transpose();
     let method = method.map_err(|_| Problem::malformed())?.unwrap_or(Method::GET);
@@ -81,12 +82,12 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
     if let Some(host) = host {
         parts.headers.insert(HOST, host);
     }
-    Ok(From { client, secure, forwarded: true })
+    Ok(ClientInfo { client, secure, forwarded: true })
 }
 
 /// What was told so far.
 #[derive(Default)]
-struct Told<'a> {
+struct ForwardedRequest<'a> {
     /// Path and query.
     target: Agreed<'a>,
     method: Agreed<'a>,
@@ -94,7 +95,7 @@ struct Told<'a> {
     scheme: Agreed<'a>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> ForwardedRequest<'a> {
     /// `/live/a.m3u8?x=y`, or a whole URL.
     fn uri(&mut self, uri: &'a str) -> Result<(), Box<Problem>> {
         let mut target = uri;

@@ -65,7 +65,7 @@ pub enum Transition {
 
 /// A stream that plays on for a time before it is terminated. It counts no more: what took its place does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Leaving {
+pub struct PendingTermination {
     /// Which stream.
     pub stream: StreamId,
     /// Why it will end, unless there is room again by then.
@@ -82,7 +82,7 @@ pub struct Change {
     /// Streams to terminate, and why.
     pub terminate: Vec<(StreamId, Cause)>,
     /// Streams to terminate later.
-    pub leave: Vec<Leaving>,
+    pub leave: Vec<PendingTermination>,
     /// Streams that were to leave and may stay.
     pub stay: Vec<StreamId>,
     /// Streams that the same device leaves.
@@ -153,7 +153,7 @@ pub struct Judgement {
 
 /// What starts and returns are judged by.
 #[derive(Clone, Copy, Debug)]
-pub struct Law<'a> {
+pub struct PolicyContext<'a> {
     /// The policies of the stream's application.
     pub policies: &'a [Arc<Policy>],
     /// The windows.
@@ -164,7 +164,7 @@ pub struct Law<'a> {
 
 /// The streams of one account.
 #[derive(Clone, Debug, Default)]
-pub struct Record {
+pub struct AccountState {
     /// Rises with every change of the set of streams.
     pub version: u64,
     streams: SmallVec<[Arc<Stream>; 2]>,
@@ -173,7 +173,7 @@ pub struct Record {
     tombstones: Option<Box<Vec<Tombstone>>>,
     /// Likewise.
     #[allow(clippy::box_collection)]
-    leaving: Option<Box<Vec<Leaving>>>,
+    leaving: Option<Box<Vec<PendingTermination>>>,
     /// Likewise.
     takeovers: Option<Box<Takeovers>>,
 }
@@ -188,7 +188,7 @@ pub use declared::{Kill, killed_by};
 pub use give_back::GivenBack;
 pub use takeover::{Dispute, Takeover, Takeovers, Verdict, Verification};
 
-impl Record {
+impl AccountState {
     /// The streams in the record, in the order in which they came.
     pub fn streams(&self) -> &[Arc<Stream>] {
         &self.streams
@@ -200,7 +200,7 @@ impl Record {
     }
 
     /// The streams that are about to be terminated.
-    pub fn leaving(&self) -> &[Leaving] {
+    pub fn leaving(&self) -> &[PendingTermination] {
         self.leaving.as_deref().map_or(&[], Vec::as_slice)
     }
 
@@ -249,10 +249,10 @@ impl Record {
     }
 
     /// Brings every stream up to `now`: silent ones fall idle, idle ones are forgotten, tombstones crumble.
-    pub fn settle(&mut self, settings: &Settings, now: Millis, mut on: impl FnMut(Transition)) {
+    pub fn expire(&mut self, settings: &Settings, now: Millis, mut on: impl FnMut(Transition)) {
         let before = self.streams.len();
         self.streams.retain(|stream| {
-            if stream.settle(settings, now) {
+            if stream.expire(settings, now) {
                 self.version += 1;
                 on(Transition::Idle(stream.clone()));
             }
@@ -329,7 +329,7 @@ impl Record {
                 let stream = self.streams.remove(at);
                 stream.end(now);
                 let until = now + settings.tombstone;
-                self.bury(Tombstone { stream, cause: cause.clone(), until, told: false });
+                self.add_tombstone(Tombstone { stream, cause: cause.clone(), until, told: false });
             }
         }
         if !change.leave.is_empty() {
@@ -345,9 +345,9 @@ impl Record {
         }
         if let Some((stream, cause)) = &change.bury {
             stream.end(now);
-            stream.tell_application();
+            stream.acknowledge_end();
             let until = now + settings.tombstone;
-            self.bury(Tombstone { stream: stream.clone(), cause: cause.clone(), until, told: true });
+            self.add_tombstone(Tombstone { stream: stream.clone(), cause: cause.clone(), until, told: true });
         }
         if let Some(stream) = &change.admit {
             if self.find(stream.id).is_some() {
@@ -362,7 +362,7 @@ impl Record {
     }
 
     /// Renews the tombstone of a stream whose player has just been refused.
-    pub fn told(&mut self, id: StreamId, settings: &Settings, now: Millis) {
+    pub fn acknowledge(&mut self, id: StreamId, settings: &Settings, now: Millis) {
         if let Some(tombstone) =
             self.tombstones.iter_mut().flat_map(|all| all.iter_mut()).find(|tombstone| tombstone.stream.id == id)
         {
@@ -397,7 +397,7 @@ impl Record {
                 tombstone.stream.set_idle(now);
                 self.streams.push(tombstone.stream);
             } else {
-                self.bury(tombstone);
+                self.add_tombstone(tombstone);
             }
         }
     }
@@ -411,7 +411,7 @@ impl Record {
     }
 
     /// Puts back which of its streams are about to be terminated.
-    pub fn restore_leaving(&mut self, leaving: Vec<Leaving>) {
+    pub fn restore_leaving(&mut self, leaving: Vec<PendingTermination>) {
         if !leaving.is_empty() {
             self.leaving.get_or_insert_default().extend(leaving);
             self.drop_leaving();
@@ -422,10 +422,10 @@ impl Record {
     pub fn restore_tombstone(&mut self, tombstone: Tombstone) {
         tombstone.stream.end(Millis(0));
         self.version += 1;
-        self.bury(tombstone);
+        self.add_tombstone(tombstone);
     }
 
-    fn bury(&mut self, tombstone: Tombstone) {
+    fn add_tombstone(&mut self, tombstone: Tombstone) {
         let tombstones = self.tombstones.get_or_insert_default();
         tombstones.push(tombstone);
         if tombstones.len() > MAX_TOMBSTONES

@@ -6,7 +6,7 @@ use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, M
 
 /// Who wants to play what: everything a stream is born with.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct AdmissionRequest {
     /// The stream's name.
     pub stream: StreamId,
     /// Whose limit it counts against.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Stream};
+use super::{AdmissionRequest, Stream};
 use crate::model::{Account, ApplicationId, Attributes, Millis, StreamId};
-use crate::policy::{Decision, Demand, Explanation, Lack, Violation};
+use crate::policy::{Decision, Explanation, MissingAttribute, RequiredLimit, Violation};
 
 /// Why a stream was terminated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ pub enum Event<'a> {
     /// An idle or unknown stream took a slot again.
     Resumed(&'a Arc<Stream>),
     /// A start or a resume was refused. Nothing changed.
-    Refused(&'a Candidate, &'a Decision),
+    Refused(&'a AdmissionRequest, &'a Decision),
     /// A rule would have been exceeded, in any mode.
     Violated(&'a Violation),
     /// It was admitted, or plays on, although rules that are not enforced would have refused it, or ended others for it.
@@ -156,11 +156,11 @@ pub enum Event<'a> {
         explanation: &'a Explanation,
     },
     /// A rule demands an attribute that a start does not bring, in any mode.
-    Lacked(&'a Lack),
+    MissingAttribute(&'a MissingAttribute),
     /// What an admission, or a refused one, would have needed of a rule.
-    Demanded(&'a Demand),
+    RequiredLimit(&'a RequiredLimit),
     /// A start or a return was decided on.
-    Attempted {
+    AdmissionAttempt {
         /// Whose.
         application: &'a ApplicationId,
         /// How many streams of the account hold a slot with it; where it was refused: would hold one.
@@ -169,7 +169,7 @@ pub enum Event<'a> {
         admitted: bool,
     },
     /// It plays on for the grace of a rule before it is terminated.
-    Leaving(&'a Arc<Stream>, &'a Cause),
+    Terminating(&'a Arc<Stream>, &'a Cause),
     /// Silence freed the slot.
     Idle(&'a Arc<Stream>),
     /// The same device started something else.
@@ -199,13 +199,13 @@ pub enum Event<'a> {
     /// On what that rests, where its player could not guess it.
     Explained(&'a Arc<Stream>, &'a Explanation),
     /// The same of one that had lost its slot before: it cannot come back.
-    Barred(&'a Arc<Stream>, &'a Cause),
+    TerminatedIdle(&'a Arc<Stream>, &'a Cause),
     /// Its place in the record was given up.
-    Forgotten(&'a Arc<Stream>),
+    Expired(&'a Arc<Stream>),
     /// The table was full, and the place of a stream without a slot was given up.
     CapacityEvicted(&'a Arc<Stream>),
     /// The table was full of accounts whose streams hold slots: a start or a return passed without being counted.
-    Unaccounted(&'a Arc<Stream>),
+    CapacityExceeded(&'a Arc<Stream>),
     /// The store did not commit; the admission was not decided.
     Unavailable,
 }
@@ -227,8 +227,8 @@ impl Observer for Vec<Arc<dyn Observer>> {
 
 /// Hears nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ignore;
+pub struct NoopObserver;
 
-impl Observer for Ignore {
+impl Observer for NoopObserver {
     fn observe(&self, _: &Account, _: &Event<'_>) {}
 }

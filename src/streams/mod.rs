@@ -22,12 +22,12 @@ mod wheel;
 
 pub use account::Kill;
 pub use cadence::{Cadence, SUPERSEDE_GRACE};
-pub use candidate::{Candidate, Signal, State};
+pub use candidate::{AdmissionRequest, Signal, State};
 pub use client::{Client, media_hash};
-pub use events::{Cause, Event, Ignore, Observer, TakeoverReason, TakeoverResult, Terminator};
-pub use known::{FROZEN, Learned};
+pub use events::{Cause, Event, NoopObserver, Observer, TakeoverReason, TakeoverResult, Terminator};
+pub use known::{AttributeUpdate, IMMUTABLE_ATTRIBUTES};
 pub use pace::ALLOWANCE;
 pub use settings::{Settings, TakeoverSettings};
-pub use sharing::{STEADY, Sharer};
+pub use sharing::{STEADY, SharingVerdict};
 pub use stream::Stream;
-pub use table::{Admission, Ended, Exemptions, InForce, Refusal, Restored, StreamTable, Surplus};
+pub use table::{AdmissionOutcome, Ended, Exemptions, InForce, Refusal, Restored, StreamTable, Surplus};

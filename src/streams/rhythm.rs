@@ -70,7 +70,7 @@ impl Rhythm {
     /// How long the stream may be silent before its next request is overdue; `None` where nothing is known yet. `played` is
     /// the time since it took its slot, `silent` the part of it since its last sign of life. `slack`: what part of a pause it may
     /// take longer.
-    pub(super) fn patience(&self, segment_ms: u32, slack: u32, played: Duration, silent: Duration) -> Option<Duration> {
+    pub(super) fn timeout(&self, segment_ms: u32, slack: u32, played: Duration, silent: Duration) -> Option<Duration> {
         if self.pauses.load(Relaxed) >= LEARNED {
             let pause = Duration::from_millis(u64::from(self.pause_ms.load(Relaxed)));
             return Some((pause + pause / slack.max(1) + MARGIN).max(MIN_WINDOW));
@@ -121,7 +121,7 @@ mod tests {
         for _ in 0..3 {
             rhythm.note(4000, true, SEGMENT, true);
         }
-        assert_eq!(rhythm.patience(SEGMENT, 2, secs(12), secs(0)), Some(secs(7)));
+        assert_eq!(rhythm.timeout(SEGMENT, 2, secs(12), secs(0)), Some(secs(7)));
     }
 
     #[test]
@@ -131,9 +131,9 @@ mod tests {
             rhythm.note(1500, true, SEGMENT, false);
         }
         // Ten segments of 4 s in 15 s, and the one that may be asked for before the buffer has run dry.
-        assert_eq!(rhythm.patience(SEGMENT, 2, secs(15), secs(0)), Some(secs(44 - 15 + 1)));
+        assert_eq!(rhythm.timeout(SEGMENT, 2, secs(15), secs(0)), Some(secs(44 - 15 + 1)));
         // The same a while later: silence does not shorten it.
-        assert_eq!(rhythm.patience(SEGMENT, 2, secs(25), secs(10)), Some(secs(44 - 15 + 1)));
+        assert_eq!(rhythm.timeout(SEGMENT, 2, secs(25), secs(10)), Some(secs(44 - 15 + 1)));
     }
 
     #[test]
@@ -143,12 +143,12 @@ mod tests {
             rhythm.note(30_000, true, SEGMENT, false);
             (0..8).for_each(|_| rhythm.note(100, true, SEGMENT, false));
         }
-        assert_eq!(rhythm.patience(SEGMENT, 2, secs(90), secs(0)), Some(secs(46)));
+        assert_eq!(rhythm.timeout(SEGMENT, 2, secs(90), secs(0)), Some(secs(46)));
     }
 
     #[test]
     fn nothing_is_known_without_a_manifest_and_a_rhythm() {
-        assert_eq!(Rhythm::default().patience(0, 2, secs(5), secs(5)), None);
+        assert_eq!(Rhythm::default().timeout(0, 2, secs(5), secs(5)), None);
     }
 
     #[test]

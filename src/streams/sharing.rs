@@ -42,7 +42,7 @@ const LATELY: usize = 64;
 
 /// What a client is to a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharer {
+pub enum SharingVerdict {
     /// It asks from where the stream is played.
     Owner,
     /// It asks from elsewhere, and nothing is wrong with that yet.
@@ -53,7 +53,7 @@ pub enum Sharer {
 
 /// What a stream knows of itself, and the windows that apply.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct SharingParams {
     /// The stream's name.
     pub(super) stream: StreamId,
     /// When anybody last asked for media of it.
@@ -68,7 +68,7 @@ pub(super) struct Terms {
     pub(super) idle_retention: Duration,
 }
 
-impl Terms {
+impl SharingParams {
     fn steady(&self) -> Duration {
         self.idle.min(STEADY)
     }
@@ -96,21 +96,21 @@ impl Sharing {
     }
 
     /// What the client is to the stream, for a request that asks for `media` or, if that is `None`, for something else.
-    pub(super) fn ask(&self, client: Client, media: Option<u32>, terms: &Terms, now: Millis) -> Sharer {
+    pub(super) fn ask(&self, client: Client, media: Option<u32>, terms: &SharingParams, now: Millis) -> SharingVerdict {
         let mut others = self.others.lock();
         let owner = self.owner.load(Ordering::Acquire);
         let mine = OWNED | u64::from(client.network);
         if owner == mine {
-            return Sharer::Owner;
+            return SharingVerdict::Owner;
         }
         if owner & WATCHED == 0 {
             // Whoever asks for the manifest may do so for another: a page for its player, a telephone for a television.
             if media.is_none() {
-                return if owner == 0 { Sharer::Owner } else { Sharer::Guest };
+                return if owner == 0 { SharingVerdict::Owner } else { SharingVerdict::Guest };
             }
             if owner == 0 || now.since(terms.seen) > terms.idle {
                 self.owner.store(mine, Ordering::Release);
-                return Sharer::Owner;
+                return SharingVerdict::Owner;
             }
         }
         #[allow(clippy::cast_possible_truncation, reason = "the lower half is the network")]
@@ -137,50 +137,50 @@ impl Sharing {
 struct Watch {
     owner: Place,
     others: Vec<Other>,
-    lately: Lately,
+    lately: RecentMedia,
 }
 
 impl Watch {
-    fn new(owner: u32, terms: &Terms) -> Self {
+    fn new(owner: u32, terms: &SharingParams) -> Self {
         let owner =
             Place { network: owner, bit: OWNER, agents: Agents::default(), asked: terms.playback, seen: terms.seen };
-        Self { owner, others: Vec::new(), lately: Lately::default() }
+        Self { owner, others: Vec::new(), lately: RecentMedia::default() }
     }
 
-    fn ask(&mut self, client: Client, media: Option<u32>, terms: &Terms, now: Millis) -> Sharer {
+    fn ask(&mut self, client: Client, media: Option<u32>, terms: &SharingParams, now: Millis) -> SharingVerdict {
         self.others.retain(|other| other.is_remembered(terms, now));
         if client.network == self.owner.network {
             if let Some(media) = media {
                 self.owner_asked(client.agent, media, terms, now);
             }
             self.owner.seen = self.owner.seen.max(now);
-            return Sharer::Owner;
+            return SharingVerdict::Owner;
         }
         let known = self.others.iter().position(|other| other.place.network == client.network);
         if let Some(other) = known.and_then(|at| self.others.get_mut(at)) {
             other.place.seen = other.place.seen.max(now);
             if other.shares {
-                return Sharer::Other(client.split_from(terms.stream));
+                return SharingVerdict::Other(client.split_from(terms.stream));
             }
         }
         if media.is_some() && now.since(self.owner.seen) > terms.idle {
             self.hand_over(client, now);
-            return Sharer::Owner;
+            return SharingVerdict::Owner;
         }
         if known.is_none() && self.is_crowd() {
-            return Sharer::Other(client.split_from(terms.stream));
+            return SharingVerdict::Other(client.split_from(terms.stream));
         }
-        let Some(media) = media else { return Sharer::Guest };
-        let Some(at) = known.or_else(|| self.admit(client, now)) else { return Sharer::Guest };
-        let Some(other) = self.others.get_mut(at) else { return Sharer::Guest };
+        let Some(media) = media else { return SharingVerdict::Guest };
+        let Some(at) = known.or_else(|| self.admit(client, now)) else { return SharingVerdict::Guest };
+        let Some(other) = self.others.get_mut(at) else { return SharingVerdict::Guest };
         let before = self.lately.note(media, other.place.bit);
         other.step(false, before, self.owner.asked, terms, now);
         other.place.asked(client.agent, now);
         other.judge(&self.owner, terms);
-        if other.shares { Sharer::Other(client.split_from(terms.stream)) } else { Sharer::Guest }
+        if other.shares { SharingVerdict::Other(client.split_from(terms.stream)) } else { SharingVerdict::Guest }
     }
 
-    fn owner_asked(&mut self, agent: u32, media: u32, terms: &Terms, now: Millis) {
+    fn owner_asked(&mut self, agent: u32, media: u32, terms: &SharingParams, now: Millis) {
         let before = self.lately.note(media, OWNER);
         let last = self.owner.asked;
         self.owner.asked(agent, now);
@@ -194,7 +194,7 @@ impl Watch {
     fn hand_over(&mut self, client: Client, now: Millis) {
         self.owner = Place::new(client, OWNER, now);
         self.others.retain(|other| other.shares);
-        self.lately = Lately::default();
+        self.lately = RecentMedia::default();
     }
 
     fn is_crowd(&self) -> bool {
@@ -258,17 +258,17 @@ impl Place {
 #[derive(Debug)]
 struct Other {
     place: Place,
-    both: Both,
+    both: OverlapStats,
     /// The verdict.
     shares: bool,
 }
 
 impl Other {
     fn new(place: Place, now: Millis) -> Self {
-        Self { place, both: Both::begin(false, now), shares: false }
+        Self { place, both: OverlapStats::begin(false, now), shares: false }
     }
 
-    fn is_remembered(&self, terms: &Terms, now: Millis) -> bool {
+    fn is_remembered(&self, terms: &SharingParams, now: Millis) -> bool {
         if self.shares {
             now.since(self.place.seen) <= terms.idle_retention
         } else {
@@ -278,15 +278,15 @@ impl Other {
 
     /// The owner, or this place, asks for media that those with the marks `before` have asked for. The owner had done so last
     /// at `owner_asked`.
-    fn step(&mut self, by_owner: bool, before: u8, owner_asked: Millis, terms: &Terms, now: Millis) {
+    fn step(&mut self, by_owner: bool, before: u8, owner_asked: Millis, terms: &SharingParams, now: Millis) {
         if now.since(owner_asked.min(self.place.asked)) > terms.steady() {
-            self.both = Both::begin(by_owner, now);
+            self.both = OverlapStats::begin(by_owner, now);
         }
         let (own, theirs) = if by_owner { (OWNER, self.place.bit) } else { (self.place.bit, OWNER) };
         self.both.step(by_owner, before & own != 0, before & theirs != 0);
     }
 
-    fn judge(&mut self, owner: &Place, terms: &Terms) {
+    fn judge(&mut self, owner: &Place, terms: &SharingParams) {
         let overlap = owner.asked.min(self.place.asked).since(self.both.since);
         self.shares = overlap >= terms.overlap
             && self.both.turns >= MIN_TURNS
@@ -296,7 +296,7 @@ impl Other {
 
 /// What the owner and another have done since both have been asking steadily.
 #[derive(Debug)]
-struct Both {
+struct OverlapStats {
     since: Millis,
     owner_was_last: bool,
     turns: u8,
@@ -310,7 +310,7 @@ struct Both {
     again: u16,
 }
 
-impl Both {
+impl OverlapStats {
     fn begin(owner_was_last: bool, since: Millis) -> Self {
         Self { since, owner_was_last, turns: 0, by_owner: 0, by_other: 0, common: 0, again: 0 }
     }
@@ -367,19 +367,19 @@ impl Agents {
 
 /// The latest media of a stream, each once, and by whom they were asked for.
 #[derive(Debug)]
-struct Lately {
+struct RecentMedia {
     media: [u32; LATELY],
     by: [u8; LATELY],
     next: usize,
 }
 
-impl Default for Lately {
+impl Default for RecentMedia {
     fn default() -> Self {
         Self { media: [0; LATELY], by: [0; LATELY], next: 0 }
     }
 }
 
-impl Lately {
+impl RecentMedia {
     /// Notes that the place with that mark asked for it. Returns the marks of those that had done so before.
     fn note(&mut self, media: u32, bit: u8) -> u8 {
         let at = self.media.iter().position(|known| *known == media).unwrap_or_else(|| {

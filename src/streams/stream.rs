@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
-use super::candidate::{Candidate, Signal, State};
+use super::candidate::{AdmissionRequest, Signal, State};
 use super::known::Inputs;
 use super::pace::Pace;
 use super::rhythm::Rhythm;
@@ -91,7 +91,7 @@ mod used;
 
 impl Stream {
     /// A stream that has just been admitted.
-    pub fn reserve(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
+    pub fn reserve(candidate: &AdmissionRequest, settings: &Settings, now: Millis) -> Self {
         let unknown = Cadence::default();
         Self {
             id: candidate.stream,
@@ -124,7 +124,7 @@ impl Stream {
     }
 
     /// A stream that returns with its play session: it plays, and has held its slot since it started.
-    pub fn reattach(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
+    pub fn resumed(candidate: &AdmissionRequest, settings: &Settings, now: Millis) -> Self {
         let stream = Self::reserve(candidate, settings, now);
         stream.playback.store(now.0, SeqCst);
         // Its play session may come from a clock that was ahead.
@@ -137,13 +137,13 @@ impl Stream {
     /// A stream that a snapshot has kept: in phase since `since`, last heard of at `seen`; it holds its slot if it is given
     /// a time from which to count its silence.
     pub fn restored(
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         settings: &Settings,
         since: Millis,
         seen: Millis,
         holds_from: Option<Millis>,
     ) -> Self {
-        let stream = Self::reattach(candidate, settings, holds_from.unwrap_or(seen));
+        let stream = Self::resumed(candidate, settings, holds_from.unwrap_or(seen));
         stream.since.store(since.0, SeqCst);
         if holds_from.is_none() {
             stream.phase.store(IDLE, SeqCst);
@@ -154,7 +154,7 @@ impl Stream {
     /// A heartbeat. Returns whether the stream holds its slot; if not, it has to compete before the request may pass.
     ///
     /// This is the hot path: one store, one load.
-    pub fn beat(&self, signal: Signal, now: Millis) -> bool {
+    pub fn heartbeat(&self, signal: Signal, now: Millis) -> bool {
         let (own, other) = match signal {
             Signal::Playback => (&self.playback, &self.presence),
             Signal::Presence => (&self.presence, &self.playback),
@@ -199,7 +199,7 @@ impl Stream {
 
     /// Takes over what a manifest of the stream says about its rhythm. Returns whether that was news.
     pub fn learn(&self, cadence: &Cadence, settings: &Settings) -> bool {
-        self.tell_content(cadence.live);
+        self.set_content(cadence.live);
         let idle = self.idle_ms.swap(millis(cadence.idle(settings)), SeqCst);
         let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
@@ -342,7 +342,7 @@ impl Stream {
     }
 
     /// Frees the slot if the stream has fallen silent. Returns whether it did so now.
-    pub(super) fn settle(&self, settings: &Settings, now: Millis) -> bool {
+    pub(super) fn expire(&self, settings: &Settings, now: Millis) -> bool {
         let before = self.phase.load(SeqCst);
         if before > PLAYING || self.holds(settings, now) {
             return false;
@@ -405,7 +405,7 @@ impl Stream {
 
     /// Whether what is still being sent of the stream should stop: it has given way, and what was under way then has had
     /// time to arrive.
-    pub fn is_over(&self, now: Millis) -> bool {
+    pub fn is_terminated(&self, now: Millis) -> bool {
         self.phase.load(SeqCst) >= SUPERSEDED && now.since(self.since()) >= SUPERSEDE_GRACE
     }
 

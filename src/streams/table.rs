@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicI64;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
 
-use super::account::{Change, Judgement, Law, Plan, Record, Refused};
+use super::account::{AccountState, Change, Judgement, Plan, PolicyContext, Refused};
 use super::store::{AccountStore, Commit, Unavailable};
-use super::{Candidate, Cause, Event, Observer, Settings, Stream};
+use super::{AdmissionRequest, Cause, Event, Observer, Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 use crate::policy::{Decision, Policy};
 
@@ -23,16 +23,16 @@ mod verify;
 pub use exempt::Exemptions;
 
 /// Decisions for different accounts run side by side; those for one account, one after the other.
-const GATES: usize = 1024;
+const LOCK_STRIPES: usize = 1024;
 /// A store that other gateways write to may move on between a look and a commit. This often it is looked at again.
-const ATTEMPTS: usize = 6;
+const MAX_CAS_RETRIES: usize = 6;
 
 /// Accounts that are read at once where all of them are.
 const PAGE: usize = 64;
 
 /// The answer to a start or a return.
 #[derive(Debug)]
-pub enum Admission {
+pub enum AdmissionOutcome {
     /// The stream may go on.
     Admitted {
         /// The stream, to carry with the connection.
@@ -97,7 +97,7 @@ pub struct Restored {
 pub struct StreamTable {
     store: Arc<dyn AccountStore>,
     observer: Arc<dyn Observer>,
-    gates: Vec<Mutex<()>>,
+    locks: Vec<Mutex<()>>,
     /// For what is decided without a request: streams whose grace is over.
     in_force: ArcSwap<(InForce, Settings)>,
     /// The last ones by which all accounts were judged. It is locked while they are judged by others.
@@ -113,11 +113,11 @@ impl StreamTable {
     /// A table over the given store.
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
         let in_force = Arc::new((InForce::new(), Settings::default()));
-        let gates = (0..GATES).map(|_| Mutex::new(())).collect();
+        let locks = (0..LOCK_STRIPES).map(|_| Mutex::new(())).collect();
         Self {
             store,
             observer,
-            gates,
+            locks,
             judged_by: Mutex::new(in_force.clone()),
             in_force: ArcSwap::new(in_force),
             exemptions: ArcSwap::default(),
@@ -167,21 +167,21 @@ impl StreamTable {
     /// The store is not available; nothing was decided.
     pub async fn start(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AdmissionOutcome, Unavailable> {
         let law = self.law(&candidate.account, policies, settings, now);
-        let plan = |record: &Record| record.plan_start(candidate, &law, now);
+        let plan = |record: &AccountState| record.plan_start(candidate, &law, now);
         let admission = self.decide(candidate, plan, &law, now).await?;
-        if let Admission::Admitted { stream, created: false } = &admission
+        if let AdmissionOutcome::Admitted { stream, created: false } = &admission
             && stream.refreshes_entry()
         {
             // Only a refresh stretches the window. A second start stays one for the few seconds that it takes to make one.
             stream.entered(now);
             self.store.reschedule(&candidate.account.key(), now);
-        } else if let Admission::Admitted { stream, created: false } = &admission {
+        } else if let AdmissionOutcome::Admitted { stream, created: false } = &admission {
             self.change(&candidate.account, |record| record.plan_turn_back(stream.id, now), now).await?;
         }
         Ok(admission)
@@ -194,15 +194,15 @@ impl StreamTable {
     /// The store is not available; nothing was decided.
     pub async fn resume(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AdmissionOutcome, Unavailable> {
         let law = self.law(&candidate.account, policies, settings, now);
         let opened = self.opened.load().as_deref().copied();
         let opened = opened.filter(|opened| now.since(*opened) < settings.idle_max);
-        let plan = |record: &Record| match (record.plan_reattach(candidate, &law, now), opened) {
+        let plan = |record: &AccountState| match (record.plan_reattach(candidate, &law, now), opened) {
             (Plan::Refuse(refused), Some(opened)) if record.is_unknown(candidate.stream) => {
                 let senior = record.plan_senior(candidate, &refused.decision, opened, &law, now);
                 senior.unwrap_or(Plan::Refuse(refused))
@@ -218,13 +218,13 @@ impl StreamTable {
     /// The store is not available; nothing was decided.
     pub async fn resume_unsealed(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AdmissionOutcome, Unavailable> {
         let law = self.law(&candidate.account, policies, settings, now);
-        let plan = |record: &Record| record.plan_unsealed(candidate, &law, now);
+        let plan = |record: &AccountState| record.plan_unsealed(candidate, &law, now);
         self.decide(candidate, plan, &law, now).await
     }
 
@@ -234,7 +234,7 @@ impl StreamTable {
     /// The store is not available; nothing was decided.
     pub async fn consider(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
@@ -255,7 +255,7 @@ impl StreamTable {
     ///
     /// # Errors
     /// The store is not available.
-    pub async fn record(&self, account: &Account, now: Millis) -> Result<Record, Unavailable> {
+    pub async fn record(&self, account: &Account, now: Millis) -> Result<AccountState, Unavailable> {
         self.store.load(account, now).await
     }
 
@@ -272,7 +272,7 @@ impl StreamTable {
         let record = self.store.load(account, now).await?;
         let cause = record.terminated(stream).map(|tombstone| tombstone.cause.clone());
         if cause.is_some() {
-            self.store.told(account, stream, now).await?;
+            self.store.acknowledge(account, stream, now).await?;
         }
         Ok(cause)
     }
@@ -281,12 +281,12 @@ impl StreamTable {
     /// however busy the machine is: letting it pass undecided would break the limit just when it matters.
     async fn decide(
         &self,
-        candidate: &Candidate,
-        plan: impl Fn(&Record) -> Plan,
-        law: &Law<'_>,
+        candidate: &AdmissionRequest,
+        plan: impl Fn(&AccountState) -> Plan,
+        law: &PolicyContext<'_>,
         now: Millis,
-    ) -> Result<Admission, Unavailable> {
-        let decided = match self.store.patience() {
+    ) -> Result<AdmissionOutcome, Unavailable> {
+        let decided = match self.store.timeout() {
             None => self.attempt(candidate, plan, law, now).await,
             Some(patience) => {
                 let attempt = tokio::time::timeout(patience, self.attempt(candidate, plan, law, now));
@@ -301,22 +301,22 @@ impl StreamTable {
 
     async fn attempt(
         &self,
-        candidate: &Candidate,
-        plan: impl Fn(&Record) -> Plan,
-        law: &Law<'_>,
+        candidate: &AdmissionRequest,
+        plan: impl Fn(&AccountState) -> Plan,
+        law: &PolicyContext<'_>,
         now: Millis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AdmissionOutcome, Unavailable> {
         let account = &candidate.account;
-        let _turn = self.gate(account).lock().await;
+        let _turn = self.lock(account).lock().await;
         let mut record = self.store.load(account, now).await?;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_CAS_RETRIES {
             let (decision, change) = match plan(&record) {
                 Plan::Continue(stream) => {
-                    return Ok(Admission::Admitted { stream, created: false });
+                    return Ok(AdmissionOutcome::Admitted { stream, created: false });
                 }
                 Plan::Terminated(stream, cause) => {
-                    self.store.told(account, stream, now).await?;
-                    return Ok(Admission::Refused(Refusal::Terminated(cause)));
+                    self.store.acknowledge(account, stream, now).await?;
+                    return Ok(AdmissionOutcome::Refused(Refusal::Terminated(cause)));
                 }
                 Plan::Refuse(refused) => {
                     let settings = self.in_force.load().1.clone();
@@ -324,15 +324,15 @@ impl StreamTable {
                     // Where others have come first, the next refusal renews them.
                     let _ = self.commit(account, &record, &Change { disputes, ..Change::default() }, now).await?;
                     self.report(account, &refused.decision);
-                    for demand in &refused.decision.demands {
-                        self.observer.observe(account, &Event::Demanded(demand));
+                    for demand in &refused.decision.required_limits {
+                        self.observer.observe(account, &Event::RequiredLimit(demand));
                     }
                     self.observer.observe(account, &Event::Refused(candidate, &refused.decision));
                     let level = record.level_after(&Change::default()) + 1;
                     let application = &candidate.application;
-                    self.observer.observe(account, &Event::Attempted { application, level, admitted: false });
+                    self.observer.observe(account, &Event::AdmissionAttempt { application, level, admitted: false });
                     let holders = holders(&record, &refused.decision);
-                    return Ok(Admission::Refused(Refusal::Policy { refused, holders }));
+                    return Ok(AdmissionOutcome::Refused(Refusal::Policy { refused, holders }));
                 }
                 Plan::Admit(decision, change) => (decision, change),
             };
@@ -346,7 +346,7 @@ impl StreamTable {
                     let Some(stream) = change.admit.clone() else { break };
                     self.observer.observe(
                         account,
-                        &Event::Attempted { application: &candidate.application, level, admitted: true },
+                        &Event::AdmissionAttempt { application: &candidate.application, level, admitted: true },
                     );
                     self.tell_takeovers(account, &record, &stream, &change);
                     self.note(account, &stream, &decision, true);
@@ -355,7 +355,7 @@ impl StreamTable {
                             Event::Unenforced { stream: &stream, decision: &decision, explanation: &explanation };
                         self.observer.observe(account, &event);
                     }
-                    return Ok(Admission::Admitted { stream, created: true });
+                    return Ok(AdmissionOutcome::Admitted { stream, created: true });
                 }
             }
         }
@@ -380,17 +380,17 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Option<Refusal>, Unavailable> {
         let law = self.law(account, policies, settings, now);
-        let _turn = self.gate(account).lock().await;
+        let _turn = self.lock(account).lock().await;
         let mut record = self.store.load(account, now).await?;
-        let has_news = record.find(stream).is_some_and(|stream| stream.take_news());
+        let has_news = record.find(stream).is_some_and(|stream| stream.take_pending());
         if !has_news && attributes.is_none() {
             // Another request of the stream has come first.
             return Ok(None);
         }
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_CAS_RETRIES {
             // It has ended meanwhile.
             let Some(known) = record.find(stream).cloned() else { return Ok(None) };
-            let set = attributes.and_then(|(news, asset)| known.learned(news, asset).attributes);
+            let set = attributes.and_then(|(news, asset)| known.attribute_update(news, asset).attributes);
             let Some(judgement) = record.plan_judgement(stream, set, &law, now) else { return Ok(None) };
             let Judgement { decision, explanation, change } = judgement;
             match self.commit(account, &record, &change, now).await {
@@ -413,13 +413,13 @@ impl StreamTable {
                     }));
                 }
                 Err(unavailable) => {
-                    known.return_news();
+                    known.restore_pending();
                     return Err(unavailable);
                 }
             }
         }
         if let Some(known) = record.find(stream) {
-            known.return_news();
+            known.restore_pending();
         }
         Err(Unavailable)
     }
@@ -435,9 +435,9 @@ impl StreamTable {
         cause: &Cause,
         now: Millis,
     ) -> Result<bool, Unavailable> {
-        let _turn = self.gate(account).lock().await;
+        let _turn = self.lock(account).lock().await;
         let mut record = self.store.load(account, now).await?;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_CAS_RETRIES {
             if record.find(stream).is_none() {
                 return Ok(false);
             }
@@ -454,10 +454,10 @@ impl StreamTable {
     async fn commit(
         &self,
         account: &Account,
-        record: &Record,
+        record: &AccountState,
         change: &Change,
         now: Millis,
-    ) -> Result<Option<Record>, Unavailable> {
+    ) -> Result<Option<AccountState>, Unavailable> {
         if change.is_empty() {
             return Ok(None);
         }
@@ -470,8 +470,8 @@ impl StreamTable {
     /// Tells of a decision that is in force, and notes what the stream has to remember of it.
     fn note(&self, account: &Account, stream: &Stream, decision: &Decision, starts: bool) {
         self.report(account, decision);
-        for demand in stream.note(decision, starts) {
-            self.observer.observe(account, &Event::Demanded(demand));
+        for demand in stream.record_decision(decision, starts) {
+            self.observer.observe(account, &Event::RequiredLimit(demand));
         }
     }
 
@@ -479,8 +479,8 @@ impl StreamTable {
         for violation in &decision.violations {
             self.observer.observe(account, &Event::Violated(violation));
         }
-        for lack in &decision.lacks {
-            self.observer.observe(account, &Event::Lacked(lack));
+        for lack in &decision.missing_attributes {
+            self.observer.observe(account, &Event::MissingAttribute(lack));
         }
     }
 
@@ -523,7 +523,7 @@ impl StreamTable {
     }
 
     /// Calls `visit` for every account that this gateway knows. For tests and tools; not in the way of requests.
-    pub fn each(&self, visit: &mut dyn FnMut(&Account, &Record)) {
+    pub fn each(&self, visit: &mut dyn FnMut(&Account, &AccountState)) {
         let mut last = None;
         loop {
             let page = self.store.page(last, PAGE);
@@ -535,14 +535,14 @@ impl StreamTable {
         }
     }
 
-    fn gate(&self, account: &Account) -> &Mutex<()> {
+    fn lock(&self, account: &Account) -> &Mutex<()> {
         let AccountKey(key) = account.key();
-        &self.gates[usize::from(u16::from_be_bytes([key[0], key[1]])) % GATES]
+        &self.locks[usize::from(u16::from_be_bytes([key[0], key[1]])) % LOCK_STRIPES]
     }
 }
 
 /// The streams that the violated rules speak of, oldest first.
-fn holders(record: &Record, decision: &Decision) -> Vec<Arc<Stream>> {
+fn holders(record: &AccountState, decision: &Decision) -> Vec<Arc<Stream>> {
     let counted = |stream: &Stream| {
         decision.violations.iter().any(|violation| violation.conflicts.iter().any(|one| one.stream == stream.id))
     };

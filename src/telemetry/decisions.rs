@@ -26,7 +26,7 @@ const REFUSALS: u64 = 8 << 20;
 /// Bytes for refusals that did not happen, which must not push out those that did.
 const UNENFORCED: u64 = 4 << 20;
 /// Bytes for refusals of nobody, who must not push out the others.
-const STRANGERS: u64 = 2 << 20;
+const ANONYMOUS_REFUSALS: u64 = 2 << 20;
 /// Bytes for explanations.
 const EXPLANATIONS: u64 = 16 << 20;
 /// Bytes for explanations of the end of streams.
@@ -83,7 +83,7 @@ pub struct Refused {
 
 /// Something that was decided about an account.
 #[derive(Clone, Debug)]
-pub struct Happened {
+pub struct AuditEntry {
     /// When; of several in a row, the last.
     pub at: Millis,
     /// The application that asked, where one did.
@@ -95,19 +95,19 @@ pub struct Happened {
     /// What it plays, or wanted to.
     pub asset: Option<Arc<str>>,
     /// What.
-    pub what: What,
+    pub what: AuditKind,
 }
 
-impl Happened {
+impl AuditEntry {
     /// Rules that are not enforced would have done it.
     fn is_unenforced(&self) -> bool {
-        matches!(self.what, What::Refused { verdict: Verdict::WouldRefuse | Verdict::WouldTerminate, .. })
+        matches!(self.what, AuditKind::Refused { verdict: Verdict::WouldRefuse | Verdict::WouldTerminate, .. })
     }
 }
 
 /// What was decided.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum AuditKind {
     /// It was refused, or would have been.
     Refused {
         /// Which of them.
@@ -124,7 +124,7 @@ pub enum What {
     /// It was terminated.
     Terminated(Cause),
     /// It will be terminated.
-    Leaving(Cause),
+    Terminating(Cause),
     /// It was admitted provisionally in the place of another.
     TookOver {
         /// The other stream.
@@ -170,7 +170,7 @@ pub struct Decisions {
     explanations: Cache<u64, Explained>,
     /// The last explained refusal of each account, of each verdict: they rest on different things.
     explained: Cache<(AccountKey, &'static str), u64>,
-    histories: Cache<AccountKey, Arc<[Happened]>>,
+    histories: Cache<AccountKey, Arc<[AuditEntry]>>,
     /// On what the end of streams rests, as JSON.
     ends: Cache<StreamId, Arc<str>>,
 }
@@ -183,13 +183,13 @@ impl Decisions {
             Explained::Here(text) => bytes(text.len() + 128),
             Explained::As(_) => 128,
         });
-        let histories = bounded(HISTORIES).weigher(|_, history: &Arc<[Happened]>| bytes(history.len() * 320 + 128));
+        let histories = bounded(HISTORIES).weigher(|_, history: &Arc<[AuditEntry]>| bytes(history.len() * 320 + 128));
         Self {
             clock,
             entropy,
             settings: ArcSwapOption::empty(),
             refusals: refusals(REFUSALS),
-            strangers: refusals(STRANGERS),
+            strangers: refusals(ANONYMOUS_REFUSALS),
             unenforced: refusals(UNENFORCED),
             explanations: explanations.build(),
             explained: Cache::builder().max_capacity(10_000).time_to_live(AGAIN).build(),
@@ -235,7 +235,7 @@ impl Decisions {
         let id = u64::from_be_bytes(self.entropy.bytes().first_chunk().copied().unwrap_or_default());
         let violations = decision.violations.iter().filter(|violation| violation.mode != Mode::Enforce);
         let exceeded = violations.map(|one| (&one.policy, &one.rule, one.mode));
-        let lacks = decision.lacks.iter().filter(|lack| lack.mode != Mode::Enforce);
+        let lacks = decision.missing_attributes.iter().filter(|lack| lack.mode != Mode::Enforce);
         let rules = exceeded.clone().chain(lacks.map(|lack| (&lack.policy, &lack.rule, lack.mode)));
         let rules: Vec<_> = rules.map(|(policy, rule, mode)| format!("{policy}/{rule} ({})", mode.label())).collect();
         let refused = Refused {
@@ -281,19 +281,19 @@ impl Decisions {
             refused;
         if let Some(account) = account {
             let key = account.key();
-            let again = |one: &Happened| {
-                matches!(one.what, What::Refused { verdict: its, reason: other, .. } if (its, other) == (verdict, reason))
+            let again = |one: &AuditEntry| {
+                matches!(one.what, AuditKind::Refused { verdict: its, reason: other, .. } if (its, other) == (verdict, reason))
                     && (&one.application, &one.device, &one.asset) == (application, device, asset)
             };
             self.note(key, |history| {
                 let before = history.iter().position(again).map(|nth| history.remove(nth).what);
                 let (first, times) = match before {
-                    Some(What::Refused { first, times, .. }) => (first, times.saturating_add(1)),
+                    Some(AuditKind::Refused { first, times, .. }) => (first, times.saturating_add(1)),
                     _ => (at, 1),
                 };
-                let what = What::Refused { verdict, refusal: id, reason, first, times };
+                let what = AuditKind::Refused { verdict, refusal: id, reason, first, times };
                 let (application, device, asset) = (application.clone(), device.clone(), asset.clone());
-                history.push(Happened { at, application, stream, device, asset, what });
+                history.push(AuditEntry { at, application, stream, device, asset, what });
             });
         }
         let place = match (verdict, &refused.account) {
@@ -313,20 +313,20 @@ impl Decisions {
         by: &Arc<str>,
         reason: &Arc<str>,
     ) {
-        let what = What::Ordered { what, by: by.clone(), reason: reason.clone() };
+        let what = AuditKind::Ordered { what, by: by.clone(), reason: reason.clone() };
         let at = self.clock.now();
-        let happened = Happened { at, application: None, stream, device: None, asset: None, what };
+        let happened = AuditEntry { at, application: None, stream, device: None, asset: None, what };
         self.note(account.key(), |history| history.push(happened));
     }
 
-    fn note(&self, account: AccountKey, change: impl FnOnce(&mut Vec<Happened>)) {
+    fn note(&self, account: AccountKey, change: impl FnOnce(&mut Vec<AuditEntry>)) {
         self.histories.entry(account).and_upsert_with(|entry| {
             let mut history = entry.map(|entry| entry.into_value().to_vec()).unwrap_or_default();
             change(&mut history);
             while history.len() > OF_ACCOUNT {
                 // What did not happen goes first, but not before it has been noted.
                 let earlier = history.len() - 1;
-                let unenforced = history.iter().take(earlier).position(Happened::is_unenforced);
+                let unenforced = history.iter().take(earlier).position(AuditEntry::is_unenforced);
                 history.remove(unenforced.unwrap_or_default());
             }
             history.into()
@@ -351,7 +351,7 @@ impl Decisions {
     }
 
     /// What was decided about the account, oldest first.
-    pub fn history(&self, account: &AccountKey) -> Arc<[Happened]> {
+    pub fn history(&self, account: &AccountKey) -> Arc<[AuditEntry]> {
         let since = self.clock.now() - KEPT;
         let history = self.histories.get(account).unwrap_or_default();
         match history.iter().position(|happened| happened.at >= since) {
@@ -373,19 +373,19 @@ impl Observer for Decisions {
             Event::Unenforced { stream, decision, explanation } => {
                 return self.unenforced(account, stream, decision, explanation);
             }
-            Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
-                (stream, What::Terminated((*cause).clone()))
+            Event::Terminated(stream, cause) | Event::TerminatedIdle(stream, cause) => {
+                (stream, AuditKind::Terminated((*cause).clone()))
             }
-            Event::Leaving(stream, cause) => (stream, What::Leaving((*cause).clone())),
+            Event::Terminating(stream, cause) => (stream, AuditKind::Terminating((*cause).clone())),
             Event::TakenOver { stream, taken, reason } => {
-                (stream, What::TookOver { taken: taken.id, reason: reason.label() })
+                (stream, AuditKind::TookOver { taken: taken.id, reason: reason.label() })
             }
             Event::TakeoverSettled { stream, taken, result } => {
-                (stream, What::TakeoverSettled { taken: taken.id, result: result.label() })
+                (stream, AuditKind::TakeoverSettled { taken: taken.id, result: result.label() })
             }
             _ => return,
         };
-        let happened = Happened {
+        let happened = AuditEntry {
             at: self.clock.now(),
             application: Some(stream.application.clone()),
             stream: Some(stream.id),

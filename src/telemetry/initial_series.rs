@@ -4,7 +4,7 @@ use super::metrics::{ManifestResult, Metrics, STREAM_EVENTS};
 use crate::config::Settings;
 use crate::identity::{OpenError, TokenError};
 use crate::policy::{Effect, Missing};
-use crate::streams::{Cause, FROZEN, TakeoverResult};
+use crate::streams::{Cause, IMMUTABLE_ATTRIBUTES, TakeoverResult};
 
 const CONNECTION_REASONS: [&str; 6] =
     ["too_many", "proxy_header", "slow_handshake", "failed_handshake", "slow_header", "slow_body"];
@@ -59,7 +59,7 @@ impl Metrics {
             each(&self.token_errors, &TokenError::LABELS);
             each(&self.shared, &SHARING_ACTIONS);
             each(&self.ripping, &RIPPING_ACTIONS);
-            each(&self.immutable_attribute_changes, &FROZEN);
+            each(&self.immutable_attribute_changes, &IMMUTABLE_ATTRIBUTES);
         }
         for policy in settings.applications.values().flat_map(|application| &application.policies) {
             for rule in &policy.rules {

@@ -321,7 +321,7 @@ impl Metrics {
 
     /// The series of an origin.
     pub fn origin(&self, name: &str) -> OriginMetrics {
-        self.origins.of(name)
+        self.origins.for_origin(name)
     }
 
     /// Counts a request for the operator's API that was not let in.

@@ -18,7 +18,7 @@ mod webhooks;
 pub use access::Access;
 pub use calls::{ApiOperation, ApiOutcome, ApiVersion, LoginFailure};
 pub use clock::ClockWatch;
-pub use decisions::{Decisions, Happened, KEPT, Refused, Verdict, What};
+pub use decisions::{AuditEntry, AuditKind, Decisions, KEPT, Refused, Verdict};
 pub use log::{Format, LogGuard, init};
 pub use log_limit::LogLimit;
 pub use metrics::{ManifestResult, Metrics, Outcome};

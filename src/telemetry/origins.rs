@@ -25,7 +25,7 @@ impl Origins {
     }
 
     /// The series of one origin.
-    pub(super) fn of(&self, origin: &str) -> OriginMetrics {
+    pub(super) fn for_origin(&self, origin: &str) -> OriginMetrics {
         OriginMetrics {
             responses: CLASSES.map(|class| self.responses.with_label_values(&[origin, class])),
             seconds: self.seconds.with_label_values(&[origin]),

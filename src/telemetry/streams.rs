@@ -35,25 +35,25 @@ impl Observer for Metrics {
                 tracing::info!(stream = %stream.id, %taken, application = %stream.application, result, "takeover settled");
             }
             Event::RolledBack(stream) => self.event(&stream.application, "rolled_back", -1),
-            Event::Forgotten(stream) => self.event(&stream.application, "expired", 0),
+            Event::Expired(stream) => self.event(&stream.application, "expired", 0),
             Event::CapacityEvicted(stream) => self.event(&stream.application, "capacity_evicted", 0),
-            Event::Unaccounted(stream) => self.event(&stream.application, "unaccounted", 0),
-            Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
+            Event::CapacityExceeded(stream) => self.event(&stream.application, "unaccounted", 0),
+            Event::Terminated(stream, cause) | Event::TerminatedIdle(stream, cause) => {
                 let slots = if matches!(event, Event::Terminated(..)) { -1 } else { 0 };
                 self.event(&stream.application, "terminated", slots);
                 self.terminations.with_label_values(&[stream.application.as_str(), cause.label()]).inc();
                 tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "terminated");
             }
-            Event::Leaving(stream, cause) => {
+            Event::Terminating(stream, cause) => {
                 self.event(&stream.application, "terminating", 0);
                 tracing::info!(stream = %stream.id, application = %stream.application, cause = cause.label(), "terminating");
             }
-            Event::Demanded(demand) => {
+            Event::RequiredLimit(demand) => {
                 self.required_limit
                     .with_label_values(&[&*demand.policy, &*demand.rule])
-                    .observe(f64::from(demand.rank));
+                    .observe(f64::from(demand.limit));
             }
-            Event::Lacked(lack) => {
+            Event::MissingAttribute(lack) => {
                 let labels = [&*lack.policy, &*lack.rule, lack.mode.label(), Effect::LACK];
                 self.violations.with_label_values(&labels).inc();
             }
@@ -62,7 +62,7 @@ impl Observer for Metrics {
                 let labels = [&*violation.policy, &*violation.rule, violation.mode.label(), effect];
                 self.violations.with_label_values(&labels).inc();
             }
-            Event::Attempted { .. } | Event::Explained(..) | Event::Unenforced { .. } => {}
+            Event::AdmissionAttempt { .. } | Event::Explained(..) | Event::Unenforced { .. } => {}
             Event::Unavailable => self.events.with_label_values(&["", "undecided"]).inc(),
         }
     }

@@ -81,7 +81,7 @@ impl Usage {
             Event::Admitted(stream) | Event::Resumed(stream) => {
                 self.started.with_label_values(&[stream.application.as_str()]).inc();
             }
-            Event::Attempted { application, level, admitted } => {
+            Event::AdmissionAttempt { application, level, admitted } => {
                 let level = f64::from(u32::try_from(*level).unwrap_or(u32::MAX));
                 self.activity.with_label_values(&[application.as_str()]).observe(level);
                 if *admitted {

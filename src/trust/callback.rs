@@ -29,10 +29,10 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::identity::{Ask, Away, CallbackSource, Question, QuestionKey, TokenError, WhileAway};
+use crate::identity::{Ask, Away, CallbackRequest, CallbackSource, QuestionKey, TokenError, WhileAway};
 use crate::model::{Clock, StreamId};
 
-use super::client::{TrustError, body, sentence, url_of};
+use super::client::{TrustError, body, error_chain, url_of};
 use super::settings::Observer;
 
 /// Questions under way to one service at most; more would not be answered in time either.
@@ -76,12 +76,12 @@ impl Service {
     }
 
     /// See [`Trust::ask`](super::Trust::ask).
-    pub(super) async fn ask(self: &Arc<Self>, question: Question) {
+    pub(super) async fn ask(self: &Arc<Self>, question: CallbackRequest) {
         let key = question.key;
         let mut answered = {
             let mut under_way = self.under_way.lock();
             let known = self.source.verdicts.get(&key, self.clock.wall());
-            if !matches!(known, Err(TokenError::Unasked)) {
+            if !matches!(known, Err(TokenError::NotCached)) {
                 return; // somebody else has asked meanwhile
             }
             let full = under_way.len() >= MAX_UNDER_WAY;
@@ -104,7 +104,7 @@ impl Service {
         let _ = answered.changed().await; // the sender's end is what is waited for
     }
 
-    async fn settle(&self, question: &Question) {
+    async fn settle(&self, question: &CallbackRequest) {
         let late = |_| format!("no answer within {:?}", self.source.deadline);
         let answer = timeout(self.source.deadline, self.answer(question)).await.map_err(late);
         let CallbackSource { name, verdicts, negative, .. } = &self.source;
@@ -138,7 +138,7 @@ impl Service {
     }
 
     /// What serves where there is no answer.
-    fn serve_without(&self, question: &Question, label: Option<&'static str>) {
+    fn serve_without(&self, question: &CallbackRequest, label: Option<&'static str>) {
         let instead = match self.source.away {
             // Too many questions are not the service's silence: a flood of made-up tokens must not let them all in.
             Away::Admit if label.is_none() => Some(guest(&question.token)),
@@ -151,8 +151,8 @@ impl Service {
         self.observer.callback(&self.source.name, label.unwrap_or(usual));
     }
 
-    async fn answer(&self, question: &Question) -> Result<Answer, String> {
-        let response = self.request(question).send().await.map_err(sentence)?;
+    async fn answer(&self, question: &CallbackRequest) -> Result<Answer, String> {
+        let response = self.request(question).send().await.map_err(error_chain)?;
         let status = response.status();
         if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT && status != StatusCode::TOO_MANY_REQUESTS
         {
@@ -179,7 +179,7 @@ impl Service {
         Ok(Answer::Yes(claims, lifetime))
     }
 
-    fn request(&self, question: &Question) -> RequestBuilder {
+    fn request(&self, question: &CallbackRequest) -> RequestBuilder {
         let asked = self.source.verdicts.asked(&question.key);
         let parameters = [
             ("name", question.name.clone()),

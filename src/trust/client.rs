@@ -107,7 +107,7 @@ pub async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String
         return Err(too_long());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(sentence)? {
+    while let Some(chunk) = response.chunk().await.map_err(error_chain)? {
         if body.len() + chunk.len() > most {
             return Err(too_long());
         }
@@ -117,7 +117,7 @@ pub async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String
 }
 
 /// What went wrong, with its causes and without the URL, which may contain a token or a password.
-pub fn sentence(error: reqwest::Error) -> String {
+pub fn error_chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

@@ -12,7 +12,7 @@ use crate::model::{Clock, Millis};
 use super::settings::Observer;
 
 /// The keys of one source by their places.
-pub(super) struct Composed {
+pub(super) struct CompositeKeySet {
     pub(super) name: Arc<str>,
     pub(super) keys: Arc<Keys>,
     parts: Mutex<Parts>,
@@ -25,7 +25,7 @@ struct Parts {
     changed: Option<Millis>,
 }
 
-impl Composed {
+impl CompositeKeySet {
     /// The keys of a source as far as they are known.
     pub(super) fn new(source: &KeySource, clock: &Arc<dyn Clock>, observer: &Arc<dyn Observer>) -> Self {
         let known = |place: &KeyPlace| match place {
@@ -39,7 +39,7 @@ impl Composed {
     }
 
     /// The keys of one of its places.
-    pub(super) fn of(&self, place: usize) -> Vec<Arc<Key>> {
+    pub(super) fn keys_at(&self, place: usize) -> Vec<Arc<Key>> {
         self.parts.lock().by_place.get(place).cloned().unwrap_or_default()
     }
 

@@ -14,8 +14,8 @@ use crate::identity::jwt::Algorithm;
 use crate::identity::{MAX_SET, parse_key_set};
 use crate::model::Millis;
 
-use super::client::{body, sentence};
-use super::composed::Composed;
+use super::client::{body, error_chain};
+use super::composed::CompositeKeySet;
 
 /// The longest wait after a failed fetch.
 const MAX_RETRY: Duration = Duration::from_mins(1);
@@ -23,8 +23,8 @@ const MAX_RETRY: Duration = Duration::from_mins(1);
 const JITTER: u32 = 10;
 
 /// A key set at a URL.
-pub(super) struct UrlPlace {
-    pub(super) source: Arc<Composed>,
+pub(super) struct JwksUrl {
+    pub(super) source: Arc<CompositeKeySet>,
     place: usize,
     url: Url,
     rsa: Algorithm,
@@ -69,9 +69,9 @@ enum Phase {
     Fetching,
 }
 
-impl UrlPlace {
+impl JwksUrl {
     pub(super) fn new(
-        source: Arc<Composed>,
+        source: Arc<CompositeKeySet>,
         place: usize,
         url: Url,
         rsa: Algorithm,
@@ -135,7 +135,7 @@ impl UrlPlace {
             };
         }
         if state.digest.is_some() {
-            self.source.put(self.place, old.source.of(old.place));
+            self.source.put(self.place, old.source.keys_at(old.place));
         }
     }
 
@@ -174,7 +174,7 @@ impl UrlPlace {
     /// Fetches the set; whether it is another than the last one.
     async fn fetch(&self) -> Result<bool, String> {
         let answer = async {
-            let response = self.client.get(self.url.clone()).send().await.map_err(sentence)?;
+            let response = self.client.get(self.url.clone()).send().await.map_err(error_chain)?;
             if response.status() != reqwest::StatusCode::OK {
                 return Err(format!("the answer is {}", response.status()));
             }
@@ -219,10 +219,10 @@ impl UrlPlace {
 }
 
 /// As long as this lives, somebody keeps the place fresh.
-struct Kept<'a>(&'a UrlPlace);
+struct Kept<'a>(&'a JwksUrl);
 
 impl<'a> Kept<'a> {
-    fn new(url: &'a UrlPlace) -> Self {
+    fn new(url: &'a JwksUrl) -> Self {
         url.state.lock().is_kept = true;
         Self(url)
     }
@@ -242,12 +242,12 @@ impl Drop for Kept<'_> {
 
 /// A fetch that is under way, until this is dropped: at its end, however that comes.
 struct Attempt<'a> {
-    url: &'a UrlPlace,
+    url: &'a JwksUrl,
     began: Millis,
 }
 
 impl<'a> Attempt<'a> {
-    fn new(url: &'a UrlPlace) -> Self {
+    fn new(url: &'a JwksUrl) -> Self {
         url.state.lock().phase = Phase::Fetching;
         Self { url, began: url.source.clock.now() }
     }

@@ -13,9 +13,9 @@ use crate::identity::{KeyPlace, KeySource, MAX_SET, parse_key_set};
 use crate::model::Clock;
 
 use super::client::{TrustError, url_of};
-use super::composed::Composed;
+use super::composed::CompositeKeySet;
 use super::file::{Seen, Watched};
-use super::key_url::{Times, UrlPlace};
+use super::key_url::{JwksUrl, Times};
 use super::settings::{Observer, Pace};
 
 /// How long somebody waits whose token names an unknown key.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Every source of keys.
 pub(super) struct KeySources {
     files: Vec<FilePlace>,
-    urls: Vec<Arc<UrlPlace>>,
+    urls: Vec<Arc<JwksUrl>>,
     clock: Arc<dyn Clock>,
     pace: Pace,
 }
@@ -40,7 +40,7 @@ impl KeySources {
     ) -> Result<Self, TrustError> {
         let mut all = Self { files: Vec::new(), urls: Vec::new(), clock: clock.clone(), pace: pace.clone() };
         for source in sources {
-            let composed = Arc::new(Composed::new(&source, clock, observer));
+            let composed = Arc::new(CompositeKeySet::new(&source, clock, observer));
             for (place, at) in source.places.into_iter().enumerate() {
                 let source = composed.clone();
                 match at {
@@ -56,7 +56,7 @@ impl KeySources {
                     KeyPlace::SetUrl { url, rsa, refresh, timeout } => {
                         let url = url_of(&source.name, &url)?;
                         let times = Times { refresh, timeout, retry: pace.retry };
-                        let at_url = UrlPlace::new(source, place, url, rsa, times, client);
+                        let at_url = JwksUrl::new(source, place, url, rsa, times, client);
                         let old = before.and_then(|before| before.like(&at_url));
                         if let Some(old) = old {
                             at_url.take_over(old);
@@ -90,7 +90,7 @@ impl KeySources {
     }
 
     /// The place of the same keys, one that has some if there are several.
-    fn like(&self, other: &UrlPlace) -> Option<&UrlPlace> {
+    fn like(&self, other: &JwksUrl) -> Option<&JwksUrl> {
         let same = self.urls.iter().filter(|url| url.is_of(other));
         same.max_by_key(|url| url.has_keys()).map(|url| &**url)
     }
@@ -104,7 +104,7 @@ impl KeySources {
 
     /// See [`Trust::refresh`](super::Trust::refresh).
     pub(super) async fn refresh(&self, name: &str) -> bool {
-        let urls: Vec<&Arc<UrlPlace>> = self.urls.iter().filter(|url| *url.source.name == *name).collect();
+        let urls: Vec<&Arc<JwksUrl>> = self.urls.iter().filter(|url| *url.source.name == *name).collect();
         let version = || urls.iter().map(|url| url.source.keys.version()).sum::<u64>();
         let (before, now) = (version(), self.clock.now());
         let fetches: Vec<_> = urls.iter().filter_map(|url| url.want(now, self.pace.refetch)).collect();
@@ -120,7 +120,7 @@ impl KeySources {
 
 /// A file with keys.
 struct FilePlace {
-    source: Arc<Composed>,
+    source: Arc<CompositeKeySet>,
     place: usize,
     file: Mutex<Watched>,
     form: Form,

@@ -24,15 +24,15 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::identity::{Block, Blocks, Question};
+use crate::identity::{Block, Blocks, CallbackRequest};
 
 use blocks::BlocksFile;
 use callback::Service;
 use key_files::KeyFileGroup;
 use keys::KeySources;
 
-pub use client::{TrustError, body, http_client, sentence, url_of};
-pub use orders::{Kept, Kind, Order, Orders, OrdersError, Whom};
+pub use client::{TrustError, body, error_chain, http_client, url_of};
+pub use orders::{Kept, Kind, Order, Orders, OrdersError, Target};
 pub use settings::{Observer, Pace, TrustSettings};
 
 /// How long the end waits for files that are being read. A disk that hangs must not keep whoever waits, such as a reload.
@@ -173,7 +173,7 @@ impl Trust {
     /// asks the same meanwhile waits for the same answer.
     ///
     /// To be called on a runtime of tokio. The question goes on when the caller does not.
-    pub async fn ask(&self, question: Question) {
+    pub async fn ask(&self, question: CallbackRequest) {
         if let Some(service) = self.services.get(&question.service) {
             service.ask(question).await;
         } else {

@@ -31,7 +31,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the words are those of the file of blocks")]
-pub enum Whom {
+pub enum Target {
     /// An account.
     Account { idp: Arc<str>, subject: Arc<str> },
     /// A device of an account, by the name that tokens give it.
@@ -42,7 +42,7 @@ pub enum Whom {
     Session(StreamId),
 }
 
-impl Whom {
+impl Target {
     /// The account that it is about, if it is about one.
     pub fn account(&self) -> Option<Account> {
         match self {
@@ -101,15 +101,15 @@ pub enum OrdersError {
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    blocks: BTreeMap<Whom, Order>,
-    exemptions: BTreeMap<Whom, Order>,
+struct OverrideStore {
+    blocks: BTreeMap<Target, Order>,
+    exemptions: BTreeMap<Target, Order>,
     last: u64,
 }
 
 /// The book as it is written to disk.
 #[derive(Debug, Serialize)]
-struct Page {
+struct OverridesFile {
     blocks: Vec<Entry>,
     exemptions: Vec<Entry>,
 }
@@ -133,27 +133,27 @@ pub struct Restored {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
-    whom: Whom,
+    whom: Target,
     #[serde(flatten)]
     order: Order,
 }
 
-impl Book {
-    fn of(&self, kind: Kind) -> &BTreeMap<Whom, Order> {
+impl OverrideStore {
+    fn entries(&self, kind: Kind) -> &BTreeMap<Target, Order> {
         match kind {
             Kind::Block => &self.blocks,
             Kind::Exemption => &self.exemptions,
         }
     }
 
-    fn of_mut(&mut self, kind: Kind) -> &mut BTreeMap<Whom, Order> {
+    fn of_mut(&mut self, kind: Kind) -> &mut BTreeMap<Target, Order> {
         match kind {
             Kind::Block => &mut self.blocks,
             Kind::Exemption => &mut self.exemptions,
         }
     }
 
-    fn insert(&mut self, kind: Kind, whom: Whom, order: Order) {
+    fn insert(&mut self, kind: Kind, whom: Target, order: Order) {
         self.last += 1;
         let number = self.last;
         self.of_mut(kind).insert(whom, Order { number, ..order });
@@ -166,23 +166,23 @@ impl Book {
     }
 
     /// The next page, with its number.
-    fn turn(&mut self) -> (u64, Page) {
+    fn turn(&mut self) -> (u64, OverridesFile) {
         self.last += 1;
         (self.last, self.page())
     }
 
-    fn page(&self) -> Page {
+    fn page(&self) -> OverridesFile {
         let entries = |kind| {
-            let orders = self.of(kind).iter();
+            let orders = self.entries(kind).iter();
             orders.map(|(whom, order)| Entry { whom: whom.clone(), order: order.clone() }).collect()
         };
-        Page { blocks: entries(Kind::Block), exemptions: entries(Kind::Exemption) }
+        OverridesFile { blocks: entries(Kind::Block), exemptions: entries(Kind::Exemption) }
     }
 }
 
 /// All orders that are in force.
 pub struct Orders {
-    book: Mutex<Book>,
+    book: Mutex<OverrideStore>,
     /// The number of the page that was written last. Locked while one is written.
     written: Mutex<u64>,
     table: Arc<StreamTable>,
@@ -262,17 +262,17 @@ impl Orders {
     ///
     /// # Errors
     /// There are too many; nothing has changed.
-    pub fn give(
+    pub fn set(
         &self,
         kind: Kind,
-        whom: Whom,
+        whom: Target,
         order: Order,
         snapshot: Option<&Path>,
         now: Millis,
     ) -> Result<Kept, OrdersError> {
         let mut book = self.book.lock();
         book.forget_past(now);
-        let orders = book.of(kind);
+        let orders = book.entries(kind);
         if orders.len() >= MAX_OVERRIDES && !orders.contains_key(&whom) {
             return Err(OrdersError::Full);
         }
@@ -281,7 +281,7 @@ impl Orders {
     }
 
     /// Lifts the order about this one, if there is one. Blocks on the disk where orders are kept.
-    pub fn lift(&self, kind: Kind, whom: &Whom, snapshot: Option<&Path>, now: Millis) -> Option<(Order, Kept)> {
+    pub fn remove(&self, kind: Kind, whom: &Target, snapshot: Option<&Path>, now: Millis) -> Option<(Order, Kept)> {
         let mut book = self.book.lock();
         book.forget_past(now);
         let order = book.of_mut(kind).remove(whom)?;
@@ -289,14 +289,14 @@ impl Orders {
     }
 
     /// The order about this one that is in force.
-    pub fn find(&self, kind: Kind, whom: &Whom, now: Millis) -> Option<Order> {
-        self.book.lock().of(kind).get(whom).filter(|order| now < order.until).cloned()
+    pub fn find(&self, kind: Kind, whom: &Target, now: Millis) -> Option<Order> {
+        self.book.lock().entries(kind).get(whom).filter(|order| now < order.until).cloned()
     }
 
     /// The orders of a kind that are in force, oldest first.
-    pub fn list(&self, kind: Kind, now: Millis) -> Vec<(Whom, Order)> {
+    pub fn list(&self, kind: Kind, now: Millis) -> Vec<(Target, Order)> {
         let book = self.book.lock();
-        let holding = book.of(kind).iter().filter(|(_, order)| now < order.until);
+        let holding = book.entries(kind).iter().filter(|(_, order)| now < order.until);
         let mut orders: Vec<_> = holding.map(|(whom, order)| (whom.clone(), order.clone())).collect();
         orders.sort_by_key(|(_, order)| order.number);
         orders
@@ -304,10 +304,10 @@ impl Orders {
 
     /// How many orders of a kind are in force.
     pub fn count(&self, kind: Kind, now: Millis) -> usize {
-        self.book.lock().of(kind).values().filter(|order| now < order.until).count()
+        self.book.lock().entries(kind).values().filter(|order| now < order.until).count()
     }
 
-    fn changed(&self, mut book: MutexGuard<'_, Book>, snapshot: Option<&Path>) -> Kept {
+    fn changed(&self, mut book: MutexGuard<'_, OverrideStore>, snapshot: Option<&Path>) -> Kept {
         self.enforce(&book);
         let (number, page) = book.turn();
         // Who only looks must not wait for a disk.
@@ -323,7 +323,7 @@ impl Orders {
     }
 
     /// Writes a page, unless a later one has been written.
-    fn write(&self, number: u64, page: &Page, snapshot: &Path) -> io::Result<()> {
+    fn write(&self, number: u64, page: &OverridesFile, snapshot: &Path) -> io::Result<()> {
         let mut written = self.written.lock();
         if *written < number {
             write(page, snapshot)?;
@@ -332,19 +332,19 @@ impl Orders {
         Ok(())
     }
 
-    fn enforce(&self, book: &Book) {
+    fn enforce(&self, book: &OverrideStore) {
         let blocks = book.blocks.iter().map(|(whom, order)| Block {
             blocked: whom.blocked(),
             until: Some(order.until),
             reason: order.reason.clone(),
         });
         (self.block)(blocks.collect());
-        let exempt = |(whom, order): (&Whom, &Order)| Some((whom.account()?.key(), order.until));
+        let exempt = |(whom, order): (&Target, &Order)| Some((whom.account()?.key(), order.until));
         self.table.exempt(book.exemptions.iter().filter_map(exempt).collect::<Exemptions>());
     }
 }
 
-fn write(page: &Page, snapshot: &Path) -> io::Result<()> {
+fn write(page: &OverridesFile, snapshot: &Path) -> io::Result<()> {
     durable_file::write(&Orders::beside(snapshot), |out| Ok(serde_json::to_writer(out, page)?))
 }
 

@@ -8,7 +8,7 @@ use streamgate::identity::cat;
 use streamgate::identity::jwt::{Algorithm, sign_hs};
 use streamgate::identity::{RequestFacts, TokenError};
 use streamgate::model::Ambiguity;
-use streamgate::policy::{Carrier, Mode, Rule, WhenExceeded};
+use streamgate::policy::{ApplicationBinding, Mode, Rule, WhenExceeded};
 use streamgate::streams;
 
 use super::minting::request;
@@ -38,7 +38,7 @@ fn the_promised_configuration_loads_and_means_what_it_says() {
     assert!(shown.contains(sources), "{shown}");
     let [household] = tv.policies.as_slice() else { panic!("{:?}", tv.policies) };
     assert_eq!((&*household.name, &*tv.tenant), ("household", "default"));
-    let carrier = Carrier { tenant: "default".into(), from_manifest: Vec::new() };
+    let carrier = ApplicationBinding { tenant: "default".into(), from_manifest: Vec::new() };
     assert_eq!(household.carriers, [(tv.id.clone(), carrier)].into());
     let rule = Rule::streams("two-streams", 2, WhenExceeded::DenyNewest);
     assert_eq!(household.rules, [Rule { key: household.rules[0].key, mode: Mode::Enforce, ..rule }]);

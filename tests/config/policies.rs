@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streamgate::policy::{
-    Carrier, Count, Expression, Field, Limit, Message, Missing, Mode, Policy, Rule, Type, WhenExceeded,
+    ApplicationBinding, Count, Expression, Field, Limit, Message, Missing, Mode, Policy, Rule, Type, WhenExceeded,
 };
 
 use super::support::{PROMISED, application, good, read, with, with_rules};
@@ -144,7 +144,7 @@ fn every_application_that_names_a_policy_carries_it_with_its_tenant_and_what_its
     let carriers: Vec<(&str, &str, Vec<&str>)> = household
         .carriers
         .iter()
-        .map(|(id, Carrier { tenant, from_manifest })| {
+        .map(|(id, ApplicationBinding { tenant, from_manifest })| {
             (id.as_str(), &**tenant, from_manifest.iter().map(|name| &**name).collect())
         })
         .collect();

@@ -35,7 +35,7 @@ fn verifier(vector: &Value) -> Result<Jwt, KeyError> {
         audience: require("aud").into_iter().collect(),
         keys: Arc::new(Keys::new(keys)),
     };
-    Ok(Jwt::of(Issuers::new(vec![issuer]), NO_LEEWAY))
+    Ok(Jwt::with_issuers(Issuers::new(vec![issuer]), NO_LEEWAY))
 }
 
 /// What the verifier says: of vectors at the `jws` level about the signature only.

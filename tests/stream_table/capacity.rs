@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
-use streamgate::streams::{Admission, Cause, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{AdmissionOutcome, Cause, Settings, Signal, Stream, StreamTable};
 
 use super::support::{Gauge, account, at, candidate, holders, household, is_admitted, policy, table};
 
@@ -22,8 +22,8 @@ fn small() -> (Settings, StreamTable, Arc<Gauge>) {
 /// Starts a stream that plays at once. `None`: there is no room, and it passes without being counted.
 async fn play(table: &StreamTable, settings: &Settings, subject: usize, now: Millis) -> Option<Arc<Stream>> {
     match table.start(&candidate(subject, 0, "/live", now), &household(1), settings, now).await {
-        Ok(Admission::Admitted { stream, .. }) => stream.beat(Signal::Playback, now).then_some(stream),
-        Ok(Admission::Refused(refusal)) => panic!("{refusal:?}"),
+        Ok(AdmissionOutcome::Admitted { stream, .. }) => stream.heartbeat(Signal::Playback, now).then_some(stream),
+        Ok(AdmissionOutcome::Refused(refusal)) => panic!("{refusal:?}"),
         Err(_) => None,
     }
 }
@@ -62,7 +62,7 @@ async fn nobody_who_plays_is_pushed_out_by_ten_times_as_many_accounts() {
         assert!(play(&table, &settings, 1000 + attack, now).await.is_none());
         table.tick(now);
         for (subject, viewer) in viewers.iter().enumerate() {
-            assert!(viewer.beat(Signal::Playback, now));
+            assert!(viewer.heartbeat(Signal::Playback, now));
             let known = table.find(&account(subject).key(), viewer.id).expect("it is known");
             assert!(Arc::ptr_eq(&known, viewer));
         }
@@ -79,7 +79,7 @@ async fn silent_accounts_make_room_and_those_that_play_stay() {
     let viewers = fill(&table, &settings, 0..32, at(0)).await;
     let silent = fill(&table, &settings, 32..64, at(0)).await;
     for second in 1..70 {
-        assert!(viewers.iter().all(|viewer| viewer.beat(Signal::Playback, at(second))));
+        assert!(viewers.iter().all(|viewer| viewer.heartbeat(Signal::Playback, at(second))));
         table.tick(at(second));
     }
     assert_eq!(gauge.held(), 32);
@@ -87,8 +87,8 @@ async fn silent_accounts_make_room_and_those_that_play_stay() {
     assert!(!(32..64).any(|subject| is_known(&table, subject)));
     assert_eq!(gauge.capacity_evicted(), 32);
     assert!(play(&table, &settings, 200, at(70)).await.is_none(), "now all play");
-    assert!(viewers.iter().all(|viewer| viewer.beat(Signal::Playback, at(70))));
-    assert!(!silent[0].beat(Signal::Playback, at(70)), "whose connection still carries it competes again");
+    assert!(viewers.iter().all(|viewer| viewer.heartbeat(Signal::Playback, at(70))));
+    assert!(!silent[0].heartbeat(Signal::Playback, at(70)), "whose connection still carries it competes again");
     assert_eq!((gauge.held(), gauge.lowest()), (64, 0));
 }
 
@@ -126,7 +126,7 @@ async fn whoever_is_refused_or_only_looked_at_takes_no_room() {
     assert_eq!(known(&table), CAPACITY - 1);
     assert!(play(&table, &settings, 5000, at(1)).await.is_some());
     assert_eq!(gauge.unaccounted(), 0);
-    assert!(viewers.iter().all(|viewer| viewer.beat(Signal::Playback, at(2))));
+    assert!(viewers.iter().all(|viewer| viewer.heartbeat(Signal::Playback, at(2))));
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn one_that_passed_without_being_counted_is_counted_as_soon_as_there_is_ro
     );
     assert!(table.end(&account(7), viewers[7].id, &Cause::Stopped, at(3)).await.expect("an answer"));
     let back = table.resume(&session, &household(1), &settings, at(4)).await;
-    assert!(matches!(back, Ok(Admission::Admitted { stream, created: true }) if stream.started == at(1)));
+    assert!(matches!(back, Ok(AdmissionOutcome::Admitted { stream, created: true }) if stream.started == at(1)));
     let second = table.start(&candidate(500, 1, "/live", at(5)), &household(1), &settings, at(5)).await;
     assert!(second.is_ok_and(|answer| !is_admitted(&answer)), "and its limit holds");
     assert_eq!((known(&table), gauge.unaccounted()), (CAPACITY, 2));
@@ -175,9 +175,9 @@ fn hammer(table: &StreamTable, settings: &Settings, viewers: &[Arc<Stream>], pha
                         let subject = 1000 + (worker / 2) * 200 + step % 200;
                         let who = candidate(subject, worker, "/live", at(0));
                         let answer = runtime.block_on(table.start(&who, &household(1), settings, at(0)));
-                        if let Ok(Admission::Admitted { stream, .. }) = answer {
+                        if let Ok(AdmissionOutcome::Admitted { stream, .. }) = answer {
                             admitted.fetch_add(1, SeqCst);
-                            stream.beat(Signal::Playback, at(0));
+                            stream.heartbeat(Signal::Playback, at(0));
                             // Some stop, some are taken back, some play on.
                             match round % 3 {
                                 0 => drop(runtime.block_on(table.end(&who.account, stream.id, &Cause::Stopped, at(0)))),
@@ -193,7 +193,7 @@ fn hammer(table: &StreamTable, settings: &Settings, viewers: &[Arc<Stream>], pha
             while !over.load(SeqCst) {
                 table.tick(at(0));
                 for (subject, viewer) in viewers.iter().enumerate() {
-                    assert!(viewer.beat(Signal::Playback, at(0)), "viewer {subject} was pushed out");
+                    assert!(viewer.heartbeat(Signal::Playback, at(0)), "viewer {subject} was pushed out");
                     assert!(table.find(&account(subject).key(), viewer.id).is_some());
                 }
                 std::thread::yield_now();

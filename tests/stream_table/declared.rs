@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use streamgate::model::{ApplicationId, Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Count, Field, Policy, Rule, WhenExceeded};
-use streamgate::streams::{Admission, Candidate, Cause, Ended, Kill, Refusal, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{
+    AdmissionOutcome, AdmissionRequest, Cause, Ended, Kill, Refusal, Settings, Signal, Stream, StreamTable,
+};
 
 use super::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
 
@@ -24,8 +26,8 @@ pub(crate) fn attributes(pairs: &[(&str, &str)]) -> Attributes {
 }
 
 /// A start that an application declares; the names of the streams of one account differ by `n`.
-pub(crate) fn declaration(n: u8, known: &[(&str, &str)], now: Millis) -> Candidate {
-    Candidate {
+pub(crate) fn declaration(n: u8, known: &[(&str, &str)], now: Millis) -> AdmissionRequest {
+    AdmissionRequest {
         stream: StreamId([0x80 | n; 16]),
         device: Device::Hint(u64::from(n)),
         asset: "".into(),
@@ -35,8 +37,12 @@ pub(crate) fn declaration(n: u8, known: &[(&str, &str)], now: Millis) -> Candida
 }
 
 /// A start by traffic on a named device, whose token says what is played.
-fn viewing(device: &str, path: &str, known: &[(&str, &str)], now: Millis) -> Candidate {
-    Candidate { device: Device::Named(device.into()), attributes: attributes(known), ..candidate(0, 0, path, now) }
+fn viewing(device: &str, path: &str, known: &[(&str, &str)], now: Millis) -> AdmissionRequest {
+    AdmissionRequest {
+        device: Device::Named(device.into()),
+        attributes: attributes(known),
+        ..candidate(0, 0, path, now)
+    }
 }
 
 struct House {
@@ -71,7 +77,7 @@ impl House {
         self.table.apply_policy_change(self.settings.clone(), in_force(&self.policies), now).await
     }
 
-    async fn declared(&self, who: &Candidate, kills: &[Kill], remember: bool, now: Millis) -> Admission {
+    async fn declared(&self, who: &AdmissionRequest, kills: &[Kill], remember: bool, now: Millis) -> AdmissionOutcome {
         let answer = self.table.declare(who, kills, remember, &self.policies, &self.settings, now).await;
         answer.expect("an embedded table answers")
     }
@@ -84,26 +90,26 @@ impl House {
     async fn is_declared(&self, n: u8, now: Millis) -> bool {
         matches!(
             self.declared(&declaration(n, &[], now), &[], false, now).await,
-            Admission::Admitted { created: true, .. }
+            AdmissionOutcome::Admitted { created: true, .. }
         )
     }
 
     #[allow(clippy::unused_self, reason = "it reads as what the house answers")]
-    fn admitted(&self, answer: Admission) -> Arc<Stream> {
+    fn admitted(&self, answer: AdmissionOutcome) -> Arc<Stream> {
         match answer {
-            Admission::Admitted { stream, .. } => stream,
-            Admission::Refused(refusal) => panic!("{refusal:?}"),
+            AdmissionOutcome::Admitted { stream, .. } => stream,
+            AdmissionOutcome::Refused(refusal) => panic!("{refusal:?}"),
         }
     }
 
-    async fn start(&self, who: &Candidate, now: Millis) -> Admission {
+    async fn start(&self, who: &AdmissionRequest, now: Millis) -> AdmissionOutcome {
         self.table.start(who, &self.policies, &self.settings, now).await.expect("an embedded table answers")
     }
 
     /// A start by traffic that is admitted and plays.
-    async fn play(&self, who: &Candidate, now: Millis) -> Arc<Stream> {
+    async fn play(&self, who: &AdmissionRequest, now: Millis) -> Arc<Stream> {
         let stream = self.admitted(self.start(who, now).await);
-        assert!(stream.beat(Signal::Playback, now));
+        assert!(stream.heartbeat(Signal::Playback, now));
         stream
     }
 
@@ -112,7 +118,7 @@ impl House {
     }
 
     async fn heartbeat(&self, stream: &Arc<Stream>, news: &[(&str, &str)], now: Millis) -> Option<Refusal> {
-        assert!(stream.beat_declared(now), "it holds its slot");
+        assert!(stream.heartbeat_declared(now), "it holds its slot");
         let news = attributes(news);
         let account = account(0);
         let told = self.table.heartbeat(&account, stream, &news, &self.policies, &self.settings, now);
@@ -124,7 +130,7 @@ impl House {
         self.table.end(&account(0), stream.id, &Cause::Stopped, now).await.expect("an embedded table answers")
     }
 
-    async fn revive(&self, stream: &Arc<Stream>, now: Millis) -> Option<Admission> {
+    async fn revive(&self, stream: &Arc<Stream>, now: Millis) -> Option<AdmissionOutcome> {
         let account = account(0);
         let back = self.table.revive(&account, stream, &self.policies, &self.settings, now);
         back.await.expect("an embedded table answers")
@@ -156,7 +162,7 @@ async fn a_declared_stream_holds_its_slot_from_its_start_until_it_is_late_and_th
     assert!(stream.holds(&house.settings, last) && !house.is_declared(2, last).await);
     assert!(!stream.holds(&house.settings, at(SILENCE)));
     assert!(house.is_declared(3, at(SILENCE)).await, "the slot is free");
-    assert!(!stream.beat_declared(at(SILENCE)), "and somebody else has it");
+    assert!(!stream.heartbeat_declared(at(SILENCE)), "and somebody else has it");
     assert_eq!(house.running(at(SILENCE)), 1);
 }
 
@@ -167,7 +173,7 @@ async fn an_application_keeps_its_stream_by_saying_so_for_as_long_as_it_does() {
     for minute in 1..60 {
         let now = at(minute * 60 + 29);
         house.table.tick(now);
-        assert!(stream.beat_declared(now), "minute {minute}");
+        assert!(stream.heartbeat_declared(now), "minute {minute}");
         assert!(!house.is_declared(2, now).await);
     }
     assert_eq!(house.running(at(59 * 60 + 30)), 1);
@@ -179,10 +185,10 @@ async fn each_declaration_is_a_stream_of_its_own_even_on_one_device() {
     let known = [("deviceId", "tablet"), ("assetId", "film")];
     for n in 1..3 {
         let answer = house.declared(&declaration(n, &known, at(0)), &[], false, at(0)).await;
-        assert!(matches!(answer, Admission::Admitted { created: true, .. }));
+        assert!(matches!(answer, AdmissionOutcome::Admitted { created: true, .. }));
     }
     let third = house.declared(&declaration(3, &known, at(0)), &[], false, at(0)).await;
-    assert!(matches!(third, Admission::Refused(Refusal::Policy { .. })));
+    assert!(matches!(third, AdmissionOutcome::Refused(Refusal::Policy { .. })));
 }
 
 #[tokio::test]
@@ -192,7 +198,7 @@ async fn a_refused_declaration_leaves_nothing_unless_it_is_to_be_remembered() {
     assert!(!house.is_declared(2, at(1)).await);
     assert!(house.ended(declaration(2, &[], at(1)).stream, at(1)).await.is_none());
     let third = declaration(3, &[("channel", "arena-1")], at(2));
-    assert!(matches!(house.declared(&third, &[], true, at(2)).await, Admission::Refused(_)));
+    assert!(matches!(house.declared(&third, &[], true, at(2)).await, AdmissionOutcome::Refused(_)));
     let remembered = house.ended(third.stream, at(3)).await.expect("it is remembered");
     assert_eq!((remembered.cause.label(), remembered.was_told), ("refused", true));
     assert_eq!(house.running(at(3)), 1, "and takes no slot");
@@ -206,7 +212,7 @@ async fn a_stopped_stream_gives_its_slot_back_at_once_and_is_over() {
     assert!(house.stop(&stream, at(1)).await);
     assert!(!house.stop(&stream, at(2)).await, "once is enough");
     assert!(house.is_declared(2, at(2)).await);
-    assert!(!stream.beat_declared(at(3)));
+    assert!(!stream.heartbeat_declared(at(3)));
     assert_eq!(house.ended(stream.id, at(3)).await.map(|ended| ended.cause), Some(Cause::Stopped));
     assert_eq!(house.running(at(3)), 1);
 }
@@ -226,13 +232,13 @@ async fn the_newest_declared_stream_ends_the_oldest_of_whatever_kind_and_so_does
     let house = House::evicting(1);
     let first = house.play(&candidate(0, 1, "/live", at(0)), at(0)).await;
     let second = house.declare(2, at(1)).await;
-    assert!(!first.beat(Signal::Playback, at(2)));
+    assert!(!first.heartbeat(Signal::Playback, at(2)));
     assert!(
         matches!(house.ended(first.id, at(2)).await, Some(Ended { cause: Cause::Evicted { by, .. }, .. }) if by == second.id)
     );
     // The origin has not answered this one yet. Applications are told at once.
     let third = house.admitted(house.start(&candidate(0, 3, "/live", at(3)), at(3)).await);
-    assert!(!second.beat_declared(at(4)));
+    assert!(!second.heartbeat_declared(at(4)));
     let told = house.ended(second.id, at(4)).await.expect("it is remembered");
     assert!(!told.was_told && matches!(told.cause, Cause::Evicted { by, .. } if by == third.id));
     assert!(house.ended(second.id, at(5)).await.is_some_and(|ended| ended.was_told), "once");
@@ -250,7 +256,7 @@ async fn news_that_exceed_a_rule_end_a_declared_stream_and_no_other() {
     }
     let refusal = house.heartbeat(&streams[0], &[("deviceId", "d3")], at(10)).await;
     assert!(matches!(refusal, Some(Refusal::Policy { holders, .. }) if holders.len() == 2));
-    assert!(!streams[0].beat_declared(at(11)));
+    assert!(!streams[0].heartbeat_declared(at(11)));
     assert!(house.ended(streams[0].id, at(11)).await.is_some_and(|ended| ended.was_told), "it has been told");
     assert!(house.heartbeat(&streams[1], &[("deviceName", "Den")], at(12)).await.is_none());
     assert_eq!(streams[1].attributes().get("deviceName"), Some("Den"));
@@ -264,7 +270,7 @@ async fn what_is_frozen_stays_as_it_was_declared() {
     let stream = house.admitted(house.declared(&who, &[], false, at(0)).await);
     assert!(house.heartbeat(&stream, &[("channel", "kids-2"), ("genre", "news")], at(1)).await.is_none());
     assert_eq!(stream.attributes(), attributes(&[("channel", "arena-1"), ("genre", "news")]));
-    assert_eq!(stream.learned(&attributes(&[("channel", "kids-2")]), &stream.asset).frozen, ["channel"]);
+    assert_eq!(stream.attribute_update(&attributes(&[("channel", "kids-2")]), &stream.asset).frozen, ["channel"]);
 }
 
 #[tokio::test]
@@ -286,7 +292,7 @@ async fn a_change_of_policies_speaks_of_declared_streams_as_well() {
     let first = house.declare(1, at(0)).await;
     let second = house.play(&candidate(0, 1, "/live", at(1)), at(1)).await;
     assert_eq!(house.adopt(vec![Rule::streams("streams", 1, WhenExceeded::TerminateOldest)], at(2)).await, 1);
-    assert!(!first.beat_declared(at(3)) && second.beat(Signal::Playback, at(3)));
+    assert!(!first.heartbeat_declared(at(3)) && second.heartbeat(Signal::Playback, at(3)));
     assert_eq!(house.running(at(3)), 1);
     assert!(house.ended(first.id, at(3)).await.is_some());
 }
@@ -305,10 +311,10 @@ fn of_50_declarations_at_once_exactly_as_many_are_admitted_as_may_play() {
                 let (table, barrier, policies) = (table.clone(), barrier.clone(), policies.clone());
                 let settings = settings.clone();
                 runtime.spawn(async move {
-                    let who = Candidate { account: account(round), ..declaration(n, &[], at(0)) };
+                    let who = AdmissionRequest { account: account(round), ..declaration(n, &[], at(0)) };
                     barrier.wait().await;
                     // Every second one is declared, the others come by traffic.
-                    let by_traffic = Candidate { device: Device::Named(n.to_string().into()), ..who.clone() };
+                    let by_traffic = AdmissionRequest { device: Device::Named(n.to_string().into()), ..who.clone() };
                     let answer = if n % 2 == 0 {
                         table.declare(&who, &[], n % 4 == 0, &policies, &settings, at(0)).await
                     } else {

@@ -26,9 +26,9 @@ async fn an_exempt_account_starts_what_it_wants_until_its_time_is_over() {
 
     let sixth = candidate(0, 6, "/a", at(100));
     let kept = table.find(&account(0).key(), candidate(0, 0, "/a", at(0)).stream).unwrap();
-    assert!(kept.beat(Signal::Playback, at(10)));
+    assert!(kept.heartbeat(Signal::Playback, at(10)));
     for second in [20, 40, 60, 80, 99] {
-        assert!(kept.beat(Signal::Playback, at(second)), "what plays goes on");
+        assert!(kept.heartbeat(Signal::Playback, at(second)), "what plays goes on");
         table.tick(at(second));
     }
     assert!(table.consider(&sixth, &policies, &settings, at(99)).await.unwrap().is_none());
@@ -43,7 +43,7 @@ async fn neither_a_smaller_limit_nor_a_grace_that_is_over_ends_what_an_exempt_ac
         grace: Some(Duration::from_secs(5)),
         ..Rule::streams("some", limit, WhenExceeded::TerminateOldest)
     };
-    let policies = |limit| vec![Arc::new(Policy::new("household", vec![rule(limit)], &["tv"]))];
+    let policies = |limit| vec![Arc::new(Policy::from_parts("household", vec![rule(limit)], &["tv"]))];
     let (three, one) = (policies(3), policies(1));
     let table = table.configured(settings.clone(), in_force(&three));
     for device in 0..4 {
@@ -54,7 +54,7 @@ async fn neither_a_smaller_limit_nor_a_grace_that_is_over_ends_what_an_exempt_ac
     table.exempt(HashMap::from([(account(0).key(), at(3600))]));
     assert_eq!(table.apply_policy_change(settings.clone(), in_force(&one), at(2)).await, 0);
     table.tick(at(8));
-    table.take_leave(at(8)).await;
+    table.expire_grace(at(8)).await;
     let record = table.record(&account(0), at(8)).await.unwrap();
     assert_eq!((record.streams().len(), record.tombstones().len(), record.leaving().len()), (4, 0, 0));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use streamgate::streams::{Admission, Cause, Settings};
+use streamgate::streams::{AdmissionOutcome, Cause, Settings};
 
 use super::support::{account, at, candidate, household, is_admitted, table};
 
@@ -50,7 +50,7 @@ async fn a_full_table_lists_no_account_that_it_gave_up() {
     for subject in 0..1000 {
         let start = candidate(subject, 0, "/a", at(0));
         let admission = table.start(&start, &policies, &settings, at(0)).await.unwrap();
-        let Admission::Admitted { stream, .. } = admission else { panic!("{admission:?}") };
+        let AdmissionOutcome::Admitted { stream, .. } = admission else { panic!("{admission:?}") };
         // So that the account may go.
         assert!(table.end(&start.account, stream.id, &Cause::Stopped, at(0)).await.unwrap());
     }

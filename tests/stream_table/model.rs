@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use streamgate::model::{Account, Device, Millis, StreamId};
 use streamgate::policy::{Policy, WhenExceeded};
-use streamgate::streams::{Cadence, Candidate, Settings, Signal};
+use streamgate::streams::{AdmissionRequest, Cadence, Settings, Signal};
 
 use super::support::limit;
 
@@ -41,7 +41,7 @@ impl Model {
     }
 
     /// The streams that hold a slot now.
-    pub(crate) fn holders(&self, now: Millis) -> Vec<&Candidate> {
+    pub(crate) fn holders(&self, now: Millis) -> Vec<&AdmissionRequest> {
         let holding = self.plays.iter().filter(|play| play.has_slot() && !play.is_silent(&self.settings, now));
         holding.map(|play| &play.who).collect()
     }
@@ -70,7 +70,7 @@ impl Model {
         self.graves.retain(|grave| now < grave.until);
     }
 
-    pub(crate) fn start(&mut self, who: &Candidate, policies: &[Arc<Policy>], now: Millis) -> Answer {
+    pub(crate) fn start(&mut self, who: &AdmissionRequest, policies: &[Arc<Policy>], now: Millis) -> Answer {
         self.settle(now);
         let by_name = self.plays.iter().position(|play| play.who.stream == who.stream);
         let known = by_name.or_else(|| self.plays.iter().position(|play| play.is_same_play(who, now)));
@@ -116,17 +116,17 @@ impl Model {
     }
 
     /// One that starts is the newest of all, whatever the clock says.
-    fn newest(&self, who: &Candidate) -> Candidate {
+    fn newest(&self, who: &AdmissionRequest) -> AdmissionRequest {
         let all = self.plays.iter().chain(self.graves.iter().map(|grave| &grave.play));
         let newest = all.map(|play| play.who.started).max();
         let started = newest.map_or(who.started, |newest| who.started.max(newest + Duration::from_millis(1)));
-        Candidate { started, ..who.clone() }
+        AdmissionRequest { started, ..who.clone() }
     }
 
     /// A stream that takes its slot again by a start is known by what that says. The asset of one that was declared is frozen.
     /// What an application has declared of what that viewer plays. One that was joined before it was declared is on its device by
     /// name.
-    fn declared_play(&self, who: &Candidate) -> Option<usize> {
+    fn declared_play(&self, who: &AdmissionRequest) -> Option<usize> {
         let name = who.device.name()?;
         self.plays.iter().position(|play| {
             play.is_declared()
@@ -137,7 +137,7 @@ impl Model {
         })
     }
 
-    fn learn_of(&mut self, answer: &Answer, who: &Candidate) {
+    fn learn_of(&mut self, answer: &Answer, who: &AdmissionRequest) {
         let Answer::Admitted(id, true) = answer else { return };
         if let Some(play) = self.plays.iter_mut().find(|play| play.who.stream == *id)
             && !play.is_declared()
@@ -148,7 +148,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn resume(&mut self, who: &Candidate, policies: &[Arc<Policy>], now: Millis) -> Answer {
+    pub(crate) fn resume(&mut self, who: &AdmissionRequest, policies: &[Arc<Policy>], now: Millis) -> Answer {
         self.settle(now);
         let own = self.plays.iter().position(|play| play.who.stream == who.stream);
         let is_over = self.graves.iter().any(|grave| grave.play.who.stream == who.stream);
@@ -175,7 +175,7 @@ impl Model {
     /// A start that an application declares, in place of `kills`.
     pub(crate) fn declare(
         &mut self,
-        who: &Candidate,
+        who: &AdmissionRequest,
         kills: &[StreamId],
         policies: &[Arc<Policy>],
         now: Millis,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use streamgate::model::{Attributes, Device, Millis, StreamId};
 use streamgate::policy::{Expression, Policy, Rule, Type, WhenExceeded};
-use streamgate::streams::account::Record;
-use streamgate::streams::{Admission, Candidate, Refusal, Settings, Signal, StreamTable};
+use streamgate::streams::account::AccountState;
+use streamgate::streams::{AdmissionOutcome, AdmissionRequest, Refusal, Settings, Signal, StreamTable};
 
 use super::support::{DAY, account, candidate, holders, table};
 
@@ -69,7 +69,7 @@ struct Playing {
     id: StreamId,
     is_free: bool,
     seen: Millis,
-    session: Candidate,
+    session: AdmissionRequest,
 }
 
 struct World {
@@ -90,18 +90,18 @@ impl World {
         let settings = Settings { min_tenure: Duration::ZERO, ..Settings::default() };
         let (table, _) = table(&settings);
         let rule = Rule::streams("streams", u32::try_from(limit).expect("a small limit"), when_exceeded.clone());
-        let policies = vec![Arc::new(Policy::new("household", vec![rule], &["tv"]))];
+        let policies = vec![Arc::new(Policy::from_parts("household", vec![rule], &["tv"]))];
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         Self { settings, policies, when_exceeded, limit, table, playing: Vec::new(), minted: 0, now: DAY, runtime }
     }
 
     /// A start on a device of its own. Names are random, as they are in the field.
-    fn mint(&mut self, way: Way, is_free: bool) -> Candidate {
+    fn mint(&mut self, way: Way, is_free: bool) -> AdmissionRequest {
         self.minted += 1;
         let tier = if is_free { "free" } else { "paid" };
         let device = usize::try_from(self.minted).expect("a small number");
         let who = candidate(0, device, "/live", self.now);
-        Candidate {
+        AdmissionRequest {
             stream: StreamId((self.minted.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes()),
             device: if let Way::Declared = way { Device::Hint(device as u64) } else { who.device },
             attributes: [(Arc::from("tier"), Arc::from(tier))].into_iter().collect::<Attributes>(),
@@ -133,21 +133,21 @@ impl World {
         let is_full = self.playing.len() == self.limit;
         let gives_way = if is_full { self.gives_way() } else { None };
         match answer.expect("an embedded table answers") {
-            Admission::Admitted { stream, created } => {
+            AdmissionOutcome::Admitted { stream, created } => {
                 prop_assert!(created && stream.id == who.stream);
                 prop_assert!(!is_full || gives_way.is_some(), "one too many");
-                stream.beat(Signal::Playback, now);
+                stream.heartbeat(Signal::Playback, now);
                 self.playing.retain(|one| Some(one.id) != gives_way);
                 // What its play session says from now on.
-                let session = Candidate { started: stream.started, ..who };
+                let session = AdmissionRequest { started: stream.started, ..who };
                 self.playing.push(Playing { id: stream.id, is_free, seen: now, session });
             }
-            Admission::Refused(Refusal::Policy { holders, .. }) => {
+            AdmissionOutcome::Refused(Refusal::Policy { holders, .. }) => {
                 prop_assert!(is_full && gives_way.is_none(), "{way:?} was refused where {gives_way:?} gives way");
                 let named: Vec<StreamId> = holders.iter().map(|stream| stream.id).collect();
                 prop_assert_eq!(named, self.order(), "oldest first");
             }
-            Admission::Refused(Refusal::Terminated(cause)) => prop_assert!(false, "{cause:?}"),
+            AdmissionOutcome::Refused(Refusal::Terminated(cause)) => prop_assert!(false, "{cause:?}"),
         }
         Ok(())
     }
@@ -169,8 +169,10 @@ impl World {
         for one in returning {
             let back = self.table.resume(&one.session, &self.policies, &self.settings, self.now);
             let back = self.runtime.block_on(back).expect("an embedded table answers");
-            let Admission::Admitted { stream, .. } = back else { return Err(TestCaseError::fail("it was refused")) };
-            stream.beat(Signal::Playback, self.now);
+            let AdmissionOutcome::Admitted { stream, .. } = back else {
+                return Err(TestCaseError::fail("it was refused"));
+            };
+            stream.heartbeat(Signal::Playback, self.now);
         }
         self.playing.iter_mut().for_each(|one| one.seen = self.now);
         Ok(())
@@ -182,7 +184,7 @@ impl World {
 
     /// The streams that hold slots, in the order of their starts.
     fn starts(&self) -> Vec<StreamId> {
-        let (_, record) = self.table.peek(&account(0).key()).unwrap_or_else(|| (account(0), Record::default()));
+        let (_, record) = self.table.peek(&account(0).key()).unwrap_or_else(|| (account(0), AccountState::default()));
         let holding = holders(&self.table, &self.settings, self.now);
         let mut streams: Vec<_> = record.streams().iter().filter(|stream| holding.contains(&stream.id)).collect();
         streams.sort_by_key(|stream| stream.started);
@@ -215,21 +217,21 @@ proptest! {
 #[test]
 fn of_channels_that_a_device_leaves_in_the_same_millisecond_only_the_last_ones_may_be_late() {
     let mut world = World::new(1, WhenExceeded::DenyNewest);
-    let sessions: Vec<Candidate> = (0..6)
+    let sessions: Vec<AdmissionRequest> = (0..6)
         .map(|n| {
             let device = Device::Named("tv".into());
             let asset = format!("/channel-{n}").into();
-            let who = Candidate { device, asset, ..world.mint(Way::Proxied, false) };
+            let who = AdmissionRequest { device, asset, ..world.mint(Way::Proxied, false) };
             let answer = world.table.start(&who, &world.policies, &world.settings, DAY);
             let answer = world.runtime.block_on(answer).expect("an embedded table answers");
-            let Admission::Admitted { stream, .. } = answer else { panic!("{answer:?}") };
-            stream.beat(Signal::Playback, DAY);
-            Candidate { started: stream.started, ..who }
+            let AdmissionOutcome::Admitted { stream, .. } = answer else { panic!("{answer:?}") };
+            stream.heartbeat(Signal::Playback, DAY);
+            AdmissionRequest { started: stream.started, ..who }
         })
         .collect();
-    let passes = |who: &Candidate| {
+    let passes = |who: &AdmissionRequest| {
         let answer = world.table.resume(who, &world.policies, &world.settings, DAY);
-        matches!(world.runtime.block_on(answer), Ok(Admission::Admitted { .. }))
+        matches!(world.runtime.block_on(answer), Ok(AdmissionOutcome::Admitted { .. }))
     };
     let passing: Vec<bool> = sessions.iter().map(passes).collect();
     assert_eq!(passing, [false, false, true, true, true, true], "the one that plays, and the three before it");

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streamgate::model::{ApplicationId, Attributes, Millis, StreamId};
-use streamgate::policy::{Carrier, Field, Limit, Missing, Policy, Rule, WhenExceeded};
-use streamgate::streams::{Admission, Cadence, Candidate, Cause, Refusal, Settings, Signal, Stream, StreamTable};
+use streamgate::policy::{ApplicationBinding, Field, Limit, Missing, Policy, Rule, WhenExceeded};
+use streamgate::streams::{
+    AdmissionOutcome, AdmissionRequest, Cadence, Cause, Refusal, Settings, Signal, Stream, StreamTable,
+};
 
 use super::support::{Gauge, account, at, candidate, holders, household, in_force, is_admitted, policies, table};
 
@@ -32,21 +34,21 @@ impl House {
         self.table.apply_policy_change(self.settings.clone(), in_force(&self.policies), now).await
     }
 
-    async fn ask(&self, who: &Candidate, now: Millis) -> Admission {
+    async fn ask(&self, who: &AdmissionRequest, now: Millis) -> AdmissionOutcome {
         self.table.start(who, &self.policies, &self.settings, now).await.expect("an embedded table answers")
     }
 
-    async fn start(&self, who: &Candidate, now: Millis) -> Arc<Stream> {
+    async fn start(&self, who: &AdmissionRequest, now: Millis) -> Arc<Stream> {
         match self.ask(who, now).await {
-            Admission::Admitted { stream, .. } => stream,
-            Admission::Refused(refusal) => panic!("{refusal:?}"),
+            AdmissionOutcome::Admitted { stream, .. } => stream,
+            AdmissionOutcome::Refused(refusal) => panic!("{refusal:?}"),
         }
     }
 
     /// Starts device `n` and plays.
     async fn play(&self, n: usize, now: Millis) -> Arc<Stream> {
         let stream = self.start(&candidate(0, n, "/a", now), now).await;
-        assert!(stream.beat(Signal::Playback, now));
+        assert!(stream.heartbeat(Signal::Playback, now));
         stream
     }
 
@@ -58,7 +60,7 @@ impl House {
     }
 
     /// What a request of a stream that holds no slot is told.
-    async fn return_of(&self, n: usize, now: Millis) -> Admission {
+    async fn return_of(&self, n: usize, now: Millis) -> AdmissionOutcome {
         let who = candidate(0, n, "/a", now);
         self.table.resume(&who, &self.policies, &self.settings, now).await.expect("an embedded table answers")
     }
@@ -67,10 +69,10 @@ impl House {
     async fn pass(&self, from: u64, to: u64, playing: &[&Arc<Stream>]) {
         for second in from..=to {
             for stream in playing {
-                stream.beat(Signal::Playback, at(second));
+                stream.heartbeat(Signal::Playback, at(second));
             }
             self.table.tick(at(second));
-            self.table.take_leave(at(second)).await;
+            self.table.expire_grace(at(second)).await;
         }
     }
 
@@ -110,20 +112,20 @@ async fn a_rule_waits_until_the_manifest_has_said_what_it_asks_for() {
         house.start(&candidate(0, 2, "/a", at(0)), at(0)).await,
     );
     assert!(house.gauge.demanded().is_empty(), "nothing has been counted yet");
-    assert!(!first.is_to_be_judged(Signal::Presence), "nothing is known yet");
+    assert!(!first.needs_reevaluation(Signal::Presence), "nothing is known yet");
     for stream in [&first, &second] {
         stream.learn(&live(), &house.settings);
-        assert!(stream.is_to_be_judged(Signal::Presence));
+        assert!(stream.needs_reevaluation(Signal::Presence));
     }
     house.judge(&first, None, at(1)).await;
-    assert!(!first.is_to_be_judged(Signal::Playback), "it has been judged");
+    assert!(!first.needs_reevaluation(Signal::Playback), "it has been judged");
     // Both are known to be live by now, and the one that asks first is the one that is told.
-    assert!(!first.beat(Signal::Presence, at(1)), "it is one too many");
+    assert!(!first.heartbeat(Signal::Presence, at(1)), "it is one too many");
     house.judge(&second, None, at(1)).await;
-    assert!(second.beat(Signal::Presence, at(1)), "there is room for one");
+    assert!(second.heartbeat(Signal::Presence, at(1)), "there is room for one");
     let told = house.return_of(1, at(2)).await;
     assert!(
-        matches!(&told, Admission::Refused(Refusal::Terminated(Cause::Refused { rule, .. })) if **rule == *"streams"),
+        matches!(&told, AdmissionOutcome::Refused(Refusal::Terminated(Cause::Refused { rule, .. })) if **rule == *"streams"),
         "{told:?}"
     );
 }
@@ -138,12 +140,12 @@ async fn what_is_of_another_kind_does_not_count() {
         let film = house.play(device, at(seconds)).await;
         film.learn(&vod(), &house.settings);
         house.judge(&film, None, at(seconds)).await;
-        assert!(film.beat(Signal::Playback, at(seconds)));
+        assert!(film.heartbeat(Signal::Playback, at(seconds)));
     }
     let film = house.play(4, at(5)).await;
     film.learn(&vod(), &house.settings);
     house.judge(&film, None, at(5)).await;
-    assert!(!film.beat(Signal::Playback, at(5)), "two films are enough");
+    assert!(!film.heartbeat(Signal::Playback, at(5)), "two films are enough");
     assert_eq!(house.holders(at(5)).len(), 3);
 }
 
@@ -153,10 +155,10 @@ async fn media_without_a_manifest_ends_the_waiting() {
     needs.missing = Missing::Refuse;
     let house = House::new(vec![needs]);
     let stream = house.start(&candidate(0, 1, "/a", at(0)), at(0)).await;
-    assert!(stream.is_to_be_judged(Signal::Playback));
-    stream.beat(Signal::Playback, at(1));
+    assert!(stream.needs_reevaluation(Signal::Playback));
+    stream.heartbeat(Signal::Playback, at(1));
     house.judge(&stream, None, at(1)).await;
-    assert!(!stream.beat(Signal::Playback, at(1)), "it does not say what it is, and has to");
+    assert!(!stream.heartbeat(Signal::Playback, at(1)), "it does not say what it is, and has to");
 }
 
 #[tokio::test]
@@ -166,14 +168,14 @@ async fn a_manifest_that_comes_after_the_first_media_is_still_heard() {
     known.learn(&live(), &house.settings);
     house.judge(&known, None, at(0)).await;
     let unknown = house.play(2, at(1)).await;
-    assert!(unknown.is_to_be_judged(Signal::Playback));
+    assert!(unknown.needs_reevaluation(Signal::Playback));
     house.judge(&unknown, None, at(1)).await;
-    assert!(unknown.beat(Signal::Playback, at(1)), "nobody knows what it plays");
-    assert!(!unknown.is_to_be_judged(Signal::Playback), "nor will its next media tell");
+    assert!(unknown.heartbeat(Signal::Playback, at(1)), "nobody knows what it plays");
+    assert!(!unknown.needs_reevaluation(Signal::Playback), "nor will its next media tell");
     unknown.learn(&live(), &house.settings);
-    assert!(unknown.is_to_be_judged(Signal::Playback));
+    assert!(unknown.needs_reevaluation(Signal::Playback));
     house.judge(&unknown, None, at(2)).await;
-    assert!(!unknown.beat(Signal::Playback, at(2)), "it is live after all");
+    assert!(!unknown.heartbeat(Signal::Playback, at(2)), "it is live after all");
     assert_eq!(house.gauge.demanded().iter().map(|(_, rank)| *rank).collect::<Vec<_>>(), [1, 2]);
 }
 
@@ -186,17 +188,17 @@ async fn an_attribute_that_changes_is_judged_and_one_that_is_frozen_stays() {
         let mut who = candidate(0, device, "/a", at(0));
         who.attributes = attributes(&[("city", city), ("channel", "news")]);
         let stream = house.start(&who, at(0)).await;
-        stream.beat(Signal::Playback, at(0));
+        stream.heartbeat(Signal::Playback, at(0));
         streams.push(stream);
     }
     let second = &streams[1];
-    let learned = second.learned(&attributes(&[("channel", "sports"), ("city", "Rome")]), "/a");
+    let learned = second.attribute_update(&attributes(&[("channel", "sports"), ("city", "Rome")]), "/a");
     assert_eq!((learned.attributes, learned.frozen), (None, vec!["channel"]));
     house.judge(second, Some(&attributes(&[("channel", "sports"), ("plan", "basic")])), at(1)).await;
     assert_eq!(second.attributes(), attributes(&[("channel", "news"), ("city", "Rome"), ("plan", "basic")]));
-    assert!(second.beat(Signal::Playback, at(1)));
+    assert!(second.heartbeat(Signal::Playback, at(1)));
     house.judge(second, Some(&attributes(&[("city", "Oslo")])), at(2)).await;
-    assert!(!second.beat(Signal::Playback, at(2)), "somebody watches in Oslo");
+    assert!(!second.heartbeat(Signal::Playback, at(2)), "somebody watches in Oslo");
     assert_eq!(house.holders(at(2)), [streams[0].id]);
 }
 
@@ -207,13 +209,13 @@ async fn a_stream_that_gives_way_plays_on_for_the_grace_and_does_not_count() {
     let old = house.play(1, at(0)).await;
     let new = house.play(2, at(10)).await;
     house.pass(10, 69, &[&old, &new]).await;
-    assert!(old.beat(Signal::Playback, at(69)), "its grace is not over");
+    assert!(old.heartbeat(Signal::Playback, at(69)), "its grace is not over");
     assert_eq!(house.holders(at(69)).len(), 2);
     house.pass(70, 71, &[&new]).await;
-    assert!(!old.beat(Signal::Playback, at(71)));
+    assert!(!old.heartbeat(Signal::Playback, at(71)));
     assert_eq!(house.holders(at(71)), [new.id]);
     let told = house.return_of(1, at(72)).await;
-    assert!(matches!(told, Admission::Refused(Refusal::Terminated(Cause::Evicted { by, .. })) if by == new.id));
+    assert!(matches!(told, AdmissionOutcome::Refused(Refusal::Terminated(Cause::Evicted { by, .. })) if by == new.id));
     assert_eq!(house.gauge.heard(), ["admitted", "leaving", "admitted", "violated", "terminated"]);
 }
 
@@ -277,7 +279,7 @@ async fn an_end_from_outside_frees_the_slot_at_once_and_keeps_the_player_out() {
     let end = async |id| house.table.end(&account(0), id, &Cause::Stopped, at(5)).await.expect("it answers");
     assert!(end(stream.id).await);
     assert!(!end(stream.id).await, "it has ended already");
-    assert!(matches!(house.return_of(1, at(6)).await, Admission::Refused(Refusal::Terminated(Cause::Stopped))));
+    assert!(matches!(house.return_of(1, at(6)).await, AdmissionOutcome::Refused(Refusal::Terminated(Cause::Stopped))));
     assert!(is_admitted(&house.ask(&candidate(0, 2, "/a", at(6)), at(6)).await));
 }
 
@@ -298,7 +300,7 @@ async fn what_another_limit_would_have_done_is_told_with_each_admission() {
 async fn a_policy_of_another_application_is_no_concern() {
     let mut house = House::new(Vec::new());
     house.policies = vec![Arc::new(Policy {
-        carriers: BTreeMap::from([(ApplicationId("web".into()), Carrier::default())]),
+        carriers: BTreeMap::from([(ApplicationId("web".into()), ApplicationBinding::default())]),
         ..(*household(1)[0]).clone()
     })];
     for device in 0..5 {
@@ -314,7 +316,7 @@ async fn what_becomes_known_of_a_stream_is_not_held_against_it_for_other_reasons
     house.adopt(vec![rule(1, WhenExceeded::DenyNewest)], at(10)).await;
     for stream in &streams {
         house.judge(stream, Some(&attributes(&[("city", "Oslo")])), at(11)).await;
-        assert!(stream.beat(Signal::Playback, at(11)), "it was one too many before, and was let go on");
+        assert!(stream.heartbeat(Signal::Playback, at(11)), "it was one too many before, and was let go on");
     }
 }
 
@@ -326,7 +328,7 @@ async fn a_grace_is_not_for_starts_that_a_rule_had_to_wait_for() {
         let stream = house.play(device, at(0)).await;
         stream.learn(&live(), &house.settings);
         house.judge(&stream, None, at(1)).await;
-        assert_eq!(stream.beat(Signal::Playback, at(1)), device == 1, "device {device}");
+        assert_eq!(stream.heartbeat(Signal::Playback, at(1)), device == 1, "device {device}");
     }
 }
 
@@ -342,10 +344,10 @@ async fn live_stays_live_whatever_else_its_player_fetches() {
     let late = house.play(2, at(1)).await;
     for cadence in [vod(), live()] {
         late.learn(&cadence, &house.settings);
-        assert!(late.is_to_be_judged(Signal::Playback));
+        assert!(late.needs_reevaluation(Signal::Playback));
         house.judge(&late, None, at(2)).await;
     }
-    assert!(!late.beat(Signal::Playback, at(2)), "the second live stream");
+    assert!(!late.heartbeat(Signal::Playback, at(2)), "the second live stream");
 }
 
 #[tokio::test]
@@ -354,12 +356,12 @@ async fn a_manifest_is_waited_for_until_media_has_been_asked_for() {
     house.start(&candidate(0, 1, "/a", at(0)), at(0)).await;
     house.pass(1, 60, &[]).await;
     assert!(house.holders(at(60)).is_empty(), "a pre-roll that takes long");
-    let Admission::Admitted { stream, .. } = house.return_of(1, at(61)).await else {
+    let AdmissionOutcome::Admitted { stream, .. } = house.return_of(1, at(61)).await else {
         panic!("its media playlist will tell");
     };
     stream.learn(&live(), &house.settings);
     house.judge(&stream, None, at(62)).await;
-    assert!(stream.beat(Signal::Playback, at(62)));
+    assert!(stream.heartbeat(Signal::Playback, at(62)));
 }
 
 #[tokio::test]
@@ -367,12 +369,12 @@ async fn whoever_returns_without_a_manifest_has_waited_long_enough() {
     let house = House::new(vec![Rule { missing: Missing::Refuse, ..by_content() }]);
     house.start(&candidate(0, 1, "/a", at(0)), at(0)).await;
     house.pass(1, 60, &[]).await;
-    let Admission::Admitted { stream, .. } = house.return_of(1, at(61)).await else {
+    let AdmissionOutcome::Admitted { stream, .. } = house.return_of(1, at(61)).await else {
         panic!("nothing is known against it");
     };
-    assert!(stream.beat(Signal::Playback, at(62)) && stream.is_to_be_judged(Signal::Playback));
+    assert!(stream.heartbeat(Signal::Playback, at(62)) && stream.needs_reevaluation(Signal::Playback));
     house.judge(&stream, None, at(62)).await;
-    assert!(!stream.beat(Signal::Playback, at(62)), "media, and no word of what it is");
+    assert!(!stream.heartbeat(Signal::Playback, at(62)), "media, and no word of what it is");
 }
 
 #[tokio::test]
@@ -400,8 +402,8 @@ async fn a_rule_that_lets_the_newest_go_on_does_not_hide_one_that_ends_the_oldes
     let patient = Rule { grace: Some(Duration::from_secs(20)), ..named("latest", 1, WhenExceeded::TerminateOldest) };
     assert_eq!(house.adopt(vec![named("deny", 1, WhenExceeded::DenyNewest), patient], at(10)).await, 1);
     house.pass(10, 31, &[&second]).await;
-    assert!(!first.beat(Signal::Playback, at(31)), "the oldest, in the name of the rule that ends the oldest");
-    assert!(second.beat(Signal::Playback, at(31)));
+    assert!(!first.heartbeat(Signal::Playback, at(31)), "the oldest, in the name of the rule that ends the oldest");
+    assert!(second.heartbeat(Signal::Playback, at(31)));
 }
 
 #[tokio::test]
@@ -412,7 +414,7 @@ async fn not_more_streams_leave_at_the_same_time_than_may_play() {
     for device in 0..5 {
         streams.push(house.play(device, at(device as u64)).await);
     }
-    let playing: Vec<bool> = streams.iter().map(|stream| stream.beat(Signal::Playback, at(5))).collect();
+    let playing: Vec<bool> = streams.iter().map(|stream| stream.heartbeat(Signal::Playback, at(5))).collect();
     assert_eq!(playing, [false, false, false, true, true]);
 }
 
@@ -431,8 +433,8 @@ async fn who_leaves_is_remembered_over_a_restart() {
     let account = account(0);
     let [old, new] = [&old, &new].map(|kept| house.table.find(&account.key(), kept.id).expect("it is restored"));
     house.pass(12, 69, &[&old, &new]).await;
-    assert!(old.beat(Signal::Playback, at(69)));
+    assert!(old.heartbeat(Signal::Playback, at(69)));
     house.pass(70, 71, &[&new]).await;
-    assert!(!old.beat(Signal::Playback, at(71)));
+    assert!(!old.heartbeat(Signal::Playback, at(71)));
     assert_eq!(house.holders(at(71)), [new.id]);
 }

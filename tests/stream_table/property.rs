@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use streamgate::model::{ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Policy, WhenExceeded};
 use streamgate::streams::{
-    Admission, Cadence, Candidate, Cause, Kill, Refusal, Settings, Signal, Stream, StreamTable, TakeoverSettings,
+    AdmissionOutcome, AdmissionRequest, Cadence, Cause, Kill, Refusal, Settings, Signal, Stream, StreamTable,
+    TakeoverSettings,
 };
 
 use super::model::{Answer, Model, device, subject};
@@ -115,7 +116,7 @@ fn named(pairs: &[(&str, &str)]) -> Attributes {
 struct Player {
     account: u8,
     application: u8,
-    session: Candidate,
+    session: AdmissionRequest,
     body: Option<Arc<Stream>>,
 }
 
@@ -141,9 +142,9 @@ impl World {
         Self { settings, policies, table, gauge, models, players, minted, now, runtime }
     }
 
-    fn mint(&mut self, account: u8, application: u8, on: u8, asset: u8, age: u64) -> Candidate {
+    fn mint(&mut self, account: u8, application: u8, on: u8, asset: u8, age: u64) -> AdmissionRequest {
         self.minted += 1;
-        Candidate {
+        AdmissionRequest {
             // In no order that could be taken for that of the starts.
             stream: StreamId(self.minted.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()),
             account: subject(account),
@@ -157,12 +158,12 @@ impl World {
     }
 
     /// The name of the declared stream has nothing to do with its device.
-    fn mint_declared(&mut self, account: u8, application: u8, on: u8, asset: u8) -> Candidate {
+    fn mint_declared(&mut self, account: u8, application: u8, on: u8, asset: u8) -> AdmissionRequest {
         let who = self.mint(account, application, on, asset, 0);
         let known =
             named(&[("assetId", &format!("asset-{asset}")), ("deviceId", device(on).name().unwrap_or_default())]);
         let device = Device::Hint(1_000_000 + u64::from(on));
-        Candidate { device, asset: format!("asset-{asset}").into(), attributes: known, ..who }
+        AdmissionRequest { device, asset: format!("asset-{asset}").into(), attributes: known, ..who }
     }
 
     fn play(&mut self, step: &Step) -> Result<(), TestCaseError> {
@@ -260,9 +261,9 @@ impl World {
     }
 
     /// What the play session of a start says from now on.
-    fn as_sealed(&self, who: Candidate) -> Candidate {
+    fn as_sealed(&self, who: AdmissionRequest) -> AdmissionRequest {
         let stream = self.table.find(&who.account.key(), who.stream).expect("it has just started");
-        Candidate { started: stream.started, ..who }
+        AdmissionRequest { started: stream.started, ..who }
     }
 
     fn pick(&self, player: usize) -> Option<usize> {
@@ -273,7 +274,7 @@ impl World {
     fn beat(&mut self, player: usize, signal: Signal) -> Result<Answer, TestCaseError> {
         let Player { account, session, .. } = &self.players[player];
         let known = self.table.find(&session.account.key(), session.stream);
-        let holds = known.map(|stream| stream.beat(signal, self.now));
+        let holds = known.map(|stream| stream.heartbeat(signal, self.now));
         let expected = self.models[usize::from(*account)].beat(session.stream, signal, self.now);
         prop_assert_eq!(holds, expected, "a heartbeat of {}", session.stream);
         match holds {
@@ -290,7 +291,7 @@ impl World {
         let known = self.table.find(&session.account.key(), session.stream).filter(|stream| stream.is_declared());
         prop_assert_eq!(known.is_some(), model.is_declared(session.stream), "{} is declared", session.stream);
         let Some(stream) = known else { return Ok(()) };
-        let holds = stream.beat_declared(self.now);
+        let holds = stream.heartbeat_declared(self.now);
         prop_assert_eq!(Some(holds), model.beat_declared(session.stream, self.now), "the word for {}", session.stream);
         if holds {
             return Ok(());
@@ -335,16 +336,16 @@ impl World {
 
     fn check<E>(
         &self,
-        given: Result<Admission, E>,
+        given: Result<AdmissionOutcome, E>,
         expected: &Answer,
         account: u8,
         application: u8,
     ) -> Result<Answer, TestCaseError> {
         let Ok(given) = given else { return Err(TestCaseError::fail("an embedded table answers")) };
         let given = match given {
-            Admission::Admitted { stream, created, .. } => Answer::Admitted(stream.id, created),
-            Admission::Refused(Refusal::Terminated(cause)) => Answer::Terminated(cause.label()),
-            Admission::Refused(Refusal::Policy { holders, .. }) => {
+            AdmissionOutcome::Admitted { stream, created, .. } => Answer::Admitted(stream.id, created),
+            AdmissionOutcome::Refused(Refusal::Terminated(cause)) => Answer::Terminated(cause.label()),
+            AdmissionOutcome::Refused(Refusal::Policy { holders, .. }) => {
                 let mut in_the_way: Vec<StreamId> = holders.iter().map(|stream| stream.id).collect();
                 in_the_way.sort_unstable();
                 self.a_rule_was_exceeded(account, application)?;

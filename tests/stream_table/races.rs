@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use streamgate::model::Millis;
 use streamgate::policy::Policy;
-use streamgate::streams::{Admission, Candidate, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{AdmissionOutcome, AdmissionRequest, Settings, Signal, Stream, StreamTable};
 use tokio::sync::Barrier as AsyncBarrier;
 
 use super::support::{DAY, at, candidate, holders, household, is_admitted, table};
@@ -61,17 +61,17 @@ impl Race {
     fn request(
         &self,
         runtime: &tokio::runtime::Runtime,
-        who: &Candidate,
+        who: &AdmissionRequest,
         carried: Option<Arc<Stream>>,
     ) -> Option<Arc<Stream>> {
         let now = self.now();
-        if let Some(stream) = carried.filter(|stream| stream.beat(Signal::Playback, now)) {
+        if let Some(stream) = carried.filter(|stream| stream.heartbeat(Signal::Playback, now)) {
             return Some(stream);
         }
         let answer = runtime.block_on(self.table.resume(who, &self.policies, &self.settings, now));
         match answer.expect("an embedded table answers") {
-            Admission::Admitted { stream, .. } => stream.beat(Signal::Playback, now).then_some(stream),
-            Admission::Refused(_) => None,
+            AdmissionOutcome::Admitted { stream, .. } => stream.heartbeat(Signal::Playback, now).then_some(stream),
+            AdmissionOutcome::Refused(_) => None,
         }
     }
 
@@ -144,17 +144,17 @@ fn one_heartbeat_and_one_start_at_the_same_deadline_never_both_get_the_slot() {
     let policies = household(1);
     let runtime = || tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let here = runtime();
-    let admit = |runtime: &tokio::runtime::Runtime, who: &Candidate, now| match runtime
+    let admit = |runtime: &tokio::runtime::Runtime, who: &AdmissionRequest, now| match runtime
         .block_on(table.start(who, &policies, &settings, now))
         .expect("an embedded table answers")
     {
-        Admission::Admitted { stream, .. } => Some(stream),
-        Admission::Refused(_) => None,
+        AdmissionOutcome::Admitted { stream, .. } => Some(stream),
+        AdmissionOutcome::Refused(_) => None,
     };
     let streams: Vec<Arc<Stream>> = (0..ROUNDS)
         .map(|round| {
             let stream = admit(&here, &candidate(round, 0, "/live", DAY), DAY).expect("the first is admitted");
-            stream.beat(Signal::Playback, DAY);
+            stream.heartbeat(Signal::Playback, DAY);
             stream
         })
         .collect();
@@ -189,7 +189,7 @@ fn one_heartbeat_and_one_start_at_the_same_deadline_never_both_get_the_slot() {
                 for _ in 0..round % 1000 {
                     std::hint::spin_loop();
                 }
-                stream.beat(Signal::Playback, deadline)
+                stream.heartbeat(Signal::Playback, deadline)
             })
             .collect();
         let starts = starter.join().expect("the other thread ends");

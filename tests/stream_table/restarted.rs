@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use streamgate::model::{Device, Millis, StreamId};
 use streamgate::policy::{Policy, Rule, WhenExceeded};
-use streamgate::streams::{Admission, Candidate, Cause, Refusal, Settings, Signal, StreamTable};
+use streamgate::streams::{AdmissionOutcome, AdmissionRequest, Cause, Refusal, Settings, Signal, StreamTable};
 
 use super::support::{Gauge, account, at, candidate, holders, table};
 
@@ -32,18 +32,18 @@ impl House {
         let settings = Settings { min_tenure: Duration::ZERO, ..Settings::default() };
         let (table, gauge) = table(&settings);
         let rule = Rule::streams("streams", limit, when_exceeded);
-        let policies = vec![Arc::new(Policy::new("household", vec![rule], &["tv"]))];
+        let policies = vec![Arc::new(Policy::from_parts("household", vec![rule], &["tv"]))];
         Self { settings, policies, table: table.opened_at(at(OPENED)), gauge }
     }
 
-    fn told(answer: Admission, now: Millis) -> Answer {
+    fn told(answer: AdmissionOutcome, now: Millis) -> Answer {
         match answer {
-            Admission::Admitted { stream, .. } => {
-                stream.beat(Signal::Playback, now);
+            AdmissionOutcome::Admitted { stream, .. } => {
+                stream.heartbeat(Signal::Playback, now);
                 Answer::Admitted
             }
-            Admission::Refused(Refusal::Policy { .. }) => Answer::Refused,
-            Admission::Refused(Refusal::Terminated(cause)) => Answer::Terminated(cause.label()),
+            AdmissionOutcome::Refused(Refusal::Policy { .. }) => Answer::Refused,
+            AdmissionOutcome::Refused(Refusal::Terminated(cause)) => Answer::Terminated(cause.label()),
         }
     }
 
@@ -123,7 +123,8 @@ async fn it_is_done_once_for_each_stream_and_never_for_one_that_was_terminated_s
 async fn what_a_device_has_left_for_something_else_does_not_end_that() {
     let house = House::new(1, WhenExceeded::DenyNewest);
     assert_eq!(house.start(1, at(OPENED)).await, Answer::Admitted);
-    let left = Candidate { asset: "/film".into(), stream: StreamId([7; 16]), ..candidate(0, 1, "/live", at(500)) };
+    let left =
+        AdmissionRequest { asset: "/film".into(), stream: StreamId([7; 16]), ..candidate(0, 1, "/live", at(500)) };
     let answer = house.table.resume(&left, &house.policies, &house.settings, at(OPENED + 1)).await.expect("an answer");
     assert_eq!(House::told(answer, at(OPENED + 1)), Answer::Refused);
     assert_eq!(house.holding(at(OPENED + 1)), [id(1)]);
@@ -204,7 +205,7 @@ fn a_split_client_or_a_token_has_no_seniority() {
     let house = House::new(1, WhenExceeded::DenyNewest);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     assert_eq!(runtime.block_on(house.start(9, at(OPENED))), Answer::Admitted);
-    let named = Candidate { device: Device::Hint(5), ..candidate(0, 1, "/live", at(OPENED)) };
+    let named = AdmissionRequest { device: Device::Hint(5), ..candidate(0, 1, "/live", at(OPENED)) };
     let answer = house.table.resume_unsealed(&named, &house.policies, &house.settings, at(OPENED));
     let answer = runtime.block_on(answer).expect("an answer");
     assert_eq!(House::told(answer, at(OPENED)), Answer::Refused);

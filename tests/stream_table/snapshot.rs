@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use streamgate::model::{Device, Millis, Moment, StreamId};
 use streamgate::policy::WhenExceeded;
-use streamgate::streams::{Admission, Cause, Refusal, Restored, Settings, Signal, State, StreamTable};
+use streamgate::streams::{AdmissionOutcome, Cause, Refusal, Restored, Settings, Signal, State, StreamTable};
 
 use super::support::{account, at, candidate, holders, household, is_admitted, policy, table};
 
@@ -15,8 +15,8 @@ async fn play(table: &StreamTable, subject: usize, device: usize, limit: u32, no
     let settings = Settings::default();
     let who = candidate(subject, device, "/live", now);
     let answer = table.start(&who, &household(limit), &settings, now).await.expect("an embedded table answers");
-    if let Admission::Admitted { stream, .. } = &answer {
-        stream.beat(Signal::Playback, now);
+    if let AdmissionOutcome::Admitted { stream, .. } = &answer {
+        stream.heartbeat(Signal::Playback, now);
     }
     is_admitted(&answer)
 }
@@ -56,9 +56,9 @@ async fn streams_their_order_and_their_slots_survive_with_a_snapshot() {
     assert_eq!(streams(&after, 0, at(90)), expected);
     assert!(!play(&after, 0, 9, 2, at(91)).await, "both slots are held");
     let carried = after.find(&account(0).key(), id(1)).expect("it is known");
-    assert!(carried.beat(Signal::Playback, at(92)), "its next segment passes without competing");
+    assert!(carried.heartbeat(Signal::Playback, at(92)), "its next segment passes without competing");
     let back = after.resume(&candidate(0, 0, "/live", at(0)), &household(3), &settings, at(93)).await;
-    assert!(matches!(back, Ok(Admission::Admitted { stream, created: true, .. }) if stream.started == at(0)));
+    assert!(matches!(back, Ok(AdmissionOutcome::Admitted { stream, created: true, .. }) if stream.started == at(0)));
 }
 
 #[tokio::test]
@@ -71,16 +71,16 @@ async fn the_oldest_is_still_the_oldest_after_a_restart() {
     let (after, _) = restored(&file, at(50));
     let policies = [policy("household", 2, WhenExceeded::TerminateOldest, &["tv"])];
     let third = after.start(&candidate(0, 2, "/live", at(51)), &policies, &settings, at(51)).await;
-    let Ok(Admission::Admitted { stream, .. }) = third else { panic!("{third:?}") };
-    stream.beat(Signal::Presence, at(51));
+    let Ok(AdmissionOutcome::Admitted { stream, .. }) = third else { panic!("{third:?}") };
+    stream.heartbeat(Signal::Presence, at(51));
     let oldest = after.resume(&candidate(0, 1, "/live", at(0)), &policies, &settings, at(52)).await;
-    assert!(matches!(oldest, Ok(Admission::Refused(Refusal::Terminated(_)))));
+    assert!(matches!(oldest, Ok(AdmissionOutcome::Refused(Refusal::Terminated(_)))));
 
     // And its tombstone survives the next one.
     after.save(&file, &settings, at(60)).expect("a snapshot");
     let (again, _) = restored(&file, at(61));
     let oldest = again.resume(&candidate(0, 1, "/live", at(0)), &policies, &settings, at(62)).await;
-    let Ok(Admission::Refused(Refusal::Terminated(cause))) = oldest else { panic!("it revived: {oldest:?}") };
+    let Ok(AdmissionOutcome::Refused(Refusal::Terminated(cause))) = oldest else { panic!("it revived: {oldest:?}") };
     assert_eq!(cause.label(), "evicted");
 }
 
@@ -102,7 +102,7 @@ async fn a_tombstone_does_not_outlive_its_time_because_of_a_restart() {
     assert_eq!(buried, 1);
     let (after, _) = restored(&file, until);
     let back = after.resume(&first, &policies, &settings, until).await;
-    assert!(!matches!(back, Ok(Admission::Refused(Refusal::Terminated(_)))), "nobody remembers it");
+    assert!(!matches!(back, Ok(AdmissionOutcome::Refused(Refusal::Terminated(_)))), "nobody remembers it");
 }
 
 #[tokio::test]
@@ -140,13 +140,15 @@ async fn without_a_snapshot_streams_are_rebuilt_from_their_play_sessions_with_th
     for (device, started) in [(1, 50), (0, 10)] {
         let session = candidate(0, device, "/live", at(started));
         let back = after.resume(&session, &policies, &settings, at(100)).await;
-        assert!(matches!(back, Ok(Admission::Admitted { stream, created: true, .. }) if stream.started == at(started)));
+        assert!(
+            matches!(back, Ok(AdmissionOutcome::Admitted { stream, created: true, .. }) if stream.started == at(started))
+        );
     }
     let third = after.start(&candidate(0, 2, "/live", at(101)), &policies, &settings, at(101)).await;
-    let Ok(Admission::Admitted { stream, .. }) = third else { panic!("{third:?}") };
-    stream.beat(Signal::Presence, at(101));
+    let Ok(AdmissionOutcome::Admitted { stream, .. }) = third else { panic!("{third:?}") };
+    stream.heartbeat(Signal::Presence, at(101));
     let gone = after.resume(&candidate(0, 0, "/live", at(10)), &policies, &settings, at(102)).await;
-    assert!(matches!(gone, Ok(Admission::Refused(Refusal::Terminated(_)))), "the earliest start is the oldest");
+    assert!(matches!(gone, Ok(AdmissionOutcome::Refused(Refusal::Terminated(_)))), "the earliest start is the oldest");
 }
 
 #[tokio::test]
@@ -251,9 +253,9 @@ async fn a_snapshot_is_in_wall_time_so_that_the_next_start_reads_the_same_ages()
         let (first, policies) = (candidate(0, 0, "/live", at(5000).shifted(ahead)), household(2));
         let (again, _) = restored(&file, until - Duration::from_secs(1));
         let back = again.resume(&first, &policies, &settings, until - Duration::from_secs(1)).await;
-        assert!(matches!(back, Ok(Admission::Refused(Refusal::Terminated(_)))), "{ahead}");
+        assert!(matches!(back, Ok(AdmissionOutcome::Refused(Refusal::Terminated(_)))), "{ahead}");
         let (again, _) = restored(&file, until);
         let back = again.resume(&first, &policies, &settings, until).await;
-        assert!(!matches!(back, Ok(Admission::Refused(Refusal::Terminated(_)))), "{ahead}");
+        assert!(!matches!(back, Ok(AdmissionOutcome::Refused(Refusal::Terminated(_)))), "{ahead}");
     }
 }

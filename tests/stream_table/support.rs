@@ -8,8 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Limit, Policy, Rule, WhenExceeded};
-use streamgate::streams::store::Embedded;
-use streamgate::streams::{Admission, Candidate, Event, InForce, Observer, Settings, StreamTable};
+use streamgate::streams::store::InMemoryStore;
+use streamgate::streams::{AdmissionOutcome, AdmissionRequest, Event, InForce, Observer, Settings, StreamTable};
 
 /// Some day, in whole seconds.
 pub(crate) const DAY: Millis = Millis(1_800_000_000_000);
@@ -19,7 +19,7 @@ pub(crate) fn at(seconds: u64) -> Millis {
 }
 
 pub(crate) fn policy(name: &str, limit: u32, when_exceeded: WhenExceeded, applications: &[&str]) -> Arc<Policy> {
-    Arc::new(Policy::new(name, vec![Rule::streams("streams", limit, when_exceeded)], applications))
+    Arc::new(Policy::from_parts(name, vec![Rule::streams("streams", limit, when_exceeded)], applications))
 }
 
 /// The limit of the policy's one rule.
@@ -37,7 +37,7 @@ pub(crate) fn household(limit: u32) -> Vec<Arc<Policy>> {
 
 /// A policy of these rules for the application `tv`.
 pub(crate) fn policies(rules: Vec<Rule>) -> Vec<Arc<Policy>> {
-    vec![Arc::new(Policy::new("household", rules, &["tv"]))]
+    vec![Arc::new(Policy::from_parts("household", rules, &["tv"]))]
 }
 
 /// These policies are in force for the application `tv`.
@@ -54,8 +54,8 @@ fn checksum(asset: &str) -> u128 {
 }
 
 /// A start on a named device. The stream's name is made of account, device and asset, so that no two of them share one.
-pub(crate) fn candidate(subject: usize, device: usize, asset: &str, now: Millis) -> Candidate {
-    Candidate {
+pub(crate) fn candidate(subject: usize, device: usize, asset: &str, now: Millis) -> AdmissionRequest {
+    AdmissionRequest {
         stream: StreamId(((subject as u128) << 64 | (device as u128) << 32 | checksum(asset)).to_be_bytes()),
         account: account(subject),
         application: ApplicationId("tv".into()),
@@ -67,8 +67,8 @@ pub(crate) fn candidate(subject: usize, device: usize, asset: &str, now: Millis)
     }
 }
 
-pub(crate) fn is_admitted(admission: &Admission) -> bool {
-    matches!(admission, Admission::Admitted { .. })
+pub(crate) fn is_admitted(admission: &AdmissionOutcome) -> bool {
+    matches!(admission, AdmissionOutcome::Admitted { .. })
 }
 
 /// Keeps the gauge of slots that are held, going by events alone, and the words for what happened.
@@ -129,24 +129,24 @@ impl Observer for Gauge {
             Event::Superseded(_) => ("superseded", -1),
             Event::RolledBack(_) => ("rolled back", -1),
             Event::Terminated(..) => ("terminated", -1),
-            Event::Barred(..) => ("barred", 0),
+            Event::TerminatedIdle(..) => ("barred", 0),
             Event::CapacityEvicted(_) => ("capacity evicted", 0),
-            Event::Unaccounted(_) => ("unaccounted", 0),
-            Event::Forgotten(_) => ("forgotten", 0),
+            Event::CapacityExceeded(_) => ("unaccounted", 0),
+            Event::Expired(_) => ("forgotten", 0),
             Event::Refused(..) => ("refused", 0),
             Event::Violated(_) => ("violated", 0),
-            Event::Lacked(_) => ("lacked", 0),
-            Event::Demanded(demand) => {
-                self.demanded.lock().push((demand.rule.to_string(), demand.rank));
+            Event::MissingAttribute(_) => ("lacked", 0),
+            Event::RequiredLimit(demand) => {
+                self.demanded.lock().push((demand.rule.to_string(), demand.limit));
                 return;
             }
-            Event::Attempted { level, admitted, .. } => {
+            Event::AdmissionAttempt { level, admitted, .. } => {
                 self.attempts.lock().push((*level, *admitted));
                 return;
             }
             Event::Explained(..) => ("explained", 0),
             Event::Unenforced { .. } => ("unenforced", 0),
-            Event::Leaving(..) => ("leaving", 0),
+            Event::Terminating(..) => ("leaving", 0),
             Event::TakenOver { .. } => ("taken over", 0),
             Event::TakeoverSettled { .. } => ("takeover settled", 0),
             Event::Unavailable => ("unavailable", 0),
@@ -162,7 +162,7 @@ impl Observer for Gauge {
 /// An embedded table and the gauge that listens to it.
 pub(crate) fn table(settings: &Settings) -> (StreamTable, Arc<Gauge>) {
     let gauge = Arc::new(Gauge::default());
-    let store = Embedded::new(settings.clone(), gauge.clone());
+    let store = InMemoryStore::new(settings.clone(), gauge.clone());
     (StreamTable::new(Arc::new(store), gauge.clone()), gauge)
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use streamgate::model::Millis;
 use streamgate::policy::WhenExceeded;
-use streamgate::streams::{Admission, Cadence, Cause, Settings, Signal, Stream, StreamTable};
+use streamgate::streams::{AdmissionOutcome, Cadence, Cause, Settings, Signal, Stream, StreamTable};
 
 use super::support::{Gauge, account, at, candidate, holders, household, policy, table};
 
 async fn start(table: &StreamTable, device: usize, asset: &str, now: Millis) -> Arc<Stream> {
     let who = candidate(0, device, asset, now);
     match table.start(&who, &household(5), &Settings::default(), now).await.expect("an embedded table answers") {
-        Admission::Admitted { stream, .. } => stream,
-        Admission::Refused(refusal) => panic!("{refusal:?}"),
+        AdmissionOutcome::Admitted { stream, .. } => stream,
+        AdmissionOutcome::Refused(refusal) => panic!("{refusal:?}"),
     }
 }
 
@@ -41,7 +41,7 @@ async fn a_start_that_nothing_follows_is_idle_after_its_reservation_and_then_for
 #[tokio::test]
 async fn a_start_before_the_first_tick_is_looked_at_in_its_second() {
     let (table, gauge) = table(&Settings::default());
-    start(&table, 0, "/a", at(0)).await.beat(Signal::Playback, at(0));
+    start(&table, 0, "/a", at(0)).await.heartbeat(Signal::Playback, at(0));
     assert_eq!(ticks(&table, &gauge, 0, 70), [(0, "admitted"), (61, "idle")]);
 }
 
@@ -59,7 +59,7 @@ async fn a_stream_that_is_ended_when_it_has_no_slot_any_more_gives_none_back() {
 async fn the_last_sign_of_life_counts_wherever_it_came_from() {
     let (table, gauge) = table(&Settings::default());
     let stream = start(&table, 0, "/a", at(0)).await;
-    stream.beat(Signal::Playback, at(10));
+    stream.heartbeat(Signal::Playback, at(10));
     stream.opened();
     assert_eq!(ticks(&table, &gauge, 1, 300), [(1, "admitted")], "a body that takes its time is no silence");
     stream.closed(Signal::Playback, at(300));
@@ -70,7 +70,7 @@ async fn the_last_sign_of_life_counts_wherever_it_came_from() {
 async fn a_learnt_cadence_brings_the_deadline_forward() {
     let (table, gauge) = table(&Settings::default());
     let stream = start(&table, 0, "/a", at(0)).await;
-    stream.beat(Signal::Playback, at(0));
+    stream.heartbeat(Signal::Playback, at(0));
     table.tick(at(1));
     let live = Cadence { live: true, segment: Some(Duration::from_secs(4)), ..Cadence::default() };
     stream.learn(&live, &Settings::default());
@@ -84,23 +84,23 @@ async fn a_paused_live_player_keeps_its_slot_for_a_time_and_polls_on_without_one
     let stream = start(&table, 0, "/a", at(0)).await;
     let live = Cadence { live: true, segment: Some(Duration::from_secs(4)), ..Cadence::default() };
     stream.learn(&live, &settings);
-    stream.beat(Signal::Playback, at(0));
+    stream.heartbeat(Signal::Playback, at(0));
     let mut freed = None;
     for second in 1..400 {
         let now = at(second);
         table.tick(now);
-        if second % 4 == 0 && !stream.beat(Signal::Presence, now) {
+        if second % 4 == 0 && !stream.heartbeat(Signal::Presence, now) {
             freed.get_or_insert(second);
             let polls = table.resume(&candidate(0, 0, "/a", at(0)), &household(1), &settings, now).await;
-            assert!(matches!(polls, Ok(Admission::Admitted { created: false, .. })), "a poll passes: {polls:?}");
+            assert!(matches!(polls, Ok(AdmissionOutcome::Admitted { created: false, .. })), "a poll passes: {polls:?}");
         }
     }
     assert_eq!(freed, Some(132), "8 s without media and 2 min of pause");
     assert_eq!(gauge.heard(), ["admitted", "idle"]);
     assert!(holders(&table, &settings, at(400)).is_empty());
-    assert!(!stream.beat(Signal::Playback, at(400)));
+    assert!(!stream.heartbeat(Signal::Playback, at(400)));
     let plays = table.resume(&candidate(0, 0, "/a", at(0)), &household(1), &settings, at(400)).await;
-    assert!(matches!(plays, Ok(Admission::Admitted { created: true, .. })), "media competes: {plays:?}");
+    assert!(matches!(plays, Ok(AdmissionOutcome::Admitted { created: true, .. })), "media competes: {plays:?}");
 }
 
 #[tokio::test]
@@ -133,8 +133,8 @@ async fn an_account_whose_request_is_a_little_late_is_not_lost() {
 #[tokio::test]
 async fn each_slot_is_given_back_once_whichever_way_it_went() {
     let (settings, (table, gauge)) = (Settings::default(), table(&Settings::default()));
-    start(&table, 0, "/a", at(0)).await.beat(Signal::Playback, at(0));
-    start(&table, 0, "/b", at(1)).await.beat(Signal::Playback, at(1));
+    start(&table, 0, "/a", at(0)).await.heartbeat(Signal::Playback, at(0));
+    start(&table, 0, "/b", at(1)).await.heartbeat(Signal::Playback, at(1));
     assert_eq!(gauge.heard(), ["admitted", "superseded", "admitted"]);
     let rolled = start(&table, 1, "/a", at(2)).await.id;
     table.roll_back(&account(0), rolled, at(3)).await.expect("an embedded table answers");
@@ -142,7 +142,7 @@ async fn each_slot_is_given_back_once_whichever_way_it_went() {
     assert_eq!(gauge.heard(), ["admitted", "rolled back"]);
     let latest_wins = [policy("household", 1, WhenExceeded::TerminateOldest, &["tv"])];
     let third = table.start(&candidate(0, 2, "/c", at(40)), &latest_wins, &settings, at(40)).await;
-    assert!(matches!(third, Ok(Admission::Admitted { .. })));
+    assert!(matches!(third, Ok(AdmissionOutcome::Admitted { .. })));
     assert_eq!(gauge.heard(), ["terminated", "admitted", "violated"]);
     assert_eq!(gauge.held(), 1);
     ticks(&table, &gauge, 41, 2000);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use streamgate::model::{Account, AccountKey, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use streamgate::policy::{Policy, Rule, WhenExceeded};
-use streamgate::streams::store::Embedded;
+use streamgate::streams::store::InMemoryStore;
 use streamgate::streams::{
-    Admission, Cadence, Candidate, Client, Ignore, Refusal, Settings, Signal, Stream, StreamTable,
+    AdmissionOutcome, AdmissionRequest, Cadence, Client, NoopObserver, Refusal, Settings, Signal, Stream, StreamTable,
 };
 use tokio::runtime::Runtime;
 
@@ -50,7 +50,7 @@ impl Sender {
 /// What a play session carries from request to request.
 #[derive(Debug)]
 pub(crate) struct Play {
-    candidate: Candidate,
+    candidate: AdmissionRequest,
     key: AccountKey,
     /// Requests for media that are being answered, and of which stream.
     open: Vec<Arc<Stream>>,
@@ -79,11 +79,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Each account may have `limit` streams.
     pub(crate) fn new(limit: u32, when_exceeded: WhenExceeded, settings: &Settings) -> Self {
-        let store = Embedded::new(settings.clone(), Arc::new(Ignore));
+        let store = InMemoryStore::new(settings.clone(), Arc::new(NoopObserver));
         Self {
-            table: StreamTable::new(Arc::new(store), Arc::new(Ignore)),
+            table: StreamTable::new(Arc::new(store), Arc::new(NoopObserver)),
             settings: settings.clone(),
-            policies: vec![Arc::new(Policy::new(
+            policies: vec![Arc::new(Policy::from_parts(
                 "household",
                 vec![Rule::streams("streams", limit, when_exceeded)],
                 &["tv"],
@@ -97,7 +97,7 @@ impl Gateway {
     pub(crate) fn enter(&self, sender: &Sender, asset: &str, now: Millis) -> Result<Play, Refused> {
         let name = self.minted.replace(self.minted.get() + 1);
         let account = Account::new("acme", format!("subscriber-{}", sender.account));
-        let mut candidate = Candidate {
+        let mut candidate = AdmissionRequest {
             stream: StreamId(name.to_be_bytes()),
             account,
             application: ApplicationId("tv".into()),
@@ -113,7 +113,7 @@ impl Gateway {
         let admission = self.runtime.block_on(self.table.start(&candidate, &self.policies, &self.settings, now));
         let stream = told(admission.expect("an embedded table answers"))?;
         // The end of the answer is a sign of life.
-        let _ = stream.beat(Signal::Presence, now);
+        let _ = stream.heartbeat(Signal::Presence, now);
         (candidate.stream, candidate.started) = (stream.id, stream.started);
         let key = candidate.account.key();
         let mut play = Play { candidate, key, open: Vec::new(), carried: None };
@@ -144,22 +144,22 @@ impl Gateway {
             let client = Client::new(u128::from(sender.network), &sender.agent.to_be_bytes());
             let media = || (signal == Signal::Playback).then_some(media);
             // One client uses each play session here: it shares it with nobody.
-            let _ = stream.asked_by(client, media, &self.settings, now);
+            let _ = stream.classify_client(client, media, &self.settings, now);
         }
         if let Some(stream) = known.as_ref().filter(|stream| stream.is_contested(signal)) {
-            let _ = stream.beat(signal, now);
+            let _ = stream.heartbeat(signal, now);
             let verified = self.table.verify(&play.candidate.account, stream, &self.policies, &self.settings, now);
             if let Some(surplus) = self.runtime.block_on(verified).expect("an embedded table answers") {
                 return Err(Refused::Terminated(surplus.cause.label().to_owned()));
             }
         }
         let stream = match known {
-            Some(stream) if stream.beat(signal, now) => stream,
+            Some(stream) if stream.heartbeat(signal, now) => stream,
             _ => {
                 play.candidate.client = sender.without_token();
                 let resumed = self.table.resume(&play.candidate, &self.policies, &self.settings, now);
                 let stream = told(self.runtime.block_on(resumed).expect("an embedded table answers"))?;
-                let _ = stream.beat(signal, now);
+                let _ = stream.heartbeat(signal, now);
                 stream
             }
         };
@@ -195,15 +195,15 @@ impl Gateway {
     /// A second has passed.
     pub(crate) fn tick(&self, now: Millis) {
         self.table.tick(now);
-        self.runtime.block_on(self.table.take_leave(now));
+        self.runtime.block_on(self.table.expire_grace(now));
     }
 }
 
-fn told(admission: Admission) -> Result<Arc<Stream>, Refused> {
+fn told(admission: AdmissionOutcome) -> Result<Arc<Stream>, Refused> {
     match admission {
-        Admission::Admitted { stream, .. } => Ok(stream),
-        Admission::Refused(Refusal::Policy { .. }) => Err(Refused::Limit),
-        Admission::Refused(Refusal::Terminated(cause)) => Err(Refused::Terminated(cause.label().to_owned())),
+        AdmissionOutcome::Admitted { stream, .. } => Ok(stream),
+        AdmissionOutcome::Refused(Refusal::Policy { .. }) => Err(Refused::Limit),
+        AdmissionOutcome::Refused(Refusal::Terminated(cause)) => Err(Refused::Terminated(cause.label().to_owned())),
     }
 }
 

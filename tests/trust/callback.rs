@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value as Json, json};
 use streamgate::identity::{
-    Ask, Away, Callback, CallbackSource, Claims, Format, Identity, Mapping, Question, RequestFacts, Settings,
+    Ask, Away, Callback, CallbackRequest, CallbackSource, Claims, Format, Identity, Mapping, RequestFacts, Settings,
     StreamSource, Token, TokenError, Value,
 };
 use streamgate::model::{Account, ApplicationId, Clock};
@@ -35,7 +35,7 @@ fn verify(house: &House, source: &CallbackSource, token: &str) -> Result<Claims,
     Callback::new(source).verify(token.as_bytes(), &request, house.clock.now())
 }
 
-fn question(source: &CallbackSource, token: &str) -> Question {
+fn question(source: &CallbackSource, token: &str) -> CallbackRequest {
     let headers = HeaderMap::new();
     let request = RequestFacts::new("/news/index.m3u8", None, &headers);
     Callback::new(source).question(token.as_bytes(), &request).unwrap()
@@ -76,7 +76,7 @@ async fn a_viewer_is_who_the_service_says_and_it_is_asked_once() {
     let request = |path| RequestFacts::new(path, Some("a=1&token=opaque&b=2"), &headers);
     let entry = request("/news/index.m3u8");
     let now = house.clock.now();
-    assert!(matches!(identity.identify(&entry, now), Some(Err(TokenError::Unasked))));
+    assert!(matches!(identity.identify(&entry, now), Some(Err(TokenError::NotCached))));
     let question = identity.question(&entry).unwrap();
     assert_eq!((question.token.as_str(), question.query.as_str()), ("opaque", "a=1&b=2"));
     soon(house.trust.ask(question)).await;
@@ -182,7 +182,7 @@ async fn headers_and_json_members_become_claims_and_name_the_lifetime() {
         }
         assert_eq!(claims.expires(), house.clock.now() + Duration::from_secs(seconds));
         house.clock.advance(Duration::from_secs(seconds));
-        assert_eq!(verify(&house, &source, "t").unwrap_err(), TokenError::Unasked);
+        assert_eq!(verify(&house, &source, "t").unwrap_err(), TokenError::NotCached);
     }
 }
 
@@ -267,13 +267,13 @@ async fn while_the_service_is_away_a_new_token_stays_undecided_and_is_asked_abou
         let server = Server::start(manner).await;
         let source = hasty(&server);
         let mut house = House::with_callback(&source);
-        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Undecided));
+        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Unavailable));
         assert_eq!(house.told().await, "away");
         house.clock.advance(Duration::from_millis(999));
-        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Undecided));
+        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Unavailable));
         assert_eq!(server.count(), 1, "it is left alone for a second");
         house.clock.advance(Duration::from_millis(1));
-        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Undecided));
+        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Unavailable));
         assert_eq!(server.count(), 2);
     }
 }
@@ -292,7 +292,7 @@ async fn while_the_service_is_away_its_word_of_before_goes_on_for_an_hour() {
         house.clock.advance(Duration::from_mins(59));
         assert_eq!(ask(&house, &source, "t").await.as_deref(), Ok("alice"));
         house.clock.advance(Duration::from_mins(1));
-        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Undecided));
+        assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Unavailable));
         server.now(Manner::status(403));
         house.clock.advance(SECOND);
         assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Refused), "it is back");
@@ -306,7 +306,7 @@ async fn a_service_that_nobody_listens_for_is_away() {
     drop(vacant);
     let source = CallbackSource { deadline: Duration::from_secs(10), ..CallbackSource::new("application tv", &url) };
     let house = House::with_callback(&source);
-    assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Undecided));
+    assert_eq!(ask(&house, &source, "t").await, Err(TokenError::Unavailable));
 }
 
 #[tokio::test]
@@ -337,7 +337,7 @@ async fn more_questions_than_a_service_can_answer_do_not_pile_up() {
         asking.spawn(async move { trust.ask(question).await });
     }
     server.arrived(1024).await;
-    assert_eq!(ask(&house, &source, "one more").await, Err(TokenError::Undecided));
+    assert_eq!(ask(&house, &source, "one more").await, Err(TokenError::Unavailable));
     assert_eq!(house.told().await, "busy");
     server.now(yes("alice"));
     soon(asking.join_all()).await;

@@ -28,7 +28,7 @@ fn token(secret: &[u8]) -> String {
 }
 
 fn verify(source: &KeySource, secret: &[u8]) -> Result<(), TokenError> {
-    let format = Jwt::of(Issuers::anybody(source.keys.clone()), Duration::ZERO);
+    let format = Jwt::with_issuers(Issuers::anybody(source.keys.clone()), Duration::ZERO);
     let headers = HeaderMap::new();
     format.verify(token(secret).as_bytes(), &RequestFacts::new("/", None, &headers), START).map(drop)
 }

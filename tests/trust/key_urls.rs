@@ -42,7 +42,7 @@ pub(super) fn source(url: &str, refresh: Duration) -> KeySource {
 }
 
 pub(super) fn verify(source: &KeySource, token: &str) -> Result<(), TokenError> {
-    let format = Jwt::of(Issuers::anybody(source.keys.clone()), Duration::ZERO);
+    let format = Jwt::with_issuers(Issuers::anybody(source.keys.clone()), Duration::ZERO);
     let headers = HeaderMap::new();
     format.verify(token.as_bytes(), &RequestFacts::new("/", None, &headers), START).map(drop)
 }

@@ -24,7 +24,7 @@ static TWO: LazyLock<Jwt> = LazyLock::new(|| {
         audience: vec!["tv".into()],
         keys: Arc::new(Keys::new([key("k1", secret)])),
     });
-    Jwt::of(Issuers::new(issuers.into()), Duration::ZERO)
+    Jwt::with_issuers(Issuers::new(issuers.into()), Duration::ZERO)
 });
 
 fn key(kid: &str, secret: &[u8]) -> Key {

@@ -60,14 +60,14 @@ impl Observer for Hearing {
             Event::TakeoverSettled { stream, taken, result } => {
                 (stream, Change::TakeoverSettled { taken: taken.id, result: result.label() })
             }
-            Event::Leaving(stream, cause) => (stream, Change::Leaving((*cause).clone())),
-            Event::Terminated(stream, cause) | Event::Barred(stream, cause) => {
+            Event::Terminating(stream, cause) => (stream, Change::Leaving((*cause).clone())),
+            Event::Terminated(stream, cause) | Event::TerminatedIdle(stream, cause) => {
                 (stream, Change::Terminated((*cause).clone()))
             }
-            Event::Forgotten(stream) => (stream, Change::Forgotten),
-            Event::Demanded(demand) => {
+            Event::Expired(stream) => (stream, Change::Forgotten),
+            Event::RequiredLimit(demand) => {
                 let rule = format!("{}/{}", demand.policy, demand.rule);
-                *self.needed.lock().entry(rule).or_default().entry(demand.rank).or_default() += 1;
+                *self.needed.lock().entry(rule).or_default().entry(demand.limit).or_default() += 1;
                 return;
             }
             // Steps tell themselves what comes of their requests.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use streamgate::config::{Application, Settings};
 use streamgate::model::{Attributes, Millis, StreamId};
-use streamgate::streams::account::{Law, Record};
-use streamgate::streams::store::{Embedded, Unavailable};
-use streamgate::streams::{Admission, Cadence, Candidate, Cause, Refusal, Signal, Stream, StreamTable};
+use streamgate::streams::account::{AccountState, PolicyContext};
+use streamgate::streams::store::{InMemoryStore, Unavailable};
+use streamgate::streams::{AdmissionOutcome, AdmissionRequest, Cadence, Cause, Refusal, Signal, Stream, StreamTable};
 
 use super::form::{Content, Outcome};
 use super::hearing::{Change, Hearing};
@@ -24,10 +24,10 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The store is not available, which the one in this process always is.
 pub(super) async fn replay(script: &Script, settings: Arc<Settings>) -> Result<Timeline, Unavailable> {
     let hearing = Arc::new(Hearing::default());
-    let store = Embedded::new(settings.streams.clone(), hearing.clone());
+    let store = InMemoryStore::new(settings.streams.clone(), hearing.clone());
     let table = StreamTable::new(Arc::new(store), hearing.clone());
     let table = table.configured(settings.streams.clone(), settings.in_force());
-    let screens = script.players.iter().map(|player| Screen::of(&player.candidate)).collect();
+    let screens = script.players.iter().map(|player| Screen::from_request(&player.candidate)).collect();
     let mut replay =
         Replay { script, table, hearing, settings, at: Duration::ZERO, screens, entries: Vec::new(), told: 0 };
     let mut after = Vec::new();
@@ -41,7 +41,7 @@ pub(super) async fn replay(script: &Script, settings: Arc<Settings>) -> Result<T
 
 /// A player at work.
 struct Screen {
-    candidate: Candidate,
+    candidate: AdmissionRequest,
     stream: Option<Arc<Stream>>,
     /// When it asks for media next; `None` while it asks for nothing.
     next: Option<Duration>,
@@ -50,7 +50,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn of(candidate: &Candidate) -> Self {
+    fn from_request(candidate: &AdmissionRequest) -> Self {
         Self { candidate: candidate.clone(), stream: None, next: None, terminating: false }
     }
 }
@@ -108,7 +108,7 @@ impl Replay<'_> {
                 }
             }
             self.table.tick(self.now());
-            self.table.take_leave(self.now()).await;
+            self.table.expire_grace(self.now()).await;
             self.hear(None);
             self.stays().await?;
         }
@@ -160,7 +160,7 @@ impl Replay<'_> {
         };
         let (outcome, rules) = match &told {
             Told::Started(_, answer) | Told::Asked(_, answer) | Told::Learned(_, _, answer) => {
-                (Some(answer.outcome), Rules::of(&answer.explanations))
+                (Some(answer.outcome), Rules::from_explanations(&answer.explanations))
             }
             Told::Silent(_) => (Some(Outcome::Silent), Rules::default()),
             Told::Ended(_, outcome) => (Some(*outcome), Rules::default()),
@@ -182,7 +182,7 @@ impl Replay<'_> {
         }
     }
 
-    fn application(&self, candidate: &Candidate) -> Option<Arc<Application>> {
+    fn application(&self, candidate: &AdmissionRequest) -> Option<Arc<Application>> {
         self.settings.applications.get(&candidate.application).cloned()
     }
 
@@ -197,11 +197,11 @@ impl Replay<'_> {
         let Some(application) = self.application(&candidate) else { return Ok(nobody) };
         let (policies, windows) = (&application.policies, &self.settings.streams);
         let record = self.table.record(&candidate.account, now).await?;
-        let law = Law { policies, settings: windows, idp: &candidate.account.idp };
+        let law = PolicyContext { policies, settings: windows, idp: &candidate.account.idp };
         let explained = record.explain(&record.plan_start(&candidate, &law, now), &law, now);
         let mut answer = Answer { explanations: explained.into_iter().collect(), ..Answer::to_nobody() };
         match self.table.start(&candidate, policies, windows, now).await? {
-            Admission::Admitted { stream, created } => {
+            AdmissionOutcome::Admitted { stream, created } => {
                 answer.outcome = if created { Outcome::Admitted } else { Outcome::Playing };
                 if let Some(screen) = self.screens.get_mut(player) {
                     // It may go on with the stream of a start just before.
@@ -219,13 +219,13 @@ impl Replay<'_> {
                     }
                 }
             }
-            Admission::Refused(refusal) => answer.refuse(refusal),
+            AdmissionOutcome::Refused(refusal) => answer.refuse(refusal),
         }
         Ok(answer)
     }
 
     /// A manifest passes, as the gateway sees it.
-    fn read_manifest(&self, stream: &Stream, content: Content, candidate: &Candidate) {
+    fn read_manifest(&self, stream: &Stream, content: Content, candidate: &AdmissionRequest) {
         let cadence = Cadence { live: content == Content::Live, ..Cadence::default() };
         if stream.learn(&cadence, &self.settings.streams) {
             self.table.reschedule(&candidate.account.key(), self.now());
@@ -244,15 +244,15 @@ impl Replay<'_> {
         };
         let (policies, windows) = (&application.policies, &self.settings.streams);
         let account = &candidate.account;
-        let law = Law { policies, settings: windows, idp: &account.idp };
-        if stream.is_to_be_judged(Signal::Playback) {
-            let _ = stream.beat(Signal::Playback, now);
+        let law = PolicyContext { policies, settings: windows, idp: &account.idp };
+        if stream.needs_reevaluation(Signal::Playback) {
+            let _ = stream.heartbeat(Signal::Playback, now);
             let record = self.table.record(account, now).await?;
             answer.explanations.extend(record.explain_judgement(stream.id, None, &law, now));
             self.table.judge(account, stream.id, None, policies, windows, now).await?;
         }
         if stream.is_contested(Signal::Playback) {
-            let _ = stream.beat(Signal::Playback, now);
+            let _ = stream.heartbeat(Signal::Playback, now);
             if let Some(surplus) = self.table.verify(account, &stream, policies, windows, now).await? {
                 answer.explanations.push(surplus.refused.explanation);
                 answer.refuse(Refusal::Terminated(surplus.cause));
@@ -260,14 +260,14 @@ impl Replay<'_> {
                 return Ok(answer);
             }
         }
-        if stream.beat(Signal::Playback, now) {
+        if stream.heartbeat(Signal::Playback, now) {
             answer.outcome = Outcome::Playing;
         } else {
             let record = self.table.record(account, now).await?;
             answer.explanations.extend(record.explain(&record.plan_reattach(&candidate, &law, now), &law, now));
             match self.table.resume(&candidate, policies, windows, now).await? {
-                Admission::Admitted { stream, created } => {
-                    stream.beat(Signal::Playback, now);
+                AdmissionOutcome::Admitted { stream, created } => {
+                    stream.heartbeat(Signal::Playback, now);
                     answer.outcome = match (created, stream.holds(windows, now)) {
                         (true, _) => Outcome::Resumed,
                         (false, true) => Outcome::Playing,
@@ -277,7 +277,7 @@ impl Replay<'_> {
                         screen.stream = Some(stream);
                     }
                 }
-                Admission::Refused(refusal) => answer.refuse(refusal),
+                AdmissionOutcome::Refused(refusal) => answer.refuse(refusal),
             }
         }
         self.settle_on(player, &mut answer).await?;
@@ -303,12 +303,12 @@ impl Replay<'_> {
             self.read_manifest(&stream, content, &candidate);
         }
         if let Some(news) = attributes {
-            let learned = stream.learned(news, &stream.asset);
+            let learned = stream.attribute_update(news, &stream.asset);
             (lesson.frozen, lesson.attributes) = (learned.frozen, learned.attributes);
         }
         if let Some(known) = &lesson.attributes {
             let (account, policies, windows) = (&candidate.account, &application.policies, &self.settings.streams);
-            let law = Law { policies, settings: windows, idp: &account.idp };
+            let law = PolicyContext { policies, settings: windows, idp: &account.idp };
             let record = self.table.record(account, now).await?;
             answer.explanations.extend(record.explain_judgement(stream.id, Some(known), &law, now));
             let told = attributes.map(|attributes| (attributes, &*stream.asset));
@@ -322,7 +322,7 @@ impl Replay<'_> {
 
     async fn end(&mut self, player: usize) -> Result<Outcome, Unavailable> {
         let Some(screen) = self.screens.get(player) else { return Ok(Outcome::Gone) };
-        let Candidate { account, stream, .. } = screen.candidate.clone();
+        let AdmissionRequest { account, stream, .. } = screen.candidate.clone();
         let was_there = self.table.end(&account, stream, &Cause::Stopped, self.now()).await?;
         self.play_on(player, false);
         Ok(if was_there { Outcome::Terminated } else { Outcome::Gone })
@@ -362,6 +362,6 @@ impl Replay<'_> {
     }
 }
 
-fn leaves(record: &Record, stream: StreamId) -> bool {
+fn leaves(record: &AccountState, stream: StreamId) -> bool {
     record.leaving().iter().any(|terminating| terminating.stream == stream)
 }

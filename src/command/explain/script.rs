@@ -9,7 +9,7 @@ use serde_saphyr::{Location, Spanned, UserMessageFormatter};
 use streamgate::config::{self, Application, Settings, unknown_name};
 use streamgate::identity::{Identity, MAX_ACCOUNT, MAX_ATTRIBUTE, MAX_DEVICE, PlaySession};
 use streamgate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
-use streamgate::streams::{Candidate, media_hash};
+use streamgate::streams::{AdmissionRequest, media_hash};
 
 use super::form::{Content, Expectations, Form, Outcome, Pairs, StepForm, Who};
 
@@ -35,7 +35,7 @@ pub(super) struct Script {
 /// Somebody who starts one stream.
 pub(super) struct Player {
     pub(super) name: String,
-    pub(super) candidate: Candidate,
+    pub(super) candidate: AdmissionRequest,
     /// What the manifest says, right after the start.
     pub(super) content: Option<Content>,
     /// No media follows the start.
@@ -273,7 +273,7 @@ impl Reader<'_> {
             ClientEvidence { network: told, agent: told, ..ClientEvidence::default() }
         });
         let path = form.asset.map_or_else(|| format!("/{}", name.value), |asset| asset.value);
-        let candidate = Candidate {
+        let candidate = AdmissionRequest {
             stream: StreamId((index as u128 + 1).to_be_bytes()),
             account,
             application: application.id.clone(),

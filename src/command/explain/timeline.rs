@@ -98,7 +98,7 @@ pub(super) struct Timeline {
 }
 
 impl Rules {
-    pub(super) fn of(explanations: &[Explanation]) -> Self {
+    pub(super) fn from_explanations(explanations: &[Explanation]) -> Self {
         let mut rules = Self::default();
         for policy in explanations.iter().flat_map(|explanation| &explanation.policies) {
             for rule in policy.rules.iter().filter(|rule| matches!(rule.result, "exceeded" | "lacks")) {

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::model::ApplicationId;
-use crate::policy::{Carrier, Mode, Policy, Rule};
+use crate::policy::{ApplicationBinding, Mode, Policy, Rule};
 
 use super::context::Context;
 use super::rules::rule;
@@ -26,7 +26,7 @@ pub(super) fn policies(
     for (name, policy) in raw {
         let at = Pointer::default().key("policies").key(name);
         let carrying = applications.iter().filter(|(_, application)| application.policies.contains(name));
-        let mut built = Policy::of(
+        let mut built = Policy::from_parts(
             name.as_str().into(),
             rules(context, &supply, &at.key("rules"), policy),
             carrying.map(|(id, raw)| (ApplicationId(id.as_str().into()), carrier(raw))).collect(),
@@ -57,10 +57,10 @@ fn rules(context: &mut Context<'_>, supply: &Supply, at: &Pointer, policy: &raw:
     compiled
 }
 
-fn carrier(raw: &raw::Application) -> Carrier {
+fn carrier(raw: &raw::Application) -> ApplicationBinding {
     let attributes = raw.identity.iter().flat_map(|identity| &identity.attributes);
     let from_manifest = attributes.filter(|(_, value)| value.is_of_manifest()).map(|(name, _)| name.as_str().into());
-    Carrier { tenant: raw.tenant.as_str().into(), from_manifest: from_manifest.collect() }
+    ApplicationBinding { tenant: raw.tenant.as_str().into(), from_manifest: from_manifest.collect() }
 }
 
 /// What stands for policy and rule where streams remember them: the head of SHA-256 over both names, so that it is the same

@@ -109,7 +109,7 @@ impl<'a> Tokens<'a> {
         }
         let places: Vec<Source> = raw.places.iter().map(|place| place.value.clone()).collect();
         Some(if let Some(raw) = &raw.jwt {
-            Arc::new(Jwt::of(self.jwt(context, &at.key("jwt"), raw), leeway(raw.strict)))
+            Arc::new(Jwt::with_issuers(self.jwt(context, &at.key("jwt"), raw), leeway(raw.strict)))
         } else if let Some(raw) = &raw.cat {
             Arc::new(self.cat(context, &at.key("cat"), raw))
         } else if let Some(raw) = &raw.edge_auth {

@@ -7,15 +7,15 @@ use utoipa::ToSchema;
 use super::audit::Action;
 use super::guard::{Operator, Reader};
 use super::history::HappenedShown;
-use super::input::{Body, Names, Why, account, stream};
+use super::input::{Body, PathParams, ReasonBody, account, stream};
 use super::orders::OrderShown;
 use super::problem::{Answer, Problem};
 use super::shape::{AccountName, CauseShown, StreamShown, TerminatedShown, time};
 use crate::control::Control;
 use crate::model::{Account, Device, StreamId};
 use crate::streams::Cause;
-use crate::streams::account::Record;
-use crate::trust::{Kind, Whom};
+use crate::streams::account::AccountState;
+use crate::trust::{Kind, Target};
 
 /// All that is known of an account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -89,7 +89,7 @@ pub(super) struct EndedShown {
 pub(super) async fn show(
     _: Reader,
     From(control): From<Control>,
-    Names((idp, subject)): Names<(String, String)>,
+    PathParams((idp, subject)): PathParams<(String, String)>,
 ) -> Result<Answer<AccountShown>, Problem> {
     let account = account(&idp, &subject)?;
     let (settings, moment, key) = (control.settings(), control.clock.moment(), account.key());
@@ -98,27 +98,28 @@ pub(super) async fn show(
     let record = record.unwrap_or_default();
     let ordered = control.orders.list(Kind::Block, moment.wall).into_iter();
     let ordered = ordered.filter(|(whom, _)| whom.account().is_some_and(|of| of == account));
-    let blocks: Vec<OrderShown> = ordered.map(|(whom, order)| OrderShown::of(&whom, &order)).collect();
-    let whom = Whom::Account { idp: account.idp.clone(), subject: account.subject.clone() };
-    let exemption = control.orders.find(Kind::Exemption, &whom, moment.wall).map(|order| OrderShown::of(&whom, &order));
+    let blocks: Vec<OrderShown> = ordered.map(|(whom, order)| OrderShown::new(&whom, &order)).collect();
+    let whom = Target::Account { idp: account.idp.clone(), subject: account.subject.clone() };
+    let exemption =
+        control.orders.find(Kind::Exemption, &whom, moment.wall).map(|order| OrderShown::new(&whom, &order));
     // No device and no stream has this name: what is found is about the account.
     let blocked = control.blocked(&key, &Device::Hint(0), StreamId([0; 16]));
     let history: Vec<HappenedShown> =
-        control.decisions.history(&key).iter().map(|one| HappenedShown::of(one, moment)).collect();
+        control.decisions.history(&key).iter().map(|one| HappenedShown::new(one, moment)).collect();
     if !is_known && blocks.is_empty() && exemption.is_none() && blocked.is_none() && history.is_empty() {
         return Err(unknown());
     }
     let terminating = record.leaving().iter().map(|terminating| LeavingShown {
         stream: terminating.stream.to_string(),
-        cause: CauseShown::of(&terminating.cause),
+        cause: CauseShown::new(&terminating.cause),
         due: time(moment.to_wall(terminating.due)),
     });
-    let terminated = record.tombstones().iter().map(|one| TerminatedShown::of(&account, one, &settings, moment));
+    let terminated = record.tombstones().iter().map(|one| TerminatedShown::new(&account, one, &settings, moment));
     Ok(Answer(AccountShown {
-        account: AccountName::of(&account),
+        account: AccountName::new(&account),
         label: settings.keys.account_label(&key),
         holding: record.streams().iter().filter(|stream| stream.holds(&settings.streams, moment.now)).count(),
-        streams: record.streams().iter().map(|one| StreamShown::of(&account, one, &settings, moment)).collect(),
+        streams: record.streams().iter().map(|one| StreamShown::new(&account, one, &settings, moment)).collect(),
         terminated: terminated.collect(),
         terminating: terminating.collect(),
         blocked: blocked.map(|block| BlockedShown { until: block.until.map(time), reason: block.reason.to_string() }),
@@ -136,7 +137,7 @@ pub(super) async fn show(
         ("stream" = String, Path, description = "The stream's id.",
             pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
-    request_body = Why,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "It has ended.", body = EndedShown),
         (status = 404, description = "It does not play.", body = Problem, content_type = "application/problem+json"),
@@ -146,8 +147,8 @@ pub(super) async fn show(
 pub(super) async fn kill_stream(
     operator: Operator,
     From(control): From<Control>,
-    Names((idp, subject, id)): Names<(String, String, String)>,
-    Body(why): Body<Why>,
+    PathParams((idp, subject, id)): PathParams<(String, String, String)>,
+    Body(why): Body<ReasonBody>,
 ) -> Result<Answer<EndedShown>, Problem> {
     let (account, id, reason) = (account(&idp, &subject)?, stream(&id)?, why.reason()?);
     let record = control.table.peek(&account.key()).map(|(_, record)| record).unwrap_or_default();
@@ -164,7 +165,7 @@ pub(super) async fn kill_stream(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
         ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
     ),
-    request_body = Why,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "They have ended; there may have been none.", body = EndedShown),
         (status = 404, description = "There can be no such account.", body = Problem, content_type = "application/problem+json"),
@@ -174,8 +175,8 @@ pub(super) async fn kill_stream(
 pub(super) async fn kill_account(
     operator: Operator,
     From(control): From<Control>,
-    Names((idp, subject)): Names<(String, String)>,
-    Body(why): Body<Why>,
+    PathParams((idp, subject)): PathParams<(String, String)>,
+    Body(why): Body<ReasonBody>,
 ) -> Result<Answer<EndedShown>, Problem> {
     let (account, reason) = (account(&idp, &subject)?, why.reason()?);
     let record = control.table.peek(&account.key()).map(|(_, record)| record).unwrap_or_default();
@@ -187,7 +188,7 @@ async fn end(
     control: &Control,
     operator: &Operator,
     account: &Account,
-    record: &Record,
+    record: &AccountState,
     reason: &str,
     only: Option<StreamId>,
 ) -> Result<EndedShown, Problem> {
@@ -195,7 +196,7 @@ async fn end(
     let cause = Cause::Killed { reason: reason.into(), by: None };
     let (mut ended, mut failed) = (Vec::new(), false);
     for stream in record.streams().iter().filter(|stream| only.is_none_or(|only| stream.id == only)) {
-        let shown = StreamShown::of(account, stream, &settings, moment);
+        let shown = StreamShown::new(account, stream, &settings, moment);
         match control.table.end(account, stream.id, &cause, moment.now).await {
             Ok(true) => ended.push(shown),
             Ok(false) => {}

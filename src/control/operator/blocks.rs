@@ -3,7 +3,7 @@
 use axum::extract::State as From;
 
 use super::guard::{Operator, Reader};
-use super::input::{Body, Names, Wanted};
+use super::input::{Body, OverrideRequest, PathParams};
 use super::orders::{OrderShown, OrderedShown, find, give, lift, of_account, of_device, of_session, of_token};
 use super::problem::{Answer, Problem};
 use crate::control::Control;
@@ -23,7 +23,7 @@ use crate::trust::Kind;
 pub(super) async fn get_account(
     _: Reader,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
+    PathParams(names): PathParams<(String, String)>,
 ) -> Result<Answer<OrderShown>, Problem> {
     find(&control, Kind::Block, &of_account(names)?)
 }
@@ -34,7 +34,7 @@ pub(super) async fn get_account(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
         ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
     ),
-    request_body = Wanted,
+    request_body = OverrideRequest,
     responses(
         (status = 200, description = "It holds from now on.", body = OrderedShown),
         (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
@@ -45,8 +45,8 @@ pub(super) async fn get_account(
 pub(super) async fn put_account(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
-    Body(wanted): Body<Wanted>,
+    PathParams(names): PathParams<(String, String)>,
+    Body(wanted): Body<OverrideRequest>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     give(&control, &operator, Kind::Block, of_account(names)?, &wanted).await
 }
@@ -66,7 +66,7 @@ pub(super) async fn put_account(
 pub(super) async fn delete_account(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
+    PathParams(names): PathParams<(String, String)>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     lift(&control, &operator, Kind::Block, of_account(names)?).await
 }
@@ -86,7 +86,7 @@ pub(super) async fn delete_account(
 pub(super) async fn get_device(
     _: Reader,
     From(control): From<Control>,
-    Names(names): Names<(String, String, String)>,
+    PathParams(names): PathParams<(String, String, String)>,
 ) -> Result<Answer<OrderShown>, Problem> {
     find(&control, Kind::Block, &of_device(names)?)
 }
@@ -98,7 +98,7 @@ pub(super) async fn get_device(
         ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
         ("device" = String, Path, description = "The name that tokens give it.", min_length = 1, max_length = 256),
     ),
-    request_body = Wanted,
+    request_body = OverrideRequest,
     responses(
         (status = 200, description = "It holds from now on.", body = OrderedShown),
         (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
@@ -109,8 +109,8 @@ pub(super) async fn get_device(
 pub(super) async fn put_device(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String, String)>,
-    Body(wanted): Body<Wanted>,
+    PathParams(names): PathParams<(String, String, String)>,
+    Body(wanted): Body<OverrideRequest>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     give(&control, &operator, Kind::Block, of_device(names)?, &wanted).await
 }
@@ -131,7 +131,7 @@ pub(super) async fn put_device(
 pub(super) async fn delete_device(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String, String)>,
+    PathParams(names): PathParams<(String, String, String)>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     lift(&control, &operator, Kind::Block, of_device(names)?).await
 }
@@ -150,7 +150,7 @@ pub(super) async fn delete_device(
 pub(super) async fn get_token(
     _: Reader,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
+    PathParams(names): PathParams<(String, String)>,
 ) -> Result<Answer<OrderShown>, Problem> {
     find(&control, Kind::Block, &of_token(names)?)
 }
@@ -161,7 +161,7 @@ pub(super) async fn get_token(
         ("application" = String, Path, description = "The application.", min_length = 1, max_length = 256),
         ("id" = String, Path, description = "The id in the token: `jti`, or what its format has in that place.", min_length = 1, max_length = 256),
     ),
-    request_body = Wanted,
+    request_body = OverrideRequest,
     responses(
         (status = 200, description = "It holds from now on.", body = OrderedShown),
         (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
@@ -172,8 +172,8 @@ pub(super) async fn get_token(
 pub(super) async fn put_token(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
-    Body(wanted): Body<Wanted>,
+    PathParams(names): PathParams<(String, String)>,
+    Body(wanted): Body<OverrideRequest>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     give(&control, &operator, Kind::Block, of_token(names)?, &wanted).await
 }
@@ -193,7 +193,7 @@ pub(super) async fn put_token(
 pub(super) async fn delete_token(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
+    PathParams(names): PathParams<(String, String)>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     lift(&control, &operator, Kind::Block, of_token(names)?).await
 }
@@ -212,7 +212,7 @@ pub(super) async fn delete_token(
 pub(super) async fn get_session(
     _: Reader,
     From(control): From<Control>,
-    Names(names): Names<String>,
+    PathParams(names): PathParams<String>,
 ) -> Result<Answer<OrderShown>, Problem> {
     find(&control, Kind::Block, &of_session(&names)?)
 }
@@ -223,7 +223,7 @@ pub(super) async fn get_session(
         ("stream" = String, Path, description = "The id of its stream.",
             pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
-    request_body = Wanted,
+    request_body = OverrideRequest,
     responses(
         (status = 200, description = "It holds from now on.", body = OrderedShown),
         (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
@@ -234,8 +234,8 @@ pub(super) async fn get_session(
 pub(super) async fn put_session(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<String>,
-    Body(wanted): Body<Wanted>,
+    PathParams(names): PathParams<String>,
+    Body(wanted): Body<OverrideRequest>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     give(&control, &operator, Kind::Block, of_session(&names)?, &wanted).await
 }
@@ -255,7 +255,7 @@ pub(super) async fn put_session(
 pub(super) async fn delete_session(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<String>,
+    PathParams(names): PathParams<String>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     lift(&control, &operator, Kind::Block, of_session(&names)?).await
 }

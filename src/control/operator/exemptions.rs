@@ -3,7 +3,7 @@
 use axum::extract::State as From;
 
 use super::guard::{Operator, Reader};
-use super::input::{Body, Names, Wanted};
+use super::input::{Body, OverrideRequest, PathParams};
 use super::orders::{OrderShown, OrderedShown, find, give, lift, of_account};
 use super::problem::{Answer, Problem};
 use crate::control::Control;
@@ -23,7 +23,7 @@ use crate::trust::Kind;
 pub(super) async fn get(
     _: Reader,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
+    PathParams(names): PathParams<(String, String)>,
 ) -> Result<Answer<OrderShown>, Problem> {
     find(&control, Kind::Exemption, &of_account(names)?)
 }
@@ -34,7 +34,7 @@ pub(super) async fn get(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
         ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
     ),
-    request_body = Wanted,
+    request_body = OverrideRequest,
     responses(
         (status = 200, description = "It holds from now on.", body = OrderedShown),
         (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
@@ -45,8 +45,8 @@ pub(super) async fn get(
 pub(super) async fn put(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
-    Body(wanted): Body<Wanted>,
+    PathParams(names): PathParams<(String, String)>,
+    Body(wanted): Body<OverrideRequest>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     give(&control, &operator, Kind::Exemption, of_account(names)?, &wanted).await
 }
@@ -66,7 +66,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     operator: Operator,
     From(control): From<Control>,
-    Names(names): Names<(String, String)>,
+    PathParams(names): PathParams<(String, String)>,
 ) -> Result<Answer<OrderedShown>, Problem> {
     lift(&control, &operator, Kind::Exemption, of_account(names)?).await
 }

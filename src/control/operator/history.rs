@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::shape::{CauseShown, time};
 use crate::model::Moment;
-use crate::telemetry::{Happened, What};
+use crate::telemetry::{AuditEntry, AuditKind};
 
 /// Something that was decided.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,7 +44,7 @@ pub(super) struct HappenedShown {
 }
 
 impl HappenedShown {
-    pub(super) fn of(happened: &Happened, moment: Moment) -> Self {
+    pub(super) fn new(happened: &AuditEntry, moment: Moment) -> Self {
         let mut shown = Self {
             at: time(moment.to_wall(happened.at)),
             what: "",
@@ -61,29 +61,29 @@ impl HappenedShown {
             taken: None,
         };
         match &happened.what {
-            What::Refused { verdict, refusal, reason, first, times } => {
+            AuditKind::Refused { verdict, refusal, reason, first, times } => {
                 shown.what = verdict.label();
                 shown.refusal = Some(format!("{refusal:016x}"));
                 shown.reason = Some((*reason).to_owned());
                 (shown.times, shown.first) = (Some(*times), Some(time(moment.to_wall(*first))));
             }
-            What::Terminated(cause) => {
+            AuditKind::Terminated(cause) => {
                 shown.what = "terminated";
-                shown.cause = Some(CauseShown::of(cause));
+                shown.cause = Some(CauseShown::new(cause));
             }
-            What::Leaving(cause) => {
+            AuditKind::Terminating(cause) => {
                 shown.what = "terminating";
-                shown.cause = Some(CauseShown::of(cause));
+                shown.cause = Some(CauseShown::new(cause));
             }
-            What::TookOver { taken, reason } => {
+            AuditKind::TookOver { taken, reason } => {
                 shown.what = "took_over";
                 (shown.taken, shown.reason) = (Some(taken.to_string()), Some((*reason).to_owned()));
             }
-            What::TakeoverSettled { taken, result } => {
+            AuditKind::TakeoverSettled { taken, result } => {
                 shown.what = "takeover_settled";
                 (shown.taken, shown.reason) = (Some(taken.to_string()), Some((*result).to_owned()));
             }
-            What::Ordered { what, by, reason } => {
+            AuditKind::Ordered { what, by, reason } => {
                 shown.what = what;
                 shown.by = Some(by.to_string());
                 shown.reason = Some(reason.to_string()).filter(|reason| !reason.is_empty());

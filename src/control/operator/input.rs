@@ -31,9 +31,9 @@ const MAX_SECONDS: u64 = 31_536_000;
 
 /// Names in the path, each percent-decoded once.
 #[derive(Debug)]
-pub(super) struct Names<T>(pub(super) T);
+pub(super) struct PathParams<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Control> for Names<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Control> for PathParams<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
@@ -60,9 +60,9 @@ pub(super) fn stream(id: &str) -> Result<StreamId, Problem> {
 
 /// The query.
 #[derive(Debug)]
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct QueryParams<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
+impl<T: DeserializeOwned> FromRequestParts<Control> for QueryParams<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Control) -> Result<Self, Problem> {
@@ -97,7 +97,7 @@ impl<T: DeserializeOwned> FromRequest<Control> for Body<T> {
         };
         let bytes = bytes.map_err(|_| Problem::too_large(MAX_BODY))?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
-            Category::Data => Problem::meaningless(format!("The body does not say what it should: {error}.")),
+            Category::Data => Problem::unprocessable(format!("The body does not say what it should: {error}.")),
             _ => Problem::malformed(format!("The body is no JSON: {error}.")),
         })
     }
@@ -108,7 +108,7 @@ fn reason(text: &str) -> Result<(), Problem> {
     let count = text.chars().count();
     if count == 0 || count > MAX_REASON || text.chars().any(char::is_control) {
         let detail = format!("`reason` is for people: write one line of 1 to {MAX_REASON} characters.");
-        return Err(Problem::meaningless(detail));
+        return Err(Problem::unprocessable(detail));
     }
     Ok(())
 }
@@ -116,13 +116,13 @@ fn reason(text: &str) -> Result<(), Problem> {
 /// Why something is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Why {
+pub(super) struct ReasonBody {
     /// What the viewer is told: one line.
     #[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
     reason: String,
 }
 
-impl Why {
+impl ReasonBody {
     pub(super) fn reason(&self) -> Result<&str, Problem> {
         reason(&self.reason).map(|()| &*self.reason)
     }
@@ -131,7 +131,7 @@ impl Why {
 /// What is to hold, and for how long.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct OverrideRequest {
     /// How long, from now on.
     #[schema(minimum = 1, maximum = 31_536_000)]
     #[serde(deserialize_with = "whole")]
@@ -150,12 +150,12 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     whole.ok_or_else(|| D::Error::custom("`seconds` is no whole number"))
 }
 
-impl Wanted {
+impl OverrideRequest {
     /// How many seconds, and why.
     pub(super) fn checked(&self) -> Result<(u64, &str), Problem> {
         reason(&self.reason)?;
         if !(1..=MAX_SECONDS).contains(&self.seconds) {
-            return Err(Problem::meaningless(format!(
+            return Err(Problem::unprocessable(format!(
                 "`seconds` is a number from 1 to {MAX_SECONDS}, which is a year."
             )));
         }

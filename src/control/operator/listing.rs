@@ -8,14 +8,14 @@ use tokio::task::yield_now;
 use utoipa::{IntoParams, ToSchema};
 
 use super::guard::Reader;
-use super::input::{Asked, account};
+use super::input::{QueryParams, account};
 use super::problem::{Answer, Problem};
 use super::shape::{AccountName, Content, State, StreamShown};
 use crate::config::Settings;
 use crate::control::Control;
 use crate::model::{Account, AccountKey, Millis, StreamId};
 use crate::streams::Stream;
-use crate::streams::account::Record;
+use crate::streams::account::AccountState;
 
 /// Items of a page, unless something else is asked for.
 const USUAL: usize = 100;
@@ -91,8 +91,8 @@ impl Filter {
         self.application.as_deref().is_none_or(|application| application == stream.application.as_str())
             && self.device.as_deref().is_none_or(|device| stream.device.name() == Some(device))
             && self.asset.as_deref().is_none_or(|asset| asset == &*stream.asset)
-            && self.content.is_none_or(|content| Content::of(stream) == Some(content))
-            && self.state.is_none_or(|state| State::of(stream, settings, now) == state)
+            && self.content.is_none_or(|content| Content::from_stream(stream) == Some(content))
+            && self.state.is_none_or(|state| State::new(stream, settings, now) == state)
     }
 }
 
@@ -183,7 +183,7 @@ async fn walk(
     control: &Control,
     filter: &Filter,
     from: Cursor,
-    mut visit: impl FnMut(AccountKey, &Account, &Record) -> Visited,
+    mut visit: impl FnMut(AccountKey, &Account, &AccountState) -> Visited,
 ) -> Option<Cursor> {
     if let (Some(idp), Some(subject)) = (&filter.idp, &filter.subject) {
         // What can be no account's name has no streams.
@@ -241,7 +241,7 @@ async fn walk(
 pub(super) async fn streams(
     _: Reader,
     From(control): From<Control>,
-    Asked(filter): Asked<Filter>,
+    QueryParams(filter): QueryParams<Filter>,
 ) -> Result<Answer<StreamsShown>, Problem> {
     let (limit, from) = (filter.limit()?, filter.cursor()?);
     let (settings, moment) = (control.settings(), control.clock.moment());
@@ -254,7 +254,7 @@ pub(super) async fn streams(
         let mut wanted: Vec<&Arc<Stream>> = wanted.collect();
         wanted.sort_by_key(|stream| place(stream));
         for (nth, stream) in wanted.iter().enumerate() {
-            streams.push(StreamShown::of(account, stream, &settings, moment));
+            streams.push(StreamShown::new(account, stream, &settings, moment));
             if streams.len() == limit {
                 let is_last = nth + 1 == wanted.len();
                 let stream = (!is_last).then(|| place(stream));
@@ -276,7 +276,7 @@ pub(super) async fn streams(
 pub(super) async fn accounts(
     _: Reader,
     From(control): From<Control>,
-    Asked(filter): Asked<Filter>,
+    QueryParams(filter): QueryParams<Filter>,
 ) -> Result<Answer<AccountsShown>, Problem> {
     let (limit, from) = (filter.limit()?, filter.cursor()?);
     let (settings, now) = (control.settings(), control.clock.now());
@@ -288,7 +288,7 @@ pub(super) async fn accounts(
             return Visited::Unwanted;
         }
         accounts.push(AccountListed {
-            account: AccountName::of(account),
+            account: AccountName::new(account),
             label: settings.keys.account_label(&key),
             holding: record.streams().iter().filter(|stream| stream.holds(&settings.streams, now)).count(),
             streams: record.streams().len(),

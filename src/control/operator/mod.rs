@@ -58,7 +58,7 @@ pub(super) fn is_below(path: &str) -> bool {
 }
 
 /// Nothing is there. Who may not look does not learn even that.
-pub(super) fn nowhere(control: &Control, request: &Request) -> Response {
+pub(super) fn not_found(control: &Control, request: &Request) -> Response {
     let path = "There is nothing at this address: /api/openapi.json tells what there is.";
     guard::admits(request, control).map_or_else(|problem| problem, |()| Problem::nothing(path)).into_response()
 }

@@ -12,11 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::audit::Action;
 use super::guard::{Operator, Reader};
-use super::input::{Asked, Wanted, account, stream};
+use super::input::{OverrideRequest, QueryParams, account, stream};
 use super::problem::{Answer, Problem};
 use super::shape::{AccountName, time};
 use crate::control::Control;
-use crate::trust::{Kept, Kind, Order, Whom};
+use crate::trust::{Kept, Kind, Order, Target};
 
 /// Items of a page, unless something else is asked for, and at most.
 const USUAL: usize = 100;
@@ -53,26 +53,26 @@ pub(super) struct OrderShown {
 }
 
 impl OrderShown {
-    pub(super) fn of(whom: &Whom, order: &Order) -> Self {
+    pub(super) fn new(whom: &Target, order: &Order) -> Self {
         let (mut device, mut application, mut token, mut session) = (None, None, None, None);
         let about = match whom {
-            Whom::Account { .. } => "account",
-            Whom::Device { device: name, .. } => {
+            Target::Account { .. } => "account",
+            Target::Device { device: name, .. } => {
                 device = Some(name.to_string());
                 "device"
             }
-            Whom::Token { application: of, id } => {
+            Target::Token { application: of, id } => {
                 (application, token) = (Some(of.to_string()), Some(id.to_string()));
                 "token"
             }
-            Whom::Session(stream) => {
+            Target::Session(stream) => {
                 session = Some(stream.to_string());
                 "session"
             }
         };
         Self {
             about,
-            account: whom.account().as_ref().map(AccountName::of),
+            account: whom.account().as_ref().map(AccountName::new),
             device,
             application,
             token,
@@ -119,28 +119,28 @@ pub(super) struct Page {
 }
 
 /// An account, from its path.
-pub(super) fn of_account((idp, subject): (String, String)) -> Result<Whom, Problem> {
+pub(super) fn of_account((idp, subject): (String, String)) -> Result<Target, Problem> {
     let account = account(&idp, &subject)?;
-    Ok(Whom::Account { idp: account.idp, subject: account.subject })
+    Ok(Target::Account { idp: account.idp, subject: account.subject })
 }
 
 /// A device of an account, from its path.
-pub(super) fn of_device((idp, subject, device): (String, String, String)) -> Result<Whom, Problem> {
+pub(super) fn of_device((idp, subject, device): (String, String, String)) -> Result<Target, Problem> {
     let account = account(&idp, &subject)?;
     name(&device)?;
-    Ok(Whom::Device { idp: account.idp, subject: account.subject, device: device.into() })
+    Ok(Target::Device { idp: account.idp, subject: account.subject, device: device.into() })
 }
 
 /// A token of an application, from its path.
-pub(super) fn of_token((application, id): (String, String)) -> Result<Whom, Problem> {
+pub(super) fn of_token((application, id): (String, String)) -> Result<Target, Problem> {
     name(&application)?;
     name(&id)?;
-    Ok(Whom::Token { application: application.into(), id: id.into() })
+    Ok(Target::Token { application: application.into(), id: id.into() })
 }
 
 /// A play session, from its path.
-pub(super) fn of_session(id: &str) -> Result<Whom, Problem> {
-    stream(id).map(Whom::Session)
+pub(super) fn of_session(id: &str) -> Result<Target, Problem> {
+    stream(id).map(Target::Session)
 }
 
 fn name(text: &str) -> Result<(), Problem> {
@@ -149,9 +149,9 @@ fn name(text: &str) -> Result<(), Problem> {
 }
 
 /// The order about somebody that is in force.
-pub(super) fn find(control: &Control, kind: Kind, whom: &Whom) -> Result<Answer<OrderShown>, Problem> {
+pub(super) fn find(control: &Control, kind: Kind, whom: &Target) -> Result<Answer<OrderShown>, Problem> {
     let order = control.orders.find(kind, whom, control.clock.wall()).ok_or_else(|| missing(kind))?;
-    Ok(Answer(OrderShown::of(whom, &order)))
+    Ok(Answer(OrderShown::new(whom, &order)))
 }
 
 /// Gives an order.
@@ -159,19 +159,19 @@ pub(super) async fn give(
     control: &Control,
     operator: &Operator,
     kind: Kind,
-    whom: Whom,
-    wanted: &Wanted,
+    whom: Target,
+    wanted: &OverrideRequest,
 ) -> Result<Answer<OrderedShown>, Problem> {
     let (seconds, reason) = wanted.checked()?;
     let now = control.clock.wall();
     let duration = Duration::from_secs(seconds);
     let order = Order { until: now + duration, reason: reason.into(), by: operator.name.clone(), at: now, number: 0 };
-    let shown = OrderShown::of(&whom, &order);
+    let shown = OrderShown::new(&whom, &order);
     let (orders, file, about) = (control.orders.clone(), file(control), whom.clone());
-    let given = spawn_blocking(move || orders.give(kind, about, order, file.as_deref(), now)).await;
+    let given = spawn_blocking(move || orders.set(kind, about, order, file.as_deref(), now)).await;
     let kept = given.map_err(|_| broken())?.map_err(|full| Problem::conflict("full", format!("{full}.")))?;
     let what = if kind == Kind::Block { "block" } else { "exempt" };
-    let (account, object) = (whom.account(), &Target(&whom));
+    let (account, object) = (whom.account(), &DisplayTarget(&whom));
     let account = account.as_ref();
     operator.did(control, &Action { what, account, stream: None, object, duration: Some(duration), reason });
     Ok(Answer(OrderedShown { order: shown, survives_restart: kept == Kept::OverRestarts }))
@@ -182,17 +182,17 @@ pub(super) async fn lift(
     control: &Control,
     operator: &Operator,
     kind: Kind,
-    whom: Whom,
+    whom: Target,
 ) -> Result<Answer<OrderedShown>, Problem> {
     let now = control.clock.wall();
     let (orders, file, about) = (control.orders.clone(), file(control), whom.clone());
-    let lifted = spawn_blocking(move || orders.lift(kind, &about, file.as_deref(), now)).await;
+    let lifted = spawn_blocking(move || orders.remove(kind, &about, file.as_deref(), now)).await;
     let (order, kept) = lifted.map_err(|_| broken())?.ok_or_else(|| missing(kind))?;
     let what = if kind == Kind::Block { "unblock" } else { "end exemption" };
-    let (account, object) = (whom.account(), &Target(&whom));
+    let (account, object) = (whom.account(), &DisplayTarget(&whom));
     let account = account.as_ref();
     operator.did(control, &Action { what, account, stream: None, object, duration: None, reason: "" });
-    let order = OrderShown::of(&whom, &order);
+    let order = OrderShown::new(&whom, &order);
     Ok(Answer(OrderedShown { order, survives_restart: kept == Kept::OverRestarts }))
 }
 
@@ -210,7 +210,7 @@ fn list(control: &Control, kind: Kind, page: &Page) -> Result<Answer<OrdersShown
     let mut orders = control.orders.list(kind, control.clock.wall());
     orders.retain(|(_, order)| order.number > behind);
     let next = orders.get(limit - 1).filter(|_| orders.len() > limit).map(|(_, last)| format!("{:016x}", last.number));
-    let orders = orders.iter().take(limit).map(|(whom, order)| OrderShown::of(whom, order)).collect();
+    let orders = orders.iter().take(limit).map(|(whom, order)| OrderShown::new(whom, order)).collect();
     Ok(Answer(OrdersShown { orders, next }))
 }
 
@@ -221,7 +221,7 @@ fn list(control: &Control, kind: Kind, page: &Page) -> Result<Answer<OrdersShown
 pub(super) async fn blocks(
     _: Reader,
     From(control): From<Control>,
-    Asked(page): Asked<Page>,
+    QueryParams(page): QueryParams<Page>,
 ) -> Result<Answer<OrdersShown>, Problem> {
     list(&control, Kind::Block, &page)
 }
@@ -233,7 +233,7 @@ pub(super) async fn blocks(
 pub(super) async fn exemptions(
     _: Reader,
     From(control): From<Control>,
-    Asked(page): Asked<Page>,
+    QueryParams(page): QueryParams<Page>,
 ) -> Result<Answer<OrdersShown>, Problem> {
     list(&control, Kind::Exemption, &page)
 }
@@ -257,18 +257,18 @@ fn broken() -> Problem {
 }
 
 /// What the log says of a target, besides the account.
-struct Target<'a>(&'a Whom);
+struct DisplayTarget<'a>(&'a Target);
 
-impl fmt::Display for Target<'_> {
+impl fmt::Display for DisplayTarget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text: &Arc<str> = match self.0 {
-            Whom::Account { .. } => return f.write_str("account"),
-            Whom::Session(stream) => return write!(f, "session {stream}"),
-            Whom::Device { device, .. } => {
+            Target::Account { .. } => return f.write_str("account"),
+            Target::Session(stream) => return write!(f, "session {stream}"),
+            Target::Device { device, .. } => {
                 f.write_str("device ")?;
                 device
             }
-            Whom::Token { application, id } => {
+            Target::Token { application, id } => {
                 write!(f, "token of {application} ")?;
                 id
             }

@@ -80,7 +80,7 @@ impl Problem {
     }
 
     /// The body is JSON and says nothing that can be done.
-    pub(super) fn meaningless(detail: impl Into<Box<str>>) -> Self {
+    pub(super) fn unprocessable(detail: impl Into<Box<str>>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "meaningless", "This cannot be done", detail)
     }
 

@@ -181,7 +181,7 @@ pub(super) async fn undrain(operator: Operator, From(control): From<Control>) ->
 }
 
 fn aside(operator: &Operator, control: &Control, aside: bool) -> Answer<DrainShown> {
-    control.readiness.stand_aside(aside);
+    control.readiness.set_draining(aside);
     operator.did(control, &Action::on_program(if aside { "drain" } else { "undrain" }, &"readiness"));
     Answer(DrainShown { draining: control.readiness.is_draining() })
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::guard::Reader;
-use super::input::Names;
+use super::input::PathParams;
 use super::plainly;
 use super::problem::{Answer, Problem};
 use super::shape::{AccountName, time};
@@ -63,7 +63,7 @@ pub(super) struct RefusalShown {
 pub(super) async fn show(
     _: Reader,
     From(control): From<Control>,
-    Names(name): Names<String>,
+    PathParams(name): PathParams<String>,
 ) -> Result<Answer<RefusalShown>, Problem> {
     let is_id = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = is_id.then(|| u64::from_str_radix(&name, 16).ok()).flatten();
@@ -85,7 +85,7 @@ pub(super) async fn show(
         at: time(moment.to_wall(refused.at)),
         reason: refused.reason,
         application: refused.application.as_ref().map(ToString::to_string),
-        account: account.map(AccountName::of),
+        account: account.map(AccountName::new),
         label: account.map(|account| control.settings().keys.account_label(&account.key())),
         stream: refused.stream.map(|stream| stream.to_string()),
         device: refused.device.as_ref().and_then(|device| device.name()).map(str::to_owned),

@@ -29,7 +29,7 @@ pub(super) struct AccountName {
 }
 
 impl AccountName {
-    pub(super) fn of(account: &Account) -> Self {
+    pub(super) fn new(account: &Account) -> Self {
         Self { idp: account.idp.to_string(), subject: account.subject.to_string() }
     }
 }
@@ -53,7 +53,7 @@ pub(super) enum State {
 }
 
 impl State {
-    pub(super) fn of(stream: &Stream, settings: &Settings, now: Millis) -> Self {
+    pub(super) fn new(stream: &Stream, settings: &Settings, now: Millis) -> Self {
         match stream.state(&settings.streams, now) {
             crate::streams::State::Reserved => Self::Reserved,
             crate::streams::State::Playing => Self::Playing,
@@ -76,7 +76,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub(super) fn of(stream: &Stream) -> Option<Self> {
+    pub(super) fn from_stream(stream: &Stream) -> Option<Self> {
         stream.content().map(|content| if content == "live" { Self::Live } else { Self::Vod })
     }
 }
@@ -120,22 +120,22 @@ pub(super) struct StreamShown {
 }
 
 impl StreamShown {
-    pub(super) fn of(account: &Account, stream: &Stream, settings: &Settings, moment: Moment) -> Self {
+    pub(super) fn new(account: &Account, stream: &Stream, settings: &Settings, moment: Moment) -> Self {
         let attributes = stream.attributes();
         Self {
             id: stream.id.to_string(),
-            account: AccountName::of(account),
+            account: AccountName::new(account),
             application: stream.application.to_string(),
             tenant: tenant(settings, &stream.application),
             device: stream.device.name().map(str::to_owned),
             asset: stream.asset.to_string(),
-            state: State::of(stream, settings, moment.now),
+            state: State::new(stream, settings, moment.now),
             started: time(moment.to_wall(stream.started)),
             since: time(moment.to_wall(stream.since())),
             seen: time(moment.to_wall(stream.last_seen())),
             traffic: !stream.is_declared() || stream.was_followed(),
             declared: stream.declared().map(time),
-            content: Content::of(stream),
+            content: Content::from_stream(stream),
             attributes: attributes.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         }
     }
@@ -162,7 +162,7 @@ pub(super) struct CauseShown {
 }
 
 impl CauseShown {
-    pub(super) fn of(cause: &Cause) -> Self {
+    pub(super) fn new(cause: &Cause) -> Self {
         let (policy, rule) = match cause {
             Cause::Evicted { policy, rule, .. }
             | Cause::Displaced { policy, rule, .. }
@@ -198,10 +198,10 @@ pub(super) struct TerminatedShown {
 }
 
 impl TerminatedShown {
-    pub(super) fn of(account: &Account, tombstone: &Tombstone, settings: &Settings, moment: Moment) -> Self {
+    pub(super) fn new(account: &Account, tombstone: &Tombstone, settings: &Settings, moment: Moment) -> Self {
         Self {
-            stream: StreamShown::of(account, &tombstone.stream, settings, moment),
-            cause: CauseShown::of(&tombstone.cause),
+            stream: StreamShown::new(account, &tombstone.stream, settings, moment),
+            cause: CauseShown::new(&tombstone.cause),
             until: time(moment.to_wall(tombstone.until)),
             told: tombstone.told,
         }

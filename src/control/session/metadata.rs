@@ -119,7 +119,7 @@ impl From<Metadata> for Attributes {
 /// Whether a stream still has no more attributes than it may have once `news` are known of it as well. `superseded`, which
 /// the gateway says, comes on top.
 pub(super) fn fits(stream: &Stream, news: &Attributes) -> bool {
-    let learned = stream.learned(news, &stream.asset).attributes;
+    let learned = stream.attribute_update(news, &stream.asset).attributes;
     learned.is_none_or(|all| all.len() - usize::from(all.get("superseded").is_some()) <= MAX_KEYS)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::config::{Application, Settings};
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Millis, Moment, StreamId};
 use crate::streams::Stream;
-use crate::streams::account::Record;
+use crate::streams::account::AccountState;
 
 /// What stands where nothing is known.
 pub(super) const UNKNOWN: &str = "Unknown";
@@ -32,7 +32,7 @@ impl<'s> View<'s> {
     }
 
     /// The streams that hold a slot, oldest first.
-    pub(super) fn running<'r>(&self, record: &'r Record) -> Vec<&'r Arc<Stream>> {
+    pub(super) fn running<'r>(&self, record: &'r AccountState) -> Vec<&'r Arc<Stream>> {
         let holds = |stream: &&Arc<Stream>| stream.holds(&self.settings.streams, self.now);
         let mut running: Vec<_> = record.streams().iter().filter(holds).collect();
         // Of one millisecond, the record knows which came first.

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
-use crate::streams::store::Embedded;
-use crate::streams::{Candidate, Event, Observer, Settings};
+use crate::streams::store::InMemoryStore;
+use crate::streams::{AdmissionRequest, Event, Observer, Settings};
 
 const DAY: Millis = Millis(1_800_000_000_000);
 /// Long enough for a busy machine; nothing waits this long when all is well.
@@ -54,14 +54,14 @@ impl World {
         let may_go_on = Mutex::new(may_go_on);
         let observer = Arc::new(Slow { began: Notify::new(), may_go_on, told: AtomicUsize::new(0) });
         let clock = Arc::new(Hand(AtomicU64::new(DAY.0)));
-        let store = Arc::new(Embedded::new(Settings::default(), observer.clone()));
+        let store = Arc::new(InMemoryStore::new(Settings::default(), observer.clone()));
         let table = Arc::new(StreamTable::new(store, observer.clone()));
         Self { expiry: Arc::new(Expiry::new(table, clock.clone())), observer, clock, go_on }
     }
 
     /// A stream of its own account starts and is never heard of again; an hour goes by.
     async fn abandon(&self, stream: u8) {
-        let start = Candidate {
+        let start = AdmissionRequest {
             stream: StreamId([stream; 16]),
             account: Account::new("acme", format!("subscriber-{stream}")),
             application: ApplicationId("tv".into()),

@@ -68,7 +68,7 @@ enum Way {
 impl Plan {
     /// What `catr` wants for a token that expires at `exp`, where its time has come; times in Unix seconds. Renewal by
     /// redirect is not done, and so is none whose names or parameters do not fit into a header.
-    pub(super) fn of(catr: &Map<String, Json>, exp: u64, request: &RequestFacts<'_>, now: u64) -> Option<Self> {
+    pub(super) fn parse(catr: &Map<String, Json>, exp: u64, request: &RequestFacts<'_>, now: u64) -> Option<Self> {
         let number = |label: &str| catr.get(label).and_then(Json::as_f64).map(whole);
         let deadline = number("2").unwrap_or(DEADLINE);
         // From now and not from `exp`: lifetime cannot be saved up.

@@ -308,7 +308,7 @@ fn of_two_issuers() -> (Jwt, [u8; 32], [u8; 32]) {
         keys: Arc::new(Keys::new([Key::hmac(Algorithm::HS256, Some("k"), secret).unwrap()])),
     };
     let issuers = Issuers::new(vec![issuer("ours", &["tv", "web"], &ours), issuer("theirs", &[], &theirs)]);
-    (Jwt::of(issuers, Duration::ZERO), ours, theirs)
+    (Jwt::with_issuers(issuers, Duration::ZERO), ours, theirs)
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_token_for_another_audience_is_refused() {
 #[test]
 fn a_key_that_is_replaced_verifies_no_longer() {
     let keys = Arc::new(Keys::new([Key::hmac(Algorithm::HS256, None, SECRET).unwrap()]));
-    let jwt = Jwt::of(Issuers::anybody(keys.clone()), Duration::ZERO);
+    let jwt = Jwt::with_issuers(Issuers::anybody(keys.clone()), Duration::ZERO);
     assert!(verify_at(&jwt, &good(), 1).is_ok());
     let before = jwt.keys_version();
     keys.replace(vec![Arc::new(Key::hmac(Algorithm::HS256, None, &[7; 32]).unwrap())]);

@@ -1,9 +1,9 @@
 //! A token back in a path: the origin redirects, and has not seen it.
 
-use super::Bare;
+use super::StrippedPath;
 use crate::identity::place::Source;
 
-impl Bare {
+impl StrippedPath {
     /// The same token in another path at the origin, which may be relative to this one; `None` where it is not needed, because
     /// a relative path inherits it, or cannot be put there.
     pub fn put_back(&self, path: &str) -> Option<String> {
@@ -42,9 +42,9 @@ impl Bare {
 mod tests {
     use super::*;
 
-    fn bare(source: &str, before: &str, scope: Option<&str>) -> Bare {
+    fn bare(source: &str, before: &str, scope: Option<&str>) -> StrippedPath {
         let source = source.parse().expect("a place");
-        Bare {
+        StrippedPath {
             path: "/x".into(),
             scope: scope.map(str::to_owned),
             source,

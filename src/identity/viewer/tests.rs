@@ -362,7 +362,7 @@ fn every_label_is_from_the_closed_set() {
         E::WrongClient,
         E::WrongRequest,
         E::Refused,
-        E::Undecided,
+        E::Unavailable,
         E::NoAccount,
         E::BadSession,
     ];

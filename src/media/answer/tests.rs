@@ -89,14 +89,14 @@ fn what_nothing_is_known_of_is_media_unless_it_is_empty_a_key_or_a_licence() {
 
 #[test]
 fn an_answer_says_what_it_is_by_its_type_and_else_by_its_name() {
-    assert_eq!(Claim::of(Kind::Unknown, "/a.jpg", Some("image/jpeg")), Claim::Image);
-    assert_eq!(Claim::of(Kind::Unknown, "/a.jpg", Some("text/plain")), Claim::Text);
-    assert_eq!(Claim::of(Kind::Unknown, "/a.jpg", Some("application/octet-stream")), Claim::Image);
-    assert_eq!(Claim::of(Kind::Unknown, "/a.jp%67;v=1", None), Claim::Image);
-    assert_eq!(Claim::of(Kind::Unknown, "/a.svg", None), Claim::Text);
-    assert_eq!(Claim::of(Kind::Unknown, "/a.woff2", None), Claim::Binary);
-    assert_eq!(Claim::of(Kind::Unknown, "/a.css", None), Claim::Text);
-    assert_eq!(Claim::of(Kind::Unknown, "/a", Some("image/svg+xml")), Claim::Text);
-    assert_eq!(Claim::of(Kind::Unknown, "/a", Some("application/cbor")), Claim::Data);
-    assert_eq!(Claim::of(Kind::Unknown, "/a", None), Claim::Text);
+    assert_eq!(Claim::new(Kind::Unknown, "/a.jpg", Some("image/jpeg")), Claim::Image);
+    assert_eq!(Claim::new(Kind::Unknown, "/a.jpg", Some("text/plain")), Claim::Text);
+    assert_eq!(Claim::new(Kind::Unknown, "/a.jpg", Some("application/octet-stream")), Claim::Image);
+    assert_eq!(Claim::new(Kind::Unknown, "/a.jp%67;v=1", None), Claim::Image);
+    assert_eq!(Claim::new(Kind::Unknown, "/a.svg", None), Claim::Text);
+    assert_eq!(Claim::new(Kind::Unknown, "/a.woff2", None), Claim::Binary);
+    assert_eq!(Claim::new(Kind::Unknown, "/a.css", None), Claim::Text);
+    assert_eq!(Claim::new(Kind::Unknown, "/a", Some("image/svg+xml")), Claim::Text);
+    assert_eq!(Claim::new(Kind::Unknown, "/a", Some("application/cbor")), Claim::Data);
+    assert_eq!(Claim::new(Kind::Unknown, "/a", None), Claim::Text);
 }

@@ -104,7 +104,7 @@ impl<'d> Walk<'d> {
             xlinks: memmem::find(document, b":href").is_some(),
             at_head: true,
             scan: Scan {
-                facts: Facts::of(Form::Mpd),
+                facts: Facts::new(Form::Mpd),
                 sites: Vec::new(),
                 levels: Levels::default(),
                 unreadable: 0,
@@ -162,7 +162,7 @@ impl<'d> Walk<'d> {
         match name {
             b"MPD" => self.read_root(&tag),
             b"Patch" => {
-                self.scan.facts = Facts { live: true, ..Facts::of(Form::MpdPatch) };
+                self.scan.facts = Facts { live: true, ..Facts::new(Form::MpdPatch) };
             }
             _ => return Err(Unparsable::NotAnMpd),
         }

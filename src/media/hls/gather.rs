@@ -61,7 +61,7 @@ impl Gathered {
     /// The facts, when the playlist has ended.
     pub(super) fn facts(&self) -> Facts {
         if self.form == Some(Form::Multivariant) {
-            return Facts::of(Form::Multivariant);
+            return Facts::new(Form::Multivariant);
         }
         let live = !self.complete;
         Facts {

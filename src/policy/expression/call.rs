@@ -4,7 +4,7 @@ use cel::common::ast::{CallExpr, IdedExpr};
 use regex::RegexBuilder;
 
 use super::check::{Checker, with_article};
-use super::node::{Double, Int, Test, Text, Time, Typed};
+use super::node::{BoolExpr, Double, Int, Text, Time, Typed};
 use super::scan::shown;
 use super::time::{Part, Zone, nearest_zone, timestamp};
 
@@ -36,9 +36,9 @@ impl Checker<'_> {
         let part = Part::NAMED.iter().find(|(known, _)| *known == name).map(|(_, part)| *part);
         match (name, call.target.as_deref(), call.args.as_slice()) {
             ("size", Some(text), []) | ("size", None, [text]) => Some(Typed::Int(Int::Size(self.text(text, name)?))),
-            ("startsWith", Some(text), [head]) => self.two(text, head, name, Test::StartsWith),
-            ("endsWith", Some(text), [tail]) => self.two(text, tail, name, Test::EndsWith),
-            ("contains", Some(text), [inside]) => self.two(text, inside, name, Test::Contains),
+            ("startsWith", Some(text), [head]) => self.two(text, head, name, BoolExpr::StartsWith),
+            ("endsWith", Some(text), [tail]) => self.two(text, tail, name, BoolExpr::EndsWith),
+            ("contains", Some(text), [inside]) => self.two(text, inside, name, BoolExpr::Contains),
             ("matches", Some(text), [pattern]) => self.matches(text, pattern),
             ("int", None, [value]) => self.int(value),
             ("double", None, [value]) => self.double(value),
@@ -81,7 +81,13 @@ impl Checker<'_> {
         }
     }
 
-    fn two(&mut self, text: &IdedExpr, other: &IdedExpr, name: &str, make: fn(Text, Text) -> Test) -> Option<Typed> {
+    fn two(
+        &mut self,
+        text: &IdedExpr,
+        other: &IdedExpr,
+        name: &str,
+        make: fn(Text, Text) -> BoolExpr,
+    ) -> Option<Typed> {
         let (text, other) = (self.text(text, name), self.text(other, name));
         Some(Typed::Test(make(text?, other?)))
     }
@@ -95,7 +101,7 @@ impl Checker<'_> {
             return self.error(self.at(pattern), message);
         }
         match RegexBuilder::new(&written).size_limit(MAX_REGEX).build() {
-            Ok(regex) => Some(Typed::Test(Test::Matches(text?, regex))),
+            Ok(regex) => Some(Typed::Test(BoolExpr::Matches(text?, regex))),
             Err(regex::Error::CompiledTooBig(_)) => self.error(
                 self.at(pattern),
                 "the pattern is too costly: repeat less, or write less of it as classes of characters",

@@ -6,13 +6,13 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, opera
 
 use super::super::field::{Field, Type};
 use super::ExpressionError;
-use super::node::{Arithmetic, Choice, Double, Int, Relation, Test, Text, Time, Typed};
-use super::scan::{Kind, Word, shown};
+use super::node::{Arithmetic, BoolExpr, Choice, Double, Int, Relation, Text, Time, Typed};
+use super::scan::{Kind, Token, shown};
 
 /// Goes through the tree. What it cannot type it reports once, and returns nothing for it and all that is made of it.
 pub(super) struct Checker<'s> {
     pub(super) source: &'s str,
-    pub(super) words: &'s [Word],
+    pub(super) words: &'s [Token],
     pub(super) info: SourceInfo,
     pub(super) places: Vec<(Field, Range<usize>)>,
     pub(super) errors: Vec<ExpressionError>,
@@ -54,7 +54,7 @@ impl Checker<'_> {
 
     fn literal(&mut self, node: &IdedExpr, value: &LiteralValue) -> Option<Typed> {
         let instead = match value {
-            LiteralValue::Boolean(value) => return Some(Typed::Test(Test::Known(*value.inner()))),
+            LiteralValue::Boolean(value) => return Some(Typed::Test(BoolExpr::Literal(*value.inner()))),
             LiteralValue::Int(value) => return Some(Typed::Int(Int::Known(*value.inner()))),
             LiteralValue::Double(value) => return Some(Typed::Double(Double::Known(*value.inner()))),
             LiteralValue::String(value) => return Some(Typed::Text(Text::Known(value.inner().into()))),
@@ -75,7 +75,7 @@ impl Checker<'_> {
         self.places.push((field.clone(), at.clone()));
         match field.kind() {
             Type::Text => Some(Typed::Text(Text::Field(field))),
-            Type::Bool => Some(Typed::Test(Test::Field(field))),
+            Type::Bool => Some(Typed::Test(BoolExpr::Field(field))),
             Type::Int => Some(Typed::Int(Int::Field(field))),
             Type::Double | Type::Timestamp => {
                 self.error(at, format!("`{name}` cannot be asked for here: write another field"))
@@ -86,13 +86,13 @@ impl Checker<'_> {
     fn operation(&mut self, node: &IdedExpr, call: &CallExpr) -> Option<Typed> {
         let relation = match (&*call.func_name, call.args.as_slice()) {
             (operators::LOGICAL_AND, _) => {
-                return self.logical(node, operators::LOGICAL_AND, "&&").map(Test::All).map(Typed::Test);
+                return self.logical(node, operators::LOGICAL_AND, "&&").map(BoolExpr::All).map(Typed::Test);
             }
             (operators::LOGICAL_OR, _) => {
-                return self.logical(node, operators::LOGICAL_OR, "||").map(Test::Any).map(Typed::Test);
+                return self.logical(node, operators::LOGICAL_OR, "||").map(BoolExpr::Any).map(Typed::Test);
             }
             (operators::LOGICAL_NOT, [test]) => {
-                return Some(Typed::Test(Test::Not(Box::new(self.test(test, "!")?))));
+                return Some(Typed::Test(BoolExpr::Not(Box::new(self.test(test, "!")?))));
             }
             (operators::CONDITIONAL, [when, then, otherwise]) => return self.choice(when, then, otherwise),
             (operators::IN, [value, list]) => return self.one_of(value, list),
@@ -121,7 +121,7 @@ impl Checker<'_> {
     }
 
     /// The parts of a chain of one logical operator. It does not matter how the parser has nested them.
-    fn logical(&mut self, node: &IdedExpr, operator: &str, sign: &str) -> Option<Vec<Test>> {
+    fn logical(&mut self, node: &IdedExpr, operator: &str, sign: &str) -> Option<Vec<BoolExpr>> {
         match &node.expr {
             Expr::Call(call) if call.func_name == operator => {
                 let parts: Vec<_> = call.args.iter().map(|part| self.logical(part, operator, sign)).collect();
@@ -132,7 +132,7 @@ impl Checker<'_> {
     }
 
     /// What must be true or false, because `sign` stands at it.
-    fn test(&mut self, node: &IdedExpr, sign: &str) -> Option<Test> {
+    fn test(&mut self, node: &IdedExpr, sign: &str) -> Option<BoolExpr> {
         let typed = match self.typed(node)? {
             Typed::Test(test) => return Some(test),
             typed => typed,
@@ -151,7 +151,7 @@ impl Checker<'_> {
         let (test, left, right) = (self.test(when, "?"), self.typed(then), self.typed(otherwise));
         let (when, left, right) = (test?, left?, right?);
         Some(match (left, right) {
-            (Typed::Test(then), Typed::Test(otherwise)) => Typed::Test(Test::Choice(boxed(when, then, otherwise))),
+            (Typed::Test(then), Typed::Test(otherwise)) => Typed::Test(BoolExpr::Choice(boxed(when, then, otherwise))),
             (Typed::Int(then), Typed::Int(otherwise)) => Typed::Int(Int::Choice(boxed(when, then, otherwise))),
             (Typed::Double(then), Typed::Double(otherwise)) => {
                 Typed::Double(Double::Choice(boxed(when, then, otherwise)))
@@ -162,18 +162,18 @@ impl Checker<'_> {
         })
     }
 
-    fn relation(&mut self, node: &IdedExpr, left: &IdedExpr, relation: Relation, right: &IdedExpr) -> Option<Test> {
+    fn relation(&mut self, node: &IdedExpr, left: &IdedExpr, relation: Relation, right: &IdedExpr) -> Option<BoolExpr> {
         let (one, other) = (self.typed(left), self.typed(right));
         Some(match (one?, other?) {
-            (Typed::Text(one), Typed::Text(other)) => Test::Texts(one, relation, other),
-            (Typed::Int(one), Typed::Int(other)) => Test::Ints(one, relation, other),
-            (Typed::Double(one), Typed::Double(other)) => Test::Doubles(one, relation, other),
-            (Typed::Time(one), Typed::Time(other)) => Test::Times(one, relation, other),
+            (Typed::Text(one), Typed::Text(other)) => BoolExpr::Texts(one, relation, other),
+            (Typed::Int(one), Typed::Int(other)) => BoolExpr::Ints(one, relation, other),
+            (Typed::Double(one), Typed::Double(other)) => BoolExpr::Doubles(one, relation, other),
+            (Typed::Time(one), Typed::Time(other)) => BoolExpr::Times(one, relation, other),
             (Typed::Test(_), Typed::Test(_)) if relation.is_order() => {
                 return self.error(self.at(node), "true and false have no order: write `==` or `!=`");
             }
             (Typed::Test(one), Typed::Test(other)) => {
-                Test::Tests(Box::new(one), relation == Relation::Equal, Box::new(other))
+                BoolExpr::Tests(Box::new(one), relation == Relation::Equal, Box::new(other))
             }
             (one, other) => return self.differ((left, &one), (right, &other), relation.is_order()),
         })
@@ -216,8 +216,8 @@ impl Checker<'_> {
         }
         match typed {
             _ if wrong => None,
-            Typed::Text(text) => Some(Typed::Test(Test::TextIn(text, texts.into()))),
-            Typed::Int(int) => Some(Typed::Test(Test::IntIn(int, ints.into()))),
+            Typed::Text(text) => Some(Typed::Test(BoolExpr::TextIn(text, texts.into()))),
+            Typed::Int(int) => Some(Typed::Test(BoolExpr::IntIn(int, ints.into()))),
             _ => None,
         }
     }
@@ -274,8 +274,8 @@ impl Checker<'_> {
         };
         let kinds = (with_article(first.kind()), with_article(second.kind()));
         let message = match (first, second) {
-            (_, Typed::Test(Test::Known(_))) => format!("{one} is {} and {other} is not: {instead}", kinds.0),
-            (Typed::Test(Test::Known(_)), _) => format!("{other} is {} and {one} is not: {instead}", kinds.1),
+            (_, Typed::Test(BoolExpr::Literal(_))) => format!("{one} is {} and {other} is not: {instead}", kinds.0),
+            (Typed::Test(BoolExpr::Literal(_)), _) => format!("{other} is {} and {one} is not: {instead}", kinds.1),
             _ => format!("{one} is {} and {other} {}: {instead}", kinds.0, kinds.1),
         };
         let (start, end) = (self.at(left.0), self.at(right.0));
@@ -338,7 +338,7 @@ impl Checker<'_> {
     }
 }
 
-fn boxed<T>(when: Test, then: T, otherwise: T) -> Box<Choice<T>> {
+fn boxed<T>(when: BoolExpr, then: T, otherwise: T) -> Box<Choice<T>> {
     Box::new(Choice { when, then, otherwise })
 }
 

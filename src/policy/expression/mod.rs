@@ -21,9 +21,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::field::{Field, Missing, Type};
-use super::standing::{Carrier, Scene, Standing};
+use super::standing::{ApplicationBinding, EvalContext, StreamView};
 use check::{Checker, with_article};
-use node::{Fault, Int, Look, Test, Typed};
+use node::{BoolExpr, EvalError, EvalInput, Int, Typed};
 
 /// An expression that has been checked: its types are right, its cost is bounded, and evaluating it cannot fail but for lack
 /// of an attribute.
@@ -36,7 +36,7 @@ pub struct Expression {
 
 #[derive(Debug)]
 enum Tree {
-    Test(Test),
+    Test(BoolExpr),
     Int(Int),
 }
 
@@ -67,7 +67,7 @@ pub enum Truth<'a> {
     /// False, or without a value for a reason that is not the stream's (a division by zero, an overflow).
     No,
     /// It depends on what the manifest will say.
-    Awaited,
+    Pending,
     /// It depends on an attribute that the stream lacks, or whose value is not of its type.
     Lacks(&'a Field),
 }
@@ -117,22 +117,34 @@ impl Expression {
     }
 
     /// Whether it is true of the stream. `No` where its type is not bool.
-    pub fn truth(&self, standing: &Standing<'_>, carrier: &Carrier, scene: &Scene<'_>, missing: &Missing) -> Truth<'_> {
+    pub fn truth(
+        &self,
+        standing: &StreamView<'_>,
+        carrier: &ApplicationBinding,
+        scene: &EvalContext<'_>,
+        missing: &Missing,
+    ) -> Truth<'_> {
         let Tree::Test(test) = &*self.tree else { return Truth::No };
-        match test.of(&Look { standing, carrier, scene, missing }) {
+        match test.evaluate(&EvalInput { standing, carrier, scene, missing }) {
             Ok(true) => Truth::Yes,
-            Ok(false) | Err(Fault::Undefined) => Truth::No,
-            Err(Fault::Awaited) => Truth::Awaited,
-            Err(Fault::Lacks(field)) => Truth::Lacks(field),
+            Ok(false) | Err(EvalError::Undefined) => Truth::No,
+            Err(EvalError::Pending) => Truth::Pending,
+            Err(EvalError::Lacks(field)) => Truth::Lacks(field),
         }
     }
 
     /// Where the stream stands in an order: true before false, greater numbers before smaller; least where it is not known.
-    pub fn weight(&self, standing: &Standing<'_>, carrier: &Carrier, scene: &Scene<'_>, missing: &Missing) -> i64 {
-        let look = Look { standing, carrier, scene, missing };
+    pub fn weight(
+        &self,
+        standing: &StreamView<'_>,
+        carrier: &ApplicationBinding,
+        scene: &EvalContext<'_>,
+        missing: &Missing,
+    ) -> i64 {
+        let look = EvalInput { standing, carrier, scene, missing };
         let weight = match &*self.tree {
-            Tree::Test(test) => test.of(&look).map(i64::from),
-            Tree::Int(int) => int.of(&look),
+            Tree::Test(test) => test.evaluate(&look).map(i64::from),
+            Tree::Int(int) => int.evaluate(&look),
         };
         weight.unwrap_or(i64::MIN)
     }

@@ -4,32 +4,32 @@ use chrono::{DateTime, Utc};
 use regex::Regex;
 
 use super::super::field::{Field, Found, Missing, Type, read_bool, read_int};
-use super::super::standing::{Carrier, Scene, Standing};
+use super::super::standing::{ApplicationBinding, EvalContext, StreamView};
 use super::time::{Part, Zone};
 
 /// Why there is no value. A logical operator whose other side settles the matter does without it, as CEL has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault<'e> {
+pub(super) enum EvalError<'e> {
     /// The manifest will tell.
-    Awaited,
+    Pending,
     /// The stream lacks this, or it is not of its type.
     Lacks(&'e Field),
     /// Overflow, division by zero, or text that was to be a number.
     Undefined,
 }
 
-impl Fault<'_> {
+impl EvalError<'_> {
     /// What to say of two: what may still be cured comes first, then what can be named.
     fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Awaited, _) | (_, Self::Awaited) => Self::Awaited,
+            (Self::Pending, _) | (_, Self::Pending) => Self::Pending,
             (Self::Lacks(field), _) | (_, Self::Lacks(field)) => Self::Lacks(field),
             (Self::Undefined, Self::Undefined) => Self::Undefined,
         }
     }
 }
 
-type Outcome<'e, T> = Result<T, Fault<'e>>;
+type Outcome<'e, T> = Result<T, EvalError<'e>>;
 
 /// Both values, or what to say of their faults.
 fn both<'e, A, B>(left: Outcome<'e, A>, right: Outcome<'e, B>) -> Outcome<'e, (A, B)> {
@@ -41,31 +41,31 @@ fn both<'e, A, B>(left: Outcome<'e, A>, right: Outcome<'e, B>) -> Outcome<'e, (A
 }
 
 /// The stream that is looked at, and how.
-pub(super) struct Look<'v> {
-    pub(super) standing: &'v Standing<'v>,
-    pub(super) carrier: &'v Carrier,
-    pub(super) scene: &'v Scene<'v>,
+pub(super) struct EvalInput<'v> {
+    pub(super) standing: &'v StreamView<'v>,
+    pub(super) carrier: &'v ApplicationBinding,
+    pub(super) scene: &'v EvalContext<'v>,
     pub(super) missing: &'v Missing,
 }
 
-impl<'v> Look<'v> {
+impl<'v> EvalInput<'v> {
     /// The field's value as `read` understands it. What it cannot read counts as missing.
     fn read<'e, T>(&self, field: &'e Field, read: impl Fn(&'v str) -> Option<T>) -> Outcome<'e, T> {
-        let value = match field.of(self.standing, self.carrier, self.scene) {
+        let value = match field.resolve(self.standing, self.carrier, self.scene) {
             Found::Known(value) => read(value),
-            Found::Awaited => return Err(Fault::Awaited),
+            Found::Pending => return Err(EvalError::Pending),
             Found::Missing => None,
         };
         match (value, self.missing) {
             (Some(value), _) => Ok(value),
-            (None, Missing::TreatAs(value)) => read(value).ok_or(Fault::Lacks(field)),
-            (None, Missing::Unknown | Missing::IgnoreRule | Missing::Refuse) => Err(Fault::Lacks(field)),
+            (None, Missing::TreatAs(value)) => read(value).ok_or(EvalError::Lacks(field)),
+            (None, Missing::Unknown | Missing::IgnoreRule | Missing::Refuse) => Err(EvalError::Lacks(field)),
         }
     }
 
     fn text<'e>(&self, field: &'e Field) -> Outcome<'e, &'v str> {
         match self.read(field, Some) {
-            Err(Fault::Lacks(_)) if *self.missing == Missing::Unknown => Ok("Unknown"),
+            Err(EvalError::Lacks(_)) if *self.missing == Missing::Unknown => Ok("Unknown"),
             known => known,
         }
     }
@@ -102,21 +102,21 @@ impl Relation {
 /// `when ? then : otherwise`.
 #[derive(Debug)]
 pub(super) struct Choice<T> {
-    pub(super) when: Test,
+    pub(super) when: BoolExpr,
     pub(super) then: T,
     pub(super) otherwise: T,
 }
 
 impl<T> Choice<T> {
-    fn pick<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, &'e T> {
-        Ok(if self.when.of(look)? { &self.then } else { &self.otherwise })
+    fn pick<'e>(&'e self, look: &EvalInput<'_>) -> Outcome<'e, &'e T> {
+        Ok(if self.when.evaluate(look)? { &self.then } else { &self.otherwise })
     }
 }
 
 /// A part of the expression with its type.
 #[derive(Debug)]
 pub(super) enum Typed {
-    Test(Test),
+    Test(BoolExpr),
     Int(Int),
     Double(Double),
     Text(Text),
@@ -138,7 +138,7 @@ impl Typed {
     pub(super) fn is_literal(&self) -> bool {
         matches!(
             self,
-            Self::Test(Test::Known(_))
+            Self::Test(BoolExpr::Literal(_))
                 | Self::Int(Int::Known(_))
                 | Self::Double(Double::Known(_))
                 | Self::Text(Text::Known(_))
@@ -148,15 +148,15 @@ impl Typed {
 
 /// What is true or false.
 #[derive(Debug)]
-pub(super) enum Test {
-    Known(bool),
+pub(super) enum BoolExpr {
+    Literal(bool),
     Field(Field),
-    Not(Box<Test>),
-    All(Vec<Test>),
-    Any(Vec<Test>),
-    Choice(Box<Choice<Test>>),
+    Not(Box<BoolExpr>),
+    All(Vec<BoolExpr>),
+    Any(Vec<BoolExpr>),
+    Choice(Box<Choice<BoolExpr>>),
     /// Equal to each other, or not.
-    Tests(Box<Test>, bool, Box<Test>),
+    Tests(Box<BoolExpr>, bool, Box<BoolExpr>),
     Texts(Text, Relation, Text),
     Ints(Int, Relation, Int),
     Doubles(Double, Relation, Double),
@@ -169,47 +169,52 @@ pub(super) enum Test {
     Matches(Text, Regex),
 }
 
-impl Test {
-    pub(super) fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, bool> {
+impl BoolExpr {
+    pub(super) fn evaluate<'e>(&'e self, look: &EvalInput<'_>) -> Outcome<'e, bool> {
         match self {
-            Self::Known(known) => Ok(*known),
+            Self::Literal(known) => Ok(*known),
             Self::Field(field) => look.read(field, read_bool),
-            Self::Not(test) => Ok(!test.of(look)?),
+            Self::Not(test) => Ok(!test.evaluate(look)?),
             Self::All(tests) => settle(tests, false, look),
             Self::Any(tests) => settle(tests, true, look),
-            Self::Choice(choice) => choice.pick(look)?.of(look),
+            Self::Choice(choice) => choice.pick(look)?.evaluate(look),
             Self::Tests(left, equal, right) => {
-                both(left.of(look), right.of(look)).map(|(left, right)| (left == right) == *equal)
+                both(left.evaluate(look), right.evaluate(look)).map(|(left, right)| (left == right) == *equal)
             }
             Self::Texts(left, relation, right) => texts(left, right, look, |left, right| relation.holds(left, right)),
             Self::Ints(left, relation, right) => {
-                both(left.of(look), right.of(look)).map(|(left, right)| relation.holds(&left, &right))
+                both(left.evaluate(look), right.evaluate(look)).map(|(left, right)| relation.holds(&left, &right))
             }
             Self::Doubles(left, relation, right) => {
-                both(left.of(look), right.of(look)).map(|(left, right)| relation.holds(&left, &right))
+                both(left.evaluate(look), right.evaluate(look)).map(|(left, right)| relation.holds(&left, &right))
             }
             Self::Times(left, relation, right) => {
-                both(left.of(look), right.of(look)).map(|(left, right)| relation.holds(&left, &right))
+                both(left.evaluate(look), right.evaluate(look)).map(|(left, right)| relation.holds(&left, &right))
             }
-            Self::TextIn(text, list) => text.of(look).map(|text| list.iter().any(|one| **one == *text)),
-            Self::IntIn(int, list) => int.of(look).map(|int| list.contains(&int)),
+            Self::TextIn(text, list) => text.evaluate(look).map(|text| list.iter().any(|one| **one == *text)),
+            Self::IntIn(int, list) => int.evaluate(look).map(|int| list.contains(&int)),
             Self::StartsWith(text, head) => texts(text, head, look, |text, head| text.starts_with(head)),
             Self::EndsWith(text, tail) => texts(text, tail, look, |text, tail| text.ends_with(tail)),
             Self::Contains(text, part) => texts(text, part, look, |text, part| text.contains(part)),
-            Self::Matches(text, regex) => text.of(look).map(|text| regex.is_match(text)),
+            Self::Matches(text, regex) => text.evaluate(look).map(|text| regex.is_match(text)),
         }
     }
 }
 
-fn texts<'e>(one: &'e Text, other: &'e Text, look: &Look<'_>, holds: impl Fn(&str, &str) -> bool) -> Outcome<'e, bool> {
-    both(one.of(look), other.of(look)).map(|(one, other)| holds(one, other))
+fn texts<'e>(
+    one: &'e Text,
+    other: &'e Text,
+    look: &EvalInput<'_>,
+    holds: impl Fn(&str, &str) -> bool,
+) -> Outcome<'e, bool> {
+    both(one.evaluate(look), other.evaluate(look)).map(|(one, other)| holds(one, other))
 }
 
 /// `decisive`, if any of `tests` is that, whatever the others come to: `&&` and `||` do not care for the order.
-fn settle<'e>(tests: &'e [Test], decisive: bool, look: &Look<'_>) -> Outcome<'e, bool> {
-    let mut fault: Option<Fault<'e>> = None;
+fn settle<'e>(tests: &'e [BoolExpr], decisive: bool, look: &EvalInput<'_>) -> Outcome<'e, bool> {
+    let mut fault: Option<EvalError<'e>> = None;
     for test in tests {
-        match test.of(look) {
+        match test.evaluate(look) {
             Ok(value) if value == decisive => return Ok(decisive),
             Ok(_) => {}
             Err(one) => fault = Some(fault.map_or(one, |other| other.and(one))),
@@ -227,19 +232,19 @@ pub(super) enum Text {
 }
 
 impl Text {
-    fn of<'e: 'v, 'v>(&'e self, look: &Look<'v>) -> Outcome<'e, &'v str> {
+    fn evaluate<'e: 'v, 'v>(&'e self, look: &EvalInput<'v>) -> Outcome<'e, &'v str> {
         match self {
             Self::Known(text) => Ok(text),
             Self::Field(field) => look.text(field),
-            Self::Choice(choice) => choice.pick(look)?.of(look),
+            Self::Choice(choice) => choice.pick(look)?.evaluate(look),
         }
     }
 
     /// The number that it says. `Unknown` is none, so that a field which is missing is missed here too.
-    fn number<'e, T: std::str::FromStr>(&'e self, look: &Look<'_>) -> Outcome<'e, T> {
-        self.of(look)?.parse().map_err(|_| match self {
-            Self::Field(field) => Fault::Lacks(field),
-            Self::Known(_) | Self::Choice(_) => Fault::Undefined,
+    fn number<'e, T: std::str::FromStr>(&'e self, look: &EvalInput<'_>) -> Outcome<'e, T> {
+        self.evaluate(look)?.parse().map_err(|_| match self {
+            Self::Field(field) => EvalError::Lacks(field),
+            Self::Known(_) | Self::Choice(_) => EvalError::Undefined,
         })
     }
 }
@@ -269,15 +274,15 @@ pub(super) enum Int {
 }
 
 impl Int {
-    pub(super) fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, i64> {
+    pub(super) fn evaluate<'e>(&'e self, look: &EvalInput<'_>) -> Outcome<'e, i64> {
         match self {
             Self::Known(known) => Ok(*known),
             Self::Field(field) => look.read(field, read_int),
-            Self::Size(text) => Ok(i64::try_from(text.of(look)?.chars().count()).unwrap_or(i64::MAX)),
+            Self::Size(text) => Ok(i64::try_from(text.evaluate(look)?.chars().count()).unwrap_or(i64::MAX)),
             Self::OfText(text) => text.number(look),
-            Self::Negative(int) => int.of(look)?.checked_neg().ok_or(Fault::Undefined),
+            Self::Negative(int) => int.evaluate(look)?.checked_neg().ok_or(EvalError::Undefined),
             Self::Arithmetic(left, operation, right) => {
-                let (left, right) = both(left.of(look), right.of(look))?;
+                let (left, right) = both(left.evaluate(look), right.evaluate(look))?;
                 let result = match operation {
                     Arithmetic::Add => left.checked_add(right),
                     Arithmetic::Subtract => left.checked_sub(right),
@@ -285,10 +290,10 @@ impl Int {
                     Arithmetic::Divide => left.checked_div(right),
                     Arithmetic::Remainder => left.checked_rem(right),
                 };
-                result.ok_or(Fault::Undefined)
+                result.ok_or(EvalError::Undefined)
             }
-            Self::Part(time, part, zone) => Ok(part.of(zone.local(time.of(look)?))),
-            Self::Choice(choice) => choice.pick(look)?.of(look),
+            Self::Part(time, part, zone) => Ok(part.extract(zone.local(time.evaluate(look)?))),
+            Self::Choice(choice) => choice.pick(look)?.evaluate(look),
         }
     }
 }
@@ -303,13 +308,13 @@ pub(super) enum Double {
 }
 
 impl Double {
-    fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, f64> {
+    fn evaluate<'e>(&'e self, look: &EvalInput<'_>) -> Outcome<'e, f64> {
         match self {
             Self::Known(known) => Ok(*known),
             Self::OfText(text) => text.number(look),
             #[expect(clippy::cast_precision_loss, reason = "the nearest one is what CEL asks for")]
-            Self::OfInt(int) => int.of(look).map(|int| int as f64),
-            Self::Choice(choice) => choice.pick(look)?.of(look),
+            Self::OfInt(int) => int.evaluate(look).map(|int| int as f64),
+            Self::Choice(choice) => choice.pick(look)?.evaluate(look),
         }
     }
 }
@@ -323,13 +328,14 @@ pub(super) enum Time {
 }
 
 impl Time {
-    fn of<'e>(&'e self, look: &Look<'_>) -> Outcome<'e, DateTime<Utc>> {
+    fn evaluate<'e>(&'e self, look: &EvalInput<'_>) -> Outcome<'e, DateTime<Utc>> {
         match self {
-            Self::Now => {
-                i64::try_from(look.scene.now.0).ok().and_then(DateTime::from_timestamp_millis).ok_or(Fault::Undefined)
-            }
+            Self::Now => i64::try_from(look.scene.now.0)
+                .ok()
+                .and_then(DateTime::from_timestamp_millis)
+                .ok_or(EvalError::Undefined),
             Self::Known(known) => Ok(*known),
-            Self::Choice(choice) => choice.pick(look)?.of(look),
+            Self::Choice(choice) => choice.pick(look)?.evaluate(look),
         }
     }
 }

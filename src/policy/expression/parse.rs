@@ -7,7 +7,7 @@ use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::parser::{ParseError, Parser};
 
 use super::ExpressionError;
-use super::scan::{Kind, Word, shown};
+use super::scan::{Kind, Token, shown};
 
 /// Whether somebody who writes this name means the account's set of streams.
 fn is_a_set(name: &str) -> bool {
@@ -42,7 +42,7 @@ const STAND_IN: &str = "_ackage";
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(source: &str, words: &[Word]) -> Result<(IdedExpr, SourceInfo), Vec<ExpressionError>> {
+pub(super) fn parse(source: &str, words: &[Token]) -> Result<(IdedExpr, SourceInfo), Vec<ExpressionError>> {
     let words = Words { source, words };
     let slips = words.slips();
     if !slips.is_empty() {
@@ -59,15 +59,15 @@ pub(super) fn parse(source: &str, words: &[Word]) -> Result<(IdedExpr, SourceInf
 
 struct Words<'s> {
     source: &'s str,
-    words: &'s [Word],
+    words: &'s [Token],
 }
 
 impl<'s> Words<'s> {
-    fn text(&self, word: Option<&Word>) -> &'s str {
+    fn text(&self, word: Option<&Token>) -> &'s str {
         word.and_then(|word| self.source.get(word.at.clone())).unwrap_or_default()
     }
 
-    fn nth(&self, nth: Option<usize>) -> Option<&'s Word> {
+    fn nth(&self, nth: Option<usize>) -> Option<&'s Token> {
         self.words.get(nth?)
     }
 
@@ -126,7 +126,7 @@ impl<'s> Words<'s> {
         }
         let (text, last) = (shown(self.text(here)), shown(self.text(before)));
         let is_value =
-            |word: Option<&Word>| word.is_some_and(|word| word.kind != Kind::Sign) && self.text(word) != "in";
+            |word: Option<&Token>| word.is_some_and(|word| word.kind != Kind::Sign) && self.text(word) != "in";
         let ends = is_value(before) || matches!(last, ")" | "]" | "}");
         let signs = |sign| self.words.iter().filter(|word| self.text(Some(word)) == sign).count();
         let message = match here {
@@ -147,7 +147,7 @@ impl<'s> Words<'s> {
     }
 
     /// Operators of other languages, at the place where the parser gave up or in front of it.
-    fn misspelt(&self, here: Option<&Word>, before: Option<&Word>) -> Option<ExpressionError> {
+    fn misspelt(&self, here: Option<&Token>, before: Option<&Token>) -> Option<ExpressionError> {
         [here, before].into_iter().flatten().filter(|word| word.kind == Kind::Name).find_map(|word| {
             let name = self.text(Some(word));
             let instead = match &*name.to_ascii_lowercase() {

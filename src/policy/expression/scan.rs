@@ -28,7 +28,7 @@ pub(super) enum Kind {
 
 /// A word or sign, and its bytes in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
+pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) at: Range<usize>,
 }
@@ -61,7 +61,7 @@ pub(super) fn shown(text: &str) -> &str {
 ///
 /// # Errors
 /// It is too long or too deep, or something in it can be no word of an expression.
-pub(super) fn scan(source: &str) -> Result<Vec<Word>, Vec<ExpressionError>> {
+pub(super) fn scan(source: &str) -> Result<Vec<Token>, Vec<ExpressionError>> {
     let whole = |message| Err(vec![ExpressionError { at: 0..source.len(), message }]);
     if source.len() > MAX_SOURCE {
         return whole(format!("the expression is longer than {MAX_SOURCE} bytes: make two rules of it"));
@@ -93,7 +93,7 @@ pub(super) fn scan(source: &str) -> Result<Vec<Word>, Vec<ExpressionError>> {
 
 struct Scan<'s> {
     source: &'s str,
-    words: Vec<Word>,
+    words: Vec<Token>,
     /// Words that make a node of the tree.
     counted: usize,
     /// Brackets that wait for the sign that closes them.
@@ -113,7 +113,7 @@ impl<'s> Scan<'s> {
     fn push(&mut self, kind: Kind, at: Range<usize>) -> usize {
         let end = at.end;
         self.counted += usize::from(!matches!(self.text(at.clone()), "(" | ")" | "]" | "}" | "," | "."));
-        self.words.push(Word { kind, at });
+        self.words.push(Token { kind, at });
         end
     }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{ApplicationId, Attributes, Millis, StreamId};
-use crate::policy::demand::Ranks;
+use crate::policy::demand::RequiredLimits;
 use crate::policy::standing::Content;
 
 mod oracle_tests;
@@ -26,10 +26,10 @@ fn case<'a>(pairs: &'a [(&'a str, &'a str)]) -> Case<'a> {
 }
 
 impl Case<'_> {
-    fn look<T>(&self, with: impl FnOnce(&Standing<'_>, &Carrier, &Scene<'_>, &Missing) -> T) -> T {
+    fn look<T>(&self, with: impl FnOnce(&StreamView<'_>, &ApplicationBinding, &EvalContext<'_>, &Missing) -> T) -> T {
         let application = ApplicationId("tv-app".into());
         let attributes = self.pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let standing = Standing {
+        let standing = StreamView {
             stream: StreamId([1; 16]),
             application: &application,
             device: None,
@@ -39,10 +39,10 @@ impl Case<'_> {
             started: Millis(0),
             tenure: Millis(0),
             seen: Millis(0),
-            ranks: Ranks::default(),
+            ranks: RequiredLimits::default(),
         };
-        let carrier = Carrier { tenant: "acme".into(), from_manifest: Vec::new() };
-        let scene = Scene { idp: "sso", now: self.now, min_tenure: Duration::ZERO };
+        let carrier = ApplicationBinding { tenant: "acme".into(), from_manifest: Vec::new() };
+        let scene = EvalContext { idp: "sso", now: self.now, min_tenure: Duration::ZERO };
         with(&standing, &carrier, &scene, &self.missing)
     }
 
@@ -52,7 +52,7 @@ impl Case<'_> {
         self.look(|standing, carrier, scene, missing| match expression.truth(standing, carrier, scene, missing) {
             Truth::Yes => "yes".to_owned(),
             Truth::No => "no".to_owned(),
-            Truth::Awaited => "awaited".to_owned(),
+            Truth::Pending => "awaited".to_owned(),
             Truth::Lacks(field) => field.to_string(),
         })
     }
@@ -153,7 +153,7 @@ fn a_rule_that_ignores_or_refuses_the_missing_is_told_what_is_missing() {
 
 #[test]
 fn what_the_manifest_will_tell_is_awaited_before_anything_is_lacked() {
-    let case = Case { content: Content::Awaited, ..case(&[]) };
+    let case = Case { content: Content::Pending, ..case(&[]) };
     let awaited = [
         "contentType == 'live'",
         "contentType != 'live'",

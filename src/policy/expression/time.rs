@@ -96,7 +96,7 @@ impl Part {
         ("getMilliseconds", Self::Milliseconds),
     ];
 
-    pub(super) fn of(self, clock: NaiveDateTime) -> i64 {
+    pub(super) fn extract(self, clock: NaiveDateTime) -> i64 {
         match self {
             Self::Year => clock.year().into(),
             Self::Month => clock.month0().into(),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{ApplicationId, Attributes, Millis, StreamId};
-use crate::policy::demand::Ranks;
+use crate::policy::demand::RequiredLimits;
 
 fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
@@ -12,7 +12,7 @@ fn attributes(pairs: &[(&str, &str)]) -> Attributes {
 /// What a look at the field of that name finds.
 fn found(name: &str, pairs: &[(&str, &str)], device: Option<&str>, content: Content) -> String {
     let application = ApplicationId("tv".into());
-    let standing = Standing {
+    let standing = StreamView {
         stream: StreamId([1; 16]),
         application: &application,
         device,
@@ -22,14 +22,14 @@ fn found(name: &str, pairs: &[(&str, &str)], device: Option<&str>, content: Cont
         started: Millis(0),
         tenure: Millis(0),
         seen: Millis(0),
-        ranks: Ranks::default(),
+        ranks: RequiredLimits::default(),
     };
-    let carrier = Carrier { tenant: "acme".into(), from_manifest: vec!["kind".into()] };
-    let scene = Scene { idp: "sso", now: Millis(0), min_tenure: Duration::ZERO };
-    match Field::named(name).of(&standing, &carrier, &scene) {
+    let carrier = ApplicationBinding { tenant: "acme".into(), from_manifest: vec!["kind".into()] };
+    let scene = EvalContext { idp: "sso", now: Millis(0), min_tenure: Duration::ZERO };
+    match Field::named(name).resolve(&standing, &carrier, &scene) {
         Found::Known(value) => value.to_owned(),
         Found::Missing => MISSING.to_owned(),
-        Found::Awaited => AWAITED.to_owned(),
+        Found::Pending => AWAITED.to_owned(),
     }
 }
 
@@ -57,7 +57,7 @@ fn a_device_that_is_named_counts_before_the_attribute() {
 #[test]
 fn what_the_token_says_of_live_counts_before_the_manifest() {
     for (content, value) in
-        [(Content::Live, "live"), (Content::Vod, "vod"), (Content::Awaited, AWAITED), (Content::Unknown, MISSING)]
+        [(Content::Live, "live"), (Content::Vod, "vod"), (Content::Pending, AWAITED), (Content::Unknown, MISSING)]
     {
         assert_eq!(found("contentType", &[("contentType", "event")], None, content), "event");
         assert_eq!(found("contentType", &[], None, content), value);

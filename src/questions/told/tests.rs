@@ -2,7 +2,7 @@ use http::Request;
 
 use super::*;
 
-fn asked(method: &str, uri: &str, fields: &[(&str, &str)]) -> Result<(Parts, From), Box<Problem>> {
+fn asked(method: &str, uri: &str, fields: &[(&str, &str)]) -> Result<(Parts, ClientInfo), Box<Problem>> {
     let mut request = Request::builder().method(method).uri(uri).header("host", "control:9090");
     for (name, value) in fields {
         request = request.header(*name, *value);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::plan::{end, refusal, scene};
-use super::{Change, Law, Plan, Record, Refused};
+use super::{AccountState, Change, Plan, PolicyContext, Refused};
 use crate::model::{Attributes, Device, Millis, StreamId};
 use crate::policy::{Decision, Violation, evaluate, explain};
-use crate::streams::{Candidate, Cause, Stream, Terminator};
+use crate::streams::{AdmissionRequest, Cause, Stream, Terminator};
 
 /// What a viewer is told whose stream was killed from another device.
 const KILLED: &str = "Playback was stopped from another device";
@@ -14,16 +14,22 @@ const KILLED: &str = "Playback was stopped from another device";
 /// A stream that is to be killed so that another may start, and the code by which it was named.
 pub type Kill = (StreamId, Arc<str>);
 
-impl Record {
+impl AccountState {
     /// Decides a start that an application declares. The streams in `kills` count as gone; they are killed only if it is
     /// admitted, and then even if there was room. The record must be settled.
-    pub fn plan_declare(&self, candidate: &Candidate, kills: &[Kill], law: &Law<'_>, now: Millis) -> Plan {
+    pub fn plan_declare(
+        &self,
+        candidate: &AdmissionRequest,
+        kills: &[Kill],
+        law: &PolicyContext<'_>,
+        now: Millis,
+    ) -> Plan {
         let (gone, attributes) = self.take_place(kills, &candidate.attributes);
-        let candidate = Candidate { attributes, ..candidate.clone() };
+        let candidate = AdmissionRequest { attributes, ..candidate.clone() };
         let mut stream = Stream::declare(&candidate, law.settings, now);
         stream.started = self.next_start(candidate.started);
         let stream = Arc::new(stream);
-        let (standing, scene) = (stream.standing(now), scene(law, now));
+        let (standing, scene) = (stream.view(now), scene(law, now));
         let running = self.running(stream.id, &gone);
         let decision = evaluate(law.policies, &running, &standing, &scene);
         if decision.refuses() {
@@ -65,28 +71,33 @@ impl Record {
     }
 
     /// What is remembered of a start that was refused, for an application that goes on asking for it.
-    pub fn bury_refused(candidate: &Candidate, decision: &Decision, law: &Law<'_>, now: Millis) -> Change {
+    pub fn bury_refused(
+        candidate: &AdmissionRequest,
+        decision: &Decision,
+        law: &PolicyContext<'_>,
+        now: Millis,
+    ) -> Change {
         // Nobody asks what was known of it, and there may be many.
-        let candidate = Candidate { attributes: Attributes::default(), ..candidate.clone() };
+        let candidate = AdmissionRequest { attributes: Attributes::default(), ..candidate.clone() };
         let stream = Arc::new(Stream::declare(&candidate, law.settings, now));
         let (cause, _) = refusal(decision);
         Change { bury: Some((stream, cause)), ..Change::default() }
     }
 
     /// The declared stream that a viewer plays who starts by traffic: same application, same device, same asset or channel.
-    pub(super) fn declared_play(&self, candidate: &Candidate) -> Option<&Arc<Stream>> {
+    pub(super) fn declared_play(&self, candidate: &AdmissionRequest) -> Option<&Arc<Stream>> {
         candidate.device.name()?;
         self.streams.iter().find(|stream| {
             stream.is_declared()
                 && stream.has_slot()
                 && stream.application == candidate.application
                 && stream.is_on(&candidate.device)
-                && stream.plays_what(&candidate.attributes)
+                && stream.plays_same_content(&candidate.attributes)
         })
     }
 
     /// The stream that plays by traffic already and that an application now declares, unless it is to be killed by that.
-    pub fn undeclared_play(&self, candidate: &Candidate, kills: &[Kill]) -> Option<&Arc<Stream>> {
+    pub fn undeclared_play(&self, candidate: &AdmissionRequest, kills: &[Kill]) -> Option<&Arc<Stream>> {
         let device = candidate.attributes.get("deviceId")?;
         self.streams.iter().find(|stream| {
             !stream.is_declared()
@@ -94,7 +105,7 @@ impl Record {
                 && stream.has_slot()
                 && stream.application == candidate.application
                 && stream.device == Device::Named(device.into())
-                && stream.plays_what(&candidate.attributes)
+                && stream.plays_same_content(&candidate.attributes)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Record;
+use super::AccountState;
 use crate::model::{Device, Millis, StreamId};
 use crate::streams::Stream;
 
@@ -15,7 +15,7 @@ pub enum GivenBack {
     Idle(Arc<Stream>),
 }
 
-impl Record {
+impl AccountState {
     /// Gives back what a request took for a stream: its slot, and what others lost to it. `None`: the stream has been heard of
     /// since, so it keeps what it has.
     pub fn give_back(&mut self, id: StreamId, now: Millis) -> Option<GivenBack> {

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Change, Judgement, Law, Leaving, Plan, Record, Refused, Tombstone};
+use super::{AccountState, Change, Judgement, PendingTermination, Plan, PolicyContext, Refused, Tombstone};
 use crate::model::{Attributes, Device, Millis, StreamId};
 use crate::policy::{
-    Content, Decision, Effect, Explanation, Mode, Policy, Rule, Scene, Standing, Violation, evaluate, evaluate_but,
-    explain, reconsider,
+    Content, Decision, Effect, EvalContext, Explanation, Mode, Policy, Rule, StreamView, Violation, evaluate,
+    evaluate_excluding, explain, reconsider,
 };
-use crate::streams::{Candidate, Cause, SUPERSEDE_GRACE, Stream};
+use crate::streams::{AdmissionRequest, Cause, SUPERSEDE_GRACE, Stream};
 
 /// So many streams that a device has just left may go on without a slot for that time. More would be a way to watch more
 /// than one at once.
 const LATE_STREAMS: usize = 3;
 
-impl Record {
+impl AccountState {
     /// Decides a start at an entry manifest. The record must be settled.
-    pub fn plan_start(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+    pub fn plan_start(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Plan {
         let same_play = |stream: &Stream| {
             stream.application == candidate.application
                 && stream.device == candidate.device
@@ -27,7 +27,7 @@ impl Record {
                 && stream.continues_from_entry(now)
         };
         // Whoever comes with a token is judged by what that says.
-        let news = |stream: &Stream| stream.learned(&candidate.attributes, &candidate.asset).attributes;
+        let news = |stream: &Stream| stream.attribute_update(&candidate.attributes, &candidate.asset).attributes;
         // Where a token names the play session, another asset under the same name is still the same stream.
         let known = self.find(candidate.stream).or_else(|| self.streams.iter().find(|stream| same_play(stream)));
         let known = known.or_else(|| self.declared_play(candidate));
@@ -72,11 +72,17 @@ impl Record {
     }
 
     /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.
-    pub fn plan_resume(&self, stream: &Arc<Stream>, law: &Law<'_>, now: Millis) -> Plan {
+    pub fn plan_resume(&self, stream: &Arc<Stream>, law: &PolicyContext<'_>, now: Millis) -> Plan {
         self.plan_return(stream, None, law, now)
     }
 
-    fn plan_return(&self, stream: &Arc<Stream>, news: Option<Attributes>, law: &Law<'_>, now: Millis) -> Plan {
+    fn plan_return(
+        &self,
+        stream: &Arc<Stream>,
+        news: Option<Attributes>,
+        law: &PolicyContext<'_>,
+        now: Millis,
+    ) -> Plan {
         if stream.has_slot() {
             return Plan::Continue(stream.clone());
         }
@@ -109,25 +115,25 @@ impl Record {
 
     /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on. It keeps the start
     /// that its play session names, and with it its place in the order.
-    pub fn plan_reattach(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+    pub fn plan_reattach(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Plan {
         self.plan_known(candidate, law, now).unwrap_or_else(|| {
-            let stream = Stream::reattach(candidate, law.settings, now);
+            let stream = Stream::resumed(candidate, law.settings, now);
             self.plan(&Arc::new(stream), Vec::new(), None, Some(now), law, now)
         })
     }
 
     /// The same for a stream that something else names than its play session: a token, a device, the client that shares a play
     /// session with another. Where the record does not know it, it starts now.
-    pub fn plan_unsealed(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Plan {
+    pub fn plan_unsealed(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Plan {
         self.plan_known(candidate, law, now).unwrap_or_else(|| {
-            let mut stream = Stream::reattach(candidate, law.settings, now);
+            let mut stream = Stream::resumed(candidate, law.settings, now);
             stream.started = self.next_start(now);
             self.plan(&Arc::new(stream), Vec::new(), None, Some(now), law, now)
         })
     }
 
     /// What is to be done about the request of a stream that the record knows or remembers; `None`: it does neither.
-    fn plan_known(&self, candidate: &Candidate, law: &Law<'_>, now: Millis) -> Option<Plan> {
+    fn plan_known(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Option<Plan> {
         // After a silence its application has declared anew what its player goes on with.
         let is_over = || self.tombstones().iter().any(|tombstone| tombstone.stream.id == candidate.stream);
         if self.find(candidate.stream).is_none_or(|stream| !stream.has_slot())
@@ -155,11 +161,11 @@ impl Record {
         supersede: Vec<StreamId>,
         news: Option<Attributes>,
         played: Option<Millis>,
-        law: &Law<'_>,
+        law: &PolicyContext<'_>,
         now: Millis,
     ) -> Plan {
         let running = self.running(stream.id, &supersede);
-        let (mut candidate, scene) = (stream.standing(now), scene(law, now));
+        let (mut candidate, scene) = (stream.view(now), scene(law, now));
         if let Some(news) = &news {
             candidate.attributes = news.clone();
         }
@@ -194,7 +200,7 @@ impl Record {
     }
 
     /// Why a start or a return of this record was planned so; `None` where the policies were not asked.
-    pub fn explain(&self, plan: &Plan, law: &Law<'_>, now: Millis) -> Option<Explanation> {
+    pub fn explain(&self, plan: &Plan, law: &PolicyContext<'_>, now: Millis) -> Option<Explanation> {
         match plan {
             Plan::Continue(_) | Plan::Terminated(..) => None,
             Plan::Refuse(refused) => Some(refused.explanation.clone()),
@@ -206,14 +212,20 @@ impl Record {
     }
 
     /// Why `change` admits the stream to this record.
-    pub fn explain_admission(&self, stream: &Stream, change: &Change, law: &Law<'_>, now: Millis) -> Explanation {
+    pub fn explain_admission(
+        &self,
+        stream: &Stream,
+        change: &Change,
+        law: &PolicyContext<'_>,
+        now: Millis,
+    ) -> Explanation {
         let killed = |id: StreamId| {
             let mut ended = change.terminate.iter().filter(|(ended, _)| *ended == id);
             ended.any(|(_, cause)| matches!(cause, Cause::Killed { .. }))
         };
         let mut running = self.running(stream.id, &change.supersede);
         running.retain(|other| change.takeovers.iter().all(|one| one.taken != other.stream) && !killed(other.stream));
-        explain(law.policies, &running, &stream.standing(now), &scene(law, now))
+        explain(law.policies, &running, &stream.view(now), &scene(law, now))
     }
 
     /// What [`plan_judgement`](Self::plan_judgement) decides, told in full; `None` where the stream does not count.
@@ -221,11 +233,11 @@ impl Record {
         &self,
         id: StreamId,
         attributes: Option<&Attributes>,
-        law: &Law<'_>,
+        law: &PolicyContext<'_>,
         now: Millis,
     ) -> Option<Explanation> {
         let stream = self.find(id).filter(|stream| self.counts(stream))?;
-        let mut candidate = stream.standing(stream.since());
+        let mut candidate = stream.view(stream.since());
         if let Some(attributes) = attributes {
             candidate.attributes = attributes.clone();
         }
@@ -233,9 +245,9 @@ impl Record {
     }
 
     /// The streams that count, but for `id` and those that leave.
-    pub(super) fn running(&self, id: StreamId, without: &[StreamId]) -> SmallVec<[Standing<'_>; 8]> {
+    pub(super) fn running(&self, id: StreamId, without: &[StreamId]) -> SmallVec<[StreamView<'_>; 8]> {
         let others = self.streams.iter().filter(|other| other.id != id && !without.contains(&other.id));
-        others.filter(|other| self.counts_without(other, without)).map(|other| other.standing(other.since())).collect()
+        others.filter(|other| self.counts_without(other, without)).map(|other| other.view(other.since())).collect()
     }
 
     /// Decides about a stream that plays, as if it started now in its place in the order: something has become known of it
@@ -245,7 +257,7 @@ impl Record {
         &self,
         id: StreamId,
         attributes: Option<Attributes>,
-        law: &Law<'_>,
+        law: &PolicyContext<'_>,
         now: Millis,
     ) -> Option<Judgement> {
         let stream = self.find(id)?;
@@ -254,19 +266,19 @@ impl Record {
             let change = Change { set: Some(set?), ..Change::default() };
             return Some(Judgement { decision: None, explanation: None, change });
         }
-        let mut candidate = stream.standing(stream.since());
+        let mut candidate = stream.view(stream.since());
         if let Some((_, attributes)) = &set {
             candidate.attributes = attributes.clone();
         }
         let scene = scene(law, now);
-        let mut before = stream.standing(stream.since());
-        before.content = stream.judged_content();
+        let mut before = stream.view(stream.since());
+        before.content = stream.evaluated_content();
         let running = self.running(id, &[]);
         let decision = reconsider(law.policies, &running, &before, &candidate, &scene);
         let mut change = Change { set, ..Change::default() };
         let mut decision = decision;
         // A rule that had to wait for the manifest decides about a start, which may stand for another stream.
-        if decision.refuses() && before.content == Content::Awaited {
+        if decision.refuses() && before.content == Content::Pending {
             let played = Some(stream.last_media()).filter(|media| *media != Millis(0));
             if let Some((without, takeover)) =
                 self.plan_takeover((stream, &candidate), &[], &decision, played, law, now)
@@ -294,11 +306,11 @@ impl Record {
     }
 
     /// Decides about a stream whose time to leave has come: it ends, unless there is room for it again.
-    pub fn plan_leave(&self, id: StreamId, law: &Law<'_>, now: Millis) -> Option<Change> {
+    pub fn plan_leave(&self, id: StreamId, law: &PolicyContext<'_>, now: Millis) -> Option<Change> {
         let leaving = self.leaving().iter().find(|leaving| leaving.stream == id && leaving.due <= now)?;
         let stream = self.find(id)?;
         let running = self.running(id, &[]);
-        let decision = evaluate(law.policies, &running, &stream.standing(stream.since()), &scene(law, now));
+        let decision = evaluate(law.policies, &running, &stream.view(stream.since()), &scene(law, now));
         let room = decision.enforced().next().is_none() && !decision.refuses();
         Some(if room {
             Change { stay: vec![id], ..Change::default() }
@@ -313,7 +325,7 @@ impl Record {
     /// the stream is to end. `law` gives the law for a stream's application; the record must be settled.
     pub fn plan_reform<'a>(
         &self,
-        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        law: &dyn Fn(&Stream) -> Option<PolicyContext<'a>>,
         is_settled: &dyn Fn(&Policy, &Rule) -> bool,
         now: Millis,
     ) -> Option<Change> {
@@ -323,16 +335,16 @@ impl Record {
         let mut staying: Vec<&Arc<Stream>> = Vec::new();
         'streams: for stream in streams {
             let Some(law) = law(stream) else { continue };
-            let running: SmallVec<[Standing<'_>; 8]> =
-                staying.iter().map(|other| other.standing(other.since())).collect();
-            let (candidate, scene) = (stream.standing(stream.since()), scene(&law, now));
+            let running: SmallVec<[StreamView<'_>; 8]> =
+                staying.iter().map(|other| other.view(other.since())).collect();
+            let (candidate, scene) = (stream.view(stream.since()), scene(&law, now));
             // Rules that would refuse it, and let it go on.
             let mut lenient: Vec<Decision> = Vec::new();
             loop {
                 let settled = |policy: &Policy, rule: &Rule| {
                     is_settled(policy, rule) || lenient.iter().any(|decision| decision.has_refused(policy, rule))
                 };
-                let decision = evaluate_but(law.policies, &running, &candidate, &scene, &settled);
+                let decision = evaluate_excluding(law.policies, &running, &candidate, &scene, &settled);
                 if !decision.refuses() {
                     let gone: Vec<StreamId> = decision.terminations().map(|(id, _)| id).collect();
                     end(&decision, &mut change, refused, now);
@@ -358,12 +370,12 @@ impl Record {
         for violation in decision.enforced() {
             let of_rule = |cause: &Cause| matches!(cause, Cause::Evicted { policy, rule, .. } if *policy == violation.policy && *rule == violation.rule);
             let fresh = change.leave.iter().filter(|leaving| of_rule(&leaving.cause)).count();
-            let ends = |leaving: &Leaving| {
+            let ends = |leaving: &PendingTermination| {
                 change.supersede.contains(&leaving.stream)
                     || change.terminate.iter().any(|(id, _)| *id == leaving.stream)
             };
-            let stays = |leaving: &&Leaving| of_rule(&leaving.cause) && !ends(leaving);
-            let mut old: Vec<&Leaving> = self.leaving().iter().filter(stays).collect();
+            let stays = |leaving: &&PendingTermination| of_rule(&leaving.cause) && !ends(leaving);
+            let mut old: Vec<&PendingTermination> = self.leaving().iter().filter(stays).collect();
             old.sort_by_key(|leaving| leaving.due);
             let too_many = (fresh + old.len()).saturating_sub(violation.threshold as usize);
             change.terminate.extend(old.iter().take(too_many).map(|leaving| (leaving.stream, leaving.cause.clone())));
@@ -371,8 +383,8 @@ impl Record {
     }
 }
 
-pub(super) fn scene<'a>(law: &Law<'a>, now: Millis) -> Scene<'a> {
-    Scene { idp: law.idp, now, min_tenure: law.settings.min_tenure }
+pub(super) fn scene<'a>(law: &PolicyContext<'a>, now: Millis) -> EvalContext<'a> {
+    EvalContext { idp: law.idp, now, min_tenure: law.settings.min_tenure }
 }
 
 fn refused(violation: &Violation) -> Cause {
@@ -385,7 +397,7 @@ pub(super) fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration
     if let Some(violation) = refusing {
         return (refused(violation), violation.grace);
     }
-    let lack = decision.lacks.iter().find(|lack| lack.mode == Mode::Enforce);
+    let lack = decision.missing_attributes.iter().find(|lack| lack.mode == Mode::Enforce);
     let (policy, rule) = lack.map_or_else(Default::default, |lack| (lack.policy.clone(), lack.rule.clone()));
     (Cause::Refused { policy, rule }, None)
 }
@@ -405,7 +417,7 @@ pub(super) fn dismiss(
     now: Millis,
 ) {
     match grace.filter(|grace| !grace.is_zero()) {
-        Some(grace) => change.leave.push(Leaving { stream, cause, due: now + grace }),
+        Some(grace) => change.leave.push(PendingTermination { stream, cause, due: now + grace }),
         None => change.terminate.push((stream, cause)),
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::plan::{dismiss, end, scene};
-use super::{Change, Law, Plan, Record};
+use super::{AccountState, Change, Plan, PolicyContext};
 use crate::model::{Millis, StreamId};
-use crate::policy::{Decision, Effect, Standing, Violation, evaluate, evaluate_but, explain};
-use crate::streams::{Candidate, Cause, Stream};
+use crate::policy::{Decision, Effect, StreamView, Violation, evaluate, evaluate_excluding, explain};
+use crate::streams::{AdmissionRequest, Cause, Stream};
 
 /// So many streams that started since are asked to give way at most.
 const MAX_NEWCOMERS: usize = 32;
@@ -29,7 +29,7 @@ impl Opening {
     }
 }
 
-impl Record {
+impl AccountState {
     /// Whether the stream is neither there nor remembered.
     pub fn is_unknown(&self, id: StreamId) -> bool {
         self.find(id).is_none() && self.tombstones().iter().all(|tombstone| tombstone.stream.id != id)
@@ -41,10 +41,10 @@ impl Record {
     /// it ends; where the rule lets others give way, its own order says who does. `None`: the refusal stands.
     pub fn plan_senior(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         refused: &Decision,
         opened: Millis,
-        law: &Law<'_>,
+        law: &PolicyContext<'_>,
         now: Millis,
     ) -> Option<Plan> {
         let opening = Opening { at: opened, now };
@@ -61,17 +61,17 @@ impl Record {
             return None;
         }
         newcomers.sort_by_key(|stream| std::cmp::Reverse((stream.started, stream.id)));
-        let returning = Arc::new(Stream::reattach(candidate, law.settings, now));
+        let returning = Arc::new(Stream::resumed(candidate, law.settings, now));
         let scene = scene(law, now);
         let (mut gone, mut change) = (Vec::<StreamId>::new(), Change::default());
         for newcomer in newcomers.into_iter().take(MAX_NEWCOMERS) {
             if gone.contains(&newcomer.id) {
                 continue;
             }
-            let mut running: SmallVec<[Standing<'_>; 8]> = self.running(newcomer.id, &gone);
-            running.push(returning.standing(returning.since()));
-            let standing = newcomer.standing(newcomer.since());
-            let decision = evaluate_but(law.policies, &running, &standing, &scene, &|policy, rule| {
+            let mut running: SmallVec<[StreamView<'_>; 8]> = self.running(newcomer.id, &gone);
+            running.push(returning.view(returning.since()));
+            let standing = newcomer.view(newcomer.since());
+            let decision = evaluate_excluding(law.policies, &running, &standing, &scene, &|policy, rule| {
                 !refused.has_refused(policy, rule)
             });
             let refusing = decision.enforced().find(|violation| violation.effect == Effect::Refuse);
@@ -91,8 +91,7 @@ impl Record {
                     gone.push(id);
                 }
             }
-            let decision =
-                evaluate(law.policies, &self.running(candidate.stream, &gone), &returning.standing(now), &scene);
+            let decision = evaluate(law.policies, &self.running(candidate.stream, &gone), &returning.view(now), &scene);
             if !gone.is_empty() && !decision.refuses() {
                 change.admit = Some(returning.clone());
                 let evicted = |violation: &Violation| Cause::Evicted {

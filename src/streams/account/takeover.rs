@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::plan::{end, refusal, scene};
-use super::{Change, Law, Plan, Record, Refused, Transition};
+use super::{AccountState, Change, Plan, PolicyContext, Refused, Transition};
 use crate::model::{ClientEvidence, Device, Millis, StreamId};
-use crate::policy::{Decision, Effect, Mode, Standing, Violation, evaluate, explain};
-use crate::streams::{Candidate, Cause, Settings, Stream, TakeoverReason};
+use crate::policy::{Decision, Effect, Mode, StreamView, Violation, evaluate, explain};
+use crate::streams::{AdmissionRequest, Cause, Settings, Stream, TakeoverReason};
 
 /// What the other stream asks for within this time of the new one's first media was under way before.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
@@ -157,7 +157,7 @@ pub struct Verdict {
     pub refused: Refused,
 }
 
-impl Record {
+impl AccountState {
     /// The take-overs that are watched or may be undone.
     pub fn takeovers(&self) -> &[Takeover] {
         self.takeovers.as_deref().map_or(&[], |all| &all.current)
@@ -177,7 +177,7 @@ impl Record {
 
     /// Decides about a stream that comes back and [is played](Self::proven_beside) beside the one that replaced it: the younger of
     /// the two is judged as if it started now.
-    pub(super) fn plan_proven(&self, stream: &Arc<Stream>, law: &Law<'_>, now: Millis) -> Option<Plan> {
+    pub(super) fn plan_proven(&self, stream: &Arc<Stream>, law: &PolicyContext<'_>, now: Millis) -> Option<Plan> {
         let other = self.proven_beside(stream, now)?;
         // If it is itself the younger one, it is refused as any other return.
         if (other.started, other.id) < (stream.started, stream.id) {
@@ -185,13 +185,13 @@ impl Record {
         }
         let scene = scene(law, now);
         let mut running = self.running(other.id, &[]);
-        running.push(stream.standing(now));
-        let younger = other.standing(other.since());
+        running.push(stream.view(now));
+        let younger = other.view(other.since());
         let decision = evaluate(law.policies, &running, &younger, &scene);
         if !decision.refuses() {
             return None;
         }
-        let left = evaluate(law.policies, &self.running(stream.id, &[other.id]), &stream.standing(now), &scene);
+        let left = evaluate(law.policies, &self.running(stream.id, &[other.id]), &stream.view(now), &scene);
         if left.refuses() || !left.ending.is_empty() {
             return None;
         }
@@ -213,11 +213,11 @@ impl Record {
     /// `played`: when the candidate first asked for media, if that is what it does now.
     pub(super) fn plan_takeover(
         &self,
-        (stream, candidate): (&Stream, &Standing<'_>),
+        (stream, candidate): (&Stream, &StreamView<'_>),
         without: &[StreamId],
         decision: &Decision,
         played: Option<Millis>,
-        law: &Law<'_>,
+        law: &PolicyContext<'_>,
         now: Millis,
     ) -> Option<(Decision, Takeover)> {
         let open = self.takeovers().iter().filter(|one| one.is_open()).count();
@@ -411,7 +411,7 @@ impl Record {
     }
 
     /// The disputes that keep a client out which has just been refused: they last as long as it goes on asking.
-    pub fn disputes_of(&self, refused: &Candidate, settings: &Settings, now: Millis) -> Vec<Dispute> {
+    pub fn disputes_of(&self, refused: &AdmissionRequest, settings: &Settings, now: Millis) -> Vec<Dispute> {
         let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
         let keeps_out = disputes.iter().filter(|dispute| dispute.is_with(&refused.device, &refused.client));
         let renewed = keeps_out.map(|dispute| Dispute { until: now + settings.tombstone, ..dispute.clone() });
@@ -425,7 +425,7 @@ impl Record {
     pub fn plan_verification<'a>(
         &self,
         id: StreamId,
-        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        law: &dyn Fn(&Stream) -> Option<PolicyContext<'a>>,
         now: Millis,
     ) -> Verification {
         let mut done = Verification::default();
@@ -482,7 +482,7 @@ impl Record {
         &self,
         one: &Takeover,
         (taker, taken): (&Arc<Stream>, &Arc<Stream>),
-        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        law: &dyn Fn(&Stream) -> Option<PolicyContext<'a>>,
         now: Millis,
     ) -> bool {
         let Some(played) = one.played else { return false };
@@ -506,7 +506,7 @@ impl Record {
         }
         let older = if younger.id == taker.id { taken } else { taker };
         let running = self.running_beside(younger.id, &[older.id]);
-        let decision = evaluate(law.policies, &running, &younger.standing(younger.since()), &scene(&law, now));
+        let decision = evaluate(law.policies, &running, &younger.view(younger.since()), &scene(&law, now));
         silent.any(|other| is_in_conflict(&decision, other.id))
     }
 
@@ -524,7 +524,7 @@ impl Record {
     pub fn plan_due_taker<'a>(
         &self,
         taker: StreamId,
-        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        law: &dyn Fn(&Stream) -> Option<PolicyContext<'a>>,
         now: Millis,
     ) -> Verification {
         let mut done = Verification::default();
@@ -541,12 +541,12 @@ impl Record {
         &self,
         one: &Takeover,
         (stream, older): (&Arc<Stream>, &Arc<Stream>),
-        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        law: &dyn Fn(&Stream) -> Option<PolicyContext<'a>>,
         done: &mut Verification,
         now: Millis,
     ) -> bool {
         let Some(law) = law(stream) else { return false };
-        let candidate = stream.standing(stream.since());
+        let candidate = stream.view(stream.since());
         let played = one.played.unwrap_or(one.since);
         // As if the older stream counted again and the start came now.
         let running = self.running_beside(stream.id, &[older.id]);
@@ -565,7 +565,7 @@ impl Record {
             if !is_in_conflict(&decision, other.id) {
                 continue;
             }
-            let left: SmallVec<[Standing<'_>; 8]> =
+            let left: SmallVec<[StreamView<'_>; 8]> =
                 running.iter().filter(|running| running.stream != other.id).cloned().collect();
             let without = evaluate(law.policies, &left, &candidate, &scene(&law, now));
             if without.refuses() || !without.ending.is_empty() {
@@ -596,7 +596,7 @@ impl Record {
     fn settle_between<'a>(
         &self,
         one: &Takeover,
-        law: &dyn Fn(&Stream) -> Option<Law<'a>>,
+        law: &dyn Fn(&Stream) -> Option<PolicyContext<'a>>,
         done: &mut Verification,
         now: Millis,
     ) {
@@ -609,7 +609,7 @@ impl Record {
         // Where nothing is in force for it any more, nothing speaks against either.
         let Some(law) = law(younger) else { return };
         let running = self.running_beside(younger.id, &[older.id]);
-        let (candidate, scene) = (younger.standing(younger.since()), scene(&law, now));
+        let (candidate, scene) = (younger.view(younger.since()), scene(&law, now));
         let decision = evaluate(law.policies, &running, &candidate, &scene);
         let change = &mut done.change;
         if decision.refuses() {
@@ -646,10 +646,10 @@ impl Record {
     }
 
     /// The streams that count and those in `beside`, but for `id`.
-    fn running_beside(&self, id: StreamId, beside: &[StreamId]) -> SmallVec<[Standing<'_>; 8]> {
+    fn running_beside(&self, id: StreamId, beside: &[StreamId]) -> SmallVec<[StreamView<'_>; 8]> {
         let others = self.streams.iter().filter(|other| other.id != id);
         let counted = others.filter(|other| self.counts(other) || beside.contains(&other.id));
-        counted.map(|other| other.standing(other.since())).collect()
+        counted.map(|other| other.view(other.since())).collect()
     }
 
     /// Takes up what a change says of take-overs. What the change admits is in the record already.

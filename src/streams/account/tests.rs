@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device};
 use crate::policy::{Rule, WhenExceeded};
-use crate::streams::{Cadence, Candidate, Signal, State, TakeoverSettings};
+use crate::streams::{AdmissionRequest, Cadence, Signal, State, TakeoverSettings};
 
 fn at(seconds: u64) -> Millis {
     Millis((1_000_000 + seconds) * 1000)
@@ -25,7 +25,7 @@ fn live_entry() -> Cadence {
 
 /// One account under one policy.
 struct House {
-    record: Record,
+    record: AccountState,
     settings: Settings,
     policies: Vec<Arc<Policy>>,
 }
@@ -36,20 +36,20 @@ impl House {
         // Take-overs have tests of their own.
         let takeover = TakeoverSettings { verify: Duration::ZERO, ..TakeoverSettings::default() };
         let settings = Settings { takeover, ..Settings::default() };
-        Self { record: Record::default(), settings, policies: vec![Arc::new(policy)] }
+        Self { record: AccountState::default(), settings, policies: vec![Arc::new(policy)] }
     }
 
     fn of(limit: u32) -> Self {
         Self::new(limit, WhenExceeded::DenyNewest)
     }
 
-    fn law(&self) -> Law<'_> {
-        Law { policies: &self.policies, settings: &self.settings, idp: "acme" }
+    fn law(&self) -> PolicyContext<'_> {
+        PolicyContext { policies: &self.policies, settings: &self.settings, idp: "acme" }
     }
 
     fn settle(&mut self, now: Millis) -> Vec<Transition> {
         let mut seen = Vec::new();
-        self.record.settle(&self.settings, now, |transition| seen.push(transition));
+        self.record.expire(&self.settings, now, |transition| seen.push(transition));
         seen
     }
 
@@ -57,35 +57,35 @@ impl House {
     fn carry_out(&mut self, plan: Plan, now: Millis) -> Plan {
         match &plan {
             Plan::Admit(_, change) => self.record.apply(change, &self.settings, now),
-            Plan::Terminated(id, _) => self.record.told(*id, &self.settings, now),
+            Plan::Terminated(id, _) => self.record.acknowledge(*id, &self.settings, now),
             Plan::Continue(_) | Plan::Refuse(_) => {}
         }
         plan
     }
 
-    fn start(&mut self, who: &Candidate, now: Millis) -> Plan {
+    fn start(&mut self, who: &AdmissionRequest, now: Millis) -> Plan {
         self.settle(now);
         let plan = self.record.plan_start(who, &self.law(), now);
         self.carry_out(plan, now)
     }
 
-    fn resume(&mut self, who: &Candidate, now: Millis) -> Plan {
+    fn resume(&mut self, who: &AdmissionRequest, now: Millis) -> Plan {
         self.settle(now);
         let plan = self.record.plan_reattach(who, &self.law(), now);
         self.carry_out(plan, now)
     }
 
     /// A start that must be admitted.
-    fn admit(&mut self, who: &Candidate, now: Millis) -> Arc<Stream> {
+    fn admit(&mut self, who: &AdmissionRequest, now: Millis) -> Arc<Stream> {
         match self.start(who, now) {
             Plan::Admit(_, Change { admit: Some(stream), .. }) => stream,
             other => panic!("{other:?}"),
         }
     }
 
-    fn play(&mut self, who: &Candidate, now: Millis) -> Arc<Stream> {
+    fn play(&mut self, who: &AdmissionRequest, now: Millis) -> Arc<Stream> {
         let stream = self.admit(who, now);
-        assert!(stream.beat(Signal::Playback, now));
+        assert!(stream.heartbeat(Signal::Playback, now));
         stream
     }
 
@@ -94,8 +94,8 @@ impl House {
     }
 }
 
-fn candidate(n: u8, device: &str, asset: &str, now: Millis) -> Candidate {
-    Candidate {
+fn candidate(n: u8, device: &str, asset: &str, now: Millis) -> AdmissionRequest {
+    AdmissionRequest {
         stream: StreamId([n; 16]),
         account: Account::new("acme", "alice"),
         application: ApplicationId("tv".into()),
@@ -121,7 +121,7 @@ fn a_reserved_stream_holds_a_slot_until_nothing_has_followed_for_its_reservation
 fn presence_alone_does_not_make_a_reserved_stream_play() {
     let mut house = House::of(1);
     let stream = house.admit(&candidate(1, "a", "/x", at(0)), at(0));
-    assert!(stream.beat(Signal::Presence, at(5)));
+    assert!(stream.heartbeat(Signal::Presence, at(5)));
     assert_eq!(house.state(&stream, at(5)), State::Reserved);
     assert_eq!(house.settle(at(20)).len(), 1);
 }
@@ -130,7 +130,7 @@ fn presence_alone_does_not_make_a_reserved_stream_play() {
 fn the_first_media_turns_reserved_into_playing() {
     let mut house = House::of(1);
     let stream = house.admit(&candidate(1, "a", "/x", at(0)), at(0));
-    assert!(stream.beat(Signal::Playback, at(1)));
+    assert!(stream.heartbeat(Signal::Playback, at(1)));
     assert_eq!(house.state(&stream, at(30)), State::Playing);
     assert!(house.settle(at(30)).is_empty(), "the reservation has no say any more");
 }
@@ -141,7 +141,7 @@ fn a_live_player_that_polls_without_media_is_paused_and_holds_its_slot_for_the_c
     let stream = house.play(&candidate(1, "a", "/x", at(0)), at(0));
     stream.learn(&live(), &house.settings);
     for second in (4..128).step_by(4) {
-        assert!(stream.beat(Signal::Presence, at(second)), "after {second} s");
+        assert!(stream.heartbeat(Signal::Presence, at(second)), "after {second} s");
         assert!(house.settle(at(second)).is_empty());
     }
     assert_eq!(house.state(&stream, at(124)), State::Paused);
@@ -153,9 +153,9 @@ fn media_brings_a_paused_stream_back_to_playing() {
     let mut house = House::of(1);
     let stream = house.play(&candidate(1, "a", "/x", at(0)), at(0));
     stream.learn(&live(), &house.settings);
-    stream.beat(Signal::Presence, at(12));
+    stream.heartbeat(Signal::Presence, at(12));
     assert_eq!(house.state(&stream, at(12)), State::Paused);
-    assert!(stream.beat(Signal::Playback, at(13)));
+    assert!(stream.heartbeat(Signal::Playback, at(13)));
     assert_eq!(house.state(&stream, at(13)), State::Playing);
 }
 
@@ -165,13 +165,13 @@ fn a_pause_that_has_lasted_too_long_polls_on_without_a_slot_and_competes_with_it
     let who = candidate(1, "a", "/x", at(0));
     let stream = house.play(&who, at(0));
     stream.learn(&live(), &house.settings);
-    stream.beat(Signal::Presence, at(120));
+    stream.heartbeat(Signal::Presence, at(120));
     house.settle(at(128));
-    assert!(!stream.beat(Signal::Presence, at(130)));
+    assert!(!stream.heartbeat(Signal::Presence, at(130)));
     assert!(matches!(house.resume(&who, at(130)), Plan::Continue(_)));
     assert_eq!(house.state(&stream, at(130)), State::Idle);
     house.play(&candidate(2, "b", "/x", at(131)), at(131));
-    assert!(!stream.beat(Signal::Playback, at(132)));
+    assert!(!stream.heartbeat(Signal::Playback, at(132)));
     assert!(matches!(house.resume(&who, at(132)), Plan::Refuse(_)));
 }
 
@@ -192,7 +192,7 @@ fn an_idle_stream_keeps_its_place_so_that_a_resume_is_recognised_and_competes() 
     let who = candidate(1, "a", "/x", at(0));
     let stream = house.play(&who, at(0));
     house.settle(at(60));
-    assert!(!stream.beat(Signal::Playback, at(61)));
+    assert!(!stream.heartbeat(Signal::Playback, at(61)));
     let Plan::Admit(_, change) = house.resume(&who, at(61)) else { panic!("its slot is free") };
     assert!(change.admit.is_some_and(|back| Arc::ptr_eq(&back, &stream)), "it is the same stream");
     house.settle(at(121));
@@ -246,7 +246,7 @@ fn a_start_that_something_has_followed_is_not_taken_back() {
     for signal in [Signal::Presence, Signal::Playback] {
         let mut house = House::of(1);
         let stream = house.admit(&candidate(1, "a", "/x", at(0)), at(0));
-        stream.beat(signal, at(1));
+        stream.heartbeat(signal, at(1));
         assert!(house.record.roll_back(stream.id, at(1)).is_none());
         assert!(stream.holds(&house.settings, at(1)));
     }
@@ -272,7 +272,7 @@ fn a_stream_that_gave_way_plays_on_until_the_origin_has_honoured_the_start() {
     let new = house.admit(&candidate(2, "b", "/x", at(40)), at(40));
     assert!(matches!(house.resume(&old, at(41)), Plan::Continue(_)), "the start may still come to nothing");
     assert!(house.record.terminated(old.stream).is_none());
-    new.beat(Signal::Presence, at(42));
+    new.heartbeat(Signal::Presence, at(42));
     assert!(matches!(house.resume(&old, at(43)), Plan::Terminated(..)));
     assert!(house.record.terminated(old.stream).is_some());
 }
@@ -290,7 +290,8 @@ fn what_a_device_has_only_looked_at_gives_the_slot_back_to_what_it_plays() {
 #[test]
 fn only_the_streams_that_a_device_left_last_may_be_late() {
     let mut house = House::of(1);
-    let channels: Vec<Candidate> = (0..6_u8).map(|n| candidate(n, "a", &format!("/{n}"), at(n.into()))).collect();
+    let channels: Vec<AdmissionRequest> =
+        (0..6_u8).map(|n| candidate(n, "a", &format!("/{n}"), at(n.into()))).collect();
     for channel in &channels {
         house.play(channel, channel.started);
     }
@@ -322,7 +323,7 @@ fn the_same_device_starting_something_else_supersedes_its_old_stream_before_limi
 #[test]
 fn a_hint_of_a_device_ends_nothing() {
     let mut house = House::of(2);
-    let hinted = |n, asset| Candidate { device: Device::Hint(7), ..candidate(n, "", asset, at(0)) };
+    let hinted = |n, asset| AdmissionRequest { device: Device::Hint(7), ..candidate(n, "", asset, at(0)) };
     let one = house.play(&hinted(1, "/x"), at(0));
     house.admit(&hinted(2, "/y"), at(0));
     assert_eq!(house.state(&one, at(0)), State::Playing);
@@ -334,7 +335,7 @@ fn late_requests_of_a_superseded_stream_pass_for_a_moment_and_then_compete() {
     let old = candidate(1, "a", "/x", at(0));
     let stream = house.play(&old, at(0));
     house.play(&candidate(2, "a", "/y", at(1)), at(1));
-    assert!(!stream.beat(Signal::Playback, at(2)));
+    assert!(!stream.heartbeat(Signal::Playback, at(2)));
     assert!(matches!(house.resume(&old, at(10)), Plan::Continue(_)));
     assert!(matches!(house.resume(&old, at(11)), Plan::Refuse(_)));
 }
@@ -348,7 +349,7 @@ fn zapping_away_and_back_on_one_device_goes_on_with_the_first_stream_and_takes_o
     let back = house.admit(&candidate(3, "a", "/x", at(4)), at(4));
     assert!(Arc::ptr_eq(&back, &first));
     assert_eq!(house.state(&second, at(4)), State::Superseded);
-    assert!(first.beat(Signal::Playback, at(20)), "it holds a slot of its own, grace or none");
+    assert!(first.heartbeat(Signal::Playback, at(20)), "it holds a slot of its own, grace or none");
 }
 
 #[test]
@@ -387,8 +388,8 @@ fn a_terminated_stream_is_remembered_and_stays_out() {
     let stream = house.play(&old, at(0));
     let new = house.admit(&candidate(2, "b", "/x", at(30)), at(30));
     assert_eq!(house.state(&stream, at(30)), State::Ended);
-    assert!(!stream.beat(Signal::Playback, at(31)));
-    new.beat(Signal::Presence, at(31));
+    assert!(!stream.heartbeat(Signal::Playback, at(31)));
+    new.heartbeat(Signal::Presence, at(31));
     let Plan::Terminated(_, Cause::Evicted { by, .. }) = house.resume(&old, at(31)) else { panic!("it revived") };
     assert_eq!(by, new.id);
     assert!(matches!(house.start(&old, at(32)), Plan::Terminated(..)), "nor does it start again under its name");
@@ -437,7 +438,7 @@ fn a_player_that_refreshes_its_entry_manifest_does_not_start_anew_after_its_term
     stream.entered(at(4));
     for second in (8..30).step_by(4) {
         stream.entered(at(second));
-        stream.beat(Signal::Playback, at(second));
+        stream.heartbeat(Signal::Playback, at(second));
     }
     house.play(&candidate(2, "b", "/x", at(30)), at(30));
     for second in (32..300).step_by(4) {
@@ -491,7 +492,7 @@ fn a_zap_that_comes_to_nothing_leaves_its_device_what_it_had() {
         let mut house = House::of(1);
         let old = house.admit(&candidate(1, "a", "/x", at(0)), at(0));
         if played {
-            assert!(old.beat(Signal::Playback, at(0)));
+            assert!(old.heartbeat(Signal::Playback, at(0)));
         }
         let new = house.admit(&candidate(2, "a", "/y", at(1)), at(1));
         let given = house.record.give_back(new.id, at(2));
@@ -501,7 +502,7 @@ fn a_zap_that_comes_to_nothing_leaves_its_device_what_it_had() {
             matches!(house.start(&candidate(3, "b", "/x", at(2)), at(2)), Plan::Refuse(_)),
             "the slot is its own again"
         );
-        assert!(old.beat(Signal::Playback, at(3)));
+        assert!(old.heartbeat(Signal::Playback, at(3)));
     }
 }
 

@@ -52,8 +52,8 @@ impl Play {
         Self { idle: Duration::from_secs(45), ..Self::default() }
     }
 
-    fn ask(&mut self, client: Client, media: Option<u32>, seconds: u64) -> Sharer {
-        let terms = Terms {
+    fn ask(&mut self, client: Client, media: Option<u32>, seconds: u64) -> SharingVerdict {
+        let terms = SharingParams {
             stream: STREAM,
             playback: at(self.playback),
             seen: at(self.seen),
@@ -62,11 +62,11 @@ impl Play {
             idle_retention: Duration::from_mins(10),
         };
         let sharer = if self.sharing.is_alone(client) {
-            Sharer::Owner
+            SharingVerdict::Owner
         } else {
             self.sharing.ask(client, media, &terms, at(seconds))
         };
-        if sharer == Sharer::Other(client.split_from(STREAM)) {
+        if sharer == SharingVerdict::Other(client.split_from(STREAM)) {
             self.accused.insert(client);
         } else {
             self.seen = seconds;
@@ -75,11 +75,11 @@ impl Play {
         sharer
     }
 
-    fn media(&mut self, client: Client, media: u64, seconds: u64) -> Sharer {
+    fn media(&mut self, client: Client, media: u64, seconds: u64) -> SharingVerdict {
         self.ask(client, Some(media_hash(&[b"/film/", &media.to_be_bytes()])), seconds)
     }
 
-    fn playlist(&mut self, client: Client, seconds: u64) -> Sharer {
+    fn playlist(&mut self, client: Client, seconds: u64) -> SharingVerdict {
         self.ask(client, None, seconds)
     }
 
@@ -105,8 +105,12 @@ fn two_clients_at_once_on_one_play_session_are_split_after_the_overlap() {
     play.accuses_nobody();
     play.side_by_side(&[(home, 0), (office, 10_000)], 60, 72);
     assert_eq!(play.accused, HashSet::from([office]));
-    assert_eq!(play.playlist(office, 73), Sharer::Other(office.split_from(STREAM)), "with everything it asks for");
-    assert_eq!(play.playlist(home, 73), Sharer::Owner);
+    assert_eq!(
+        play.playlist(office, 73),
+        SharingVerdict::Other(office.split_from(STREAM)),
+        "with everything it asks for"
+    );
+    assert_eq!(play.playlist(home, 73), SharingVerdict::Owner);
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn whoever_asked_for_media_first_stays() {
     for (first, second) in [(HOME, OFFICE), (OFFICE, HOME)] {
         let (first, second) = (client(first, FILM), client(second, BROWSER));
         let mut play = Play::default();
-        assert_eq!(play.playlist(second, 0), Sharer::Owner, "a manifest may be fetched for another");
+        assert_eq!(play.playlist(second, 0), SharingVerdict::Owner, "a manifest may be fetched for another");
         play.side_by_side(&[(first, 0), (second, 10_000)], 1, 90);
         assert_eq!(play.accused, HashSet::from([second]));
     }
@@ -243,7 +247,7 @@ fn several_agents_of_one_network_do_not_split() {
     let mut play = Play::default();
     for now in 0..1200 {
         let agent = agents[scatter(now) % agents.len()];
-        assert_eq!(play.media(client(HOME, agent), now / 3, now), Sharer::Owner);
+        assert_eq!(play.media(client(HOME, agent), now / 3, now), SharingVerdict::Owner);
     }
     play.accuses_nobody();
 }
@@ -287,7 +291,7 @@ fn playlists_and_manifests_are_no_evidence() {
     let mut play = Play::default();
     for now in (0..600).step_by(3) {
         play.media(home, now, now);
-        assert_eq!(play.playlist(office, now), Sharer::Guest);
+        assert_eq!(play.playlist(office, now), SharingVerdict::Guest);
     }
     assert!(play.sharing.is_alone(home));
 }
@@ -298,8 +302,8 @@ fn a_paused_owner_does_not_lose_the_stream_while_it_polls() {
     let mut play = Play::default();
     play.side_by_side(&[(home, 0)], 0, 60);
     for now in (60..600).step_by(6) {
-        assert_eq!(play.playlist(home, now), Sharer::Owner);
-        assert_eq!(play.media(office, now, now), Sharer::Guest, "one of them plays");
+        assert_eq!(play.playlist(home, now), SharingVerdict::Owner);
+        assert_eq!(play.media(office, now, now), SharingVerdict::Guest, "one of them plays");
     }
 }
 
@@ -308,16 +312,16 @@ fn a_split_client_stays_split_while_it_is_heard_of_and_for_a_time_after() {
     let (home, office) = (client(HOME, FILM), client(OFFICE, BROWSER));
     let mut play = Play::default();
     play.side_by_side(&[(home, 0), (office, 10_000)], 0, 120);
-    let split = Sharer::Other(office.split_from(STREAM));
+    let split = SharingVerdict::Other(office.split_from(STREAM));
     // The owner has long been silent: what was split off is no heir.
     for now in (120..3000).step_by(600) {
         assert_eq!(play.playlist(office, now), split);
     }
-    assert_eq!(play.media(home, 9, 2700), Sharer::Owner);
+    assert_eq!(play.media(home, 9, 2700), SharingVerdict::Owner);
     assert_eq!(play.sharing.others(), 1);
-    assert_eq!(play.media(home, 9, 3200), Sharer::Owner);
+    assert_eq!(play.media(home, 9, 3200), SharingVerdict::Owner);
     assert!(play.sharing.is_alone(home), "forgotten");
-    assert_eq!(play.media(office, 9, 3201), Sharer::Guest, "and innocent again");
+    assert_eq!(play.media(office, 9, 3201), SharingVerdict::Guest, "and innocent again");
 }
 
 #[test]
@@ -338,7 +342,7 @@ fn a_public_play_session_splits_every_stranger_and_keeps_its_owner() {
     play.side_by_side(&clients, 0, 180);
     assert_eq!(play.accused, clients[1..].iter().map(|(client, _)| *client).collect());
     assert_eq!(play.sharing.others(), MAX_OTHERS);
-    assert_eq!(play.media(clients[0].0, 1, 181), Sharer::Owner);
+    assert_eq!(play.media(clients[0].0, 1, 181), SharingVerdict::Owner);
 }
 
 #[test]
@@ -347,12 +351,12 @@ fn rotating_clients_neither_fill_memory_nor_drive_the_owner_out() {
     let mut play = Play::default();
     for n in 0..20_000_u32 {
         let now = u64::from(n / 10);
-        assert_eq!(play.media(home, now, now), Sharer::Owner);
+        assert_eq!(play.media(home, now, now), SharingVerdict::Owner);
         play.media(client(0x0a00_0000 + u128::from(n), &format!("agent {n}")), u64::from(n), now);
         assert!(play.sharing.others() <= MAX_OTHERS);
     }
     for now in 2000..2700 {
-        assert_eq!(play.media(home, now, now), Sharer::Owner);
+        assert_eq!(play.media(home, now, now), SharingVerdict::Owner);
     }
     assert!(play.sharing.is_alone(home), "the others are forgotten");
 }
@@ -398,10 +402,10 @@ fn who_was_split_stays_so_when_the_owner_moves() {
     play.side_by_side(&[(home, 0), (office, 10_000)], 0, 90);
     for now in (90..900).step_by(6) {
         play.media(mobile, now, now);
-        assert_eq!(play.media(office, 10_000 + now, now), Sharer::Other(office.split_from(STREAM)));
+        assert_eq!(play.media(office, 10_000 + now, now), SharingVerdict::Other(office.split_from(STREAM)));
     }
     assert_eq!(play.accused, HashSet::from([office]));
-    assert_eq!(play.media(mobile, 0, 900), Sharer::Owner);
+    assert_eq!(play.media(mobile, 0, 900), SharingVerdict::Owner);
 }
 
 #[test]
@@ -428,7 +432,7 @@ fn many_threads_agree_on_who_shares() {
     let clock = AtomicUsize::new(0);
     let homes: Vec<Client> = (0..4).map(|n| client(HOME + n, &format!("agent {n}"))).collect();
     let verdicts = parking_lot::Mutex::new(HashSet::new());
-    let terms = |now| Terms {
+    let terms = |now| SharingParams {
         stream: STREAM,
         playback: now,
         seen: now,
@@ -440,9 +444,9 @@ fn many_threads_agree_on_who_shares() {
         let now = Millis(1_000_000_000 + clock.fetch_add(1, Ordering::Relaxed) as u64 * 20);
         let who = homes[who];
         let media = Some(media_hash(&[&who.network.to_be_bytes(), &n.to_be_bytes()]));
-        if sharing.is_alone(who) { Sharer::Owner } else { sharing.ask(who, media, &terms(now), now) }
+        if sharing.is_alone(who) { SharingVerdict::Owner } else { sharing.ask(who, media, &terms(now), now) }
     };
-    assert_eq!(ask(0, 0), Sharer::Owner);
+    assert_eq!(ask(0, 0), SharingVerdict::Owner);
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let (ask, verdicts, homes) = (&ask, &verdicts, &homes);
@@ -452,9 +456,9 @@ fn many_threads_agree_on_who_shares() {
                     // Every thread is every client in turn: nobody falls silent because its thread does.
                     let who = (thread + usize::try_from(n).expect("small")) % homes.len();
                     match ask(who, n) {
-                        Sharer::Owner => assert_eq!(who, 0, "the owner never changes"),
-                        Sharer::Guest => assert!(!split[who], "a verdict stands"),
-                        Sharer::Other(id) => {
+                        SharingVerdict::Owner => assert_eq!(who, 0, "the owner never changes"),
+                        SharingVerdict::Guest => assert!(!split[who], "a verdict stands"),
+                        SharingVerdict::Other(id) => {
                             assert_eq!(id, homes[who].split_from(STREAM));
                             split[who] = true;
                             verdicts.lock().insert(who);
@@ -516,7 +520,7 @@ proptest! {
                 Some(media) => play.media(who, media, now),
                 None => play.playlist(who, now),
             };
-            if let Sharer::Other(id) = sharer {
+            if let SharingVerdict::Other(id) = sharer {
                 prop_assert_eq!(id, who.split_from(STREAM));
             }
             prop_assert!(play.sharing.others() <= MAX_OTHERS);

@@ -12,9 +12,9 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::index::Index;
 use super::room::{Place, Room, Worth};
-use super::{AccountStore, Commit, Kept, Unavailable};
+use super::{AccountSnapshot, AccountStore, Commit, Unavailable};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
-use crate::streams::account::{Change, GivenBack, Record, Tombstone, Transition};
+use crate::streams::account::{AccountState, Change, GivenBack, Tombstone, Transition};
 use crate::streams::wheel::{Tick, Wheel, second};
 use crate::streams::{Event, Observer, Settings, Stream, TakeoverResult};
 
@@ -24,14 +24,14 @@ const MAX_EVICTIONS: usize = 8;
 const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One account in the table. There are a million of them: its size counts.
-struct Cell {
+struct AccountEntry {
     account: Account,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
-    record: Record,
+    record: AccountState,
     /// The second of the wheel in which this cell is looked at next; zero if in none.
     scheduled: Tick,
     /// Where it stands among the accounts that may go when the table is full.
@@ -60,12 +60,12 @@ impl Inner {
 ///
 /// A full table gives up accounts without a slot, and never one whose stream holds a slot: nobody who makes up accounts can push
 /// out those who play. moka would decide by use alone, so it keeps accounts without a bound of its own.
-pub struct Embedded {
-    cells: Cache<AccountKey, Arc<Cell>>,
+pub struct InMemoryStore {
+    cells: Cache<AccountKey, Arc<AccountEntry>>,
     /// The same in order, for listings.
-    index: Index<Cell>,
-    room: Room<Cell>,
-    wheel: Wheel<Arc<Cell>>,
+    index: Index<AccountEntry>,
+    room: Room<AccountEntry>,
+    wheel: Wheel<Arc<AccountEntry>>,
     /// Streams whose time to leave has come.
     due: Mutex<Vec<(Account, StreamId)>>,
     /// Starts and returns for which there was no room, since the log has said so.
@@ -76,7 +76,7 @@ pub struct Embedded {
     observer: Arc<dyn Observer>,
 }
 
-impl Embedded {
+impl InMemoryStore {
     /// An empty table.
     pub fn new(settings: Settings, observer: Arc<dyn Observer>) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl Embedded {
         &self,
         key: AccountKey,
         now: Millis,
-        action: impl FnOnce(&mut Record, &Settings) -> T,
+        action: impl FnOnce(&mut AccountState, &Settings) -> T,
     ) -> Option<T> {
         let settings = self.settings.load();
         loop {
@@ -115,7 +115,7 @@ impl Embedded {
                 std::thread::yield_now();
                 continue;
             }
-            self.settle(&cell, &mut inner, &settings, now);
+            self.expire(&cell, &mut inner, &settings, now);
             let result = action(&mut inner.record, &settings);
             self.list(&cell, &mut inner);
             self.watch(&cell, &mut inner, &settings, now);
@@ -128,12 +128,13 @@ impl Embedded {
         &self,
         account: &Account,
         now: Millis,
-        action: impl FnOnce(&mut Record, &Settings) -> T,
+        action: impl FnOnce(&mut AccountState, &Settings) -> T,
     ) -> Result<T, Unavailable> {
         let key = account.key();
         let mut action = Some(action);
         loop {
-            let run = |record: &mut Record, settings: &Settings| action.take().map(|action| action(record, settings));
+            let run =
+                |record: &mut AccountState, settings: &Settings| action.take().map(|action| action(record, settings));
             if let Some(result) = self.with_known(key, now, run).flatten() {
                 return Ok(result);
             }
@@ -154,7 +155,7 @@ impl Embedded {
         let mut is_new = false;
         self.cells.get_with(key, || {
             is_new = true;
-            let cell = Arc::new(Cell { account: account.clone(), inner: Mutex::default() });
+            let cell = Arc::new(AccountEntry { account: account.clone(), inner: Mutex::default() });
             self.index.insert(key, cell.clone());
             cell
         });
@@ -173,7 +174,7 @@ impl Embedded {
                 continue;
             }
             inner.place = None;
-            self.settle(&cell, &mut inner, settings, now);
+            self.expire(&cell, &mut inner, settings, now);
             for stream in std::mem::take(&mut inner.record).streams() {
                 stream.set_idle(now);
                 self.observer.observe(&cell.account, &Event::CapacityEvicted(stream));
@@ -184,7 +185,7 @@ impl Embedded {
         false
     }
 
-    fn remove(&self, cell: &Arc<Cell>, mut inner: MutexGuard<'_, Inner>) {
+    fn remove(&self, cell: &Arc<AccountEntry>, mut inner: MutexGuard<'_, Inner>) {
         let key = cell.account.key();
         if let Some(place) = inner.place.take() {
             self.room.unlist(key, place);
@@ -199,11 +200,11 @@ impl Embedded {
         self.room.give_back();
     }
 
-    fn settle(&self, cell: &Cell, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
-        inner.record.settle(settings, now, |transition| {
+    fn expire(&self, cell: &AccountEntry, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
+        inner.record.expire(settings, now, |transition| {
             let event = match &transition {
                 Transition::Idle(stream) => Event::Idle(stream),
-                Transition::Forgotten(stream) => Event::Forgotten(stream),
+                Transition::Forgotten(stream) => Event::Expired(stream),
                 Transition::Replaced { stream, by, held } => {
                     if *held {
                         self.observer.observe(&cell.account, &Event::Idle(stream));
@@ -217,7 +218,7 @@ impl Embedded {
     }
 
     /// Notes whether the account may go when the table is full.
-    fn list(&self, cell: &Arc<Cell>, inner: &mut MutexGuard<'_, Inner>) {
+    fn list(&self, cell: &Arc<AccountEntry>, inner: &mut MutexGuard<'_, Inner>) {
         let worth = inner.worth();
         if worth == inner.place.map(Place::worth) {
             return;
@@ -230,10 +231,10 @@ impl Embedded {
     }
 
     /// Schedules the cell's next look, unless an earlier one is.
-    fn watch(&self, cell: &Arc<Cell>, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
+    fn watch(&self, cell: &Arc<AccountEntry>, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
         // An empty record is looked at as well, to be removed.
         let deadline = inner.record.next_deadline(settings, now).unwrap_or(now);
-        let tick = Wheel::<Arc<Cell>>::tick_for(deadline);
+        let tick = Wheel::<Arc<AccountEntry>>::tick_for(deadline);
         if inner.scheduled == 0 || tick < inner.scheduled {
             // Somewhere in memory: as good as chance, and no hash of the account's name.
             let [_, lane, ..] = Arc::as_ptr(cell).addr().to_le_bytes();
@@ -242,14 +243,14 @@ impl Embedded {
     }
 
     /// One cell's turn: settle it, and remove it if nothing is left.
-    fn visit(&self, cell: &Arc<Cell>, settings: &Settings, now: Millis) {
+    fn visit(&self, cell: &Arc<AccountEntry>, settings: &Settings, now: Millis) {
         let mut inner = cell.inner.lock();
         // A cell that was put forward leaves its former place in the wheel behind.
         if inner.is_gone() || inner.scheduled > second(now) {
             return;
         }
         inner.scheduled = 0;
-        self.settle(cell, &mut inner, settings, now);
+        self.expire(cell, &mut inner, settings, now);
         if !inner.record.leaving().is_empty() {
             self.due.lock().extend(inner.record.due(settings, now).map(|stream| (cell.account.clone(), stream)));
         }
@@ -283,7 +284,7 @@ impl Embedded {
 }
 
 #[async_trait]
-impl AccountStore for Embedded {
+impl AccountStore for InMemoryStore {
     fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>> {
         let cell = self.cells.get(account)?;
         let inner = cell.inner.lock();
@@ -306,11 +307,11 @@ impl AccountStore for Embedded {
         self.cells.get(account).map_or(0, |cell| cell.inner.lock().record.streams().len())
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn timeout(&self) -> Option<Duration> {
         None
     }
 
-    async fn load(&self, account: &Account, now: Millis) -> Result<Record, Unavailable> {
+    async fn load(&self, account: &Account, now: Millis) -> Result<AccountState, Unavailable> {
         // Whoever is only looked at, or refused, takes no room.
         Ok(self.with_known(account.key(), now, |record, _| record.clone()).unwrap_or_default())
     }
@@ -337,11 +338,11 @@ impl AccountStore for Embedded {
             let told: Vec<_> = told.collect();
             record.apply(change, settings, now);
             for (stream, cause) in &told {
-                self.observer.observe(account, &Event::Leaving(stream, cause));
+                self.observer.observe(account, &Event::Terminating(stream, cause));
             }
             for (stream, held, cause) in &ending {
                 // Who counts slots has been told already that a silent stream holds none.
-                let event = if *held { Event::Terminated(stream, cause) } else { Event::Barred(stream, cause) };
+                let event = if *held { Event::Terminated(stream, cause) } else { Event::TerminatedIdle(stream, cause) };
                 self.observer.observe(account, &event);
                 let mut explained = change.explained.iter().filter(|(id, _)| *id == stream.id);
                 if let Some((_, explanation)) = explained.next() {
@@ -361,14 +362,14 @@ impl AccountStore for Embedded {
         if committed.is_err() {
             self.unaccounted.fetch_add(1, Relaxed);
             if let Some(stream) = &change.admit {
-                self.observer.observe(account, &Event::Unaccounted(stream));
+                self.observer.observe(account, &Event::CapacityExceeded(stream));
             }
         }
         committed
     }
 
-    async fn told(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
-        self.with_known(account.key(), now, |record, settings| record.told(stream, settings, now));
+    async fn acknowledge(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
+        self.with_known(account.key(), now, |record, settings| record.acknowledge(stream, settings, now));
         Ok(())
     }
 
@@ -422,19 +423,19 @@ impl AccountStore for Embedded {
         self.settings.store(Arc::new(settings));
     }
 
-    fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, Record)> {
+    fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, AccountState)> {
         let cells = self.index.behind(after, most).into_iter();
         let records = cells.map(|(key, cell)| (key, cell.account.clone(), cell.inner.lock().record.clone()));
         records.collect()
     }
 
-    fn peek(&self, account: &AccountKey) -> Option<(Account, Record)> {
+    fn peek(&self, account: &AccountKey) -> Option<(Account, AccountState)> {
         let cell = self.index.get(*account)?;
         let record = cell.inner.lock().record.clone();
         Some((cell.account.clone(), record))
     }
 
-    fn restore(&self, kept: Kept, now: Millis) -> bool {
+    fn restore(&self, kept: AccountSnapshot, now: Millis) -> bool {
         let account = kept.account.clone();
         let restored = self.with(&account, now, |record, settings| {
             let before = record.streams().len();

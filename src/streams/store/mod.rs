@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use embedded::Embedded;
-pub use snapshot::{Kept, KeptStream, KeptTombstone};
+pub use embedded::InMemoryStore;
+pub use snapshot::{AccountSnapshot, KeptTombstone, StreamSnapshot};
 
-use super::account::{Change, Record};
+use super::account::{AccountState, Change};
 use super::{Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
 
@@ -28,7 +28,7 @@ pub enum Commit {
     /// It is in force.
     Done,
     /// The record has moved on; this is the new one.
-    Conflict(Record),
+    Conflict(AccountState),
 }
 
 /// The home of the accounts' records.
@@ -48,10 +48,10 @@ pub trait AccountStore: Send + Sync {
     fn streams_of(&self, account: &AccountKey) -> usize;
 
     /// How long a decision may wait for the store; `None` for one that never makes it wait.
-    fn patience(&self) -> Option<Duration>;
+    fn timeout(&self) -> Option<Duration>;
 
     /// The account's record, empty if there is none.
-    async fn load(&self, account: &Account, now: Millis) -> Result<Record, Unavailable>;
+    async fn load(&self, account: &Account, now: Millis) -> Result<AccountState, Unavailable>;
 
     /// Applies `change` if the record's version is still `expected`.
     async fn commit(
@@ -63,7 +63,7 @@ pub trait AccountStore: Send + Sync {
     ) -> Result<Commit, Unavailable>;
 
     /// Renews the tombstone of a stream whose player has just been refused.
-    async fn told(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
+    async fn acknowledge(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
 
     /// Takes back a start that nothing has followed; see [`Record::roll_back`].
     async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
@@ -84,11 +84,11 @@ pub trait AccountStore: Send + Sync {
     fn configure(&self, settings: Settings);
 
     /// The first `most` accounts that this gateway knows behind `after`, in the order of their keys. Not settled.
-    fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, Record)>;
+    fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, AccountState)>;
 
     /// The account and its record, if this gateway knows it. Not settled.
-    fn peek(&self, account: &AccountKey) -> Option<(Account, Record)>;
+    fn peek(&self, account: &AccountKey) -> Option<(Account, AccountState)>;
 
     /// Takes up an account from a snapshot. `false`: there is no room for it.
-    fn restore(&self, kept: Kept, now: Millis) -> bool;
+    fn restore(&self, kept: AccountSnapshot, now: Millis) -> bool;
 }

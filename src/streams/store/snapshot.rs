@@ -6,21 +6,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
-use crate::streams::account::{Leaving, Record, Takeovers, Tombstone};
-use crate::streams::{Candidate, Cause, Settings, Stream};
+use crate::streams::account::{AccountState, PendingTermination, Takeovers, Tombstone};
+use crate::streams::{AdmissionRequest, Cause, Settings, Stream};
 
 /// One account.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Kept {
+pub struct AccountSnapshot {
     /// Who.
     pub account: Account,
     /// Its streams.
-    pub streams: Vec<KeptStream>,
+    pub streams: Vec<StreamSnapshot>,
     /// Its terminated streams that are remembered.
     pub tombstones: Vec<KeptTombstone>,
     /// Its streams that are about to be terminated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub leaving: Vec<Leaving>,
+    pub leaving: Vec<PendingTermination>,
     /// When this was written; zero in files of earlier versions.
     #[serde(default)]
     pub saved: Millis,
@@ -38,7 +38,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// One stream. Its cadence is learned again from the next manifest.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct KeptStream {
+pub struct StreamSnapshot {
     stream: StreamId,
     application: ApplicationId,
     device: Device,
@@ -66,18 +66,18 @@ pub struct KeptStream {
 /// One tombstone.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeptTombstone {
-    stream: KeptStream,
+    stream: StreamSnapshot,
     cause: Cause,
     until: Millis,
     told: bool,
 }
 
-impl Kept {
+impl AccountSnapshot {
     /// What is worth keeping of a record.
-    pub fn of(account: &Account, record: &Record, settings: &Settings, now: Millis) -> Self {
-        let streams = record.streams().iter().map(|stream| KeptStream::of(stream, settings, now));
+    pub fn capture(account: &Account, record: &AccountState, settings: &Settings, now: Millis) -> Self {
+        let streams = record.streams().iter().map(|stream| StreamSnapshot::capture(stream, settings, now));
         let tombstones = record.tombstones().iter().map(|tombstone| KeptTombstone {
-            stream: KeptStream::of(&tombstone.stream, settings, now),
+            stream: StreamSnapshot::capture(&tombstone.stream, settings, now),
             cause: tombstone.cause.clone(),
             until: tombstone.until,
             told: tombstone.told,
@@ -113,7 +113,7 @@ impl Kept {
     }
 
     /// Lays everything back into a record.
-    pub fn restore_into(mut self, record: &mut Record, settings: &Settings, now: Millis) {
+    pub fn restore_into(mut self, record: &mut AccountState, settings: &Settings, now: Millis) {
         // The clock may have been set back since. Starts stay as they are: they are an order.
         self.set_back(self.saved.since(now));
         // After so long nobody waits for the gateway any more.
@@ -131,7 +131,7 @@ impl Kept {
     }
 }
 
-impl Kept {
+impl AccountSnapshot {
     fn set_back(&mut self, by: Duration) {
         if by.is_zero() {
             return;
@@ -152,13 +152,13 @@ impl Kept {
     }
 }
 
-impl KeptStream {
+impl StreamSnapshot {
     fn shifted(self, by: i64) -> Self {
         let [started, since, seen] = [self.started, self.since, self.seen].map(|at| at.shifted(by));
         Self { started, since, seen, ..self }
     }
 
-    fn of(stream: &Stream, settings: &Settings, now: Millis) -> Self {
+    fn capture(stream: &Stream, settings: &Settings, now: Millis) -> Self {
         Self {
             stream: stream.id,
             application: stream.application.clone(),
@@ -177,7 +177,7 @@ impl KeptStream {
     }
 
     fn revive(self, account: &Account, settings: &Settings, now: Millis) -> Stream {
-        let candidate = Candidate {
+        let candidate = AdmissionRequest {
             stream: self.stream,
             account: account.clone(),
             application: self.application,
@@ -191,12 +191,12 @@ impl KeptStream {
         // until the end of its idle window from now.
         let stream = Stream::restored(&candidate, settings, self.since, self.seen, self.holds.then_some(now));
         if self.declared {
-            stream.was_declared(if self.holds { now } else { self.seen }, self.untouched);
+            stream.restore_declared(if self.holds { now } else { self.seen }, self.untouched);
         }
         if let Some(live) = self.live {
-            stream.tell_content(live);
+            stream.set_content(live);
         }
-        stream.ask_content();
+        stream.watch_content();
         stream
     }
 }

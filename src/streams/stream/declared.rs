@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::{PLAYING, RESERVED, Stream};
 use crate::model::{Attributes, Device, Millis};
-use crate::streams::{Candidate, Settings};
+use crate::streams::{AdmissionRequest, Settings};
 
 impl Stream {
     /// A stream that an application declares: it plays and holds its slot from now on, and no manifest is waited for.
-    pub fn declare(candidate: &Candidate, settings: &Settings, now: Millis) -> Self {
+    pub fn declare(candidate: &AdmissionRequest, settings: &Settings, now: Millis) -> Self {
         let stream = Self::reserve(candidate, settings, now);
         stream.entry.store(0, SeqCst);
         stream.declared.store(now.0, SeqCst);
@@ -18,7 +18,7 @@ impl Stream {
 
     /// A stream that a snapshot has kept was declared, and its application last heard of then; with `alone`, nothing else was
     /// heard of it, and no window of a player's keeps its slot.
-    pub(in crate::streams) fn was_declared(&self, at: Millis, alone: bool) {
+    pub(in crate::streams) fn restore_declared(&self, at: Millis, alone: bool) {
         self.declared.store(at.0, SeqCst);
         if alone {
             self.playback.store(0, SeqCst);
@@ -26,7 +26,7 @@ impl Stream {
     }
 
     /// Its application says that it plays. Returns whether it holds its slot; if not, it has to compete or is over.
-    pub fn beat_declared(&self, now: Millis) -> bool {
+    pub fn heartbeat_declared(&self, now: Millis) -> bool {
         self.declared.store(now.0, SeqCst);
         // An application's word is worth as much as media: no origin's error takes the start back.
         let _ = self.phase.compare_exchange(RESERVED, PLAYING, SeqCst, SeqCst);
@@ -40,7 +40,7 @@ impl Stream {
     }
 
     /// Whether it plays the asset that these name; where neither names one, the channel.
-    pub fn plays_what(&self, attributes: &Attributes) -> bool {
+    pub fn plays_same_content(&self, attributes: &Attributes) -> bool {
         let own = self.attributes();
         let both = |name| (own.get(name), attributes.get(name));
         match both("assetId") {
@@ -50,7 +50,7 @@ impl Stream {
     }
 
     /// Its application is told of its end. Returns whether it has been told before: what its player is told is another matter.
-    pub(in crate::streams) fn tell_application(&self) -> bool {
+    pub(in crate::streams) fn acknowledge_end(&self) -> bool {
         self.told.swap(true, SeqCst)
     }
 

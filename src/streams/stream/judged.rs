@@ -8,9 +8,9 @@ use smallvec::SmallVec;
 use super::Stream;
 use super::silence::CONTESTED;
 use crate::model::{Account, Attributes, Millis};
-use crate::policy::{Content, Decision, Demand, Mode, Ranks, Standing, Violation};
-use crate::streams::candidate::{Candidate, Signal};
-use crate::streams::known::{LEARNED_AGAIN, Learned};
+use crate::policy::{Content, Decision, Mode, RequiredLimit, RequiredLimits, StreamView, Violation};
+use crate::streams::candidate::{AdmissionRequest, Signal};
+use crate::streams::known::{AttributeUpdate, LEARNED_AGAIN};
 
 const LIVE: u8 = 1;
 const VOD: u8 = 2;
@@ -24,8 +24,8 @@ const NEWS: u8 = 4;
 
 impl Stream {
     /// Who plays what, as of now: what would have to start anew.
-    pub fn candidate(&self, account: &Account) -> Candidate {
-        Candidate {
+    pub fn admission_request(&self, account: &Account) -> AdmissionRequest {
+        AdmissionRequest {
             stream: self.id,
             account: account.clone(),
             application: self.application.clone(),
@@ -45,8 +45,8 @@ impl Stream {
     /// What would be known of it, were `news` known as well. With another asset it is another play under the same name, of
     /// which nothing is frozen yet; but what an application has declared is named by the application, and not by the path of
     /// its manifest.
-    pub fn learned(&self, news: &Attributes, asset: &str) -> Learned {
-        Learned::of(&self.attributes(), news, *asset != *self.asset && !self.is_declared())
+    pub fn attribute_update(&self, news: &Attributes, asset: &str) -> AttributeUpdate {
+        AttributeUpdate::compute(&self.attributes(), news, *asset != *self.asset && !self.is_declared())
     }
 
     pub(in crate::streams) fn set_attributes(&self, attributes: Attributes) {
@@ -60,16 +60,16 @@ impl Stream {
             VOD => Content::Vod,
             // No manifest of it need ever pass here.
             _ if self.is_declared() => Content::Unknown,
-            _ if self.playback.load(SeqCst) == 0 || self.came_from_elsewhere() => Content::Awaited,
+            _ if self.playback.load(SeqCst) == 0 || self.came_from_elsewhere() => Content::Pending,
             _ => Content::Unknown,
         }
     }
 
     /// How policies see it; `tenure` is since when it has held its slot.
-    pub(in crate::streams) fn standing(&self, tenure: Millis) -> Standing<'_> {
+    pub(in crate::streams) fn view(&self, tenure: Millis) -> StreamView<'_> {
         let inputs = self.inputs.lock();
         let content = self.content_for_policies();
-        Standing {
+        StreamView {
             stream: self.id,
             application: &self.application,
             device: self.device.name(),
@@ -85,7 +85,11 @@ impl Stream {
 
     /// Notes what a decision about it leaves behind: what it exceeded, what it took of each rule, whether it has to be judged
     /// again. Returns what it took for the first time; `starts` is whether it takes its slot by this decision.
-    pub(in crate::streams) fn note<'a>(&self, decision: &'a Decision, starts: bool) -> SmallVec<[&'a Demand; 4]> {
+    pub(in crate::streams) fn record_decision<'a>(
+        &self,
+        decision: &'a Decision,
+        starts: bool,
+    ) -> SmallVec<[&'a RequiredLimit; 4]> {
         let annotating = decision.violations.iter().filter(|violation| violation.mode == Mode::Annotate);
         // A judgement tells of news alone: what the stream has exceeded since its start it exceeds still.
         let before = if starts { None } else { self.annotations() };
@@ -100,10 +104,10 @@ impl Stream {
         let mut inputs = self.inputs.lock();
         // A stream that is judged again has told before what it takes of the rules that had not waited.
         let before = inputs.ranks.take().unwrap_or_default();
-        let news = decision.demands.iter().filter(|demand| starts || waited && !before.has(demand.key));
+        let news = decision.required_limits.iter().filter(|demand| starts || waited && !before.has(demand.key));
         let news = news.collect();
-        let ranks = decision.demands.iter().map(|demand| (demand.key, demand.rank));
-        let ranks: Ranks = if pending == 0 { ranks.collect() } else { Ranks::complete(ranks) };
+        let ranks = decision.required_limits.iter().map(|demand| (demand.key, demand.limit));
+        let ranks: RequiredLimits = if pending == 0 { ranks.collect() } else { RequiredLimits::complete(ranks) };
         inputs.ranks = (!ranks.is_empty()).then(|| Box::new(ranks));
         inputs.content = decision.content;
         news
@@ -112,24 +116,24 @@ impl Stream {
     /// Whether the stream has to be judged again, now that `signal` has come: its manifest has said something new that a rule
     /// asks for, or a rule had waited for that, and media is played without.
     #[inline]
-    pub fn is_to_be_judged(&self, signal: Signal) -> bool {
+    pub fn needs_reevaluation(&self, signal: Signal) -> bool {
         let pending = self.pending.load(Relaxed);
         let ends_waiting = || signal == Signal::Playback && !self.came_from_elsewhere();
         pending & NEWS != 0 || pending & DEFERRED != 0 && ends_waiting()
     }
 
     /// What is known of it by now is about to be judged. Returns whether there was anything new to judge.
-    pub(in crate::streams) fn take_news(&self) -> bool {
+    pub(in crate::streams) fn take_pending(&self) -> bool {
         self.pending.fetch_and(!NEWS, SeqCst) & (DEFERRED | NEWS) != 0
     }
 
     /// It could not be judged: what is new is still new.
-    pub(in crate::streams) fn return_news(&self) {
+    pub(in crate::streams) fn restore_pending(&self) {
         self.pending.fetch_or(NEWS, SeqCst);
     }
 
     /// From now on it is judged when its manifest says something new.
-    pub(in crate::streams) fn ask_content(&self) {
+    pub(in crate::streams) fn watch_content(&self) {
         let mut inputs = self.inputs.lock();
         if self.pending.fetch_or(ASKS_CONTENT, SeqCst) & ASKS_CONTENT == 0 {
             inputs.content = self.content_for_policies();
@@ -137,13 +141,13 @@ impl Stream {
     }
 
     /// Which content it was last judged by.
-    pub(in crate::streams) fn judged_content(&self) -> Content {
+    pub(in crate::streams) fn evaluated_content(&self) -> Content {
         self.inputs.lock().content
     }
 
     /// Whether a token may tell something of it again, and that it now has. Two tokens that take turns on one stream, or a
     /// value that differs with each request, must not have it judged each time.
-    pub fn may_learn(&self, now: Millis) -> bool {
+    pub fn may_update_attributes(&self, now: Millis) -> bool {
         let mut inputs = self.inputs.lock();
         let may = now.since(inputs.learned) >= LEARNED_AGAIN || inputs.learned == Millis(0);
         if may {
@@ -177,7 +181,7 @@ impl Stream {
     ///
     /// What is live stays so: the advertisements in between are not, nor is anything else that its player may fetch under the
     /// same play session, nor the playlist of an event that is over.
-    pub(in crate::streams) fn tell_content(&self, live: bool) {
+    pub(in crate::streams) fn set_content(&self, live: bool) {
         if !live && self.content.load(SeqCst) == LIVE {
             return;
         }

@@ -46,7 +46,7 @@ impl Stream {
             RESERVED => silent >= FOLLOWS_WITHIN.min(settings.reserve),
             PLAYING => {
                 let played = now.since(self.since());
-                let patience = self.rhythm.patience(self.segment_ms.load(Relaxed), self.slack(), played, silent);
+                let patience = self.rhythm.timeout(self.segment_ms.load(Relaxed), self.slack(), played, silent);
                 patience.is_some_and(|patience| silent >= patience)
             }
             _ => false,
@@ -61,7 +61,7 @@ impl Stream {
     /// Until when its next request is to be waited for, going by its own cadence.
     pub(in crate::streams) fn due_back(&self) -> Option<Millis> {
         let last = self.last_request();
-        let patience = self.rhythm.patience(
+        let patience = self.rhythm.timeout(
             self.segment_ms.load(Relaxed),
             self.slack(),
             last.since(self.since()),

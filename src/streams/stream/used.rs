@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Stream;
 use crate::model::Millis;
-use crate::streams::sharing::{Sharer, Terms};
+use crate::streams::sharing::{SharingParams, SharingVerdict};
 use crate::streams::{Client, Settings};
 
 impl Stream {
@@ -15,17 +15,17 @@ impl Stream {
     ///
     /// This is the hot path: one load, as long as the stream is used from one network.
     #[inline]
-    pub fn asked_by(
+    pub fn classify_client(
         &self,
         client: Client,
         media: impl FnOnce() -> Option<u32>,
         settings: &Settings,
         now: Millis,
-    ) -> Sharer {
+    ) -> SharingVerdict {
         if self.sharing.is_alone(client) {
-            return Sharer::Owner;
+            return SharingVerdict::Owner;
         }
-        let terms = Terms {
+        let terms = SharingParams {
             stream: self.id,
             playback: Millis(self.playback.load(SeqCst)),
             seen: self.last_request(),
@@ -38,7 +38,7 @@ impl Stream {
 
     /// A whole segment was asked for and is being sent. Returns whether the stream's media is pulled faster than `multiple`
     /// times real time, for too long. Never, where no manifest has told the duration of a segment.
-    pub fn pulled(&self, multiple: u32, now: Millis) -> bool {
+    pub fn record_download(&self, multiple: u32, now: Millis) -> bool {
         match self.segment_ms.load(SeqCst) {
             0 => false,
             segment => self.pace.add(Duration::from_millis(u64::from(segment)), multiple, now),
@@ -46,12 +46,12 @@ impl Stream {
     }
 
     /// Whether the stream's media has been pulled too fast, and real time has not caught up yet.
-    pub fn is_pulled_too_fast(&self, multiple: u32, now: Millis) -> bool {
+    pub fn exceeds_download_rate(&self, multiple: u32, now: Millis) -> bool {
         self.pace.exceeds(multiple, now)
     }
 
     /// Whether that is told for the first time: a stream that is pulled too fast is counted once.
-    pub fn is_first_told_of_pace(&self) -> bool {
+    pub fn first_download_rate_excess(&self) -> bool {
         self.pace.is_news()
     }
 }

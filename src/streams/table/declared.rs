@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{ATTEMPTS, Admission, Ended, Refusal, StreamTable};
+use super::{AdmissionOutcome, Ended, MAX_CAS_RETRIES, Refusal, StreamTable};
 use crate::model::{Account, Attributes, Millis, StreamId};
 use crate::policy::Policy;
-use crate::streams::account::{Change, Kill, Law, Plan, Record, killed_by};
+use crate::streams::account::{AccountState, Change, Kill, Plan, PolicyContext, killed_by};
 use crate::streams::store::{Commit, Unavailable};
-use crate::streams::{Candidate, Settings, Stream};
+use crate::streams::{AdmissionRequest, Settings, Stream};
 
 impl StreamTable {
     /// A start that an application declares. Each is a stream of its own, but for one whose device plays the same asset here
@@ -20,24 +20,24 @@ impl StreamTable {
     /// The store is not available; nothing was decided.
     pub async fn declare(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         kills: &[Kill],
         remember: bool,
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AdmissionOutcome, Unavailable> {
         let account = &candidate.account;
         let law = self.law(account, policies, settings, now);
         let mut admission = self.join(candidate, kills, policies, settings, now).await?;
         if admission.is_none() {
             // A play that has started since is joined as well.
-            let plan = |record: &Record| match record.undeclared_play(candidate, kills) {
+            let plan = |record: &AccountState| match record.undeclared_play(candidate, kills) {
                 Some(stream) => Plan::Continue(stream.clone()),
                 None => record.plan_declare(candidate, kills, &law, now),
             };
             admission = match self.decide(candidate, plan, &law, now).await? {
-                Admission::Admitted { created: false, .. } => {
+                AdmissionOutcome::Admitted { created: false, .. } => {
                     self.join(candidate, kills, policies, settings, now).await?
                 }
                 decided => Some(decided),
@@ -49,8 +49,8 @@ impl StreamTable {
             // There is one that cannot be joined: what is told of it would end it.
             self.decide(candidate, |record| record.plan_declare(candidate, kills, &law, now), &law, now).await?
         };
-        if let (Admission::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
-            let change = Record::bury_refused(candidate, &refused.decision, &law, now);
+        if let (AdmissionOutcome::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
+            let change = AccountState::bury_refused(candidate, &refused.decision, &law, now);
             self.change(account, |_| Some(change.clone()), now).await?;
         }
         Ok(admission)
@@ -60,38 +60,38 @@ impl StreamTable {
     /// its application tells of it, and a start that is refused ends nothing.
     async fn join(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         kills: &[Kill],
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
-    ) -> Result<Option<Admission>, Unavailable> {
+    ) -> Result<Option<AdmissionOutcome>, Unavailable> {
         let account = &candidate.account;
         let (stream, news) = {
             // Two starts at once must not both take it for theirs.
-            let _turn = self.gate(account).lock().await;
+            let _turn = self.lock(account).lock().await;
             let record = self.store.load(account, now).await?;
             let Some(stream) = record.undeclared_play(candidate, kills) else { return Ok(None) };
             let (_, news) = record.take_place(kills, &candidate.attributes);
             let law = self.law(account, policies, settings, now);
-            let learned = stream.learned(&news, &stream.asset).attributes;
+            let learned = stream.attribute_update(&news, &stream.asset).attributes;
             let judgement = record.plan_judgement(stream.id, learned, &law, now);
             let ends = judgement.and_then(|judgement| judgement.decision).is_some_and(|decision| decision.refuses());
-            if ends || !stream.beat_declared(now) {
+            if ends || !stream.heartbeat_declared(now) {
                 return Ok(None);
             }
             (stream.clone(), news)
         };
         if let Some(refusal) = self.heartbeat(account, &stream, &news, policies, settings, now).await? {
-            return Ok(Some(Admission::Refused(refusal)));
+            return Ok(Some(AdmissionOutcome::Refused(refusal)));
         }
-        let kill = |record: &Record| {
+        let kill = |record: &AccountState| {
             let (gone, _) = record.take_place(kills, &news);
             let terminate: Vec<_> = gone.into_iter().map(|id| (id, killed_by(&stream))).collect();
             (!terminate.is_empty()).then(|| Change { terminate, ..Change::default() })
         };
         self.change(account, kill, now).await?;
-        Ok(Some(Admission::Admitted { stream, created: false }))
+        Ok(Some(AdmissionOutcome::Admitted { stream, created: false }))
     }
 
     /// An application says that a stream which holds its slot plays on, and perhaps more of it. What is frozen stays.
@@ -110,13 +110,13 @@ impl StreamTable {
         now: Millis,
     ) -> Result<Option<Refusal>, Unavailable> {
         let asset = stream.asset.clone();
-        if stream.learned(news, &asset).attributes.is_none() {
+        if stream.attribute_update(news, &asset).attributes.is_none() {
             return Ok(None);
         }
         let refusal = self.judge(account, stream.id, Some((news, &asset)), policies, settings, now).await?;
         if refusal.is_some() {
-            stream.tell_application();
-            self.store.told(account, stream.id, now).await?;
+            stream.acknowledge_end();
+            self.store.acknowledge(account, stream.id, now).await?;
         }
         Ok(refusal)
     }
@@ -132,23 +132,23 @@ impl StreamTable {
         policies: &[Arc<Policy>],
         settings: &Settings,
         now: Millis,
-    ) -> Result<Option<Admission>, Unavailable> {
+    ) -> Result<Option<AdmissionOutcome>, Unavailable> {
         let law = self.law(account, policies, settings, now);
         let record = self.record(account, now).await?;
         let Some(stream) = record.find(stream.id) else { return Ok(None) };
-        stream.beat_declared(now);
-        let plan = |record: &Record| match record.find(stream.id) {
+        stream.heartbeat_declared(now);
+        let plan = |record: &AccountState| match record.find(stream.id) {
             Some(stream) => record.plan_resume(stream, &law, now),
             // It has ended meanwhile. Its caller looks again.
             None => Plan::Continue(stream.clone()),
         };
-        let candidate = stream.candidate(account);
+        let candidate = stream.admission_request(account);
         Ok(Some(self.decide(&candidate, plan, &law, now).await?))
     }
 
     /// Whether a stream of the record keeps all policies now: one that plays does, one that has fallen silent does if it
     /// would be admitted again.
-    pub fn keeps_policies(record: &Record, stream: &Arc<Stream>, law: &Law<'_>, now: Millis) -> bool {
+    pub fn keeps_policies(record: &AccountState, stream: &Arc<Stream>, law: &PolicyContext<'_>, now: Millis) -> bool {
         let leaves = record.leaving().iter().any(|leaving| leaving.stream == stream.id);
         let plan = || record.plan_resume(stream, law, now);
         !leaves && matches!(plan(), Plan::Continue(_) | Plan::Admit(..))
@@ -159,12 +159,12 @@ impl StreamTable {
     /// # Errors
     /// The store is not available.
     pub async fn ended(&self, account: &Account, stream: StreamId, now: Millis) -> Result<Option<Ended>, Unavailable> {
-        let _turn = self.gate(account).lock().await;
+        let _turn = self.lock(account).lock().await;
         let record = self.store.load(account, now).await?;
         let Some(tombstone) = record.terminated(stream) else { return Ok(None) };
-        self.store.told(account, stream, now).await?;
+        self.store.acknowledge(account, stream, now).await?;
         let (stream, cause) = (tombstone.stream.clone(), tombstone.cause.clone());
-        let was_told = stream.tell_application();
+        let was_told = stream.acknowledge_end();
         Ok(Some(Ended { stream, cause, was_told }))
     }
 
@@ -172,12 +172,12 @@ impl StreamTable {
     pub(super) async fn change(
         &self,
         account: &Account,
-        plan: impl Fn(&Record) -> Option<Change>,
+        plan: impl Fn(&AccountState) -> Option<Change>,
         now: Millis,
     ) -> Result<(), Unavailable> {
-        let _turn = self.gate(account).lock().await;
+        let _turn = self.lock(account).lock().await;
         let mut record = self.store.load(account, now).await?;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_CAS_RETRIES {
             let Some(change) = plan(&record) else { return Ok(()) };
             match self.store.commit(account, record.version, &change, now).await? {
                 Commit::Conflict(newer) => record = newer,

@@ -8,7 +8,7 @@ use super::StreamTable;
 use crate::model::{Account, AccountKey, Millis, Moment};
 use crate::policy::Policy;
 use crate::streams::Settings;
-use crate::streams::account::Law;
+use crate::streams::account::PolicyContext;
 
 /// Until when accounts are exempt from all policies, by the clock on the wall.
 pub type Exemptions = HashMap<AccountKey, Millis>;
@@ -45,8 +45,8 @@ impl StreamTable {
         policies: &'a [Arc<Policy>],
         settings: &'a Settings,
         now: Millis,
-    ) -> Law<'a> {
+    ) -> PolicyContext<'a> {
         let policies = if self.is_exempt(account, now) { &[] } else { policies };
-        Law { policies, settings, idp: &account.idp }
+        PolicyContext { policies, settings, idp: &account.idp }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{PAGE, Restored, StreamTable};
 use crate::model::Millis;
-use crate::streams::store::Kept;
+use crate::streams::store::AccountSnapshot;
 use crate::streams::{Settings, durable_file};
 
 impl StreamTable {
@@ -35,7 +35,8 @@ impl StreamTable {
                 let Some((key, ..)) = page.last() else { break };
                 last = Some(*key);
                 for (_, account, record) in page.iter().filter(|(.., record)| !record.is_empty()) {
-                    let kept = Kept { runs, ..Kept::of(account, record, settings, now) }.shifted(offset);
+                    let kept = AccountSnapshot { runs, ..AccountSnapshot::capture(account, record, settings, now) }
+                        .shifted(offset);
                     serde_json::to_writer(&mut out, &kept)?;
                     out.write_all(b"\n")?;
                     accounts += 1;
@@ -62,7 +63,7 @@ impl StreamTable {
         };
         let mut runs = false;
         for line in lines {
-            match serde_json::from_slice::<Kept>(&line?) {
+            match serde_json::from_slice::<AccountSnapshot>(&line?) {
                 Ok(kept) => {
                     runs |= kept.runs;
                     restored.accounts += usize::from(self.store.restore(kept.shifted(offset), now));

@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use tokio::task::yield_now;
 
-use super::{ATTEMPTS, InForce, PAGE, StreamTable};
+use super::{InForce, MAX_CAS_RETRIES, PAGE, StreamTable};
 use crate::model::{Account, Millis};
 use crate::policy::{Policy, Rule};
-use crate::streams::account::{Law, Verification};
+use crate::streams::account::{PolicyContext, Verification};
 use crate::streams::{Settings, Stream};
 
 impl StreamTable {
     /// Judges the streams whose grace is over. Call it after [`tick`](Self::tick).
-    pub async fn take_leave(&self, now: Millis) {
+    pub async fn expire_grace(&self, now: Millis) {
         for (account, stream) in self.store.take_due() {
             let in_force = self.in_force.load_full();
             let (policies, settings) = &*in_force;
-            let _turn = self.gate(&account).lock().await;
+            let _turn = self.lock(&account).lock().await;
             let Ok(mut record) = self.store.load(&account, now).await else { continue };
-            for _ in 0..ATTEMPTS {
+            for _ in 0..MAX_CAS_RETRIES {
                 let Some(known) = record.find(stream) else { break };
                 // Where nothing is left that would send it away, it stays.
-                let nothing = Law { policies: &[], settings, idp: &account.idp };
+                let nothing = PolicyContext { policies: &[], settings, idp: &account.idp };
                 let law = law_in_force(policies, settings, &account, known).filter(|_| !self.is_exempt(&account, now));
                 let law = law.unwrap_or(nothing);
                 let law_of = |_: &Stream| Some(law);
@@ -86,7 +86,7 @@ impl StreamTable {
             for (_, account, record) in &page {
                 let law = |stream: &Stream| law_in_force(policies, settings, account, stream);
                 if asks_content {
-                    record.streams().iter().for_each(|stream| stream.ask_content());
+                    record.streams().iter().for_each(|stream| stream.watch_content());
                 }
                 if !self.is_exempt(account, now) && record.plan_reform(&law, &is_settled, now).is_some() {
                     ended += self.judge_account(account, &law, &is_settled, now).await;
@@ -102,13 +102,13 @@ impl StreamTable {
     async fn judge_account<'a>(
         &self,
         account: &Account,
-        law: &(dyn Fn(&Stream) -> Option<Law<'a>> + Sync),
+        law: &(dyn Fn(&Stream) -> Option<PolicyContext<'a>> + Sync),
         is_settled: &(dyn Fn(&Policy, &Rule) -> bool + Sync),
         now: Millis,
     ) -> usize {
-        let _turn = self.gate(account).lock().await;
+        let _turn = self.lock(account).lock().await;
         let Ok(mut record) = self.store.load(account, now).await else { return 0 };
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_CAS_RETRIES {
             let Some(change) = record.plan_reform(law, is_settled, now) else { break };
             match self.commit(account, &record, &change, now).await {
                 Ok(Some(newer)) => record = newer,
@@ -126,6 +126,6 @@ pub(super) fn law_in_force<'a>(
     settings: &'a Settings,
     account: &'a Account,
     stream: &Stream,
-) -> Option<Law<'a>> {
-    Some(Law { policies: policies.get(&stream.application)?, settings, idp: &account.idp })
+) -> Option<PolicyContext<'a>> {
+    Some(PolicyContext { policies: policies.get(&stream.application)?, settings, idp: &account.idp })
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::reform::law_in_force;
-use super::{ATTEMPTS, StreamTable, Surplus, holders};
+use super::{MAX_CAS_RETRIES, StreamTable, Surplus, holders};
 use crate::model::{Account, Millis};
 use crate::policy::Policy;
-use crate::streams::account::{Change, Law, Record, Verdict, Verification};
+use crate::streams::account::{AccountState, Change, PolicyContext, Verdict, Verification};
 use crate::streams::store::Unavailable;
 use crate::streams::{Event, Settings, Stream, TakeoverResult};
 
@@ -29,16 +29,16 @@ impl StreamTable {
         let exempt = self.is_exempt(account, now);
         let law = |of: &Stream| {
             if exempt {
-                Some(Law { policies: &[], settings, idp: &account.idp })
+                Some(PolicyContext { policies: &[], settings, idp: &account.idp })
             } else if of.application == stream.application {
-                Some(Law { policies, settings, idp: &account.idp })
+                Some(PolicyContext { policies, settings, idp: &account.idp })
             } else {
                 law_in_force(&in_force.0, settings, account, of)
             }
         };
-        let _turn = self.gate(account).lock().await;
+        let _turn = self.lock(account).lock().await;
         let mut record = self.store.load(account, now).await?;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_CAS_RETRIES {
             let Verification { change, verdict } = record.plan_verification(stream.id, &law, now);
             if let Some(newer) = self.commit(account, &record, &change, now).await? {
                 record = newer;
@@ -56,7 +56,7 @@ impl StreamTable {
     }
 
     /// Tells that both streams of a take-over are played, and what the policies say of that.
-    pub(super) fn tell_verdict(&self, account: &Account, record: &Record, verdict: Option<&Verdict>) {
+    pub(super) fn tell_verdict(&self, account: &Account, record: &AccountState, verdict: Option<&Verdict>) {
         let Some(Verdict { taker, taken, refused }) = verdict else { return };
         if let (Some(stream), Some(taken)) = (record.find(*taker), record.find(*taken)) {
             let result = TakeoverResult::BothReal;
@@ -66,7 +66,13 @@ impl StreamTable {
     }
 
     /// Tells in whose place `stream` stands by this change.
-    pub(super) fn tell_takeovers(&self, account: &Account, record: &Record, stream: &Arc<Stream>, change: &Change) {
+    pub(super) fn tell_takeovers(
+        &self,
+        account: &Account,
+        record: &AccountState,
+        stream: &Arc<Stream>,
+        change: &Change,
+    ) {
         for takeover in &change.takeovers {
             if let Some(taken) = record.find(takeover.taken) {
                 self.observer.observe(account, &Event::TakenOver { stream, taken, reason: takeover.reason });

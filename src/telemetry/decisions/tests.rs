@@ -40,9 +40,9 @@ fn refused(id: u64, at: u64, reason: &'static str, device: &str) -> Refused {
     }
 }
 
-fn times(happened: &Happened) -> (u64, u32) {
+fn times(happened: &AuditEntry) -> (u64, u32) {
     match happened.what {
-        What::Refused { refusal, times, .. } => (refusal, times),
+        AuditKind::Refused { refusal, times, .. } => (refusal, times),
         _ => (0, 0),
     }
 }
@@ -57,7 +57,7 @@ fn a_player_that_asks_again_and_again_leaves_room_for_the_rest_of_the_history() 
     }
     let history = decisions.history(&alice.key());
     assert_eq!(history.len(), 3);
-    assert!(matches!(history[0].what, What::Ordered { what: "exempt", .. }));
+    assert!(matches!(history[0].what, AuditKind::Ordered { what: "exempt", .. }));
     assert_eq!(times(&history[1]), (999, 500));
     assert_eq!(times(&history[2]), (1000, 500));
     assert_eq!(decisions.refusal(500).map(|refused| refused.at), Some(Millis(500)), "each can still be asked about");
@@ -102,7 +102,7 @@ fn those_whom_nobody_knows_push_nobody_else_out() {
     }
     decisions.strangers.run_pending_tasks();
     decisions.refusals.run_pending_tasks();
-    assert!(decisions.strangers.weighted_size() <= STRANGERS);
+    assert!(decisions.strangers.weighted_size() <= ANONYMOUS_REFUSALS);
     assert!(decisions.refusal(1).is_some());
     assert!(decisions.refusal(49_999).is_some(), "what comes last is remembered");
     assert!(decisions.refusal(2).is_none());

@@ -7,12 +7,12 @@ use prometheus::Registry;
 use super::*;
 use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, StreamId};
 use crate::policy::Decision;
-use crate::streams::{Candidate, Settings};
+use crate::streams::{AdmissionRequest, Settings};
 
 const START: Millis = Millis(1_793_732_400_000);
 
-fn candidate() -> Candidate {
-    Candidate {
+fn candidate() -> AdmissionRequest {
+    AdmissionRequest {
         stream: StreamId([1; 16]),
         account: Account::new("acme", "alice"),
         application: ApplicationId("tv".into()),
@@ -66,17 +66,17 @@ fn every_way_to_end_has_its_counter() {
     let (application, candidate) = (one.application.clone(), candidate());
     let text = report(&[
         Event::Admitted(&one),
-        Event::Attempted { application: &application, level: 2, admitted: true },
+        Event::AdmissionAttempt { application: &application, level: 2, admitted: true },
         Event::Resumed(&one),
         Event::Refused(&candidate, &Decision::default()),
-        Event::Attempted { application: &application, level: 3, admitted: false },
+        Event::AdmissionAttempt { application: &application, level: 3, admitted: false },
         Event::Idle(&one),
         Event::Superseded(&one),
         Event::Terminated(&one, &Cause::Stopped),
         Event::Terminated(&one, &evicted),
         Event::Terminated(&one, &refused),
         Event::Terminated(&one, &killed),
-        Event::Forgotten(&one),
+        Event::Expired(&one),
     ]);
     for (line, n) in [
         ("sessions_started_total", 2),

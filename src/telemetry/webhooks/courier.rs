@@ -12,19 +12,19 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::Webhook;
 use crate::model::{Clock, Entropy, Millis};
-use crate::trust::{body, sentence};
+use crate::trust::{body, error_chain};
 
 use super::backoff::Backoff;
 use super::document::{self, BATCH};
-use super::hook::{Counts, Heard, Hook};
+use super::hook::{Counts, Hook, HookReceiver};
 use super::signing::signature;
-use super::told::Told;
+use super::told::StreamEvent;
 
 /// Bytes of an answer that are read, so that the connection can be used again.
 const MAX_ANSWER: usize = 64 << 10;
 
 /// Where time, randomness and connections come from, and who tells.
-pub(super) struct Edges {
+pub(super) struct Deps {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     /// There where a hook is.
@@ -38,10 +38,10 @@ pub(super) struct Courier {
     label: Arc<str>,
     webhook: Arc<Webhook>,
     counts: Arc<Counts>,
-    queue: mpsc::Receiver<Arc<Told>>,
+    queue: mpsc::Receiver<Arc<StreamEvent>>,
     leave: watch::Receiver<Option<Millis>>,
     url: Url,
-    edges: Arc<Edges>,
+    edges: Arc<Deps>,
     /// The last batch was not accepted, and the log says so.
     fails: bool,
 }
@@ -65,8 +65,8 @@ enum Outcome {
 }
 
 impl Courier {
-    pub(super) fn new(hook: &Hook, heard: Heard, url: Url, edges: Arc<Edges>) -> Self {
-        let Heard { queue, leave } = heard;
+    pub(super) fn new(hook: &Hook, heard: HookReceiver, url: Url, edges: Arc<Deps>) -> Self {
+        let HookReceiver { queue, leave } = heard;
         let (label, webhook, counts) = (hook.label.clone(), hook.webhook.clone(), hook.counts.clone());
         Self { label, webhook, counts, queue, leave, url, edges, fails: false }
     }
@@ -84,7 +84,7 @@ impl Courier {
     }
 
     /// The next events; `None`: there will be none.
-    async fn gather(&mut self) -> Option<Vec<Arc<Told>>> {
+    async fn gather(&mut self) -> Option<Vec<Arc<StreamEvent>>> {
         let most = self.webhook.batch.max(1);
         let mut told = Vec::new();
         loop {
@@ -207,7 +207,7 @@ impl Courier {
         }
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Outcome::Later(None, sentence(error)),
+            Err(error) => return Outcome::Later(None, error_chain(error)),
         };
         let status = response.status();
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -231,7 +231,7 @@ async fn left(mut leave: watch::Receiver<Option<Millis>>) {
 }
 
 /// Resolves when the time to leave is over.
-async fn gone(mut leave: watch::Receiver<Option<Millis>>, edges: &Edges) {
+async fn gone(mut leave: watch::Receiver<Option<Millis>>, edges: &Deps) {
     let deadline = match leave.wait_for(Option::is_some).await {
         Ok(deadline) => deadline.unwrap_or_default(),
         Err(_) => return,

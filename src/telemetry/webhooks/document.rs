@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::model::{Attributes, Millis, StreamId};
 use crate::streams::Cause;
 
-use super::told::{Broken, Told, What, Why};
+use super::told::{StreamEvent, StreamEventKind, ViolatedRule, ViolationReason};
 
 /// The media type of a batch.
 pub(super) const BATCH: &str = "application/cloudevents-batch+json";
@@ -22,8 +22,8 @@ pub(super) fn source(mut random: [u8; 16]) -> String {
 }
 
 /// A batch.
-pub(super) fn batch(told: &[Arc<Told>], source: &str) -> Vec<u8> {
-    let events: Vec<CloudEvent<'_>> = told.iter().map(|told| CloudEvent::of(told, source)).collect();
+pub(super) fn batch(told: &[Arc<StreamEvent>], source: &str) -> Vec<u8> {
+    let events: Vec<CloudEvent<'_>> = told.iter().map(|told| CloudEvent::new(told, source)).collect();
     // Nothing in it has keys that are no text, or can fail to be written.
     serde_json::to_vec(&events).unwrap_or_default()
 }
@@ -117,14 +117,14 @@ enum Reason<'a> {
 }
 
 impl<'a> CloudEvent<'a> {
-    fn of(told: &'a Told, source: &'a str) -> Self {
+    fn new(told: &'a StreamEvent, source: &'a str) -> Self {
         let r#type = match told.what {
-            What::Started { .. } => "com.streamgate.stream.started",
-            What::Refused(_) => "com.streamgate.stream.refused",
-            What::WouldRefuse(_) => "com.streamgate.stream.would_refuse",
-            What::WouldTerminate(_) => "com.streamgate.stream.would_terminate",
-            What::Terminated(_) => "com.streamgate.stream.terminated",
-            What::Ended(_) => "com.streamgate.stream.ended",
+            StreamEventKind::Started { .. } => "com.streamgate.stream.started",
+            StreamEventKind::Refused(_) => "com.streamgate.stream.refused",
+            StreamEventKind::WouldRefuse(_) => "com.streamgate.stream.would_refuse",
+            StreamEventKind::WouldTerminate(_) => "com.streamgate.stream.would_terminate",
+            StreamEventKind::Terminated(_) => "com.streamgate.stream.terminated",
+            StreamEventKind::Ended(_) => "com.streamgate.stream.ended",
         };
         Self {
             specversion: "1.0",
@@ -142,21 +142,21 @@ impl<'a> CloudEvent<'a> {
                 asset: &told.asset,
                 started: time(told.started),
                 attributes: &told.attributes,
-                what: Details::of(&told.what),
+                what: Details::new(&told.what),
             },
         }
     }
 }
 
 impl<'a> Details<'a> {
-    fn of(what: &'a What) -> Self {
+    fn new(what: &'a StreamEventKind) -> Self {
         match what {
-            What::Started { resumed } => Self::Started { resumed: *resumed },
-            What::Refused(rules) | What::WouldRefuse(rules) | What::WouldTerminate(rules) => {
-                Self::Refused { rules: rules.iter().map(Rule::of).collect() }
-            }
-            What::Terminated(cause) => Self::terminated(cause),
-            What::Ended(cause) => Self::Ended { cause },
+            StreamEventKind::Started { resumed } => Self::Started { resumed: *resumed },
+            StreamEventKind::Refused(rules)
+            | StreamEventKind::WouldRefuse(rules)
+            | StreamEventKind::WouldTerminate(rules) => Self::Refused { rules: rules.iter().map(Rule::new).collect() },
+            StreamEventKind::Terminated(cause) => Self::terminated(cause),
+            StreamEventKind::Ended(cause) => Self::Ended { cause },
         }
     }
 
@@ -175,12 +175,12 @@ impl<'a> Details<'a> {
 }
 
 impl<'a> Rule<'a> {
-    fn of(broken: &'a Broken) -> Self {
+    fn new(broken: &'a ViolatedRule) -> Self {
         let why = match &broken.why {
-            Why::Exceeded { attribute, limit, reached, streams, terminates } => {
+            ViolationReason::Exceeded { attribute, limit, reached, streams, terminates } => {
                 Reason::Exceeded { attribute, limit: *limit, reached: *reached, streams, terminates }
             }
-            Why::Missing { attribute } => Reason::Missing { missing: attribute },
+            ViolationReason::Missing { attribute } => Reason::Missing { missing: attribute },
         };
         Self { policy: &broken.policy, name: &broken.rule, mode: broken.mode, why }
     }

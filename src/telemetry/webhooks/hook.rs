@@ -9,7 +9,7 @@ use crate::config::{Webhook, WebhookEvent};
 use crate::model::Millis;
 use crate::telemetry::Metrics;
 
-use super::told::Told;
+use super::told::StreamEvent;
 
 /// The side of a hook that hears.
 #[derive(Clone)]
@@ -18,13 +18,13 @@ pub(super) struct Hook {
     pub(super) label: Arc<str>,
     pub(super) webhook: Arc<Webhook>,
     pub(super) counts: Arc<Counts>,
-    queue: mpsc::Sender<Arc<Told>>,
+    queue: mpsc::Sender<Arc<StreamEvent>>,
     leave: watch::Sender<Option<Millis>>,
 }
 
 /// The other side.
-pub(super) struct Heard {
-    pub(super) queue: mpsc::Receiver<Arc<Told>>,
+pub(super) struct HookReceiver {
+    pub(super) queue: mpsc::Receiver<Arc<StreamEvent>>,
     /// Until when what waits is to be delivered, once the hook is to leave.
     pub(super) leave: watch::Receiver<Option<Millis>>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Counts {
 }
 
 impl Hook {
-    pub(super) fn new(webhook: Webhook, label: Arc<str>, metrics: &Metrics) -> (Self, Heard) {
+    pub(super) fn new(webhook: Webhook, label: Arc<str>, metrics: &Metrics) -> (Self, HookReceiver) {
         let (queue, queued) = mpsc::channel(webhook.queue.max(1));
         let (leave, leaving) = watch::channel(None);
         let count = |result| metrics.webhook_events.with_label_values(&[&*label, result]);
@@ -52,7 +52,7 @@ impl Hook {
             rejected: count("rejected"),
         };
         let hook = Self { webhook: Arc::new(webhook), counts: Arc::new(counts), label, queue, leave };
-        (hook, Heard { queue: queued, leave: leaving })
+        (hook, HookReceiver { queue: queued, leave: leaving })
     }
 
     /// Whether it is configured like this.
@@ -65,7 +65,7 @@ impl Hook {
     }
 
     /// Never waits.
-    pub(super) fn offer(&self, told: &Arc<Told>) {
+    pub(super) fn offer(&self, told: &Arc<StreamEvent>) {
         if self.queue.try_send(told.clone()).is_err() {
             self.counts.unheard.inc();
         }

@@ -26,17 +26,17 @@ use crate::streams::{Event, Observer};
 use crate::trust::{TrustError, http_client, url_of};
 
 use super::Metrics;
-use courier::{Courier, Edges};
+use courier::{Courier, Deps};
 use hook::Hook;
-use told::{Told, kind};
+use told::{StreamEvent, kind};
 
 /// How long a hook that is no longer configured goes on delivering what waits.
-const FAREWELL: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everybody who is told what happens to streams.
 pub struct Webhooks {
     hooks: ArcSwap<Vec<Hook>>,
-    edges: Arc<Edges>,
+    edges: Arc<Deps>,
     metrics: Arc<Metrics>,
     work: Mutex<Work>,
 }
@@ -70,7 +70,7 @@ impl NextWebhooks {
     ///
     /// # Errors
     /// A URL or the file of certification authorities cannot be used.
-    pub fn of(settings: &Settings) -> Result<Self, TrustError> {
+    pub fn new(settings: &Settings) -> Result<Self, TrustError> {
         let url = |hook: &Webhook| Ok((hook.clone(), url_of("webhooks", &hook.url)?));
         let hooks: Vec<_> = settings.webhooks.iter().map(url).collect::<Result<_, TrustError>>()?;
         let client = (!hooks.is_empty()).then(|| http_client(settings.fetch_ca.as_deref())).transpose()?;
@@ -82,7 +82,7 @@ impl Webhooks {
     /// Nobody is told anything, until hooks are put in force.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, metrics: Arc<Metrics>) -> Self {
         let source = document::source(entropy.bytes());
-        let edges = Arc::new(Edges { clock, entropy, client: ArcSwapOption::empty(), source });
+        let edges = Arc::new(Deps { clock, entropy, client: ArcSwapOption::empty(), source });
         Self { hooks: ArcSwap::default(), edges, metrics, work: Mutex::default() }
     }
 
@@ -122,7 +122,7 @@ impl Webhooks {
             hooks.push(hook);
         }
         self.hooks.store(Arc::new(hooks));
-        let deadline = self.edges.clock.now() + FAREWELL;
+        let deadline = self.edges.clock.now() + DRAIN_TIMEOUT;
         for hook in before {
             hook.leave(deadline);
             let _ = self.metrics.webhook_queue.remove_label_values(&[&*hook.label]); // it may never have been shown
@@ -169,7 +169,9 @@ impl Observer for Webhooks {
             return;
         }
         let edges = &self.edges;
-        let Some(told) = Told::of(account, event, edges.clock.moment(), edges.entropy.bytes()) else { return };
+        let Some(told) = StreamEvent::from_event(account, event, edges.clock.moment(), edges.entropy.bytes()) else {
+            return;
+        };
         let told = Arc::new(told);
         hooks.iter().filter(|hook| hook.wants(kind)).for_each(|hook| hook.offer(&told));
     }

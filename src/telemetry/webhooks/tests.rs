@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use serde_json::{Value, json};
 
-use super::told::{Broken, What, Why};
+use super::told::{StreamEventKind, ViolatedRule, ViolationReason};
 use super::*;
 use crate::config::WebhookEvent;
 use crate::model::{ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 use crate::policy::Decision;
-use crate::streams::{Candidate, Cause, Terminator};
+use crate::streams::{AdmissionRequest, Cause, Terminator};
 
 struct Time;
 
@@ -47,8 +47,8 @@ fn next(hooks: &[Webhook]) -> NextWebhooks {
     NextWebhooks { client: Some(http_client(None).unwrap()), hooks }
 }
 
-fn candidate() -> Candidate {
-    Candidate {
+fn candidate() -> AdmissionRequest {
+    AdmissionRequest {
         stream: "0198f3a2-6c40-7d1e-9b52-3f8a6c1d2e4b".parse().unwrap(),
         account: Account::new("acme", "alice"),
         application: ApplicationId("tv".into()),
@@ -60,13 +60,13 @@ fn candidate() -> Candidate {
     }
 }
 
-fn told(what: What) -> Told {
-    let Candidate { stream, account, application, device, asset, started, attributes, .. } = candidate();
+fn told(what: StreamEventKind) -> StreamEvent {
+    let AdmissionRequest { stream, account, application, device, asset, started, attributes, .. } = candidate();
     let id = 0x5f3a_0c8e_9b7d_41c2_a6e8_f012_3456_789a_u128.to_be_bytes();
-    Told { id, at: Time.now(), account, application, stream, device, asset, started, attributes, what }
+    StreamEvent { id, at: Time.now(), account, application, stream, device, asset, started, attributes, what }
 }
 
-fn written(told: Told) -> Value {
+fn written(told: StreamEvent) -> Value {
     let batch = document::batch(&[Arc::new(told)], "urn:uuid:0d9c7b6a-5e4f-4a3b-8c2d-1e0f9a8b7c6d");
     serde_json::from_slice(&batch).unwrap()
 }
@@ -75,18 +75,25 @@ fn stream(nth: u16) -> StreamId {
     format!("0198f3a2-{nth}-7d1e-9b52-3f8a6c1d2e4b").parse().unwrap()
 }
 
-fn exceeded(terminates: &[StreamId]) -> Why {
+fn exceeded(terminates: &[StreamId]) -> ViolationReason {
     let streams = vec![stream(1111), stream(2222)];
-    Why::Exceeded { attribute: "streamId".into(), limit: 2, reached: 3, streams, terminates: terminates.to_vec() }
+    ViolationReason::Exceeded {
+        attribute: "streamId".into(),
+        limit: 2,
+        reached: 3,
+        streams,
+        terminates: terminates.to_vec(),
+    }
 }
 
 #[test]
 fn the_example_of_the_documentation_is_what_comes_out() {
     let page = include_str!("../../../docs/webhooks.md");
     let example = page.split("```json").nth(1).unwrap().split("```").next().unwrap();
-    let broken = Broken { policy: "household".into(), rule: "two-streams".into(), mode: None, why: exceeded(&[]) };
+    let broken =
+        ViolatedRule { policy: "household".into(), rule: "two-streams".into(), mode: None, why: exceeded(&[]) };
     let example: Value = serde_json::from_str(example).unwrap();
-    assert_eq!(written(told(What::Refused(vec![broken]))), example);
+    assert_eq!(written(told(StreamEventKind::Refused(vec![broken]))), example);
 }
 
 #[test]
@@ -112,15 +119,19 @@ fn each_cause_is_told_with_what_belongs_to_it() {
             json!({ "cause": "killed", "reason": "Closed for the night", "by": stream(1111) }),
         ),
     ] {
-        let mut event = written(told(What::Terminated(cause)));
+        let mut event = written(told(StreamEventKind::Terminated(cause)));
         assert_eq!(event[0]["type"], "com.streamgate.stream.terminated");
         let data = event[0]["data"].as_object_mut().unwrap();
         data.retain(|key, _| ["cause", "policy", "rule", "reason", "by"].contains(&key.as_str()));
         assert_eq!(Value::Object(data.clone()), expected);
     }
-    let broken =
-        Broken { policy: "p".into(), rule: "r".into(), mode: None, why: Why::Missing { attribute: "plan".into() } };
-    let lacking = written(told(What::Refused(vec![broken])));
+    let broken = ViolatedRule {
+        policy: "p".into(),
+        rule: "r".into(),
+        mode: None,
+        why: ViolationReason::Missing { attribute: "plan".into() },
+    };
+    let lacking = written(told(StreamEventKind::Refused(vec![broken])));
     assert_eq!(lacking[0]["data"]["rules"], json!([{ "policy": "p", "rule": "r", "missing": "plan" }]));
 }
 
@@ -128,16 +139,16 @@ fn each_cause_is_told_with_what_belongs_to_it() {
 fn what_rules_in_shadow_mode_would_have_done_has_types_of_its_own() {
     let broken = |terminates: &[StreamId]| {
         let (policy, rule) = ("household".into(), "two-streams".into());
-        vec![Broken { policy, rule, mode: Some("shadow"), why: exceeded(terminates) }]
+        vec![ViolatedRule { policy, rule, mode: Some("shadow"), why: exceeded(terminates) }]
     };
     let mut rule = json!({
         "policy": "household", "rule": "two-streams", "mode": "shadow", "attribute": "streamId", "limit": 2, "reached": 3,
         "streams": [stream(1111), stream(2222)]
     });
-    let event = written(told(What::WouldRefuse(broken(&[]))));
+    let event = written(told(StreamEventKind::WouldRefuse(broken(&[]))));
     assert_eq!(event[0]["type"], "com.streamgate.stream.would_refuse");
     assert_eq!(event[0]["data"]["rules"], json!([rule]));
-    let event = written(told(What::WouldTerminate(broken(&[stream(1111)]))));
+    let event = written(told(StreamEventKind::WouldTerminate(broken(&[stream(1111)]))));
     assert_eq!(event[0]["type"], "com.streamgate.stream.would_terminate");
     rule["terminates"] = json!([stream(1111)]);
     assert_eq!(event[0]["data"]["rules"], json!([rule]));

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::config::WebhookEvent;
 use crate::model::{Account, ApplicationId, Attributes, Device, Millis, Moment, StreamId};
-use crate::policy::{Decision, Effect, Lack, Mode, Violation};
-use crate::streams::{Candidate, Cause, Event, Stream};
+use crate::policy::{Decision, Effect, MissingAttribute, Mode, Violation};
+use crate::streams::{AdmissionRequest, Cause, Event, Stream};
 
 /// One event. It is made under the lock of an account: names are counted up, not copied.
-pub(super) struct Told {
+pub(super) struct StreamEvent {
     /// Unguessable, and of no other event.
     pub(super) id: [u8; 16],
     pub(super) at: Millis,
@@ -19,35 +19,35 @@ pub(super) struct Told {
     pub(super) asset: Arc<str>,
     pub(super) started: Millis,
     pub(super) attributes: Attributes,
-    pub(super) what: What,
+    pub(super) what: StreamEventKind,
 }
 
 /// What happened.
-pub(super) enum What {
+pub(super) enum StreamEventKind {
     Started {
         /// It is not new: it had fallen silent, or was served by another gateway before.
         resumed: bool,
     },
-    Refused(Vec<Broken>),
+    Refused(Vec<ViolatedRule>),
     /// It plays. Rules that are not enforced would have refused it.
-    WouldRefuse(Vec<Broken>),
+    WouldRefuse(Vec<ViolatedRule>),
     /// It plays. Rules that are not enforced would have ended other streams for it.
-    WouldTerminate(Vec<Broken>),
+    WouldTerminate(Vec<ViolatedRule>),
     Terminated(Cause),
     Ended(&'static str),
 }
 
 /// A rule that a start exceeds, or for which it lacks an attribute.
-pub(super) struct Broken {
+pub(super) struct ViolatedRule {
     pub(super) policy: Arc<str>,
     pub(super) rule: Arc<str>,
     /// Of a rule that is not enforced: its mode.
     pub(super) mode: Option<&'static str>,
-    pub(super) why: Why,
+    pub(super) why: ViolationReason,
 }
 
 /// Why it does.
-pub(super) enum Why {
+pub(super) enum ViolationReason {
     /// `terminates`: the streams that the rule would end.
     Exceeded {
         attribute: Arc<str>,
@@ -71,45 +71,47 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
         Event::Terminated(..) => Some(WebhookEvent::Terminated),
         Event::Idle(_) | Event::Superseded(_) | Event::RolledBack(_) => Some(WebhookEvent::Ended),
         // Its end has been told, or nothing has come of it yet.
-        Event::Barred(..)
-        | Event::Forgotten(_)
+        Event::TerminatedIdle(..)
+        | Event::Expired(_)
         | Event::CapacityEvicted(_)
         | Event::Explained(..)
-        | Event::Unaccounted(_)
-        | Event::Leaving(..)
+        | Event::CapacityExceeded(_)
+        | Event::Terminating(..)
         | Event::Violated(_)
-        | Event::Lacked(_)
-        | Event::Demanded(_)
-        | Event::Attempted { .. }
+        | Event::MissingAttribute(_)
+        | Event::RequiredLimit(_)
+        | Event::AdmissionAttempt { .. }
         | Event::TakenOver { .. }
         | Event::TakeoverSettled { .. }
         | Event::Unavailable => None,
     }
 }
 
-impl Told {
+impl StreamEvent {
     /// `None`: it is nothing to tell.
-    pub(super) fn of(account: &Account, event: &Event<'_>, at: Moment, id: [u8; 16]) -> Option<Self> {
+    pub(super) fn from_event(account: &Account, event: &Event<'_>, at: Moment, id: [u8; 16]) -> Option<Self> {
         let of = |stream: &Arc<Stream>, what| Some(Self::of_stream(account, stream, what, at, id));
         match event {
-            Event::Admitted(stream) => of(stream, What::Started { resumed: false }),
-            Event::Resumed(stream) => of(stream, What::Started { resumed: true }),
-            Event::Terminated(stream, cause) => of(stream, What::Terminated((*cause).clone())),
-            Event::Idle(stream) => of(stream, What::Ended("silent")),
-            Event::Superseded(stream) => of(stream, What::Ended("superseded")),
-            Event::RolledBack(stream) => of(stream, What::Ended("rolled_back")),
+            Event::Admitted(stream) => of(stream, StreamEventKind::Started { resumed: false }),
+            Event::Resumed(stream) => of(stream, StreamEventKind::Started { resumed: true }),
+            Event::Terminated(stream, cause) => of(stream, StreamEventKind::Terminated((*cause).clone())),
+            Event::Idle(stream) => of(stream, StreamEventKind::Ended("silent")),
+            Event::Superseded(stream) => of(stream, StreamEventKind::Ended("superseded")),
+            Event::RolledBack(stream) => of(stream, StreamEventKind::Ended("rolled_back")),
             Event::Refused(candidate, decision) => {
-                Some(Self::of_candidate(candidate, What::Refused(refusing(decision)), at, id))
+                Some(Self::of_candidate(candidate, StreamEventKind::Refused(refusing(decision)), at, id))
             }
             Event::Unenforced { stream, decision, .. } if decision.would_refuse() => {
-                of(stream, What::WouldRefuse(unenforced(decision)))
+                of(stream, StreamEventKind::WouldRefuse(unenforced(decision)))
             }
-            Event::Unenforced { stream, decision, .. } => of(stream, What::WouldTerminate(unenforced(decision))),
+            Event::Unenforced { stream, decision, .. } => {
+                of(stream, StreamEventKind::WouldTerminate(unenforced(decision)))
+            }
             _ => None,
         }
     }
 
-    fn of_stream(account: &Account, stream: &Stream, what: What, at: Moment, id: [u8; 16]) -> Self {
+    fn of_stream(account: &Account, stream: &Stream, what: StreamEventKind, at: Moment, id: [u8; 16]) -> Self {
         Self {
             id,
             at: at.wall,
@@ -124,7 +126,7 @@ impl Told {
         }
     }
 
-    fn of_candidate(candidate: &Candidate, what: What, at: Moment, id: [u8; 16]) -> Self {
+    fn of_candidate(candidate: &AdmissionRequest, what: StreamEventKind, at: Moment, id: [u8; 16]) -> Self {
         Self {
             id,
             at: at.wall,
@@ -141,26 +143,26 @@ impl Told {
 }
 
 /// The rules that refuse.
-fn refusing(decision: &Decision) -> Vec<Broken> {
+fn refusing(decision: &Decision) -> Vec<ViolatedRule> {
     let exceeded = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
-    let lacks = decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce);
-    exceeded.map(Broken::exceeded).chain(lacks.map(Broken::lacking)).collect()
+    let lacks = decision.missing_attributes.iter().filter(|lack| lack.mode == Mode::Enforce);
+    exceeded.map(ViolatedRule::exceeded).chain(lacks.map(ViolatedRule::lacking)).collect()
 }
 
 /// The rules that would refuse, or end other streams, if they were enforced.
-fn unenforced(decision: &Decision) -> Vec<Broken> {
+fn unenforced(decision: &Decision) -> Vec<ViolatedRule> {
     let exceeded = decision.violations.iter().filter(|violation| violation.mode != Mode::Enforce);
-    let lacks = decision.lacks.iter().filter(|lack| lack.mode != Mode::Enforce);
-    exceeded.map(Broken::exceeded).chain(lacks.map(Broken::lacking)).collect()
+    let lacks = decision.missing_attributes.iter().filter(|lack| lack.mode != Mode::Enforce);
+    exceeded.map(ViolatedRule::exceeded).chain(lacks.map(ViolatedRule::lacking)).collect()
 }
 
-impl Broken {
+impl ViolatedRule {
     fn exceeded(violation: &Violation) -> Self {
         Self {
             policy: violation.policy.clone(),
             rule: violation.rule.clone(),
             mode: unenforced_mode(violation.mode),
-            why: Why::Exceeded {
+            why: ViolationReason::Exceeded {
                 attribute: violation.attribute.clone(),
                 limit: violation.threshold,
                 reached: violation.reached,
@@ -173,12 +175,12 @@ impl Broken {
         }
     }
 
-    fn lacking(lack: &Lack) -> Self {
+    fn lacking(lack: &MissingAttribute) -> Self {
         Self {
             policy: lack.policy.clone(),
             rule: lack.rule.clone(),
             mode: unenforced_mode(lack.mode),
-            why: Why::Missing { attribute: lack.attribute.clone() },
+            why: ViolationReason::Missing { attribute: lack.attribute.clone() },
         }
     }
 }

@@ -1,12 +1,12 @@
 use super::*;
-use crate::streams::store::Embedded;
-use crate::streams::{Ignore, Settings};
+use crate::streams::store::InMemoryStore;
+use crate::streams::{NoopObserver, Settings};
 
 const NOW: Millis = Millis(1_793_732_400_000);
 
 fn orders() -> Orders {
-    let store = Arc::new(Embedded::new(Settings::default(), Arc::new(Ignore)));
-    Orders::new(Arc::new(StreamTable::new(store, Arc::new(Ignore))), |_| {})
+    let store = Arc::new(InMemoryStore::new(Settings::default(), Arc::new(NoopObserver)));
+    Orders::new(Arc::new(StreamTable::new(store, Arc::new(NoopObserver))), |_| {})
 }
 
 fn order() -> Order {
@@ -14,8 +14,8 @@ fn order() -> Order {
     Order { until, reason: "shared with the whole street".into(), by: "ops".into(), at: NOW, number: 0 }
 }
 
-fn whom(subject: &str) -> Whom {
-    Whom::Account { idp: "acme".into(), subject: subject.into() }
+fn whom(subject: &str) -> Target {
+    Target::Account { idp: "acme".into(), subject: subject.into() }
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn an_entry_that_is_damaged_costs_no_other_and_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = folder.path().join("streams.snapshot");
     let file = Orders::beside(&snapshot);
-    assert_eq!(orders().give(Kind::Block, whom("alice"), order(), Some(&snapshot), NOW), Ok(Kept::OverRestarts));
+    assert_eq!(orders().set(Kind::Block, whom("alice"), order(), Some(&snapshot), NOW), Ok(Kept::OverRestarts));
     let whole = std::fs::read_to_string(&file).unwrap();
     let cut = whole.replace("\"blocks\":[", "\"blocks\":[{\"whom\":7},");
     assert_ne!(cut, whole);
@@ -37,7 +37,7 @@ fn an_entry_that_is_damaged_costs_no_other_and_is_never_overwritten() {
         assert_eq!(restored.restore(&snapshot, NOW).unwrap(), expected, "{written}");
         assert_eq!(restored.find(Kind::Block, &whom("alice"), NOW).is_some(), expected.orders == 1);
         // The next order is written over what could be read, never over what could not.
-        restored.give(Kind::Exemption, whom("bob"), order(), Some(&snapshot), NOW).unwrap();
+        restored.set(Kind::Exemption, whom("bob"), order(), Some(&snapshot), NOW).unwrap();
         if expected.damaged > 0 {
             assert_eq!(std::fs::read_to_string(Orders::damaged(&snapshot)).unwrap(), written);
         }
@@ -52,7 +52,7 @@ fn an_older_page_never_takes_the_place_of_a_newer_one() {
     let snapshot = folder.path().join("streams.snapshot");
     let orders = orders();
     let (first, early) = orders.book.lock().turn();
-    orders.give(Kind::Block, whom("alice"), order(), Some(&snapshot), NOW).unwrap();
+    orders.set(Kind::Block, whom("alice"), order(), Some(&snapshot), NOW).unwrap();
     orders.write(first, &early, &snapshot).unwrap();
     assert!(std::fs::read_to_string(Orders::beside(&snapshot)).unwrap().contains("alice"));
 }

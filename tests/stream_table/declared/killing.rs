@@ -22,7 +22,7 @@ async fn a_start_ends_the_streams_that_it_names_and_takes_their_place_in_one_ste
         let Cause::Killed { by: Some(by), .. } = told.cause else { panic!("{:?}", told.cause) };
         assert_eq!((by.stream, by.started, by.attributes.get("channel")), (third.id, at(5), Some("kids-2")));
     }
-    assert!(!first.beat_declared(at(6)) && !second.beat(Signal::Playback, at(6)));
+    assert!(!first.heartbeat_declared(at(6)) && !second.heartbeat(Signal::Playback, at(6)));
     assert_eq!(house.running(at(6)), 1);
 }
 
@@ -44,9 +44,9 @@ async fn a_start_that_is_refused_kills_nobody_and_is_told_of_the_account_as_it_s
     }
     let who = declaration(4, &[("deviceId", "d3")], at(1));
     let answer = house.declared(&who, &[kill(&streams[0])], false, at(1)).await;
-    let Admission::Refused(Refusal::Policy { refused, holders }) = answer else { panic!("{answer:?}") };
+    let AdmissionOutcome::Refused(Refusal::Policy { refused, holders }) = answer else { panic!("{answer:?}") };
     assert_eq!((refused.decision.violations.len(), holders.len()), (1, 3));
-    assert!(streams.iter().all(|stream| stream.beat_declared(at(2))));
+    assert!(streams.iter().all(|stream| stream.heartbeat_declared(at(2))));
     assert_eq!(house.running(at(2)), 3);
 }
 
@@ -59,9 +59,9 @@ async fn names_of_streams_that_are_not_there_or_hold_no_slot_mean_nothing() {
     for n in 3..5 {
         let who = declaration(n, &[], at(SILENCE + 1));
         let answer = house.declared(&who, &[kill(&first), unknown.clone()], false, at(SILENCE + 1)).await;
-        assert!(matches!(answer, Admission::Refused(_)), "the first is silent, the second plays");
+        assert!(matches!(answer, AdmissionOutcome::Refused(_)), "the first is silent, the second plays");
     }
-    assert!(second.beat_declared(at(SILENCE + 2)));
+    assert!(second.heartbeat_declared(at(SILENCE + 2)));
     let answer = house.declared(&declaration(5, &[], at(SILENCE + 3)), &[kill(&second)], false, at(SILENCE + 3)).await;
     let fifth = house.admitted(answer);
     assert_eq!(fifth.attributes().get("superseded"), Some(&*kill(&second).1));
@@ -98,13 +98,13 @@ async fn a_stream_that_is_about_to_leave_ends_once_when_it_is_killed() {
     let house = House::under(vec![rule]);
     let first = house.declare(1, at(0)).await;
     let second = house.declare(2, at(1)).await;
-    assert!(first.beat_declared(at(2)), "it plays on for the grace");
+    assert!(first.heartbeat_declared(at(2)), "it plays on for the grace");
     let answer = house.declared(&declaration(3, &[], at(3)), &[kill(&first), kill(&second)], false, at(3)).await;
     assert!(is_admitted(&answer));
     assert_eq!(house.running(at(3)), 1);
     let fourth = house.declare(4, at(4)).await;
     let answer = house.declared(&declaration(5, &[], at(5)), &[kill(&house.admitted(answer))], false, at(5)).await;
-    assert!(is_admitted(&answer) && fourth.beat_declared(at(6)));
+    assert!(is_admitted(&answer) && fourth.heartbeat_declared(at(6)));
     assert!(house.gauge.lowest() >= 0);
 }
 
@@ -116,11 +116,11 @@ async fn who_starts_by_the_hundred_has_nobody_forgotten_who_was_killed() {
     assert!(is_admitted(&killer));
     for n in 0..1000_u64 {
         let stream = StreamId((u128::from(n) + 1).to_be_bytes());
-        let who = Candidate { stream, ..declaration(1, &[("channel", "arena-1")], at(2)) };
-        assert!(matches!(house.declared(&who, &[], true, at(2)).await, Admission::Refused(_)));
+        let who = AdmissionRequest { stream, ..declaration(1, &[("channel", "arena-1")], at(2)) };
+        assert!(matches!(house.declared(&who, &[], true, at(2)).await, AdmissionOutcome::Refused(_)));
     }
     let record = house.table.record(&account(0), at(3)).await.expect("an embedded table answers");
     assert_eq!(record.tombstones().len(), 256);
     let back = house.table.resume(&candidate(0, 1, "/live", at(0)), &house.policies, &house.settings, at(3)).await;
-    assert!(matches!(back, Ok(Admission::Refused(Refusal::Terminated(Cause::Killed { .. })))));
+    assert!(matches!(back, Ok(AdmissionOutcome::Refused(Refusal::Terminated(Cause::Killed { .. })))));
 }

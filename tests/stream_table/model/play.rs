@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use streamgate::model::{Attributes, Millis, StreamId};
-use streamgate::streams::{Cadence, Candidate, Settings, Signal};
+use streamgate::streams::{AdmissionRequest, Cadence, Settings, Signal};
 
 pub(super) const NEVER: Millis = Millis(0);
 
@@ -17,7 +17,7 @@ pub(super) enum Phase {
 
 #[derive(Clone, Debug)]
 pub(super) struct Play {
-    pub(super) who: Candidate,
+    pub(super) who: AdmissionRequest,
     pub(super) phase: Phase,
     pub(super) since: Millis,
     pub(super) presence: Millis,
@@ -43,7 +43,7 @@ pub(super) struct Grave {
 }
 
 impl Play {
-    pub(super) fn new(who: &Candidate, now: Millis) -> Self {
+    pub(super) fn new(who: &AdmissionRequest, now: Millis) -> Self {
         let cadence = Cadence::default();
         Self {
             who: who.clone(),
@@ -60,11 +60,11 @@ impl Play {
         }
     }
 
-    pub(super) fn returning(who: &Candidate, since: Millis, heard: Millis) -> Self {
+    pub(super) fn returning(who: &AdmissionRequest, since: Millis, heard: Millis) -> Self {
         Self { phase: Phase::Playing, since, playback: heard, entry: NEVER, ..Self::new(who, heard) }
     }
 
-    pub(super) fn declaring(who: &Candidate, now: Millis) -> Self {
+    pub(super) fn declaring(who: &AdmissionRequest, now: Millis) -> Self {
         Self { phase: Phase::Playing, entry: NEVER, declared: now, ..Self::new(who, now) }
     }
 
@@ -119,7 +119,7 @@ impl Play {
         self.entry = now;
     }
 
-    pub(super) fn is_same_play(&self, who: &Candidate, now: Millis) -> bool {
+    pub(super) fn is_same_play(&self, who: &AdmissionRequest, now: Millis) -> bool {
         self.who.application == who.application
             && self.who.device == who.device
             && self.who.asset == who.asset

@@ -15,7 +15,7 @@ use super::problem::Problem;
 use crate::control::Control;
 use crate::control::session::view::{UNKNOWN, metadata};
 use crate::streams::Stream;
-use crate::streams::account::Record;
+use crate::streams::account::AccountState;
 
 /// The name under which streams are counted.
 const STREAM_COUNT: &str = "streamCount";
@@ -46,7 +46,7 @@ pub(super) struct Count {
 
 /// The running streams of the account, in groups by these dimensions, in the order of their values. Without a dimension they are
 /// one group, even if it is empty.
-pub(super) fn count(call: &Call, record: &Record, dimensions: &[String]) -> Vec<Count> {
+pub(super) fn count(call: &Call, record: &AccountState, dimensions: &[String]) -> Vec<Count> {
     let mut groups: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     if dimensions.is_empty() {
         groups.insert(Vec::new(), 0);
@@ -97,7 +97,7 @@ fn value(call: &Call, stream: &Stream, known: &BTreeMap<String, String>, name: &
 )]
 pub(super) async fn show(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    let call = Call::of(&control, &head)?;
+    let call = Call::parse(&control, &head)?;
     let mut query = Query::read(&head).await?;
     if !query.names("metrics")?.iter().eq(["activeStreams"]) {
         return Err(Problem::bad("metrics has to be activeStreams"));

@@ -41,7 +41,7 @@ impl Call {
     ///
     /// # Errors
     /// The application is unknown or does not speak for the account's provider, or a name is malformed.
-    pub(super) fn of(control: &Control, head: &Parts) -> Result<Self, Problem> {
+    pub(super) fn parse(control: &Control, head: &Parts) -> Result<Self, Problem> {
         let (settings, moment) = (control.settings(), control.clock.moment());
         let path = head.uri.path();
         let [id, mvpd, subject, stream] = [1, 2, 4, 6].map(|nth| segment(path, nth));

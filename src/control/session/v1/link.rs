@@ -44,7 +44,7 @@ pub(super) struct Links {
 /// How the caller reaches the control port: scheme and host. What stands in front may say so, if it is trusted.
 pub(super) fn base(settings: &Settings, head: &Parts) -> String {
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    let is_trusted = peer.is_some_and(|peer| settings.hops.as_ref().is_some_and(|hops| hops.trusts(peer)));
+    let is_trusted = peer.is_some_and(|peer| settings.trusted_proxies.as_ref().is_some_and(|hops| hops.trusts(peer)));
     let forwarded = |name| first(&head.headers, name).filter(|_| is_trusted);
     let scheme = match forwarded("x-forwarded-proto") {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",

@@ -77,7 +77,7 @@ impl StreamResource {
 )]
 pub(super) async fn heartbeat(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let call = Call::of(&control, &head)?;
+    let call = Call::parse(&control, &head)?;
     let event = Metadata::read(&head, body).await?.remove("event");
     let Call { settings, application, account, now, .. } = &call;
     let stops = match event.as_deref() {
@@ -96,7 +96,7 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
     }
     if stops {
         control.table.end(account, id, &Cause::Stopped, *now).await?;
-    } else if !(stream.holds(&settings.streams, *now) && stream.beat_declared(*now)) {
+    } else if !(stream.holds(&settings.streams, *now) && stream.heartbeat_declared(*now)) {
         control.table.revive(account, &stream, &application.policies, &settings.streams, *now).await?;
     }
     Ok(done().into_response())
@@ -124,7 +124,7 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
 )]
 pub(super) async fn show(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    let call = Call::of(&control, &head)?;
+    let call = Call::parse(&control, &head)?;
     let Call { settings, application, account, now, .. } = &call;
     let id = call.stream.ok_or_else(Problem::no_stream)?;
     let record = control.table.record(account, *now).await?;

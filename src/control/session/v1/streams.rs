@@ -20,7 +20,7 @@ use crate::control::session::MAX_STREAMS;
 use crate::control::session::metadata::Metadata;
 use crate::control::session::view::{UNKNOWN, metadata};
 use crate::model::{Attributes, ClientEvidence, Device};
-use crate::streams::{Admission, Candidate, Stream};
+use crate::streams::{AdmissionOutcome, AdmissionRequest, Stream};
 use crate::telemetry::ApiOutcome;
 
 /// A stream that has just been declared.
@@ -108,7 +108,7 @@ struct ListedStream {
 )]
 pub(super) async fn start(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let call = Call::of(&control, &head)?;
+    let call = Call::parse(&control, &head)?;
     let attributes: Attributes = Metadata::read(&head, body).await?.into();
     let Call { settings, application, account, now, .. } = &call;
     let id = settings.keys.issue(&application.id, &account.key(), call.moment.wall, control.entropy.bytes());
@@ -116,7 +116,7 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
         return Err(Problem::blocked());
     }
     let asset = attributes.get("assetId").or_else(|| attributes.get("channel")).unwrap_or_default();
-    let candidate = Candidate {
+    let candidate = AdmissionRequest {
         stream: id,
         account: account.clone(),
         application: application.id.clone(),
@@ -132,8 +132,8 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
     }
     let declared = control.table.declare(&candidate, &[], true, &application.policies, &settings.streams, *now);
     let (id, started, compliant) = match declared.await? {
-        Admission::Admitted { stream, .. } => (stream.id, stream.started, true),
-        Admission::Refused(_) => (id, *now, false),
+        AdmissionOutcome::Admitted { stream, .. } => (stream.id, stream.started, true),
+        AdmissionOutcome::Refused(_) => (id, *now, false),
     };
     let record = control.table.record(account, *now).await?;
     let active_streams = count(&call, &record, &[]);
@@ -168,7 +168,7 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
 )]
 pub(super) async fn list(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    let call = Call::of(&control, &head)?;
+    let call = Call::parse(&control, &head)?;
     let names = Query::read(&head).await?.names("fields")?;
     let record = control.table.record(&call.account, call.now).await?;
     let view = call.view();

@@ -9,7 +9,7 @@ use crate::config::Application;
 use crate::control::session::view::{UNKNOWN, View, channel, device_name, metadata, rfc3339};
 use crate::model::{Account, Attributes, Millis, StreamId};
 use crate::policy::{Decision, Effect, Explanation, Limit, Mode, Violation};
-use crate::streams::account::{Law, Plan, Record};
+use crate::streams::account::{AccountState, Plan, PolicyContext};
 use crate::streams::{Ended, Refusal, Stream, Terminator};
 
 use super::answer::Answer;
@@ -36,7 +36,7 @@ impl Adviser<'_> {
             associated_advice: refusing.map(|violation| self.violation(violation, holders)).collect(),
             ..EvaluationResult::default()
         };
-        let lacks = decision.lacks.iter().filter(|lack| lack.mode == Mode::Enforce);
+        let lacks = decision.missing_attributes.iter().filter(|lack| lack.mode == Mode::Enforce);
         let mut missing: Vec<&str> = lacks.map(|lack| &*lack.attribute).collect();
         if !missing.is_empty() {
             missing.sort_unstable();
@@ -53,11 +53,11 @@ impl Adviser<'_> {
         ended: &Ended,
         (policy, rule): (&str, &str),
         by: Option<StreamId>,
-        record: &Record,
+        record: &AccountState,
         (application, account): (&Application, &Account),
     ) -> Answer {
         let settings = &self.view.settings.streams;
-        let law = Law { policies: &application.policies, settings, idp: &account.idp };
+        let law = PolicyContext { policies: &application.policies, settings, idp: &account.idp };
         let plan = record.plan_resume(&ended.stream, &law, self.view.now);
         let decision: Option<&Decision> = match &plan {
             Plan::Refuse(refused) => Some(&refused.decision),
@@ -100,7 +100,7 @@ impl Adviser<'_> {
             conflicts.entry(key).or_default().push(self.session(stream));
         }
         Advice::RuleViolation(RuleViolation {
-            message: violation.told(self.languages),
+            message: violation.viewer_text(self.languages),
             policy_name: violation.policy.to_string(),
             rule_name: violation.rule.to_string(),
             attribute: violation.attribute.to_string(),

@@ -17,7 +17,7 @@ use crate::control::session::malformed::Malformed;
 use crate::control::session::throttle::Counted;
 use crate::control::session::view::View;
 use crate::model::{Account, AccountKey, Attributes, Device, Millis, Moment, StreamId};
-use crate::streams::{Candidate, Refusal};
+use crate::streams::{AdmissionRequest, Refusal};
 use crate::telemetry::{Refused, Verdict};
 
 use super::answer::Answer;
@@ -109,7 +109,7 @@ impl<'c> Call<'c> {
     }
 
     /// Remembers a refusal for those who will ask why, and names it in the answer.
-    pub(super) fn remember(&self, refusal: &Refusal, candidate: &Candidate, answer: Answer) -> Answer {
+    pub(super) fn remember(&self, refusal: &Refusal, candidate: &AdmissionRequest, answer: Answer) -> Answer {
         let Refusal::Policy { refused, .. } = refusal else { return answer };
         let (id, decisions) = (self.control.next_request(), &self.control.decisions);
         decisions.explain(id, &candidate.account.key(), &refused.explanation);

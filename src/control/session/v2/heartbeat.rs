@@ -83,20 +83,20 @@ async fn beat(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     if !call.control.blocks().is_empty() {
         call.not_blocked(&view.account, &stream.attributes(), session)?;
     }
-    if !stream.beat_declared(now) {
+    if !stream.heartbeat_declared(now) {
         return Err(over(call, At::Heartbeat, application, &account, session).await);
     }
     if news.is_empty() {
         return Ok(call.accepted());
     }
-    for name in stream.learned(&news, &stream.asset).frozen {
+    for name in stream.attribute_update(&news, &stream.asset).frozen {
         call.control.metrics.immutable_attribute_changes.with_label_values(&[application.id.as_str(), name]).inc();
     }
     match table.heartbeat(&account, &stream, &news, &application.policies, windows, now).await {
         Ok(None) => Ok(call.accepted()),
         Ok(Some(refusal)) => {
             let answer = Adviser { view, languages: call.languages() }.refusal(&refusal);
-            Err(call.remember(&refusal, &stream.candidate(&account), answer))
+            Err(call.remember(&refusal, &stream.admission_request(&account), answer))
         }
         Err(error) => {
             tracing::warn!(%error, stream = %session, "what a heartbeat says could not be judged");

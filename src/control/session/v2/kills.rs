@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use crate::config::Application;
 use crate::control::session::view::View;
 use crate::streams::Kill;
-use crate::streams::account::Record;
+use crate::streams::account::AccountState;
 
 /// Codes that one start may name.
 const MAX_TERMINATIONS: usize = 16;
@@ -31,7 +31,7 @@ pub(super) fn codes(headers: &HeaderMap) -> Vec<&str> {
 }
 
 /// The streams that they name, among those that run and that the caller may see.
-pub(super) fn resolve(codes: &[&str], record: &Record, view: &View<'_>, caller: &Application) -> Vec<Kill> {
+pub(super) fn resolve(codes: &[&str], record: &AccountState, view: &View<'_>, caller: &Application) -> Vec<Kill> {
     let mut seen = view.running(record);
     seen.retain(|stream| view.sees(caller, &stream.application));
     let named = |code: &&str| {

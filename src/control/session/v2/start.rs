@@ -10,7 +10,7 @@ use crate::control::session::metadata::Metadata;
 use crate::control::session::required;
 use crate::control::session::throttle::Counted;
 use crate::model::{Attributes, ClientEvidence, Device};
-use crate::streams::{Admission, Candidate};
+use crate::streams::{AdmissionOutcome, AdmissionRequest};
 
 use super::advice::{Adviser, lacking};
 use super::answer::Answer;
@@ -91,7 +91,7 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     };
     let asset = attributes.get("assetId").or_else(|| attributes.get("channel")).unwrap_or_default().into();
     let [hint, _] = id.0.as_chunks().0 else { return Err(Answer::UNAVAILABLE) };
-    let candidate = Candidate {
+    let candidate = AdmissionRequest {
         stream: id,
         account,
         application: application.id.clone(),
@@ -105,8 +105,8 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     let windows = &call.settings.streams;
     let decided = call.control.table.declare(&candidate, &kills, false, &application.policies, windows, call.now).await;
     match decided {
-        Ok(Admission::Admitted { stream, .. }) => Ok(call.accepted().location(stream.id)),
-        Ok(Admission::Refused(refusal)) => {
+        Ok(AdmissionOutcome::Admitted { stream, .. }) => Ok(call.accepted().location(stream.id)),
+        Ok(AdmissionOutcome::Refused(refusal)) => {
             let answer = Adviser { view, languages: call.languages() }.refusal(&refusal);
             Err(call.remember(&refusal, &candidate, answer))
         }

@@ -55,7 +55,7 @@ impl Case {
         let scene = scene(TENURE);
         let exempt = rule.exempt.as_ref().is_some_and(|exempt| {
             let truth = exempt.truth(&play.standing(), &policy.carriers[&play.application], &scene, &rule.missing);
-            matches!(truth, Truth::Yes | Truth::Awaited)
+            matches!(truth, Truth::Yes | Truth::Pending)
         });
         let is_older = (play.started, play.stream) < (self.candidate.started, self.candidate.stream);
         is_older && scene.now.since(play.tenure) >= TENURE && !exempt
@@ -83,7 +83,7 @@ impl Case {
         let (policy, rule) = self.rule(violation);
         let Count::Distinct(field) = &rule.count else { return None };
         let (scene, candidate) = (scene(TENURE), self.candidate.standing());
-        Some(match (field.of(&candidate, &policy.carriers[&self.candidate.application], &scene), &rule.missing) {
+        Some(match (field.resolve(&candidate, &policy.carriers[&self.candidate.application], &scene), &rule.missing) {
             (Found::Known(value), _) => value.into(),
             (_, Missing::TreatAs(value)) => value.to_string(),
             _ => "Unknown".into(),
@@ -97,7 +97,7 @@ fn one_of<T: Clone + std::fmt::Debug + 'static>(choices: &[T]) -> impl Strategy<
 
 /// Stream `n`. Many start, rest and are heard of at the same times.
 fn play(n: u8) -> impl Strategy<Value = Play> {
-    let contents = one_of(&[Content::Live, Content::Vod, Content::Awaited, Content::Unknown]);
+    let contents = one_of(&[Content::Live, Content::Vod, Content::Pending, Content::Unknown]);
     let devices = one_of(&[None, Some("a"), Some("b"), Some("c"), Some("lobby")]);
     let attributes = (
         one_of(&["", "news", "kids"]),

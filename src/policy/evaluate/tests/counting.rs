@@ -115,7 +115,7 @@ fn what_is_no_number_is_as_good_as_no_limit_attribute() {
     let policies = household(vec![streams("by plan", 0).limit_attribute("maxStreams", None).missing(Missing::Refuse)]);
     let decision = decide(&policies, &[tv(1)], &tv(2).with("maxStreams", "many"));
     assert!(decision.refuses());
-    assert_eq!(&*decision.lacks[0].attribute, "maxStreams");
+    assert_eq!(&*decision.missing_attributes[0].attribute, "maxStreams");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn without_a_default_a_value_that_is_not_listed_has_no_limit() {
     for candidate in candidates() {
         assert!(is_quiet(&decide(&household(vec![rule()]), &[tv(1)], &candidate)));
         let decision = decide(&household(vec![rule().missing(Missing::Refuse)]), &[tv(1)], &candidate);
-        assert_eq!(&*decision.lacks[0].attribute, "contractType");
+        assert_eq!(&*decision.missing_attributes[0].attribute, "contractType");
     }
     let policies = household(vec![rule().missing(Missing::TreatAs("basic".into()))]);
     assert!(decide(&policies, &[tv(1)], &tv(2)).refuses(), "who has no contract has a basic one");

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::support::{Play, decide, distinct, household, is_quiet, streams, tv};
 use crate::policy::demand::smallest_with_room;
-use crate::policy::{Limit, Mode, Ranks, Rule};
+use crate::policy::{Limit, Mode, RequiredLimits, Rule};
 
 const WORLDS: u32 = 7;
 
@@ -75,8 +75,9 @@ fn play(rule: &Rule, steps: &[Step]) -> Worlds {
                     was_admitted |= is_admitted;
                 }
                 let decision = decide(&shadow, &worlds.playing, &candidate);
-                worlds.demands.extend(decision.demands.iter().map(|demand| demand.rank));
-                let ranks: Ranks = decision.demands.iter().map(|demand| (demand.key, demand.rank)).collect();
+                worlds.demands.extend(decision.required_limits.iter().map(|demand| demand.limit));
+                let ranks: RequiredLimits =
+                    decision.required_limits.iter().map(|demand| (demand.key, demand.limit)).collect();
                 worlds.playing.push(Play { ranks, ..candidate });
             }
             Step::Stop(which) if !worlds.playing.is_empty() => {
@@ -117,7 +118,7 @@ proptest! {
             }
             // The ranks say as well who would be playing.
             for (limit, (playing, _)) in (1..).zip(&worlds.limited) {
-                let would = worlds.playing.iter().filter(|play| play.ranks.of(1) <= limit);
+                let would = worlds.playing.iter().filter(|play| play.ranks.get(1) <= limit);
                 let would: Vec<_> = would.map(|play| play.stream).collect();
                 prop_assert_eq!(would, playing.iter().map(|play| play.stream).collect::<Vec<_>>());
             }

@@ -120,7 +120,7 @@ fn who_is_exempt_is_counted_and_neither_refused_nor_ended() {
 #[test]
 fn who_may_yet_turn_out_to_be_exempt_is_not_ended() {
     let policies = household(vec![streams("one", 1).exempt("contentType == 'live'").latest_wins()]);
-    assert!(decide(&policies, &[tv(1).content(Content::Awaited)], &tv(2)).refuses());
+    assert!(decide(&policies, &[tv(1).content(Content::Pending)], &tv(2)).refuses());
     assert_eq!(ended(&decide(&policies, &[tv(1).content(Content::Vod)], &tv(2))), [id(1)]);
     assert_eq!(ended(&decide(&policies, &[tv(1)], &tv(2))), [id(1)], "of that one nobody will ever know");
 }

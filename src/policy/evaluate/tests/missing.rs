@@ -14,9 +14,9 @@ fn treat_as(value: &str) -> Missing {
 
 /// The attribute that the candidate has to supply.
 fn lacking(decision: &Decision) -> Vec<&str> {
-    assert_eq!(decision.refuses(), !decision.lacks.is_empty());
+    assert_eq!(decision.refuses(), !decision.missing_attributes.is_empty());
     assert!(decision.violations.is_empty() && ended(decision).is_empty());
-    decision.lacks.iter().map(|lack| &*lack.attribute).collect()
+    decision.missing_attributes.iter().map(|lack| &*lack.attribute).collect()
 }
 
 fn on_news() -> Rule {
@@ -78,7 +78,7 @@ fn a_rule_may_be_ignored_for_streams_that_lack_what_it_needs() {
         let full = |n| tv(n).channel("news").device(if n == 1 { "a" } else { "b" }).with("contractType", "basic");
         assert!(say(rule.clone(), &[full(1)], &full(2)).refuses(), "{name}");
         let decision = say(rule.clone(), &[full(1)], &tv(2));
-        assert!(is_quiet(&decision) && decision.demands.is_empty(), "{name} does not speak of it");
+        assert!(is_quiet(&decision) && decision.required_limits.is_empty(), "{name} does not speak of it");
         // The limit is the candidate's: there is nothing that others could lack.
         assert_eq!(is_quiet(&say(rule, &[tv(1)], &full(2))), &*name != "by plan", "{name} counts no such stream");
     }
@@ -105,7 +105,7 @@ fn a_default_limit_is_for_those_without_the_attribute_too() {
     for missing in [Missing::Unknown, Missing::IgnoreRule, Missing::Refuse] {
         let rule = streams("by plan", 0).limits("contractType", &[("basic", 5)], Some(1)).missing(missing);
         let decision = say(rule, &[tv(1)], &tv(2));
-        assert!(decision.lacks.is_empty());
+        assert!(decision.missing_attributes.is_empty());
         assert_eq!(decision.violations[0].threshold, 1);
     }
 }
@@ -115,7 +115,7 @@ fn only_an_enforced_rule_refuses_for_want_of_an_attribute() {
     for mode in [Mode::Annotate, Mode::Shadow] {
         let decision = say(each_channel().missing(Missing::Refuse).mode(mode), &[], &tv(1));
         assert!(!decision.refuses());
-        assert_eq!(decision.lacks[0].mode, mode);
+        assert_eq!(decision.missing_attributes[0].mode, mode);
     }
 }
 
@@ -135,14 +135,14 @@ fn who_is_exempt_is_not_refused_for_want_of_an_attribute() {
         assert!(is_quiet(&say(rule, &[], &tv(1).device("lobby"))));
     }
     let live = each_channel().missing(Missing::Refuse).exempt("contentType == 'live'");
-    let decision = say(live.clone(), &[], &tv(1).content(Content::Awaited));
+    let decision = say(live.clone(), &[], &tv(1).content(Content::Pending));
     assert!(decision.deferred && !decision.refuses(), "it may turn out to be exempt");
     assert!(say(live, &[], &tv(1).content(Content::Vod)).refuses());
 }
 
 #[test]
 fn a_rule_waits_for_the_manifest_where_that_will_tell() {
-    let new = || tv(2).content(Content::Awaited);
+    let new = || tv(2).content(Content::Pending);
     let live = tv(1).content(Content::Live).device("a");
     for rule in [
         streams("one live", 1).target("contentType == 'live'"),
@@ -156,7 +156,7 @@ fn a_rule_waits_for_the_manifest_where_that_will_tell() {
             let rule = rule.clone().missing(missing);
             let decision = say(rule.clone(), std::slice::from_ref(&live), &new());
             assert!(decision.deferred && is_quiet(&decision), "{}", rule.name);
-            assert!(decision.demands.is_empty() && decision.lacks.is_empty(), "{}", rule.name);
+            assert!(decision.required_limits.is_empty() && decision.missing_attributes.is_empty(), "{}", rule.name);
             let decision = say(rule, std::slice::from_ref(&live), &new().content(Content::Live));
             assert!(!decision.deferred);
         }
@@ -166,7 +166,7 @@ fn a_rule_waits_for_the_manifest_where_that_will_tell() {
 #[test]
 fn what_the_token_says_of_the_content_need_not_be_waited_for() {
     let rule = streams("one live", 1).target("contentType == 'live'");
-    let new = |n| tv(n).content(Content::Awaited);
+    let new = |n| tv(n).content(Content::Pending);
     let decision = say(rule.clone(), &[tv(1).content(Content::Live)], &new(2).with("contentType", "live"));
     assert!(decision.refuses() && !decision.deferred);
     let decision = say(rule, &[new(1)], &tv(2).content(Content::Live));
@@ -176,7 +176,7 @@ fn what_the_token_says_of_the_content_need_not_be_waited_for() {
 #[test]
 fn a_rule_that_waits_does_not_keep_the_others_from_speaking() {
     let rules = vec![streams("one live", 1).target("contentType == 'live'"), streams("one", 1).latest_wins()];
-    let decision = decide(&household(rules), &[tv(1)], &tv(2).content(Content::Awaited));
+    let decision = decide(&household(rules), &[tv(1)], &tv(2).content(Content::Pending));
     assert!(decision.deferred);
     assert_eq!(ended(&decision), [id(1)]);
 }

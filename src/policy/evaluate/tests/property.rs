@@ -10,7 +10,7 @@ use proptest::sample::Index;
 use super::cases::{APPLICATIONS, case, rule};
 use super::support::{Play, ended, is_quiet, policy};
 use crate::model::{Millis, StreamId};
-use crate::policy::{Decision, Effect, Mode, Policy, Scene, WhenExceeded, evaluate};
+use crate::policy::{Decision, Effect, EvalContext, Mode, Policy, WhenExceeded, evaluate};
 
 /// Everything that a decision says.
 fn said(decision: &Decision) -> String {
@@ -44,7 +44,7 @@ proptest! {
         let decision = case.decide();
         prop_assert!(!decision.refuses() || decision.ending.is_empty());
         let refusing = decision.enforced().any(|v| v.effect == Effect::Refuse);
-        let lacking = decision.lacks.iter().any(|lack| lack.mode == Mode::Enforce);
+        let lacking = decision.missing_attributes.iter().any(|lack| lack.mode == Mode::Enforce);
         prop_assert_eq!(decision.refuses(), refusing || lacking);
     }
 
@@ -69,7 +69,7 @@ proptest! {
             prop_assert!(more.is_some_and(|(.., more)| counted <= more), "{} of {}", rule, policy);
         }
         prop_assert!(!is_quiet(&all) || is_quiet(&few));
-        prop_assert_eq!(all.lacks, few.lacks, "what it lacks is its own affair");
+        prop_assert_eq!(all.missing_attributes, few.missing_attributes, "what it lacks is its own affair");
     }
 
     #[test]
@@ -156,12 +156,12 @@ proptest! {
         let (real, shadow) = (case.decide(), case.with_policies(shadow.collect()).decide());
         prop_assert!(is_quiet(&shadow) && shadow.ending.is_empty());
         prop_assert_eq!(real.deferred, shadow.deferred);
-        prop_assert_eq!(&real.demands, &shadow.demands);
+        prop_assert_eq!(&real.required_limits, &shadow.required_limits);
         let reported = |decision: &Decision| -> Vec<_> {
             decision.violations.iter().map(|v| (v.rule.clone(), v.reached, v.effect.clone())).collect()
         };
         prop_assert_eq!(reported(&real), reported(&shadow));
-        prop_assert_eq!(real.lacks.len(), shadow.lacks.len());
+        prop_assert_eq!(real.missing_attributes.len(), shadow.missing_attributes.len());
     }
 
     #[test]
@@ -218,7 +218,7 @@ proptest! {
 
     #[test]
     fn any_tenure_at_any_time_is_decided(case in case(), now in any::<u64>(), tenure in any::<u64>()) {
-        let scene = Scene { now: Millis(now), min_tenure: Duration::from_millis(tenure), idp: "" };
+        let scene = EvalContext { now: Millis(now), min_tenure: Duration::from_millis(tenure), idp: "" };
         let standings: Vec<_> = case.running.iter().map(Play::standing).collect();
         let decision = evaluate(&case.policies, &standings, &case.candidate.standing(), &scene);
         prop_assert!(!decision.refuses() || decision.ending.is_empty());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::support::{decide, ended, id, is_quiet, policy, stream, streams, tv, violated};
 use crate::model::ApplicationId;
-use crate::policy::{Carrier, Effect, Policy};
+use crate::policy::{ApplicationBinding, Effect, Policy};
 
 /// The documented dry run. P1: one stream, the latest wins; on app1 of one tenant and app2 of another. P2: two streams, the
 /// first win; on app2 and app3 of the second tenant.
@@ -103,7 +103,7 @@ fn streams_of_every_application_that_carries_the_policy_count_and_no_others() {
 fn a_policy_that_the_candidates_application_does_not_carry_says_nothing() {
     let policies = [policy("elsewhere", vec![streams("none at all", 0)], &["web"])];
     let decision = decide(&policies, &[stream(1, "web"), tv(2)], &tv(3));
-    assert!(is_quiet(&decision) && decision.violations.is_empty() && decision.demands.is_empty());
+    assert!(is_quiet(&decision) && decision.violations.is_empty() && decision.required_limits.is_empty());
 }
 
 #[test]
@@ -125,7 +125,10 @@ fn all_policies_of_an_application_have_to_hold() {
 #[test]
 fn a_rule_may_speak_of_one_tenants_streams_alone() {
     let mut shared = Policy::new("shared", vec![streams("one of T2", 1).target("tenant == 'T2'")], &["tv", "web"]);
-    shared.carriers.insert(ApplicationId("web".into()), Carrier { tenant: "T2".into(), ..Carrier::default() });
+    shared.carriers.insert(
+        ApplicationId("web".into()),
+        ApplicationBinding { tenant: "T2".into(), ..ApplicationBinding::default() },
+    );
     let policies = [Arc::new(shared)];
     assert!(decide(&policies, &[stream(1, "web")], &stream(2, "web")).refuses());
     assert!(is_quiet(&decide(&policies, &[stream(1, "web")], &tv(2))), "it does not speak of the other tenant's");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::model::{ApplicationId, Attributes, Millis, StreamId};
 use crate::policy::{
-    Content, Count, Decision, Effect, Explanation, Expression, Field, Limit, Mode, Policy, Ranks, Rule, Scene,
-    Standing, Type, WhenExceeded, evaluate, explain,
+    Content, Count, Decision, Effect, EvalContext, Explanation, Expression, Field, Limit, Mode, Policy, RequiredLimits,
+    Rule, StreamView, Type, WhenExceeded, evaluate, explain,
 };
 
 /// The time of every decision that does not say another one: 1000 s after the epoch.
@@ -23,7 +23,7 @@ pub(super) struct Play {
     pub(super) started: Millis,
     pub(super) tenure: Millis,
     pub(super) seen: Millis,
-    pub(super) ranks: Ranks,
+    pub(super) ranks: RequiredLimits,
 }
 
 pub(super) fn id(n: u8) -> StreamId {
@@ -42,7 +42,7 @@ pub(super) fn stream(n: u8, application: &str) -> Play {
         started,
         tenure: started,
         seen: started,
-        ranks: Ranks::default(),
+        ranks: RequiredLimits::default(),
     }
 }
 
@@ -83,8 +83,8 @@ impl Play {
         Self { seen: Millis(seconds * 1000), ..self }
     }
 
-    pub(super) fn standing(&self) -> Standing<'_> {
-        Standing {
+    pub(super) fn standing(&self) -> StreamView<'_> {
+        StreamView {
             stream: self.stream,
             application: &self.application,
             device: self.device,
@@ -99,8 +99,8 @@ impl Play {
     }
 }
 
-pub(super) fn scene(min_tenure: Duration) -> Scene<'static> {
-    Scene { idp: "mvpd-one", now: Millis(NOW * 1000), min_tenure }
+pub(super) fn scene(min_tenure: Duration) -> EvalContext<'static> {
+    EvalContext { idp: "mvpd-one", now: Millis(NOW * 1000), min_tenure }
 }
 
 pub(super) fn condition(source: &str) -> Expression {
@@ -186,7 +186,12 @@ pub(super) fn decide(policies: &[Arc<Policy>], running: &[Play], candidate: &Pla
     decide_in(&scene(Duration::ZERO), policies, running, candidate)
 }
 
-pub(super) fn decide_in(scene: &Scene<'_>, policies: &[Arc<Policy>], running: &[Play], candidate: &Play) -> Decision {
+pub(super) fn decide_in(
+    scene: &EvalContext<'_>,
+    policies: &[Arc<Policy>],
+    running: &[Play],
+    candidate: &Play,
+) -> Decision {
     let (standings, candidate) = (running.iter().map(Play::standing).collect::<Vec<_>>(), candidate.standing());
     let decision = evaluate(policies, &standings, &candidate, scene);
     assert_same(&decision, &explain(policies, &standings, &candidate, scene));
@@ -240,14 +245,15 @@ fn assert_same(decision: &Decision, explanation: &Explanation) {
     assert_eq!(exceeded, violations);
     let lacking: Vec<_> =
         of("lacks").map(|(policy, rule)| (policy, &*rule.rule, rule.mode, rule.lacks.as_deref().unwrap())).collect();
-    let lacks: Vec<_> = decision.lacks.iter().map(|l| (&*l.policy, &*l.rule, l.mode.label(), &*l.attribute)).collect();
+    let lacks: Vec<_> =
+        decision.missing_attributes.iter().map(|l| (&*l.policy, &*l.rule, l.mode.label(), &*l.attribute)).collect();
     assert_eq!(lacking, lacks);
     assert_eq!(of("deferred").next().is_some(), decision.deferred);
     let mut needed: Vec<_> = of("exceeded")
         .chain(of("kept"))
         .map(|(policy, rule)| (policy, &*rule.rule, rule.count.as_ref().unwrap().required_limit))
         .collect();
-    let mut demanded: Vec<_> = decision.demands.iter().map(|d| (&*d.policy, &*d.rule, d.rank)).collect();
+    let mut demanded: Vec<_> = decision.required_limits.iter().map(|d| (&*d.policy, &*d.rule, d.limit)).collect();
     needed.sort_unstable();
     demanded.sort_unstable();
     assert_eq!(needed, demanded);

@@ -146,7 +146,9 @@ impl Stream {
         let expression = compile(source);
         let Tree::Test(test) = &*expression.tree else { panic!("{source}") };
         let case = Case { now: Millis(self.now), ..case(&pairs) };
-        case.look(|standing, carrier, scene, missing| test.of(&Look { standing, carrier, scene, missing }).ok())
+        case.look(|standing, carrier, scene, missing| {
+            test.evaluate(&EvalInput { standing, carrier, scene, missing }).ok()
+        })
     }
 
     fn theirs(&self, source: &str) -> Option<bool> {

@@ -297,7 +297,7 @@ fn what_is_as_long_and_as_deep_as_can_be_needs_little_stack() {
             let expression = compile(&source);
             let case = case(&[("hba", "true")]);
             case.look(|standing, carrier, scene, missing| {
-                assert_ne!(expression.truth(standing, carrier, scene, missing), Truth::Awaited, "{source}");
+                assert_ne!(expression.truth(standing, carrier, scene, missing), Truth::Pending, "{source}");
             });
         }
     });

@@ -6,7 +6,7 @@ use super::super::{Plan, Transition};
 use super::*;
 use crate::model::{Account, ApplicationId, Attributes};
 use crate::policy::{Policy, Rule, WhenExceeded};
-use crate::streams::{Cadence, Candidate, Signal};
+use crate::streams::{AdmissionRequest, Cadence, Signal};
 
 fn at(seconds: u64) -> Millis {
     Millis((1_000_000 + seconds) * 1000)
@@ -18,7 +18,7 @@ fn client(n: u32, token: u32) -> ClientEvidence {
 }
 
 struct House {
-    record: Record,
+    record: AccountState,
     settings: Settings,
     policies: Vec<Arc<Policy>>,
     settled: Vec<(StreamId, StreamId)>,
@@ -28,20 +28,20 @@ impl House {
     fn new(limit: u32, when_exceeded: WhenExceeded) -> Self {
         let policy = Policy::new("household", vec![Rule::streams("streams", limit, when_exceeded)], &["tv"]);
         let policies = vec![Arc::new(policy)];
-        Self { record: Record::default(), settings: Settings::default(), policies, settled: Vec::new() }
+        Self { record: AccountState::default(), settings: Settings::default(), policies, settled: Vec::new() }
     }
 
     fn of(limit: u32) -> Self {
         Self::new(limit, WhenExceeded::DenyNewest)
     }
 
-    fn law(&self) -> Law<'_> {
-        Law { policies: &self.policies, settings: &self.settings, idp: "acme" }
+    fn law(&self) -> PolicyContext<'_> {
+        PolicyContext { policies: &self.policies, settings: &self.settings, idp: "acme" }
     }
 
     fn settle(&mut self, now: Millis) {
         let Self { record, settings, settled, .. } = self;
-        record.settle(settings, now, |transition| {
+        record.expire(settings, now, |transition| {
             if let Transition::Replaced { stream, by, .. } = transition {
                 settled.push((stream.id, by.id));
             }
@@ -60,7 +60,7 @@ impl House {
         now: Millis,
     ) -> Result<Arc<Stream>, Box<Refused>> {
         self.settle(now);
-        let candidate = Candidate {
+        let candidate = AdmissionRequest {
             stream: StreamId([n; 16]),
             account: Account::new("acme", "alice"),
             application: ApplicationId("tv".into()),
@@ -90,22 +90,22 @@ impl House {
     fn media(&mut self, stream: &Arc<Stream>, now: Millis) -> bool {
         self.settle(now);
         if stream.is_contested(Signal::Playback) {
-            let _ = stream.beat(Signal::Playback, now);
+            let _ = stream.heartbeat(Signal::Playback, now);
             let policies = self.policies.clone();
             let settings = self.settings.clone();
-            let law = |_: &Stream| Some(Law { policies: &policies, settings: &settings, idp: "acme" });
+            let law = |_: &Stream| Some(PolicyContext { policies: &policies, settings: &settings, idp: "acme" });
             let Verification { change, .. } = self.record.plan_verification(stream.id, &law, now);
             if !change.is_empty() {
                 self.record.apply(&change, &self.settings, now);
             }
         }
-        if stream.beat(Signal::Playback, now) {
+        if stream.heartbeat(Signal::Playback, now) {
             return true;
         }
-        let candidate = stream.candidate(&Account::new("acme", "alice"));
+        let candidate = stream.admission_request(&Account::new("acme", "alice"));
         match self.record.plan_reattach(&candidate, &self.law(), now) {
             Plan::Terminated(..) => false,
-            plan => self.carry_out(plan, now).is_ok_and(|stream| stream.beat(Signal::Playback, now)),
+            plan => self.carry_out(plan, now).is_ok_and(|stream| stream.heartbeat(Signal::Playback, now)),
         }
     }
 
@@ -298,7 +298,7 @@ fn a_start_that_nothing_follows_gives_the_place_back() {
 fn two_tokens_on_one_asset_are_two_starts() {
     let mut house = House::of(2);
     let start = |house: &mut House, n, token| {
-        let mut candidate = Candidate {
+        let mut candidate = AdmissionRequest {
             stream: StreamId([n; 16]),
             account: Account::new("acme", "alice"),
             application: ApplicationId("tv".into()),
