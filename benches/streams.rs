@@ -45,7 +45,7 @@ impl World {
         let settings = Settings { capacity: 2 * MILLION as u64, ..Settings::default() };
         let application = ApplicationId("tv".into());
         let rule = Rule::streams("streams", limit, WhenExceeded::DenyNewest);
-        let policy = Policy::from_parts("household", vec![rule], &[application.as_str()]);
+        let policy = Policy::new("household", vec![rule], &[application.as_str()]);
         Self {
             table: StreamTable::new(
                 Arc::new(InMemoryStore::new(settings.clone(), Arc::new(NoopObserver))),
@@ -144,7 +144,7 @@ fn heartbeats(criterion: &mut Criterion) {
 /// The policies change and end nobody's stream: how long that keeps its thread from other tasks at a time, and in all.
 fn policy_change(world: &World, accounts: usize) {
     let rule = Rule::streams("streams", 3, WhenExceeded::DenyNewest);
-    let policy = Policy::from_parts("household", vec![rule], &[world.application.as_str()]);
+    let policy = Policy::new("household", vec![rule], &[world.application.as_str()]);
     let in_force = InForce::from([(world.application.clone(), vec![Arc::new(policy)])]);
     let mut change = pin!(world.table.apply_policy_change(world.settings.clone(), in_force, START));
     let (mut turns, mut longest, mut all) = (0, Duration::ZERO, Duration::ZERO);

@@ -7,13 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors from the ground up; rooms on one floor never import each other, unless the floor says otherwise.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["model", "net"],
     &["media", "identity", "policy"],
     &["streams"],
-    &["config", "trust"],
+    &["key_sources", "overrides"],
+    &["config"],
     &["telemetry"],
-    &["questions"],
+    &["admission"],
     &["gateway", "control", "demo"],
     &["command", "main"],
 ];
@@ -219,8 +220,8 @@ const BLOCKING: [&str; 20] = [
     "config::parse_file(",
     "parts::",
     "Certificate::read(",
-    "Trust::new(",
-    "Trust::following(",
+    "KeySources::new(",
+    "KeySources::following(",
     "NextWebhooks::of(",
     ".reread()",
     ".save(",

@@ -4,6 +4,7 @@ mod authz;
 mod deploy;
 mod docs;
 mod gateway;
+mod key_sources;
 mod openapi;
 mod operator;
 mod policies;
@@ -12,5 +13,4 @@ mod session_api;
 mod session_api_v1;
 #[path = "support/signers.rs"]
 mod signers;
-mod trust;
 mod webhooks;

@@ -5,13 +5,13 @@
 
 mod asking;
 mod fixed;
+mod key_sources;
 mod names;
 mod policies;
 mod refusing;
 mod serving;
 mod shortage;
 mod support;
-mod trust;
 
 use crate::signers;
 

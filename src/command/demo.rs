@@ -9,7 +9,7 @@ use streamgate::config::Settings;
 use streamgate::identity::KeyPlace;
 use streamgate::{config, demo};
 
-use super::edges::SystemClock;
+use super::system::SystemClock;
 use super::{Outcome, mint, print, run};
 
 const CONFIGURATION: &str = include_str!("../../conf/demo/streamgate.yaml");

@@ -1,10 +1,10 @@
 //! `streamgate explain`: plays a written scenario against the policies of a configuration, and says what they decide.
 
-mod form;
-mod hearing;
+mod event_recorder;
 mod json;
 mod replay;
-mod script;
+mod scenario;
+mod scenario_schema;
 mod text;
 mod timeline;
 mod verdict;
@@ -17,7 +17,7 @@ use super::{Outcome, print};
 /// Prints the timeline of a scenario. What it expects and does not happen is told, and makes the command fail.
 pub(crate) fn explain(file: &Path, scenario: &Path, as_json: bool) -> Outcome {
     let settings = Arc::new(super::load(file)?);
-    let script = script::read(scenario, settings.clone())?;
+    let script = scenario::read(scenario, settings.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let timeline = runtime.block_on(replay::replay(&script, settings)).map_err(|error| error.to_string())?;
     if as_json {

@@ -8,13 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 use streamgate::config::Settings;
 use streamgate::identity::{Identified, Identity, PlaySession, RequestFacts, TokenError, path};
+use streamgate::key_sources::{KeySourceSettings, KeySources, Pace};
 use streamgate::media;
 use streamgate::model::{Clock, Device};
 use streamgate::telemetry::Metrics;
-use streamgate::trust::{Pace, Trust, TrustSettings};
 
 use super::Outcome;
-use super::edges::SystemClock;
+use super::system::SystemClock;
 
 /// Prints what the gateway makes of a `GET` of `url` with these headers (`NAME: VALUE`), from that address.
 pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Option<IpAddr>) -> Outcome {
@@ -106,7 +106,7 @@ fn outside(
     facts: &RequestFacts<'_>,
 ) -> Result<Option<Result<Identified, TokenError>>, String> {
     let _ = rustls::crypto::ring::default_provider().install_default(); // an earlier one is as good
-    let trust = Trust::new(TrustSettings {
+    let key_sources = KeySources::new(KeySourceSettings {
         key_sources: settings.key_sources.clone(),
         key_files: Vec::new(),
         callbacks: settings.callbacks.clone(),
@@ -121,9 +121,9 @@ fn outside(
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         match identity.question(facts) {
-            Some(question) => trust.ask(question).await,
+            Some(question) => key_sources.ask(question).await,
             None => {
-                trust.refresh(application).await;
+                key_sources.refresh(application).await;
             }
         }
     });

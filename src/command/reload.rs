@@ -16,17 +16,18 @@ use pingora::services::background::BackgroundService;
 use streamgate::config::{self, Settings};
 use streamgate::control::Reloaded;
 use streamgate::gateway::{Endpoint, Snapshot};
+use streamgate::key_sources::KeySources;
 use streamgate::model::Clock;
+use streamgate::overrides::Orders;
 use streamgate::streams::StreamTable;
 use streamgate::telemetry::{Decisions, Metrics, NextWebhooks, Webhooks};
-use streamgate::trust::{Orders, Trust};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::parts::{self, Failure};
+use super::bootstrap::{self, Failure};
 use super::preflight::{self, Finding};
 
 /// Between two looks at the file.
@@ -135,7 +136,7 @@ struct Next {
 #[async_trait]
 impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let mut fetching = Fetching::new(&self.current.load().trust);
+        let mut fetching = Fetching::new(&self.current.load().key_sources);
         let (source, asks) = (self.source.lock().take(), self.asks.lock().take());
         tokio::select! {
             () = self.watch(source, asks, &mut fetching) => {}
@@ -260,12 +261,12 @@ impl Reloader {
                     return Err(of_file(Failure { reasons, shortage: false }));
                 }
             }
-            let endpoints = parts::certificates(&settings).map_err(of_file)?;
+            let endpoints = bootstrap::certificates(&settings).map_err(of_file)?;
             let fixed = settings.keep_fixed(&before.settings);
             let webhooks = NextWebhooks::new(&settings).map_err(|error| of_file(error.into()))?;
             // Before anything is in force: afterwards nobody could be told.
             deliverer.prepare(&webhooks).map_err(|error| of_file(Failure::no_thread(&error)))?;
-            let snapshot = parts::snapshot(settings, Some(&before), &clock, &metrics).map_err(of_file)?;
+            let snapshot = bootstrap::snapshot(settings, Some(&before), &clock, &metrics).map_err(of_file)?;
             Ok(Some(Next { snapshot, endpoints, webhooks, changed, fixed }))
         })
         .await
@@ -273,9 +274,9 @@ impl Reloader {
 
     async fn apply(&self, next: Next, fetching: &mut Fetching) -> Reloaded {
         let Next { snapshot, endpoints, webhooks, changed, fixed } = next;
-        let fresh = Fetching::new(&snapshot.trust);
+        let fresh = Fetching::new(&snapshot.key_sources);
         // Nobody's request shall fail for what could have been fetched before.
-        tokio::join!(snapshot.trust.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
+        tokio::join!(snapshot.key_sources.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
         let before = self.current.load().settings.snapshot.clone();
         let snapshot = Arc::new(snapshot);
         self.current.store(snapshot.clone());
@@ -339,12 +340,12 @@ struct Fetching {
 }
 
 impl Fetching {
-    fn new(trust: &Arc<Trust>) -> Self {
-        let (trust, (stop, stopped)) = (trust.clone(), oneshot::channel());
+    fn new(key_sources: &Arc<KeySources>) -> Self {
+        let (key_sources, (stop, stopped)) = (key_sources.clone(), oneshot::channel());
         let stopped = async move {
             let _ = stopped.await; // the sender's end is a stop too
         };
-        Self { stop, task: tokio::spawn(async move { trust.run(stopped).await }) }
+        Self { stop, task: tokio::spawn(async move { key_sources.run(stopped).await }) }
     }
 
     async fn stop(self) {

@@ -12,26 +12,26 @@ use parking_lot::Mutex;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
+use streamgate::admission::{Admission, ListedSegments, RecentExplanations, RequestIds};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
 use streamgate::gateway::{self, Background, Endpoint, Expiry, Gateway, Snapshot};
 use streamgate::model::Clock;
 use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
-use streamgate::questions::{Admission, ListedSegments, RecentExplanations, RequestIds};
+use streamgate::overrides::{Kind, Orders};
 use streamgate::streams::store::InMemoryStore;
 use streamgate::streams::{Observer, StreamTable, durable_file};
 use streamgate::telemetry::{self, Decisions, Format, Metrics, NextWebhooks, Webhooks};
-use streamgate::trust::{Kind, Orders};
 use tokio::sync::{mpsc, watch};
 
 use super::Outcome;
-use super::edges::{SystemClock, SystemEntropy};
-use super::house::Running;
-use super::parts::{self, Failure};
+use super::bootstrap::{self, Failure};
 use super::preflight::{self, Finding, Reserved};
 use super::reload::{Reloader, Source};
+use super::runtime_handle::Running;
 use super::shutdown::Shutdown;
 use super::snapshots::Snapshots;
+use super::system::{SystemClock, SystemEntropy};
 
 /// Idle connections to origins that are kept.
 const KEPT: usize = 2048;
@@ -69,7 +69,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let hooks = NextWebhooks::new(&settings).map_err(|error| error.to_string())?;
     webhooks.apply(hooks).map_err(|error| format!("webhooks: {error}"))?;
 
-    let snapshot = Arc::new(parts::snapshot(settings, None, &clock, &metrics).map_err(Failure::into_lines)?);
+    let snapshot = Arc::new(bootstrap::snapshot(settings, None, &clock, &metrics).map_err(Failure::into_lines)?);
     let settings = snapshot.settings.clone();
     decisions.configure(&settings);
     let current = Arc::new(ArcSwap::new(snapshot));
@@ -174,7 +174,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
 /// Takes what a start needs of the machine. The error tells of all that is missing, one line each.
 fn prepare(settings: &Settings) -> Result<(Vec<Endpoint>, Reserved), String> {
     let mut problems: Vec<String> = preflight::problems(settings).iter().map(Finding::line).collect();
-    let endpoints = parts::certificates(settings).map_err(|failure| problems.extend(failure.reasons));
+    let endpoints = bootstrap::certificates(settings).map_err(|failure| problems.extend(failure.reasons));
     let reserved = Reserved::new(settings).map_err(|taken| problems.extend(taken));
     match (endpoints, reserved) {
         (Ok(endpoints), Ok(reserved)) if problems.is_empty() => Ok((endpoints, reserved)),
@@ -226,7 +226,7 @@ fn orders(
     clock: &dyn Clock,
 ) -> Result<Arc<Orders>, String> {
     let current = current.clone();
-    let orders = Orders::new(table.clone(), move |blocks| current.load().trust.block_also(blocks));
+    let orders = Orders::new(table.clone(), move |blocks| current.load().key_sources.block_also(blocks));
     restore_orders(settings, &orders, clock)?;
     Ok(Arc::new(orders))
 }

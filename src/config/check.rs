@@ -7,12 +7,12 @@ use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::grammar::FORMATS;
 use super::locate::Document;
+use super::messages;
 use super::pointer::{Pointer, Step};
 use super::report::Problem;
+use super::scalar_formats::FORMATS;
 use super::schema::schema;
-use super::sentence;
 
 /// How deep YAML is read.
 const MAX_DEPTH: usize = 64;
@@ -63,23 +63,23 @@ fn fault(document: &Document, schema: &Value, error: &ValidationError<'_>) -> Fa
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
             let keys: Vec<Pointer> = unexpected.iter().map(|key| at.key(key)).collect();
-            let say = |(key, at): (&String, &Pointer)| document.problem_at_key(at, sentence::unknown_key(key, node));
+            let say = |(key, at): (&String, &Pointer)| document.problem_at_key(at, messages::unknown_key(key, node));
             Fault { problems: unexpected.iter().zip(&keys).map(say).collect(), cut: keys }
         }
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
-            let problems = vec![document.problem_at_key(&at, sentence::missing_key(key, node))];
+            let problems = vec![document.problem_at_key(&at, messages::missing_key(key, node))];
             // A section that is missing at the root takes nothing else with it.
             let cut = if at == Pointer::default() { Vec::new() } else { vec![at] };
             Fault { problems, cut }
         }
         kind @ Kind::PropertyNames { error: inner } => {
             let name = at.key(inner.instance().as_str().unwrap_or_default());
-            let problems = vec![document.problem_at_key(&name, sentence::describe(kind, node, &Value::Null))];
+            let problems = vec![document.problem_at_key(&name, messages::describe(kind, node, &Value::Null))];
             Fault { problems, cut: vec![name] }
         }
         kind => {
-            let message = sentence::describe(kind, node, error.instance());
+            let message = messages::describe(kind, node, error.instance());
             Fault { problems: vec![document.problem(&at, message)], cut: vec![at] }
         }
     }

@@ -1,6 +1,7 @@
 //! From the `raw` types to [`Settings`], with every problem of meaning on the way.
 
 mod applications;
+mod attribute_sources;
 mod context;
 mod control;
 mod identity;
@@ -9,7 +10,6 @@ mod network;
 mod policies;
 mod rules;
 mod sources;
-mod supply;
 mod times;
 mod tokens;
 
@@ -25,7 +25,7 @@ use super::pointer::Pointer;
 use super::raw;
 use super::report::Problem;
 use super::secret::read_file;
-use super::sections::Sections;
+use super::section_digests::Sections;
 use super::settings::{Log, LogFormat, LogLevel, Settings};
 
 use context::Context;

@@ -7,9 +7,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::inside::{self, Lines};
 use super::pointer::{Pointer, Step};
 use super::report::Problem;
+use super::scalar_position::{self, Lines};
 
 /// Line and column, both from 1.
 type Position = (usize, usize);
@@ -52,7 +52,7 @@ impl Document {
         let text = self.text(pointer);
         let before = text.get(..text.floor_char_boundary(at)).unwrap_or_default().chars().count();
         let raw = self.lines.behind(problem.line, problem.column);
-        match raw.and_then(|raw| inside::column(raw, text, before)) {
+        match raw.and_then(|raw| scalar_position::column(raw, text, before)) {
             Some(further) => Problem { column: problem.column + further, ..problem },
             None => Problem { message: format!("{message} (at character {} of {what})", before + 1), ..problem },
         }

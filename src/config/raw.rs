@@ -19,7 +19,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::grammar::{Written, seconds};
+use super::scalar_formats::{Written, seconds};
 
 pub(super) use applications::{AmbiguousPath, Anonymous, Application, DownloadRate, Route, Sharing, StreamSource};
 pub(super) use control::{Control, ORIGIN, Role, SessionApi, URL, Webhook, WebhookEvent};

@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::report::Problem;
 use super::routes::Routes;
 use super::secret::Secret;
-use super::sections::Sections;
+use super::section_digests::Sections;
 
 /// Everything that the gateway is told.
 #[derive(Debug)]

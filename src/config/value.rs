@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::identity::ValueSource;
 
-use super::grammar::{Grammar, StreamWord, Written};
+use super::scalar_formats::{Grammar, StreamWord, Written};
 
 /// A source of values; `W` is the grammar of its text.
 #[derive(Clone, Debug, Deserialize)]

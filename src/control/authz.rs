@@ -10,7 +10,7 @@ use axum::routing::any;
 
 use utoipa::OpenApi;
 
-use crate::questions::{AUTHZ, Admission, Current};
+use crate::admission::{AUTHZ, Admission, Current};
 
 /// Whether a request of a viewer may pass: asked by a proxy that is not ours, with the request in fields.
 #[utoipa::path(

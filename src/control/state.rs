@@ -8,14 +8,14 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use bytes::Bytes;
 
+use crate::admission::{Admission, Current};
 use crate::config::Settings;
 use crate::identity::{Block, Blocks};
 use crate::model::{AccountKey, Device, Millis, StreamId};
-use crate::questions::{Admission, Current};
-use crate::trust::Orders;
+use crate::overrides::Orders;
 
-use super::counted::Counted;
 use super::session::Throttle;
+use super::stream_counts::Counted;
 
 /// Whether requests should be sent here. Ready means: every origin has an address, and nobody asked for a drain.
 pub struct Readiness {

@@ -4,7 +4,7 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
-use crate::questions::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
+use crate::admission::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
 
 /// Removes what a viewer wrote under our names.
 pub(super) fn strip_forged(request: &mut RequestHeader) {

@@ -7,14 +7,14 @@ use std::time::Instant;
 use super::coding::Decoder;
 use super::inspect::Inspection;
 use super::manifest::BodyRewriter;
-use super::snapshot::Snapshot;
+use super::runtime_config::Snapshot;
 use super::upstream::{Server, ServerGuard, Upstreams};
+use crate::admission::{self, Problem};
 use crate::media::Kind;
-use crate::questions::{self, Problem};
 
 /// One request: what is known of it, and what becomes of it at the origin.
 pub struct Context {
-    known: questions::Context,
+    known: admission::Context,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) server: Option<ServerGuard>,
     /// When the server was asked; by now the last of several attempts.
@@ -38,7 +38,7 @@ pub struct Context {
 impl Context {
     pub(super) fn new(request: u64, snapshot: &Snapshot) -> Self {
         Self {
-            known: questions::Context::new(request, snapshot.answers.clone()),
+            known: admission::Context::new(request, snapshot.answers.clone()),
             upstreams: snapshot.upstreams.clone(),
             server: None,
             asked: Instant::now(),
@@ -55,15 +55,15 @@ impl Context {
 }
 
 impl Deref for Context {
-    type Target = questions::Context;
+    type Target = admission::Context;
 
-    fn deref(&self) -> &questions::Context {
+    fn deref(&self) -> &admission::Context {
         &self.known
     }
 }
 
 impl DerefMut for Context {
-    fn deref_mut(&mut self) -> &mut questions::Context {
+    fn deref_mut(&mut self) -> &mut admission::Context {
         &mut self.known
     }
 }

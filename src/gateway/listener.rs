@@ -15,9 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::guards::HeaderTimeout;
+use super::connection_limits::HeaderTimeout;
 use super::proxy_protocol::ProxyProtocol;
-use super::snapshot::Snapshot;
+use super::runtime_config::Snapshot;
 use super::socket::Socket;
 use super::tls_stream::TlsStream;
 use crate::net::{ConnectionLimiter, OpenConnection, accept};

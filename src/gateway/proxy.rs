@@ -20,15 +20,15 @@ use pingora::{Error, ErrorSource, ErrorType};
 use super::context::Context;
 use super::inspect::{Inspection, Look};
 use super::manifest::{BodyRewriter, RewriteContext, cadence};
-use super::outbound::{
+use super::response_kind::{begins_in_the_middle, is_looked_at, shown};
+use super::upstream_request::{
     bare_query, give_token_back, has_path, identity, in_origin_form, is_nameless, join_cookies, origin_uri,
     strip_referer, strip_token_headers,
 };
-use super::shown::{begins_in_the_middle, is_looked_at, shown};
-use super::{Gateway, annotate, fields, guards, sender};
+use super::{Gateway, annotate, client_info, connection_limits, fields};
+use crate::admission::{Admission, InFlightGuard, Problem, RequestView, host, strip_path_token};
 use crate::identity::{Renewed, path};
 use crate::media::{self, Kind, json};
-use crate::questions::{Admission, InFlightGuard, Problem, RequestView, host, strip_path_token};
 use crate::streams::Signal;
 use crate::telemetry::{Access, ManifestResult, Outcome};
 
@@ -52,7 +52,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<()> {
-        guards::header_read();
+        connection_limits::header_read();
         ctx.begin(self.clock.moment());
         let limits = &ctx.settings.limits;
         let (keep_alive, write_timeout) = (limits.keep_alive.as_secs().max(1), limits.write_timeout);
@@ -67,7 +67,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        ctx.client = sender::from(session, &ctx.settings);
+        ctx.client = client_info::from(session, &ctx.settings);
         if !has_path(session.req_header()) {
             self.refuse(session, &Problem::malformed(), ctx).await?;
             return Ok(true);
@@ -165,7 +165,7 @@ impl ProxyHttp for Gateway {
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, identity);
-        sender::forward(session, upstream, ctx.client)?;
+        client_info::forward(session, upstream, ctx.client)?;
         if ctx.belied.unwrap_or(ctx.kind).is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
@@ -615,7 +615,7 @@ fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> RewriteContext
         query,
         inherited,
         authority: host(request).unwrap_or_default().to_owned(),
-        site: sender::site(request, ctx.client),
+        site: client_info::site(request, ctx.client),
         origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::proxy_header::{self, MAX_HEADER, Parsed};
-use super::snapshot::Snapshot;
+use super::runtime_config::Snapshot;
 use super::socket::Socket;
 use crate::config::Listener;
 

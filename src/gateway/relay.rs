@@ -23,11 +23,11 @@ use tokio::time::Instant;
 use super::Gateway;
 use super::coding::Coding;
 use super::context::Context;
-use super::held::{Held, Until};
+use super::held_response::{Held, Until};
 use super::manifest::BodyRewriter;
-use super::outbound::strip_hop_by_hop;
 use super::proxy::cut_off;
-use crate::questions::Problem;
+use super::upstream_request::strip_hop_by_hop;
+use crate::admission::Problem;
 
 type Result<T> = pingora::Result<T>;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{AccountKey, Device, Millis, StreamId};
 
-use super::bounds::{MAX_DEVICE, bounded};
+use super::limits::{MAX_DEVICE, bounded};
 use super::mapping::TokenId;
 
 /// What is shut out.

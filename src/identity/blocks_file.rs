@@ -23,7 +23,7 @@ use serde_saphyr::Spanned;
 use crate::model::{Account, ApplicationId, Millis};
 
 use super::blocks::{Block, Blocked, Blocks};
-use super::bounds::MAX_ACCOUNT;
+use super::limits::MAX_ACCOUNT;
 use super::mapping::TokenId;
 
 /// Bytes of the longest file that is read.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::model::Millis;
 
+use super::callback_cache::CallbackCache;
+use super::callback_request::{self, CallbackRequest};
 use super::claims::Claims;
 use super::error::TokenError;
 use super::format::{Format, MAX_TOKEN};
-use super::question::{self, CallbackRequest};
 use super::request::RequestFacts;
-use super::verdicts::CallbackCache;
 
 /// One authorization service, for whoever asks it and puts its answers among the verdicts.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ impl Format for Callback {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
-        self.verdicts.get(&question::key(token, request), now)
+        self.verdicts.get(&callback_request::key(token, request), now)
     }
 
     /// An answer is about a folder and a client.

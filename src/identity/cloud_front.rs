@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::model::Millis;
 
 use super::algorithm::Algorithm;
+use super::attribute_source;
 use super::claims::{Claims, Times};
 use super::condition::Condition;
 use super::error::TokenError;
@@ -24,7 +25,6 @@ use super::key::Key;
 use super::keys::Keys;
 use super::percent::percent_decoded;
 use super::request::RequestFacts;
-use super::source;
 
 /// The parameters of a signed URL; the cookies have `CloudFront-` before their names. The first is the token, the others
 /// belong to it.
@@ -230,7 +230,7 @@ impl Parts {
         let [signature, expires, policy, key_pair, hash] = names.map(|name| {
             if !in_query {
                 // The browser sends the one with the longest path first.
-                return part(source::cookie(request.headers, name));
+                return part(attribute_source::cookie(request.headers, name));
             }
             let mut values = parameters(query, name);
             let value = part(values.next());

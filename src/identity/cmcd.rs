@@ -9,9 +9,9 @@ use std::borrow::Cow;
 
 use http::header::{HeaderMap, HeaderName};
 
+use super::attribute_source;
 use super::percent::form_decoded;
 use super::request::RequestFacts;
-use super::source;
 
 /// Bytes that are read: of the parameter before its percent-encoding is undone, and of all headers together.
 const MAX_TEXT: usize = 8 * 1024;
@@ -116,7 +116,7 @@ fn lookup<'a>(request: &RequestFacts<'a>, key: &str) -> Option<Cow<'a, str>> {
 }
 
 fn in_query<'a>(query: Option<&'a str>, key: &str) -> Option<Cow<'a, str>> {
-    let (_, raw) = source::query_value(query?, PARAMETER, &source::plain)?;
+    let (_, raw) = attribute_source::query_value(query?, PARAMETER, &attribute_source::plain)?;
     if raw.len() > MAX_TEXT {
         return None;
     }

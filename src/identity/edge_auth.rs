@@ -18,12 +18,12 @@ use serde_json::Map;
 
 use crate::identity::claims::Claims;
 use crate::identity::condition::Condition;
+use crate::identity::edge_auth_fields::{self, Fields, Grammar};
 use crate::identity::error::{KeyError, TokenError};
 use crate::identity::format::{Format, MAX_TOKEN};
 use crate::identity::percent::{form_decoded, percent_decoded};
 use crate::identity::request::RequestFacts;
 use crate::identity::rotating::Rotating;
-use crate::identity::tilde::{self, Fields, Grammar};
 use crate::model::Millis;
 
 const GRAMMAR: Grammar = Grammar {
@@ -70,7 +70,7 @@ impl Key {
     /// # Errors
     /// Empty, or something else.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        let secret = tilde::from_hex(text.trim_ascii()).filter(|secret| !secret.is_empty());
+        let secret = edge_auth_fields::from_hex(text.trim_ascii()).filter(|secret| !secret.is_empty());
         secret.map(|secret| Self(secret.into())).ok_or(KeyError::NotHex)
     }
 
@@ -131,7 +131,7 @@ impl EdgeAuth {
         let mut members = Map::new();
         for (name, value) in &fields.list {
             match (*name, value.ok_or(TokenError::Malformed)?) {
-                ("id" | "data", value) => tilde::insert_free(&mut members, name, value),
+                ("id" | "data", value) => edge_auth_fields::insert_free(&mut members, name, value),
                 (_, value) => drop(members.insert((*name).to_owned(), value.into())),
             }
         }
@@ -140,7 +140,7 @@ impl EdgeAuth {
 
     fn check_mac(&self, fields: &Fields<'_>, request: &RequestFacts<'_>) -> Result<(), TokenError> {
         let Settings { keys, algorithm, salt, bind_url, .. } = &self.settings;
-        let mac = tilde::mac_from_hex(fields.signature.1)?;
+        let mac = edge_auth_fields::mac_from_hex(fields.signature.1)?;
         if mac.len() != algorithm.length() {
             return Err(TokenError::AlgorithmRefused);
         }
@@ -171,7 +171,7 @@ impl Format for EdgeAuth {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
-        tilde::as_received_or_decoded(token, |text| self.check(text, request, now))
+        edge_auth_fields::as_received_or_decoded(token, |text| self.check(text, request, now))
     }
 
     fn keys_version(&self) -> u64 {

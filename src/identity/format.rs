@@ -2,9 +2,9 @@
 
 use crate::model::Millis;
 
+use super::callback_request::CallbackRequest;
 use super::claims::Claims;
 use super::error::TokenError;
-use super::question::CallbackRequest;
 use super::renewal::Renewed;
 use super::request::RequestFacts;
 

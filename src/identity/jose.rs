@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
+use super::claim_members::Members;
 use super::error::TokenError;
-use super::members::Members;
 
 pub(super) struct Header {
     /// `None` for a name that is not accepted, `none` among them.

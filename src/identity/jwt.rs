@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::identity::claim_members::Members;
 use crate::identity::claims::{Claims, Times};
 use crate::identity::error::{KeyError, TokenError};
 use crate::identity::format::Format;
 use crate::identity::issuer::Issuers;
 use crate::identity::jws::{self, Jws};
 use crate::identity::keys::Keys;
-use crate::identity::members::Members;
 use crate::identity::request::RequestFacts;
 use crate::model::Millis;
 

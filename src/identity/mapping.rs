@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, StreamId};
 
-use super::bounds::{MAX_ACCOUNT, MAX_ATTRIBUTE, MAX_DEVICE, bounded, fingerprint};
 use super::claims::Claims;
 use super::error::TokenError;
 use super::keyring::KeyRing;
+use super::limits::{MAX_ACCOUNT, MAX_ATTRIBUTE, MAX_DEVICE, bounded, fingerprint};
 use super::request::RequestFacts;
 use super::value::Value;
 

@@ -24,14 +24,14 @@ use serde_json::Map;
 
 use crate::identity::claims::Claims;
 use crate::identity::condition::{Condition, Part};
+use crate::identity::edge_auth_fields::{self, Fields, Grammar};
 use crate::identity::error::TokenError;
 use crate::identity::format::{Format, MAX_TOKEN};
 use crate::identity::matching::Match;
 use crate::identity::percent::percent_decoded;
-use crate::identity::place::Source;
 use crate::identity::request::RequestFacts;
 use crate::identity::rotating::Rotating;
-use crate::identity::tilde::{self, Fields, Grammar};
+use crate::identity::token_location::Source;
 use crate::model::Millis;
 
 pub use key::Key;
@@ -163,7 +163,7 @@ impl MediaCdn {
                 ("FullPath", None) => request.path.to_owned(),
                 (_, None) => return Err(TokenError::Malformed),
                 ("SessionID" | "Data", Some(value)) => {
-                    tilde::insert_free(&mut members, name, value);
+                    edge_auth_fields::insert_free(&mut members, name, value);
                     continue;
                 }
                 ("PathGlobs", Some(value)) => {
@@ -219,9 +219,9 @@ impl Format for MediaCdn {
         let is_parameter = |query: &&str| query.split('&').any(|pair| is_value(pair, token));
         match (Form::parse(token), request.raw_query.filter(is_parameter)) {
             (Form::SignedUrl, Some(query)) if self.settings.signed_urls => {
-                tilde::as_received_or_decoded(query.as_bytes(), |query| self.check_url(query, request, now))
+                edge_auth_fields::as_received_or_decoded(query.as_bytes(), |query| self.check_url(query, request, now))
             }
-            _ => tilde::as_received_or_decoded(token, |text| self.check(text, token, request, now)),
+            _ => edge_auth_fields::as_received_or_decoded(token, |text| self.check(text, token, request, now)),
         }
     }
 

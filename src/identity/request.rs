@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::Method;
 use http::header::HeaderMap;
 
-use super::place::Source;
+use super::token_location::Source;
 
 /// A request, as far as identity looks at it.
 #[derive(Clone, Copy, Debug)]

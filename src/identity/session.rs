@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 
-use super::bounds::{
+use super::limits::{
     MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE, bounded,
 };
 use super::mapping::TokenId;

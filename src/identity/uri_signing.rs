@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::model::Millis;
 
+use super::attribute_source;
+use super::claim_members::Members;
 use super::claims::{Claims, Times};
 use super::condition::Condition;
 use super::error::TokenError;
@@ -19,10 +21,8 @@ use super::format::{Format, MAX_TOKEN};
 use super::issuer::Issuers;
 use super::jws::{self, Jws};
 use super::matching::Match;
-use super::members::Members;
 use super::renewal::Renewed;
 use super::request::RequestFacts;
-use super::source;
 
 mod jwe;
 
@@ -285,7 +285,7 @@ impl Renewal {
 /// Whether the viewer has the very token already as a cookie, so that segments come with it.
 fn has_in_cookie(request: &RequestFacts<'_>, members: &Map<String, Value>) -> bool {
     let is_this = |token: &str| Jws::read(token.as_bytes()).is_ok_and(|jws| is_text_of(members, &jws.payload));
-    source::cookie(request.headers, PACKAGE).is_some_and(is_this)
+    attribute_source::cookie(request.headers, PACKAGE).is_some_and(is_this)
 }
 
 fn is_text_of(members: &Map<String, Value>, payload: &[u8]) -> bool {

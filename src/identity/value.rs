@@ -9,12 +9,12 @@ use std::sync::Arc;
 use http::header::{COOKIE, HeaderName};
 use regex::Regex;
 
+use super::attribute_source;
 use super::claims::Claims;
 use super::cmcd;
 use super::matching::MAX_REGEX;
 use super::percent::{form_decoded, percent_decoded_text};
 use super::request::RequestFacts;
-use super::source;
 
 mod unknown;
 
@@ -146,10 +146,10 @@ impl ValueSource {
                 std::str::from_utf8(line).ok().map(Cow::Borrowed)
             }
             Self::Query(name) => {
-                let (_, raw) = source::query_value(request.raw_query?, name, &source::plain)?;
+                let (_, raw) = attribute_source::query_value(request.raw_query?, name, &attribute_source::plain)?;
                 decoded(raw, form_decoded)
             }
-            Self::Cookie(name) => source::cookie(request.headers, name).map(Cow::Borrowed),
+            Self::Cookie(name) => attribute_source::cookie(request.headers, name).map(Cow::Borrowed),
             Self::Cmcd(key) => cmcd::find(request, key),
             Self::Path(pattern) => decoded(pattern.find(request.path)?, percent_decoded_text),
         };

@@ -11,20 +11,20 @@ use http::header::{COOKIE, HeaderMap, HeaderName, USER_AGENT};
 
 use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
 
-use super::bounds::fingerprint;
+use super::attribute_source::{self, Spot};
 use super::cache::TokenCache;
+use super::callback_request::CallbackRequest;
 use super::claims::Claims;
 use super::client::network;
 use super::error::TokenError;
 use super::format::{Format, MAX_TOKEN};
 use super::keyring::KeyRing;
+use super::limits::fingerprint;
 use super::mapping::{Mapping, TokenId};
-use super::place::Source;
-use super::question::CallbackRequest;
 use super::renewal::Renewed;
 use super::request::{InPath, RequestFacts};
 use super::scope::Scope;
-use super::source::{self, Spot};
+use super::token_location::Source;
 
 /// Further tokens that are taken out of one path.
 const MORE_IN_PATH: usize = 4;
@@ -172,7 +172,7 @@ impl Identity {
             return Some(result.map(|identified| identified.from(source, request)));
         };
         // A browser keeps cookies of one name for several paths. One that has expired does not hide its successor.
-        let others = source::cookies_of(request.headers, name).skip(1).take(MAX_OTHER_COOKIES);
+        let others = attribute_source::cookies_of(request.headers, name).skip(1).take(MAX_OTHER_COOKIES);
         let mut others = others.map(|token| self.identified(kind, token.as_bytes(), request, now));
         Some(others.find(|other| !matches!(other, Err(TokenError::Expired))).unwrap_or(result))
     }
@@ -296,7 +296,7 @@ impl Identity {
                     None if head.is_empty() && rest.is_empty() => "/".to_owned(),
                     // The token ends within its segment, and what is left of that begins behind the delimiter.
                     None if !matches!(source, Source::Param(_)) && !rest.is_empty() && !rest.starts_with('/') => {
-                        format!("{head}/{}", rest.strip_prefix(source::SUB_DELIMITERS).unwrap_or(rest))
+                        format!("{head}/{}", rest.strip_prefix(attribute_source::SUB_DELIMITERS).unwrap_or(rest))
                     }
                     None => format!("{head}{rest}"),
                 };
@@ -336,7 +336,7 @@ impl Identity {
     /// The query without the tokens that are to go.
     fn without<'a>(&self, query: &'a str, goes: impl Fn(&Token) -> bool) -> Cow<'a, str> {
         let places = self.token_places(query, goes);
-        if places.is_empty() { Cow::Borrowed(query) } else { Cow::Owned(source::cut(query, &places)) }
+        if places.is_empty() { Cow::Borrowed(query) } else { Cow::Owned(attribute_source::cut(query, &places)) }
     }
 
     fn token_places(&self, query: &str, goes: impl Fn(&Token) -> bool) -> Vec<Range<usize>> {
@@ -345,7 +345,7 @@ impl Identity {
             let extent = |rest: &str, end: char| token.format.extent(rest, end);
             let opens = |before: char| token.format.opens(before);
             for name in token.query_names() {
-                places.extend(source::query_values(query, name, &opens, &extent).map(|(place, _)| place));
+                places.extend(attribute_source::query_values(query, name, &opens, &extent).map(|(place, _)| place));
             }
         }
         // Two formats may share a name: the longer value goes.
@@ -356,7 +356,7 @@ impl Identity {
     /// The value of a `Cookie` header without tokens; `None` when nothing is left and the header is to be dropped.
     pub fn strip_cookie<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
         let goes = |name: &str| self.kinds.iter().any(|kind| !kind.token.forward && kind.token.is_cookie(name));
-        source::strip_cookie(value, goes)
+        attribute_source::strip_cookie(value, goes)
     }
 
     /// Whether a header carries nothing but a token and is to be dropped before the request goes upstream.

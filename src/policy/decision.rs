@@ -10,7 +10,7 @@ use crate::model::StreamId;
 
 use super::message::Message;
 use super::rule::{Mode, Policy, Rule};
-use super::standing::Content;
+use super::stream_view::Content;
 
 /// What a violated rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

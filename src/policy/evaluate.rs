@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 use crate::model::StreamId;
 
 use super::decision::{Conflict, Decision, Effect, MissingAttribute, RequiredLimit, Violation};
-use super::ending::fewest;
 use super::field::{Field, Found};
-use super::judge::{Claim, Member, RuleCount, RuleResult, judge, relevant};
 use super::rule::{Count, Mode, Policy, Rule};
-use super::standing::{EvalContext, StreamView};
+use super::rule_evaluation::{Claim, Member, RuleCount, RuleResult, judge, relevant};
+use super::select_terminations::fewest;
+use super::stream_view::{EvalContext, StreamView};
 
 /// Judges `candidate` against `policies`, given the account's other streams that hold a slot.
 ///

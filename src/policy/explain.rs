@@ -9,9 +9,9 @@ use crate::model::{Attributes, Millis, StreamId};
 use super::decision::{Conflict, Decision, Effect};
 use super::evaluate::{conflicts, evaluate, oldest_first, scope};
 use super::expression::Truth;
-use super::judge::{Claim, Member, RuleResult, judge, relevant};
 use super::rule::{Policy, Rule};
-use super::standing::{Content, EvalContext, StreamView};
+use super::rule_evaluation::{Claim, Member, RuleResult, judge, relevant};
+use super::stream_view::{Content, EvalContext, StreamView};
 
 /// Everything that a decision rests on, and how it came about. Whoever has it can repeat it.
 #[derive(Clone, Debug, Serialize)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::standing::{ApplicationBinding, Content, EvalContext, StreamView};
+use super::stream_view::{ApplicationBinding, Content, EvalContext, StreamView};
 
 /// Something that is known of a stream: a word of the gateway's own, or an attribute that the application supplies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use crate::model::ApplicationId;
 use super::expression::Expression;
 use super::field::{Field, Missing};
 use super::message::Message;
-use super::standing::ApplicationBinding;
+use super::stream_view::ApplicationBinding;
 
 /// What a policy does when one of its rules is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,10 +10,10 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
-use super::candidate::{AdmissionRequest, Signal, State};
-use super::known::Inputs;
-use super::pace::Pace;
-use super::rhythm::Rhythm;
+use super::admission_request::{AdmissionRequest, Signal, State};
+use super::attribute_update::Inputs;
+use super::download_rate::Pace;
+use super::request_intervals::Rhythm;
 use super::sharing::Sharing;
 use super::{Cadence, SUPERSEDE_GRACE, Settings};
 use crate::model::{ApplicationId, ClientEvidence, Device, Millis, StreamId};
@@ -85,9 +85,9 @@ pub struct Stream {
 }
 
 mod declared;
-mod judged;
+mod policy_state;
 mod silence;
-mod used;
+mod usage;
 
 impl Stream {
     /// A stream that has just been admitted.

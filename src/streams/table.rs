@@ -15,10 +15,10 @@ use crate::policy::{Decision, Policy};
 
 mod declared;
 mod exempt;
-mod kept;
 mod listing;
-mod reform;
-mod verify;
+mod persistence;
+mod policy_change;
+mod takeover;
 
 pub use exempt::Exemptions;
 

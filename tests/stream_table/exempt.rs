@@ -43,7 +43,7 @@ async fn neither_a_smaller_limit_nor_a_grace_that_is_over_ends_what_an_exempt_ac
         grace: Some(Duration::from_secs(5)),
         ..Rule::streams("some", limit, WhenExceeded::TerminateOldest)
     };
-    let policies = |limit| vec![Arc::new(Policy::from_parts("household", vec![rule(limit)], &["tv"]))];
+    let policies = |limit| vec![Arc::new(Policy::new("household", vec![rule(limit)], &["tv"]))];
     let (three, one) = (policies(3), policies(1));
     let table = table.configured(settings.clone(), in_force(&three));
     for device in 0..4 {

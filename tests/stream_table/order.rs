@@ -90,7 +90,7 @@ impl World {
         let settings = Settings { min_tenure: Duration::ZERO, ..Settings::default() };
         let (table, _) = table(&settings);
         let rule = Rule::streams("streams", u32::try_from(limit).expect("a small limit"), when_exceeded.clone());
-        let policies = vec![Arc::new(Policy::from_parts("household", vec![rule], &["tv"]))];
+        let policies = vec![Arc::new(Policy::new("household", vec![rule], &["tv"]))];
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         Self { settings, policies, when_exceeded, limit, table, playing: Vec::new(), minted: 0, now: DAY, runtime }
     }

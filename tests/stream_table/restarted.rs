@@ -32,7 +32,7 @@ impl House {
         let settings = Settings { min_tenure: Duration::ZERO, ..Settings::default() };
         let (table, gauge) = table(&settings);
         let rule = Rule::streams("streams", limit, when_exceeded);
-        let policies = vec![Arc::new(Policy::from_parts("household", vec![rule], &["tv"]))];
+        let policies = vec![Arc::new(Policy::new("household", vec![rule], &["tv"]))];
         Self { settings, policies, table: table.opened_at(at(OPENED)), gauge }
     }
 

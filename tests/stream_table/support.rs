@@ -19,7 +19,7 @@ pub(crate) fn at(seconds: u64) -> Millis {
 }
 
 pub(crate) fn policy(name: &str, limit: u32, when_exceeded: WhenExceeded, applications: &[&str]) -> Arc<Policy> {
-    Arc::new(Policy::from_parts(name, vec![Rule::streams("streams", limit, when_exceeded)], applications))
+    Arc::new(Policy::new(name, vec![Rule::streams("streams", limit, when_exceeded)], applications))
 }
 
 /// The limit of the policy's one rule.
@@ -37,7 +37,7 @@ pub(crate) fn household(limit: u32) -> Vec<Arc<Policy>> {
 
 /// A policy of these rules for the application `tv`.
 pub(crate) fn policies(rules: Vec<Rule>) -> Vec<Arc<Policy>> {
-    vec![Arc::new(Policy::from_parts("household", rules, &["tv"]))]
+    vec![Arc::new(Policy::new("household", rules, &["tv"]))]
 }
 
 /// These policies are in force for the application `tv`.

@@ -83,7 +83,7 @@ impl Gateway {
         Self {
             table: StreamTable::new(Arc::new(store), Arc::new(NoopObserver)),
             settings: settings.clone(),
-            policies: vec![Arc::new(Policy::from_parts(
+            policies: vec![Arc::new(Policy::new(
                 "household",
                 vec![Rule::streams("streams", limit, when_exceeded)],
                 &["tv"],

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use streamgate::model::StreamId;
 use streamgate::streams::Cause;
 
-use super::hearing::Change;
-use super::script::Script;
+use super::event_recorder::Change;
+use super::scenario::Script;
 use super::timeline::{Answer, Entry, Lesson, Timeline, Told};
 
 /// Writes all of a timeline.
@@ -52,7 +52,7 @@ fn line(script: &Script, entry: &Entry) -> Result<Value, serde_json::Error> {
         Told::Learned(player, Lesson { content, attributes, frozen }, answer) => {
             put("event", json!("learn"));
             put("stream", name(player));
-            put("content", json!(content.map(super::form::Content::label)));
+            put("content", json!(content.map(super::scenario_schema::Content::label)));
             put("attributes", json!(attributes));
             put("frozen", json!(frozen));
             answered = Some(answer);

@@ -9,9 +9,9 @@ use streamgate::streams::account::{AccountState, PolicyContext};
 use streamgate::streams::store::{InMemoryStore, Unavailable};
 use streamgate::streams::{AdmissionOutcome, AdmissionRequest, Cadence, Cause, Refusal, Signal, Stream, StreamTable};
 
-use super::form::{Content, Outcome};
-use super::hearing::{Change, Hearing};
-use super::script::{Player, Script, Step, What};
+use super::event_recorder::{Change, Hearing};
+use super::scenario::{Player, Script, Step, What};
+use super::scenario_schema::{Content, Outcome};
 use super::timeline::{After, Answer, Entry, Lesson, Rules, Timeline, Told};
 
 /// A player that plays asks for media this often.

@@ -7,9 +7,9 @@ use streamgate::model::StreamId;
 use streamgate::policy::{CountExplained, Explanation, RuleExplained, TargetExplained};
 use streamgate::streams::Cause;
 
-use super::form::Outcome;
-use super::hearing::{Change, Needed};
-use super::script::{Player, Script};
+use super::event_recorder::{Change, Needed};
+use super::scenario::{Player, Script};
+use super::scenario_schema::Outcome;
 use super::timeline::{Answer, Entry, Lesson, Timeline, Told};
 
 /// Columns for the time.

@@ -6,8 +6,8 @@ use streamgate::model::Attributes;
 use streamgate::policy::Explanation;
 use streamgate::streams::{Cause, Refusal};
 
-use super::form::{Content, Outcome};
-use super::hearing::{Change, Needed};
+use super::event_recorder::{Change, Needed};
+use super::scenario_schema::{Content, Outcome};
 
 /// One thing that is told.
 pub(super) struct Entry {

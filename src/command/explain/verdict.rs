@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::form::Outcome;
-use super::script::{Expected, Place, Script};
+use super::scenario::{Expected, Place, Script};
+use super::scenario_schema::Outcome;
 use super::timeline::After;
 
 /// Everything that is not as expected, with the place where that is written.

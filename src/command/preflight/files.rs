@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use streamgate::config::Settings;
+use streamgate::overrides::Orders;
 use streamgate::streams::durable_file;
-use streamgate::trust::Orders;
 
 use super::Finding;
 

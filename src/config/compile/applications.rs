@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::application::{Anonymous, Application, DownloadRate, Sharing, StreamSource};
+use crate::config::messages;
 use crate::config::mint::MintError;
 use crate::config::origin::Origin;
 use crate::config::pointer::Pointer;
 use crate::config::raw;
 use crate::config::routes::{self, Route, Routes};
-use crate::config::sentence;
 use crate::identity::{CallbackSource, KeyFiles, KeyRing, KeySource, path};
 use crate::model::{Ambiguities, Ambiguity, ApplicationId};
 use crate::policy::Policy;
@@ -76,7 +76,7 @@ fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
         // Where there are none at all, that is told once.
         && !context.origins.is_empty()
     {
-        let message = sentence::unknown_name("origin", origin, &context.origins);
+        let message = messages::unknown_name("origin", origin, &context.origins);
         context.say(&at.key("origin"), message);
     }
     let at_path = at.key("path");
@@ -145,7 +145,7 @@ fn application(
 ) -> Application {
     for (nth, name) in raw.policies.iter().enumerate() {
         if context.policies.binary_search(name).is_err() {
-            let message = sentence::unknown_name("policy", name, &context.policies);
+            let message = messages::unknown_name("policy", name, &context.policies);
             context.say(&at.key("policies").item(nth), message);
         }
     }

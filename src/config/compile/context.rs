@@ -7,7 +7,7 @@ use crate::config::pointer::Pointer;
 use crate::config::raw::Material;
 use crate::config::report::Problem;
 use crate::config::secret::{self, Environment, Secret, SecretError};
-use crate::config::sections::Sections;
+use crate::config::section_digests::Sections;
 
 /// The document, where its files are, and the problems found so far.
 pub(super) struct Context<'a> {

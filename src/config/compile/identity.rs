@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::config::grammar::StreamWord;
 use crate::config::mint::{MintError, Signing};
 use crate::config::pointer::Pointer;
 use crate::config::raw;
+use crate::config::scalar_formats::StreamWord;
 use crate::config::value::{Item, Part, ValueFrom};
 use crate::identity::{
     CallbackSource, Choice, Identity, KeyFiles, KeyRing, KeySource, MAX_ACCOUNT, MAX_ATTRIBUTE_NAME, Mapping, Settings,
@@ -143,7 +143,11 @@ fn value(context: &mut Context<'_>, at: &Pointer, from: &ValueFrom) -> Value {
     Value::new(choices.collect())
 }
 
-fn take<W: crate::config::grammar::Grammar>(context: &mut Context<'_>, at: &Pointer, part: &Part<W>) -> Option<Take> {
+fn take<W: crate::config::scalar_formats::Grammar>(
+    context: &mut Context<'_>,
+    at: &Pointer,
+    part: &Part<W>,
+) -> Option<Take> {
     match (&part.split, part.part, &part.matching) {
         (Some(separator), Some(number), None) => Some(Take::Part { separator: separator.as_str().into(), number }),
         (None, None, Some(pattern)) => match Take::capture(pattern) {

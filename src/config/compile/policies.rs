@@ -10,10 +10,10 @@ use crate::config::raw;
 use crate::model::ApplicationId;
 use crate::policy::{ApplicationBinding, Mode, Policy, Rule};
 
+use super::attribute_sources::Supply;
 use super::context::Context;
 use super::rules::rule;
 use super::sources;
-use super::supply::Supply;
 
 pub(super) fn policies(
     context: &mut Context<'_>,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::config::pointer::Pointer;
 use crate::config::raw;
-use crate::config::words::{CountWord, ExceededWord, MissingWord};
+use crate::config::rule_keywords::{CountWord, ExceededWord, MissingWord};
 use crate::identity::MAX_ATTRIBUTE;
 use crate::policy::{Count, Expression, Field, Limit, Message, Missing, Mode, Rule, Type, WhenExceeded};
 
+use super::attribute_sources::Supply;
 use super::context::Context;
-use super::supply::Supply;
 use super::times::{self, bounded};
 
 /// The attribute that `limits` look at where none is named.

@@ -7,9 +7,9 @@ use crate::config::raw;
 use crate::model::ApplicationId;
 use crate::policy::{Count, Expression, Field, Limit, Policy, Rule, WhenExceeded};
 
+use super::attribute_sources::Supply;
 use super::context::Context;
 use super::rules::PLACES;
-use super::supply::Supply;
 
 /// Warnings for one application about one policy.
 const TOLD: usize = 32;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::grammar::{Bytes, Written};
 use crate::config::pointer::Pointer;
 use crate::config::raw;
+use crate::config::scalar_formats::{Bytes, Written};
 use crate::config::settings::Limits;
 use crate::streams;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::grammar::{Written, seconds};
+use crate::config::scalar_formats::{Written, seconds};
 
 use super::material::Material;
 use super::name::NAME;

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::grammar::{Bytes, Written, seconds};
+use crate::config::scalar_formats::{Bytes, Written, seconds};
 use crate::config::server::Server;
 use crate::identity::Forwarding;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::config::grammar::Written;
-use crate::config::words::{CountWord, ExceededWord, MissingWord};
+use crate::config::rule_keywords::{CountWord, ExceededWord, MissingWord};
+use crate::config::scalar_formats::Written;
 
 use super::name::NAME;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::grammar::Written;
+use crate::config::scalar_formats::Written;
 use crate::streams;
 
 use super::material::Material;

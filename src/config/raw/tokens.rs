@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::grammar::{HeaderField, Written, seconds};
+use crate::config::scalar_formats::{HeaderField, Written, seconds};
 use crate::identity::Source;
 use crate::identity::jwt::Algorithm;
 

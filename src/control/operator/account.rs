@@ -5,17 +5,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::audit::Action;
+use super::dto::{AccountName, CauseShown, StreamShown, TerminatedShown, time};
 use super::guard::{Operator, Reader};
 use super::history::HappenedShown;
 use super::input::{Body, PathParams, ReasonBody, account, stream};
 use super::orders::OrderShown;
 use super::problem::{Answer, Problem};
-use super::shape::{AccountName, CauseShown, StreamShown, TerminatedShown, time};
 use crate::control::Control;
 use crate::model::{Account, Device, StreamId};
+use crate::overrides::{Kind, Target};
 use crate::streams::Cause;
 use crate::streams::account::AccountState;
-use crate::trust::{Kind, Target};
 
 /// All that is known of an account.
 #[derive(Debug, Serialize, ToSchema)]

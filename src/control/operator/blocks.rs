@@ -7,7 +7,7 @@ use super::input::{Body, OverrideRequest, PathParams};
 use super::orders::{OrderShown, OrderedShown, find, give, lift, of_account, of_device, of_session, of_token};
 use super::problem::{Answer, Problem};
 use crate::control::Control;
-use crate::trust::Kind;
+use crate::overrides::Kind;
 
 /// The block of an account that was ordered here.
 #[utoipa::path(get, path = "/api/blocks/accounts/{idp}/{subject}", tag = "blocks", operation_id = "block_of_account",

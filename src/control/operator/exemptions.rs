@@ -7,7 +7,7 @@ use super::input::{Body, OverrideRequest, PathParams};
 use super::orders::{OrderShown, OrderedShown, find, give, lift, of_account};
 use super::problem::{Answer, Problem};
 use crate::control::Control;
-use crate::trust::Kind;
+use crate::overrides::Kind;
 
 /// The exemption of an account.
 #[utoipa::path(get, path = "/api/exemptions/{idp}/{subject}", tag = "exemptions", operation_id = "exemption",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::shape::{CauseShown, time};
+use super::dto::{CauseShown, time};
 use crate::model::Moment;
 use crate::telemetry::{AuditEntry, AuditKind};
 

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokio::task::yield_now;
 use utoipa::{IntoParams, ToSchema};
 
+use super::dto::{AccountName, Content, State, StreamShown};
 use super::guard::Reader;
 use super::input::{QueryParams, account};
 use super::problem::{Answer, Problem};
-use super::shape::{AccountName, Content, State, StreamShown};
 use crate::config::Settings;
 use crate::control::Control;
 use crate::model::{Account, AccountKey, Millis, StreamId};

@@ -11,12 +11,12 @@ use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
 use super::audit::Action;
+use super::dto::{AccountName, time};
 use super::guard::{Operator, Reader};
 use super::input::{OverrideRequest, QueryParams, account, stream};
 use super::problem::{Answer, Problem};
-use super::shape::{AccountName, time};
 use crate::control::Control;
-use crate::trust::{Kept, Kind, Order, Target};
+use crate::overrides::{Kept, Kind, Order, Target};
 
 /// Items of a page, unless something else is asked for, and at most.
 const USUAL: usize = 100;

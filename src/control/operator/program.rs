@@ -6,11 +6,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::audit::Action;
+use super::dto::time;
 use super::guard::{Operator, Reader};
 use super::problem::{Answer, Problem};
-use super::shape::time;
 use crate::control::{Control, Reloaded};
-use crate::trust::Kind;
+use crate::overrides::Kind;
 
 /// How the program does.
 #[derive(Debug, Serialize, ToSchema)]

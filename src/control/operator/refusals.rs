@@ -5,11 +5,11 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::dto::{AccountName, time};
 use super::guard::Reader;
 use super::input::PathParams;
-use super::plainly;
 use super::problem::{Answer, Problem};
-use super::shape::{AccountName, time};
+use super::refusal_text;
 use crate::control::Control;
 use crate::telemetry::KEPT;
 
@@ -90,7 +90,7 @@ pub(super) async fn show(
         stream: refused.stream.map(|stream| stream.to_string()),
         device: refused.device.as_ref().and_then(|device| device.name()).map(str::to_owned),
         asset: refused.asset.as_ref().map(ToString::to_string),
-        text: plainly::render(&refused, problem.as_ref(), explanation.as_ref(), moment),
+        text: refusal_text::render(&refused, problem.as_ref(), explanation.as_ref(), moment),
         problem,
         explanation,
         explained: explained.map(|(id, _)| format!("{id:016x}")),

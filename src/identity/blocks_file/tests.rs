@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::super::bounds::{MAX_DEVICE, bounded};
+use super::super::limits::{MAX_DEVICE, bounded};
 use super::*;
 use crate::model::{Device, StreamId};
 

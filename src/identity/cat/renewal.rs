@@ -3,10 +3,10 @@
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use serde_json::{Map, Value as Json};
 
+use crate::identity::attribute_source;
 use crate::identity::claims::whole;
 use crate::identity::renewal::Renewed;
 use crate::identity::request::RequestFacts;
-use crate::identity::source;
 
 /// Where tokens are when nothing is said.
 const NAME: &str = "cta-common-access-token";
@@ -116,7 +116,7 @@ impl Way {
     /// Whether the request has a token there.
     fn is_used_by(&self, request: &RequestFacts<'_>) -> bool {
         match self {
-            Self::Cookie(name, _) => source::cookie(request.headers, name).is_some(),
+            Self::Cookie(name, _) => attribute_source::cookie(request.headers, name).is_some(),
             Self::Header(name, _) => request.headers.contains_key(name),
         }
     }

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::identity::place::Source;
+use crate::identity::token_location::Source;
 
 const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const NOW: u64 = 1_793_500_000;
@@ -47,7 +47,7 @@ fn accept(format: &EdgeAuth, token: &str, path: &str) -> Result<Claims, TokenErr
 
 /// A token of these fields; what the MAC covers besides comes as `hidden`.
 fn token(fields: &str, hidden: &str) -> String {
-    let key = hmac::Key::new(HMAC_SHA256, &tilde::from_hex(KEY).unwrap());
+    let key = hmac::Key::new(HMAC_SHA256, &edge_auth_fields::from_hex(KEY).unwrap());
     let mac = hmac::sign(&key, format!("{fields}{hidden}").as_bytes());
     mac.as_ref().iter().fold(format!("{fields}~hmac="), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use crate::identity::TokenId;
-use crate::identity::bounds::{MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_DEVICE};
-use crate::identity::bounds::{MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES};
+use crate::identity::limits::{MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_DEVICE};
+use crate::identity::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES};
 use crate::identity::scope::{MAX_SCOPE, Scope};
 use crate::model::{Account, ApplicationId, Attributes, Device, StreamId};
 

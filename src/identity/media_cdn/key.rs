@@ -9,10 +9,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::json;
 
 use crate::identity::algorithm::Algorithm;
+use crate::identity::edge_auth_fields;
 use crate::identity::error::{KeyError, TokenError};
 use crate::identity::key::Key as PublicKey;
 use crate::identity::percent::percent_decoded;
-use crate::identity::tilde;
 
 /// base64url, padded or not; unused bits are zero.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -118,7 +118,7 @@ pub(super) enum Signature {
 impl Signature {
     pub(super) fn read((name, text): (&str, &str)) -> Result<Self, TokenError> {
         match name {
-            "hmac" => tilde::mac_from_hex(text).map(Self::Mac),
+            "hmac" => edge_auth_fields::mac_from_hex(text).map(Self::Mac),
             // In a query, clients escape the padding.
             _ => BASE64.decode(percent_decoded(text.as_bytes())).map(Self::Ed25519).map_err(|_| TokenError::Malformed),
         }

@@ -6,8 +6,8 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Non
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::identity::claim_members::Members;
 use crate::identity::error::TokenError;
-use crate::identity::members::Members;
 
 /// The secret is no content key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! A token back in a path: the origin redirects, and has not seen it.
 
 use super::StrippedPath;
-use crate::identity::place::Source;
+use crate::identity::token_location::Source;
 
 impl StrippedPath {
     /// The same token in another path at the origin, which may be relative to this one; `None` where it is not needed, because

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use regex::Regex;
 
 use super::super::field::{Field, Found, Missing, Type, read_bool, read_int};
-use super::super::standing::{ApplicationBinding, EvalContext, StreamView};
+use super::super::stream_view::{ApplicationBinding, EvalContext, StreamView};
 use super::time::{Part, Zone};
 
 /// Why there is no value. A logical operator whose other side settles the matter does without it, as CEL has it.

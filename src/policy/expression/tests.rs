@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{ApplicationId, Attributes, Millis, StreamId};
-use crate::policy::demand::RequiredLimits;
-use crate::policy::standing::Content;
+use crate::policy::required_limit::RequiredLimits;
+use crate::policy::stream_view::Content;
 
 mod oracle_tests;
 mod sentence_tests;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{ApplicationId, Attributes, Millis, StreamId};
-use crate::policy::demand::RequiredLimits;
+use crate::policy::required_limit::RequiredLimits;
 
 fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()

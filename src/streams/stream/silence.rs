@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{IDLE, PLAYING, RESERVED, Stream};
 use crate::model::Millis;
 use crate::streams::Settings;
-use crate::streams::candidate::Signal;
+use crate::streams::admission_request::Signal;
 
 /// One of its requests is waited for: it is in the place of another stream, or another stream is in its place.
 pub(super) const CONTESTED: u8 = 8;

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::model::{Attributes, Millis, StreamId};
 use crate::streams::Cause;
 
-use super::told::{StreamEvent, StreamEventKind, ViolatedRule, ViolationReason};
+use super::stream_event::{StreamEvent, StreamEventKind, ViolatedRule, ViolationReason};
 
 /// The media type of a batch.
 pub(super) const BATCH: &str = "application/cloudevents-batch+json";

@@ -9,7 +9,7 @@ use crate::config::{Webhook, WebhookEvent};
 use crate::model::Millis;
 use crate::telemetry::Metrics;
 
-use super::told::StreamEvent;
+use super::stream_event::StreamEvent;
 
 /// The side of a hook that hears.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use serde_json::{Value, json};
 
-use super::told::{StreamEventKind, ViolatedRule, ViolationReason};
+use super::stream_event::{StreamEventKind, ViolatedRule, ViolationReason};
 use super::*;
 use crate::config::WebhookEvent;
 use crate::model::{ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};

@@ -13,7 +13,7 @@ use crate::model::Attributes;
 use super::advice::Adviser;
 use super::answer::Answer;
 use super::call::Call;
-use super::over::{At, over};
+use super::ended::{At, over};
 use super::result::EvaluationResult;
 
 /// Say that a session plays on.

@@ -9,7 +9,7 @@ use crate::streams::Cause;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::over::{At, over};
+use super::ended::{At, over};
 use super::result::EvaluationResult;
 
 /// Stop a session. Its slot is free at once.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::support::{Play, decide, distinct, household, is_quiet, streams, tv};
-use crate::policy::demand::smallest_with_room;
+use crate::policy::required_limit::smallest_with_room;
 use crate::policy::{Limit, Mode, RequiredLimits, Rule};
 
 const WORLDS: u32 = 7;

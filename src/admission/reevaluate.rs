@@ -1,0 +1,155 @@
+//! What becomes known of a stream that plays, and the record of what is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::sync::Cache;
+
+use super::Admission;
+use super::context::Context;
+use super::problem::Problem;
+use crate::config::Application;
+use crate::model::{Account, AccountKey, Attributes, Millis};
+use crate::streams::account::Refused;
+use crate::streams::{Refusal, Stream};
+use crate::telemetry::{self, Outcome, Verdict};
+
+/// A player that is refused asks again and again: so much time is between two explanations for one account.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Accounts whose last explanation is remembered.
+const ACCOUNTS: u64 = 10_000;
+
+/// The accounts whose refusals were explained a moment ago.
+pub struct RecentExplanations(Cache<AccountKey, ()>);
+
+impl Default for RecentExplanations {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(ACCOUNTS).time_to_live(AGAIN).build())
+    }
+}
+
+impl Admission {
+    /// Takes over what a token says of a stream that is there, and judges it again if that is news.
+    pub(super) async fn update_attributes(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        (attributes, asset): (&Attributes, &str),
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) -> Result<(), Box<Problem>> {
+        let learned = stream.attribute_update(attributes, asset);
+        for name in learned.frozen {
+            self.metrics.immutable_attribute_changes.with_label_values(&[application.id.as_str(), name]).inc();
+        }
+        if learned.attributes.is_some() && stream.may_update_attributes(now) {
+            return self.reevaluate(account, stream, Some((attributes, asset)), application, ctx, now).await;
+        }
+        Ok(())
+    }
+
+    /// Judges a stream that plays. One that ends by that is told why, in full; later requests learn that it has ended.
+    pub(super) async fn reevaluate(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        attributes: Option<(&Attributes, &str)>,
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) -> Result<(), Box<Problem>> {
+        let windows = &ctx.settings.streams;
+        let judged = self.table.judge(account, stream.id, attributes, &application.policies, windows, now);
+        match judged.await {
+            Ok(None) => Ok(()),
+            Ok(Some(refusal)) => {
+                self.record_refusal(&refusal, &account.key(), ctx);
+                Err(Problem::refused(&refusal))
+            }
+            Err(_) => {
+                tracing::warn!(stream = %stream.id, "a stream could not be judged; it is at its next request");
+                Ok(())
+            }
+        }
+    }
+
+    /// Media is asked for of a stream that stands in the place of another, or in whose place another stands. Where both turn out
+    /// to be played, the policies decide between them; if they name this one, it is told why, in full.
+    pub(super) async fn resolve_takeover(
+        &self,
+        account: &Account,
+        stream: &Arc<Stream>,
+        application: &Arc<Application>,
+        ctx: &Context,
+        now: Millis,
+    ) -> Result<(), Box<Problem>> {
+        let windows = &ctx.settings.streams;
+        match self.table.verify(account, stream, &application.policies, windows, now).await {
+            Ok(Some(surplus)) => {
+                self.explain_refusal(&surplus.refused, &account.key(), ctx);
+                Err(Problem::surplus(&surplus))
+            }
+            // It plays on. Where the store did not answer, the next media is looked at again.
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes down on what a refusal rests, under the id that the viewer is told.
+    pub(super) fn record_refusal(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
+        if let Refusal::Policy { refused, .. } = refusal {
+            self.explain_refusal(refused, account, ctx);
+        }
+    }
+
+    fn explain_refusal(&self, refused: &Refused, account: &AccountKey, ctx: &Context) {
+        self.decisions.explain(ctx.request, account, &refused.explanation);
+        if self.may_log_explanation(account, ctx)
+            && let Ok(explanation) = serde_json::to_string(&refused.explanation)
+        {
+            self.log_explanation(&explanation, account, ctx);
+        }
+    }
+
+    /// Whether the log is to have explanations, and had none of this account just before.
+    fn may_log_explanation(&self, account: &AccountKey, ctx: &Context) -> bool {
+        let RecentExplanations(explained) = &self.explained;
+        ctx.settings.log.decisions && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
+    }
+
+    fn log_explanation(&self, explanation: &str, account: &AccountKey, ctx: &Context) {
+        if self.may_log_explanation(account, ctx) {
+            let RecentExplanations(explained) = &self.explained;
+            explained.insert(*account, ());
+            tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
+        }
+    }
+
+    /// Remembers a refusal for those who will ask why, with what the viewer is told.
+    pub(crate) fn remember(&self, problem: &Problem, told: &Bytes, ctx: &Context) {
+        // What is allowed has no body.
+        if told.is_empty() {
+            return;
+        }
+        let session = ctx.play.as_ref().map(|play| &play.session);
+        if problem.outcome == Outcome::Terminated
+            && let Some(session) = session
+            && let Some(explanation) = self.decisions.explain_end(ctx.request, session.stream)
+        {
+            self.log_explanation(&explanation, &session.key, ctx);
+        }
+        self.decisions.refused(telemetry::Refused {
+            verdict: Verdict::Refused,
+            id: ctx.request,
+            at: self.clock.now(),
+            reason: problem.reason,
+            application: ctx.application.as_ref().map(|application| application.id.clone()),
+            account: session.map(|session| session.account.clone()),
+            stream: session.map(|session| session.stream),
+            device: session.map(|session| session.device.clone()),
+            asset: session.map(|session| session.asset.clone()),
+            problem: told.clone(),
+        });
+    }
+}

@@ -1,0 +1,15 @@
+//! The control port: health, readiness, metrics, the APIs, and decisions for other proxies. It answers operators and applications,
+//! never viewers.
+
+mod authz;
+mod connection;
+mod document;
+mod operator;
+mod server;
+mod session;
+mod state;
+mod stream_counts;
+
+pub use session::Throttle;
+pub use state::{Control, ControlParts, ProcessControl, Readiness, Reloaded, Revision};
+pub use stream_counts::Counted;

@@ -1,0 +1,69 @@
+//! The Pingora adapter: asks the four questions of proxied traffic and acts on the answers.
+
+mod annotate;
+mod client_info;
+mod coding;
+mod connection_limits;
+mod context;
+mod expiry;
+mod fields;
+mod held_response;
+mod inspect;
+mod listener;
+mod manifest;
+mod proxy;
+mod proxy_header;
+mod proxy_protocol;
+mod relay;
+mod resolver;
+mod response_kind;
+mod runtime_config;
+mod server;
+mod socket;
+mod tls;
+mod tls_stream;
+mod upstream;
+mod upstream_request;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+
+use crate::admission::Admission;
+
+pub use context::Context;
+pub use expiry::Expiry;
+pub use listener::Listeners;
+pub use resolver::{Resolver, SystemResolver};
+pub use runtime_config::Snapshot;
+pub use server::{Background, Endpoint, service};
+pub use tls::{Certificate, CertificateError};
+pub use upstream::Upstreams;
+
+/// What answers viewers.
+pub struct Gateway {
+    /// One immutable snapshot per request, swapped whole.
+    pub current: Arc<ArcSwap<Snapshot>>,
+    /// What it has in common with other doors.
+    pub questions: Arc<Admission>,
+    /// The connections to origins.
+    connector: Connector,
+}
+
+impl Gateway {
+    /// What answers viewers, and keeps so many idle connections to origins.
+    pub fn new(current: Arc<ArcSwap<Snapshot>>, questions: Arc<Admission>, kept: usize) -> Self {
+        Self { current, questions, connector: Connector::new(Some(ConnectorOptions::new(kept))) }
+    }
+}
+
+impl Deref for Gateway {
+    type Target = Admission;
+
+    fn deref(&self) -> &Admission {
+        &self.questions
+    }
+}

@@ -1,0 +1,91 @@
+//! Who sent a request, as its connection and trusted hops say it.
+
+use std::net::IpAddr;
+
+use http::header::{FORWARDED, HeaderName};
+use http::request::Parts;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+
+use crate::admission::{ClientInfo, host, is_forwarded_tls, is_host_and_port};
+use crate::config::Settings;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// What else proxies write of the viewer. Of an untrusted peer it is a lie, or nothing that the gateway knows.
+const HEARSAY: [HeaderName; 4] = [
+    FORWARDED,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// The viewer, where it connects itself or a trusted hop stands in front.
+pub(super) fn from(session: &Session, settings: &Settings) -> ClientInfo {
+    let peer = peer(session);
+    let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+        || settings.assume_https && is_behind_tls(session, settings);
+    let hops = settings.trusted_proxies.as_ref();
+    let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
+        return ClientInfo { client: peer, secure, forwarded: false };
+    };
+    let headers = &session.req_header().headers;
+    ClientInfo {
+        client: hops.client(peer, headers),
+        secure: is_forwarded_tls(headers).unwrap_or(secure),
+        forwarded: true,
+    }
+}
+
+/// The scheme and the host by which the viewer asks, as `https://tv.example`; empty where the host is not known.
+///
+/// That somebody in front speaks TLS is believed of anybody here: whoever makes it up gets URLs that do not work, in a manifest
+/// that nobody else gets. Another host is not: what carries a play session goes there.
+pub(super) fn site(request: &Parts, from: ClientInfo) -> String {
+    let first = |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.trim().to_owned());
+    let forwarded = request.headers.get(X_FORWARDED_HOST).filter(|_| from.forwarded).and_then(first);
+    let forwarded = forwarded.filter(|host| is_host_and_port(host.as_bytes()));
+    let Some(host) = forwarded.as_deref().or_else(|| host(request)) else { return String::new() };
+    let secure = from.secure || !from.forwarded && is_forwarded_tls(&request.headers) == Some(true);
+    format!("{}://{host}", if secure { "https" } else { "http" })
+}
+
+/// Tells the origin who asks, with which scheme, and for which host: what the gateway has established, and never what an
+/// untrusted peer wrote.
+///
+/// # Errors
+/// A field could not be written, which addresses and hosts do not lead to.
+pub(super) fn forward(session: &Session, upstream: &mut RequestHeader, from: ClientInfo) -> pingora::Result<()> {
+    let peer = peer(session);
+    match (from.client.or(peer), peer) {
+        (Some(client), Some(peer)) if client.to_canonical() != peer.to_canonical() => {
+            upstream.insert_header(X_FORWARDED_FOR, format!("{}, {}", client.to_canonical(), peer.to_canonical()))?;
+        }
+        (Some(client), _) => upstream.insert_header(X_FORWARDED_FOR, client.to_canonical().to_string())?,
+        (None, _) => drop(upstream.remove_header(&X_FORWARDED_FOR)),
+    }
+    upstream.insert_header(X_FORWARDED_PROTO, if from.secure { "https" } else { "http" })?;
+    if !from.forwarded || !upstream.headers.contains_key(X_FORWARDED_HOST) {
+        match host(session.req_header()) {
+            Some(host) => upstream.insert_header(X_FORWARDED_HOST, host.to_owned())?,
+            None => drop(upstream.remove_header(&X_FORWARDED_HOST)),
+        }
+    }
+    if !from.forwarded {
+        for name in &HEARSAY {
+            upstream.remove_header(name);
+        }
+    }
+    Ok(())
+}
+
+fn peer(session: &Session) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
+}
+
+/// Whether viewers speak TLS with what stands in front of this listener.
+fn is_behind_tls(session: &Session, settings: &Settings) -> bool {
+    let local = session.server_addr().and_then(|address| address.as_inet()).copied();
+    settings.listeners.iter().any(|listener| listener.assume_https && local.is_some_and(|local| listener.takes(local)))
+}

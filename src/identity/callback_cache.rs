@@ -1,0 +1,226 @@
+//! What an authorization service said, for as long as it holds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use serde_json::{Map, Value};
+
+use crate::model::Millis;
+
+use super::callback_request::QuestionKey;
+use super::claims::Claims;
+use super::error::TokenError;
+
+/// Bytes that all remembered answers take together, about.
+const CAPACITY: u64 = 64 << 20;
+/// What an answer takes besides its claims.
+const OVERHEAD: usize = 256;
+/// The bounds of how long a service may let its word count.
+const LIFETIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
+/// How long after its end an answer goes on while the service is away.
+const STALE: Duration = Duration::from_hours(1);
+/// How long a service that is away is left alone about one question.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// Requests that come at the same time read the clock one after the other, and not in the order in which they look here.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// The answers of one authorization service, the least recently used of which are forgotten first.
+pub struct CallbackCache {
+    entries: ArcSwap<Cache<QuestionKey, Entry>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    answer: Result<Arc<Map<String, Value>>, TokenError>,
+    /// When it was given. Where the clock has been set back since, the service is asked again.
+    at: Millis,
+    /// The first moment at which the service has to be asked again.
+    until: Millis,
+    /// The end of what the service itself said; `None` where it said nothing.
+    said: Option<Millis>,
+    /// How often it was asked.
+    asked: u32,
+    weight: u32,
+}
+
+impl Entry {
+    fn holds(&self, now: Millis) -> bool {
+        now < self.until && self.at <= now + SLACK
+    }
+}
+
+/// What became of a question that the service did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhileAway {
+    /// The answer of before goes on.
+    Stale,
+    /// There is none, or it is too old: the configured answer serves.
+    Instead,
+}
+
+impl Default for CallbackCache {
+    fn default() -> Self {
+        let weigh = |_: &QuestionKey, entry: &Entry| entry.weight;
+        let lru = EvictionPolicy::lru();
+        let entries = Cache::builder().max_capacity(CAPACITY).weigher(weigh).eviction_policy(lru).build();
+        Self { entries: ArcSwap::from_pointee(entries) }
+    }
+}
+
+impl CallbackCache {
+    /// From now on these are the answers of `other` too, which is about the same service: what one is told the other knows.
+    pub fn share(&self, other: &Self) {
+        self.entries.store(other.entries.load_full());
+    }
+
+    /// The claims that the service gave for the question.
+    ///
+    /// # Errors
+    /// `Unasked` where it has to be asked (again); `Refused`; `Undecided` where it was asked in vain a moment ago.
+    pub fn get(&self, key: &QuestionKey, now: Millis) -> Result<Claims, TokenError> {
+        let entry = self.entries.load().get(key).filter(|entry| entry.holds(now)).ok_or(TokenError::NotCached)?;
+        Ok(Claims::new(Map::clone(&*entry.answer?), entry.until))
+    }
+
+    /// How often the service was asked this.
+    pub fn asked(&self, key: &QuestionKey) -> u32 {
+        self.entries.load().get(key).map_or(0, |entry| entry.asked)
+    }
+
+    /// The service said yes, for `lifetime`, held to between 1 s and 24 h.
+    pub fn allow(&self, key: QuestionKey, claims: Map<String, Value>, lifetime: Duration, now: Millis) {
+        let until = now + lifetime.clamp(LIFETIME.0, LIFETIME.1);
+        self.put(key, Ok(claims.into()), (now, until), Some(until));
+    }
+
+    /// The service said no, which is believed for `lifetime`.
+    pub fn refuse(&self, key: QuestionKey, lifetime: Duration, now: Millis) {
+        let until = now + lifetime;
+        self.put(key, Err(TokenError::Refused), (now, until), Some(until));
+    }
+
+    /// The service did not answer. For a second, what it said before goes on, up to an hour after its end; where there is
+    /// nothing of the kind, these claims serve, or the token stays undecided.
+    pub fn away(&self, key: QuestionKey, instead: Option<Map<String, Value>>, now: Millis) -> WhileAway {
+        let before = self.entries.load().get(&key);
+        let before = before.filter(|entry| entry.said.is_some_and(|said| now < said + STALE));
+        let until = now + AWAY;
+        if let Some(Entry { answer, said, .. }) = before {
+            self.put(key, answer, (now, until), said);
+            WhileAway::Stale
+        } else {
+            self.put(key, instead.map(Arc::new).ok_or(TokenError::Unavailable), (now, until), None);
+            WhileAway::Instead
+        }
+    }
+
+    fn put(
+        &self,
+        key: QuestionKey,
+        answer: Result<Arc<Map<String, Value>>, TokenError>,
+        (at, until): (Millis, Millis),
+        said: Option<Millis>,
+    ) {
+        let asked = self.asked(&key).saturating_add(1);
+        let claims =
+            answer.as_ref().map_or(0, |claims| claims.iter().map(|(name, value)| name.len() + size(value)).sum());
+        let weight = u32::try_from(OVERHEAD + claims).unwrap_or(u32::MAX);
+        self.entries.load().insert(key, Entry { answer, at, until, said, asked, weight });
+    }
+}
+
+impl fmt::Debug for CallbackCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verdicts").field("entries", &self.entries.load().entry_count()).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that a value takes, about.
+fn size(value: &Value) -> usize {
+    const NODE: usize = 64;
+    NODE + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + size(value)).sum(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_000_000);
+    const KEY: QuestionKey = [1; 16];
+
+    fn claims(user: &str) -> Map<String, Value> {
+        Map::from_iter([("userid".to_owned(), user.into())])
+    }
+
+    fn user(verdicts: &CallbackCache, now: Millis) -> Result<String, TokenError> {
+        verdicts.get(&KEY, now).map(|claims| claims.text("userid").unwrap_or_default().into_owned())
+    }
+
+    #[test]
+    fn a_yes_holds_for_its_lifetime_within_a_second_and_a_day() {
+        let verdicts = CallbackCache::default();
+        assert_eq!(user(&verdicts, NOW), Err(TokenError::NotCached));
+        for (lifetime, held) in [(0, 1), (1, 1), (180, 180), (86_400, 86_400), (u64::MAX, 86_400)] {
+            verdicts.allow(KEY, claims("alice"), Duration::from_secs(lifetime), NOW);
+            let end = NOW + Duration::from_secs(held);
+            assert_eq!(user(&verdicts, Millis(end.0 - 1)), Ok("alice".to_owned()));
+            assert_eq!(verdicts.get(&KEY, NOW).unwrap().expires(), end);
+            assert_eq!(user(&verdicts, end), Err(TokenError::NotCached));
+        }
+        assert_eq!(verdicts.asked(&KEY), 5);
+    }
+
+    #[test]
+    fn while_the_service_is_away_its_last_word_goes_on_for_an_hour_second_by_second() {
+        let verdicts = CallbackCache::default();
+        verdicts.allow(KEY, claims("alice"), Duration::from_mins(3), NOW);
+        let end = NOW + Duration::from_mins(3);
+        assert_eq!(verdicts.away(KEY, None, end), WhileAway::Stale);
+        assert_eq!(user(&verdicts, Millis(end.0 + 999)), Ok("alice".to_owned()));
+        assert_eq!(user(&verdicts, Millis(end.0 + 1000)), Err(TokenError::NotCached));
+        let last = Millis(end.0 + 3_599_999);
+        assert_eq!(verdicts.away(KEY, None, last), WhileAway::Stale);
+        assert_eq!(verdicts.away(KEY, None, Millis(last.0 + 1)), WhileAway::Instead);
+        assert_eq!(user(&verdicts, Millis(last.0 + 1)), Err(TokenError::Unavailable));
+    }
+
+    #[test]
+    fn answers_that_are_shared_are_known_to_both_whoever_was_told() {
+        let (before, after) = (CallbackCache::default(), CallbackCache::default());
+        before.allow(KEY, claims("alice"), Duration::from_mins(3), NOW);
+        after.share(&before);
+        assert_eq!(user(&after, NOW), Ok("alice".to_owned()));
+        after.refuse(KEY, Duration::from_secs(5), NOW);
+        assert_eq!(user(&before, NOW), Err(TokenError::Refused));
+    }
+
+    #[test]
+    fn a_refusal_goes_on_as_well_whatever_serves_instead() {
+        let verdicts = CallbackCache::default();
+        verdicts.refuse(KEY, Duration::from_secs(5), NOW);
+        assert_eq!(user(&verdicts, Millis(NOW.0 + 4_999)), Err(TokenError::Refused));
+        assert_eq!(user(&verdicts, Millis(NOW.0 + 5_000)), Err(TokenError::NotCached));
+        assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW + Duration::from_secs(5)), WhileAway::Stale);
+        assert_eq!(user(&verdicts, NOW + Duration::from_secs(5)), Err(TokenError::Refused));
+    }
+
+    #[test]
+    fn without_a_last_word_the_configured_answer_serves_for_a_second_and_is_no_word_itself() {
+        let verdicts = CallbackCache::default();
+        assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW), WhileAway::Instead);
+        assert_eq!(user(&verdicts, Millis(NOW.0 + 999)), Ok("guest".to_owned()));
+        assert_eq!(user(&verdicts, Millis(NOW.0 + 1_000)), Err(TokenError::NotCached));
+        assert_eq!(verdicts.away(KEY, None, NOW + AWAY), WhileAway::Instead);
+        assert_eq!(user(&verdicts, NOW + AWAY), Err(TokenError::Unavailable));
+    }
+}

@@ -1,0 +1,16 @@
+//! What every port of the program needs of the network: addresses that are reserved, connections
+//! that are counted and accepted whatever happens; and what a shortage of file descriptors looks like.
+
+mod accept;
+mod http_client;
+mod limiter;
+mod listen;
+mod resources;
+mod watched_file;
+
+pub use accept::accept;
+pub use http_client::{HttpClientError, body, error_chain, http_client, url_of};
+pub use limiter::{ConnectionLimiter, OpenConnection};
+pub use listen::{listen, reserve};
+pub use resources::{SHORTAGE_REMEDY, is_shortage};
+pub use watched_file::{Seen, WatchedFile};

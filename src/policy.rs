@@ -1,0 +1,28 @@
+//! May they? A pure function from the account's streams, a candidate and the policies in force to a decision.
+//!
+//! Nothing here knows tables, requests or clocks. Every rule is *monotone*: one that holds for a set of streams holds
+//! for each subset, so that a decision to admit stays right when it was made over a view that lists too many.
+
+mod decision;
+mod evaluate;
+mod explain;
+mod expression;
+mod field;
+mod language;
+mod message;
+mod required_limit;
+mod rule;
+mod rule_evaluation;
+mod select_terminations;
+mod stream_view;
+mod violation_message;
+
+pub use decision::{Conflict, Decision, Effect, MissingAttribute, RequiredLimit, Violation};
+pub use evaluate::{evaluate, evaluate_excluding, reconsider};
+pub use explain::{CountExplained, Explanation, Facts, PolicyExplained, RuleExplained, TargetExplained, explain};
+pub use expression::{Expression, ExpressionError, Truth};
+pub use field::{Field, Found, Missing, Type};
+pub use message::{Message, MessageError};
+pub use required_limit::RequiredLimits;
+pub use rule::{Count, Limit, Mode, Policy, Rule, WhenExceeded};
+pub use stream_view::{ApplicationBinding, Content, EvalContext, StreamView};
