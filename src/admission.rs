@@ -1,21 +1,26 @@
-//! The four questions, asked of one request: what is asked for, who asks, is it playing, may it?
+//! Decides about one request: what it asks for, who asks, which stream it belongs to, and whether the policies admit it.
 //!
-//! Whoever answers requests asks them here: the gateway for traffic that passes it, the control port for proxies that are
-//! not ours. What is HTTP here are the words of a request and of a refusal; servers and their frameworks stay outside.
+//! [`Admission::decide`] takes a request apart as a [`RequestView`] and answers with a [`Decision`]. The gateway calls it for
+//! traffic that it proxies, the control port for other proxies. This module knows HTTP requests and refusals, and no server.
 
 mod abuse;
+mod admit;
 mod annotate;
 mod authz;
-mod context;
 mod decide;
+mod decision;
+mod fields;
 mod forwarded;
 mod host;
+mod in_flight;
 mod listed_segments;
+mod play_context;
 mod problem;
 mod reevaluate;
 mod refusal_details;
 mod request_ids;
 mod request_view;
+mod resolve;
 mod runtime_config;
 mod stream_lookup;
 
@@ -25,16 +30,20 @@ use crate::model::{Clock, Entropy};
 use crate::streams::StreamTable;
 use crate::telemetry::{Decisions, Metrics};
 
-pub(crate) use annotate::{CMSD_DYNAMIC, OURS, attributes, cmsd, field, rule, whose};
-pub use context::Context;
-pub(crate) use context::InFlightGuard;
+pub(crate) use annotate::{CMSD_DYNAMIC, attributes, cmsd, rule, whose};
+pub(crate) use decision::{Decided, Decision, PassReason, Permit, Slot, Subject, pass_outcome};
+pub(crate) use fields::{OURS, field};
 pub(crate) use forwarded::PATH as AUTHZ;
 pub(crate) use host::is_host_and_port;
+pub(crate) use in_flight::InFlightGuard;
 pub use listed_segments::ListedSegments;
+pub(crate) use play_context::{CachedPlay, PlayContext};
 pub(crate) use problem::Problem;
 pub use reevaluate::RecentExplanations;
 pub use request_ids::RequestIds;
-pub(crate) use request_view::{ClientInfo, RequestView, host, is_forwarded_tls, strip_path_token};
+pub(crate) use request_view::{
+    Arrival, ClientInfo, Ingress, RequestView, host, is_forwarded_tls, logged_path, origin_path, strip_path_token,
+};
 pub use runtime_config::RuntimeConfig;
 
 /// Gives what is in force.

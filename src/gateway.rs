@@ -1,4 +1,4 @@
-//! The Pingora adapter: asks the four questions of proxied traffic and acts on the answers.
+//! The Pingora adapter: asks the four admission of proxied traffic and acts on the answers.
 
 mod annotate;
 mod client_info;
@@ -25,7 +25,6 @@ mod tls_stream;
 mod upstream;
 mod upstream_request;
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -38,7 +37,7 @@ pub use context::Context;
 pub use expiry::Expiry;
 pub use listener::Listeners;
 pub use resolver::{Resolver, SystemResolver};
-pub use runtime_config::Snapshot;
+pub use runtime_config::ProxyConfig;
 pub use server::{Background, Endpoint, service};
 pub use tls::{Certificate, CertificateError};
 pub use upstream::Upstreams;
@@ -46,24 +45,16 @@ pub use upstream::Upstreams;
 /// What answers viewers.
 pub struct Gateway {
     /// One immutable snapshot per request, swapped whole.
-    pub current: Arc<ArcSwap<Snapshot>>,
-    /// What it has in common with other doors.
-    pub questions: Arc<Admission>,
+    pub current: Arc<ArcSwap<ProxyConfig>>,
+    /// Decides about requests.
+    pub admission: Arc<Admission>,
     /// The connections to origins.
     connector: Connector,
 }
 
 impl Gateway {
     /// What answers viewers, and keeps so many idle connections to origins.
-    pub fn new(current: Arc<ArcSwap<Snapshot>>, questions: Arc<Admission>, kept: usize) -> Self {
-        Self { current, questions, connector: Connector::new(Some(ConnectorOptions::new(kept))) }
-    }
-}
-
-impl Deref for Gateway {
-    type Target = Admission;
-
-    fn deref(&self) -> &Admission {
-        &self.questions
+    pub fn new(current: Arc<ArcSwap<ProxyConfig>>, admission: Arc<Admission>, kept: usize) -> Self {
+        Self { current, admission, connector: Connector::new(Some(ConnectorOptions::new(kept))) }
     }
 }

@@ -47,6 +47,7 @@ mod session;
 #[cfg(test)]
 #[path = "../tests/support/signers.rs"]
 mod signers;
+mod token_id;
 mod token_location;
 pub mod uri_signing;
 mod url;
@@ -56,7 +57,7 @@ mod viewer;
 pub use blocks::{Block, Blocked, Blocks};
 pub use blocks_file::{BlocksError, MAX_BLOCKS, parse as parse_blocks};
 pub use callback::{Ask, Away, Callback, CallbackSource};
-pub use callback_cache::{CallbackCache, WhileAway};
+pub use callback_cache::{CallbackCache, FailureMode};
 pub use callback_request::{CallbackRequest, QuestionKey};
 pub use claims::Claims;
 pub use client::{Forwarding, TrustedHops};
@@ -71,7 +72,7 @@ pub use keys::Keys;
 pub use limits::{
     MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE,
 };
-pub use mapping::{Mapping, StreamSource, TokenId};
+pub use mapping::{Mapping, StreamSource};
 pub use matching::Match;
 pub use percent::percent_decoded;
 pub use renewal::Renewed;
@@ -79,6 +80,7 @@ pub use request::{InPath, RequestFacts};
 pub use rotating::Rotating;
 pub use scope::Scope;
 pub use session::PlaySession;
+pub use token_id::TokenId;
 pub use token_location::{Source, SourceError};
 pub use value::{Choice, Pattern, PatternError, Take, Value, ValueSource, ValueSourceError};
 pub use viewer::{Identified, Identity, Settings, StrippedPath, Token, Viewer, user_agent};

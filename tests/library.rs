@@ -7,5 +7,6 @@ mod config;
 mod corpus_manifests;
 mod corpus_tokens;
 mod edge_auth_oracle;
+mod names;
 mod stream_table;
 mod takeover;

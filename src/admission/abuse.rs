@@ -3,26 +3,32 @@
 use std::sync::Arc;
 
 use super::Admission;
-use super::context::{Context, PlayContext};
+use super::decision::{Permit, Subject};
+use super::play_context::PlayContext;
 use super::problem::Problem;
 use super::request_view::{HeartbeatKind, RequestView};
-use crate::config::{Application, DownloadRate, Settings, Sharing};
+use crate::config::{Application, DownloadRate, Sharing};
 use crate::identity::{PlaySession, TokenId};
 use crate::media::Kind;
 use crate::model::{AccountKey, Device, Millis, StreamId};
 use crate::streams::{SharingVerdict, Signal, Stream};
 
 impl Admission {
-    /// Refuses what is blocked.
-    pub(super) fn check_blocks(
+    /// Refuses a play that is blocked.
+    pub(super) fn check_blocks(session: &PlaySession, view: &RequestView<'_>) -> Result<(), Box<Problem>> {
+        Self::check_blocked(&session.key, &session.device, session.token, session.stream, view)
+    }
+
+    /// Refuses whoever is blocked.
+    pub(super) fn check_blocked(
         account: &AccountKey,
         device: &Device,
         token: Option<TokenId>,
         stream: StreamId,
-        ctx: &Context,
+        view: &RequestView<'_>,
     ) -> Result<(), Box<Problem>> {
-        let blocks = ctx.snapshot.blocks.load();
-        match blocks.blocked(account, device, token, stream, ctx.wall) {
+        let blocks = view.config.blocks.load();
+        match blocks.blocked(account, device, token, stream, view.arrival.moment.wall) {
             Some(block) => Err(Problem::blocked(block)),
             None => Ok(()),
         }
@@ -32,26 +38,24 @@ impl Admission {
     pub(super) fn split_stream(
         &self,
         play: &PlayContext,
-        asked: &RequestView<'_>,
-        weight: HeartbeatKind,
+        heartbeat: HeartbeatKind,
+        view: &RequestView<'_>,
         application: &Application,
-        settings: &Settings,
-        now: Millis,
     ) -> Result<Option<Arc<PlayContext>>, Box<Problem>> {
-        if weight == HeartbeatKind::Never || application.sharing == Sharing::Allow {
+        if heartbeat == HeartbeatKind::Never || application.sharing == Sharing::Allow {
             return Ok(None);
         }
         let key = &play.session.key;
-        let media = || (weight == HeartbeatKind::Counts(Signal::Playback)).then(|| asked.media());
+        let media = || (heartbeat == HeartbeatKind::Counts(Signal::Playback)).then(|| view.media());
         let other = match play
             .stream
             .as_ref()
-            .map(|stream| stream.classify_client(asked.client(), media, &settings.streams, now))
+            .map(|stream| stream.classify_client(view.client(), media, &view.settings().streams, view.now))
         {
             Some(SharingVerdict::Owner | SharingVerdict::Guest) => return Ok(None),
             Some(SharingVerdict::Other(other)) => other,
             // The first stream is forgotten; whoever was split off from it goes on with its own.
-            None => match asked.client().split_from(play.session.stream) {
+            None => match view.client().split_from(play.session.stream) {
                 other if self.table.find(key, other).is_some() => other,
                 _ => return Ok(None),
             },
@@ -68,13 +72,13 @@ impl Admission {
         let named = [(Arc::from("deviceId"), Arc::from(format!("split:{other}")))];
         let rest = play.session.attributes.iter().map(|(name, value)| (name.into(), value.into()));
         let attributes = named.into_iter().chain(rest).collect();
-        let session = PlaySession { stream: other, started: now, device, attributes, ..play.session.clone() };
-        Ok(Some(Arc::new(PlayContext::new(&play.sealed, session, known))))
+        let session = PlaySession { stream: other, started: view.now, device, attributes, ..play.session.clone() };
+        Ok(Some(Arc::new(PlayContext::new(play.sealed(), session, known))))
     }
 
     /// Counts what became of a second client, where the request is one's.
-    pub(super) fn count_split(&self, ctx: &Context, is_news: bool, action: &str) {
-        if let (Some(_), Some(application), true) = (&ctx.root, &ctx.application, is_news) {
+    pub(super) fn count_split(&self, subject: &Subject, is_news: bool, action: &str) {
+        if let (Some(_), Some(application), true) = (&subject.shared_play, &subject.application, is_news) {
             self.metrics.shared.with_label_values(&[application.id.as_str(), action]).inc();
         }
     }
@@ -83,10 +87,10 @@ impl Admission {
     pub(super) fn check_scope(
         &self,
         play: &PlayContext,
-        asked: &RequestView<'_>,
-        ctx: &Context,
+        kind: Kind,
+        view: &RequestView<'_>,
     ) -> Result<(), Box<Problem>> {
-        if !ctx.kind.is_manifest() || play.session.scope.covers(asked.path) {
+        if !kind.is_manifest() || play.session.scope.covers(view.path) {
             return Ok(());
         }
         self.metrics.play_session_errors.with_label_values(&["out_of_scope"]).inc();
@@ -97,28 +101,30 @@ impl Admission {
     pub(super) fn check_download_rate(
         &self,
         stream: &Stream,
+        kind: Kind,
         application: &Application,
-        ctx: &Context,
         now: Millis,
     ) -> Result<(), Box<Problem>> {
-        let refuses = application.download_rate == DownloadRate::Refuse && ctx.kind == Kind::Segment;
+        let refuses = application.download_rate == DownloadRate::Refuse && kind == Kind::Segment;
         if !refuses || !stream.exceeds_download_rate(application.max_download_rate, now) {
             return Ok(());
         }
-        self.metrics.ripping.with_label_values(&[application.id.as_str(), "refused"]).inc();
+        self.metrics.download_rate_exceeded.with_label_values(&[application.id.as_str(), "refused"]).inc();
         Err(Problem::too_fast())
     }
 
     /// A segment is on its way: it adds to the stream's pace. One that the origin did not have adds nothing, however often a
     /// player asks for it again.
-    pub(crate) fn record_download(&self, ctx: &Context) {
-        let stream = ctx.play.as_ref().and_then(|play| play.stream.as_ref());
-        let (Some(stream), Some(application), Kind::Segment) = (stream, &ctx.application, ctx.kind) else { return };
-        if ctx.in_flight.is_some()
+    pub(crate) fn record_download(&self, subject: &Subject, permit: Option<&Permit>) {
+        let stream = subject.play.as_ref().and_then(|play| play.stream.as_ref());
+        let (Some(stream), Some(application), Kind::Segment) = (stream, &subject.application, subject.kind) else {
+            return;
+        };
+        if permit.is_some_and(|permit| permit.in_flight.is_some())
             && stream.record_download(application.max_download_rate, self.clock.now())
             && stream.first_download_rate_excess()
         {
-            self.metrics.ripping.with_label_values(&[application.id.as_str(), "noticed"]).inc();
+            self.metrics.download_rate_exceeded.with_label_values(&[application.id.as_str(), "noticed"]).inc();
             tracing::info!(stream = %stream.id, application = %application.id, "pulled much faster than it plays");
         }
     }

@@ -3,11 +3,10 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::context::Context;
+use super::decision::{Permit, Subject};
+use super::fields::{Field, OURS, field};
+use crate::identity::KeyRing;
 use crate::policy::Violation;
-
-/// Fields of ours that only we may send: what a viewer sends under these names is dropped.
-pub(crate) const OURS: &str = "streamgate-";
 
 const STATE: HeaderName = HeaderName::from_static("streamgate-state");
 const RULE: HeaderName = HeaderName::from_static("streamgate-rule");
@@ -16,25 +15,19 @@ const LIMIT: HeaderName = HeaderName::from_static("streamgate-limit");
 const APPLICATION: HeaderName = HeaderName::from_static("streamgate-application");
 const STREAM: HeaderName = HeaderName::from_static("streamgate-stream");
 const ACCOUNT: HeaderName = HeaderName::from_static("streamgate-account");
-const REFUSAL: HeaderName = HeaderName::from_static("streamgate-refusal");
-const REASON: HeaderName = HeaderName::from_static("streamgate-reason");
-const DETAIL: HeaderName = HeaderName::from_static("streamgate-detail");
 /// CTA-5006 §3: each hop appends one member to this list.
 pub(crate) const CMSD_DYNAMIC: HeaderName = HeaderName::from_static("cmsd-dynamic");
 
 /// Bytes of the fields of attributes, all together: many servers take 8 KiB of header, the viewer's own fields included.
 const MAX_ATTRIBUTES: usize = 4096;
 
-/// A header field.
-pub(super) type Field = (HeaderName, HeaderValue);
-
-fn annotated(ctx: &Context) -> Option<&Violation> {
-    ctx.annotations.as_ref()?.first()
+fn annotated(permit: Option<&Permit>) -> Option<&Violation> {
+    permit?.annotations.as_ref()?.first()
 }
 
 /// Which rule is exceeded, where one is that only annotates.
-pub(crate) fn rule(ctx: &Context) -> Option<[Field; 4]> {
-    let violation = annotated(ctx)?;
+pub(crate) fn rule(permit: Option<&Permit>) -> Option<[Field; 4]> {
+    let violation = annotated(permit)?;
     Some([
         (STATE, HeaderValue::from_static("over-limit")),
         (RULE, field(&format!("{}/{}", violation.policy, violation.rule))),
@@ -44,19 +37,19 @@ pub(crate) fn rule(ctx: &Context) -> Option<[Field; 4]> {
 }
 
 /// Whose request it is: the application, the stream, and the account by the name that the log gives it.
-pub(crate) fn whose(ctx: &Context) -> impl Iterator<Item = Field> {
-    let application = ctx.application.as_ref().map(|application| (APPLICATION, field(application.id.as_str())));
-    let play = ctx.play.as_ref();
+pub(crate) fn whose(subject: &Subject, keys: &KeyRing) -> impl Iterator<Item = Field> {
+    let application = subject.application.as_ref().map(|application| (APPLICATION, field(application.id.as_str())));
+    let play = subject.play.as_ref();
     let stream = play.map(|play| (STREAM, field(&play.session.stream.to_string())));
-    let account = play.map(|play| (ACCOUNT, field(play.account_label(&ctx.settings.keys))));
+    let account = play.map(|play| (ACCOUNT, field(play.account_label(keys))));
     application.into_iter().chain(stream).chain(account)
 }
 
 /// The attributes of the stream. Those whose name no field can have are left out, and those beyond what servers take in all.
-pub(crate) fn attributes(ctx: &Context) -> Vec<Field> {
-    let Some(play) = &ctx.play else { return Vec::new() };
+pub(crate) fn attributes(subject: &Subject) -> Vec<Field> {
+    let Some(play) = &subject.play else { return Vec::new() };
     let content = play.stream.as_ref().and_then(|stream| stream.content());
-    let told = ctx.application.iter().flat_map(|application| &application.of_manifest);
+    let told = subject.application.iter().flat_map(|application| &application.of_manifest);
     let told = told.filter_map(|name| Some((&**name, content?)));
     let known = play.stream.as_ref().map_or_else(|| play.session.attributes.clone(), |stream| stream.attributes());
     fields(known.iter().chain(told))
@@ -74,36 +67,19 @@ fn fields<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Field
 }
 
 /// What the viewer's player is told, where a rule is exceeded: a member of `CMSD-Dynamic`.
-pub(crate) fn cmsd(ctx: &Context) -> Option<String> {
-    let Violation { reached, threshold, .. } = annotated(ctx)?;
+pub(crate) fn cmsd(permit: Option<&Permit>) -> Option<String> {
+    let Violation { reached, threshold, .. } = annotated(permit)?;
     Some(format!(
         "\"streamgate\";com.streamgate-streams={reached};com.streamgate-limit={threshold};com.streamgate-state=over"
     ))
 }
 
-/// What a refusal is, in short: its id, the last word of its problem's type, and its text.
-pub(super) fn brief(refusal: u64, reason: &'static str, detail: &str) -> [Field; 3] {
-    [(REFUSAL, field(&format!("{refusal:016x}"))), (REASON, HeaderValue::from_static(reason)), (DETAIL, field(detail))]
-}
-
 /// What is said of a request that passes, to a proxy that asked about it.
-pub(super) fn passed(ctx: &Context) -> impl Iterator<Item = Field> {
-    let rule = rule(ctx);
+pub(super) fn passed(subject: &Subject, permit: Option<&Permit>, keys: &KeyRing) -> impl Iterator<Item = Field> {
+    let rule = rule(permit);
     let ok = rule.is_none().then(|| (STATE, HeaderValue::from_static("ok")));
-    let cmsd = cmsd(ctx).map(|member| (CMSD_DYNAMIC, field(&member)));
-    ok.into_iter().chain(rule.into_iter().flatten()).chain(whose(ctx)).chain(cmsd)
-}
-
-/// A text as the value of a field; what a field may not hold is replaced.
-pub(crate) fn field(text: &str) -> HeaderValue {
-    let value = |text: &str| HeaderValue::from_str(text).ok();
-    let fits = |c: char| c.is_ascii_graphic() || c == ' ';
-    let value = if text.chars().all(fits) {
-        value(text)
-    } else {
-        value(&text.chars().map(|c| if fits(c) { c } else { '_' }).collect::<String>())
-    };
-    value.unwrap_or_else(|| HeaderValue::from_static("unprintable"))
+    let cmsd = cmsd(permit).map(|member| (CMSD_DYNAMIC, field(&member)));
+    ok.into_iter().chain(rule.into_iter().flatten()).chain(whose(subject, keys)).chain(cmsd)
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
     let method = method.map_err(|_| Problem::malformed())?.unwrap_or(Method::GET);
     let host = host.filter(|_| in_path.is_none()).map(HeaderValue::from_str).transpose();
     let host = host.map_err(|_| Problem::malformed())?;
-    let client = match hops {
+    let address = match hops {
         Some(hops) => hops.client_behind(headers),
         None => TrustedHops::new(Vec::new(), Forwarding::XForwardedFor).client_behind(headers),
     };
@@ -82,7 +82,7 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
     if let Some(host) = host {
         parts.headers.insert(HOST, host);
     }
-    Ok(ClientInfo { client, secure, forwarded: true })
+    Ok(ClientInfo { address, secure, forwarded: true })
 }
 
 /// What was told so far.

@@ -18,7 +18,7 @@ use crate::model::Millis;
 use crate::streams::{Cause, Refusal, Stream, Surplus};
 use crate::telemetry::Outcome;
 
-use super::annotate::{Field, brief};
+use super::fields::{Field, brief};
 use super::refusal_details::RefusalDetails;
 
 /// Bytes of a page's origin: scheme, host and port. A longer one is none, and would make an answer as large as a viewer likes.

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use moka::sync::Cache;
 
 use super::Admission;
-use super::context::Context;
+use super::decision::Subject;
 use super::problem::Problem;
-use crate::config::Application;
-use crate::model::{Account, AccountKey, Attributes, Millis};
+use super::request_view::RequestView;
+use crate::config::{Application, Settings};
+use crate::model::{Account, AccountKey, Attributes};
 use crate::streams::account::Refused;
 use crate::streams::{Refusal, Stream};
 use crate::telemetry::{self, Outcome, Verdict};
@@ -36,16 +37,15 @@ impl Admission {
         account: &Account,
         stream: &Arc<Stream>,
         (attributes, asset): (&Attributes, &str),
-        application: &Arc<Application>,
-        ctx: &Context,
-        now: Millis,
+        application: &Application,
+        view: &RequestView<'_>,
     ) -> Result<(), Box<Problem>> {
         let learned = stream.attribute_update(attributes, asset);
         for name in learned.frozen {
             self.metrics.immutable_attribute_changes.with_label_values(&[application.id.as_str(), name]).inc();
         }
-        if learned.attributes.is_some() && stream.may_update_attributes(now) {
-            return self.reevaluate(account, stream, Some((attributes, asset)), application, ctx, now).await;
+        if learned.attributes.is_some() && stream.may_update_attributes(view.now) {
+            return self.reevaluate(account, stream, Some((attributes, asset)), application, view).await;
         }
         Ok(())
     }
@@ -56,16 +56,15 @@ impl Admission {
         account: &Account,
         stream: &Arc<Stream>,
         attributes: Option<(&Attributes, &str)>,
-        application: &Arc<Application>,
-        ctx: &Context,
-        now: Millis,
+        application: &Application,
+        view: &RequestView<'_>,
     ) -> Result<(), Box<Problem>> {
-        let windows = &ctx.settings.streams;
-        let judged = self.table.judge(account, stream.id, attributes, &application.policies, windows, now);
+        let windows = &view.settings().streams;
+        let judged = self.table.judge(account, stream.id, attributes, &application.policies, windows, view.now);
         match judged.await {
             Ok(None) => Ok(()),
             Ok(Some(refusal)) => {
-                self.record_refusal(&refusal, &account.key(), ctx);
+                self.record_refusal(&refusal, &account.key(), view);
                 Err(Problem::refused(&refusal))
             }
             Err(_) => {
@@ -81,14 +80,13 @@ impl Admission {
         &self,
         account: &Account,
         stream: &Arc<Stream>,
-        application: &Arc<Application>,
-        ctx: &Context,
-        now: Millis,
+        application: &Application,
+        view: &RequestView<'_>,
     ) -> Result<(), Box<Problem>> {
-        let windows = &ctx.settings.streams;
-        match self.table.verify(account, stream, &application.policies, windows, now).await {
+        let windows = &view.settings().streams;
+        match self.table.verify(account, stream, &application.policies, windows, view.now).await {
             Ok(Some(surplus)) => {
-                self.explain_refusal(&surplus.refused, &account.key(), ctx);
+                self.explain_refusal(&surplus.refused, &account.key(), view);
                 Err(Problem::surplus(&surplus))
             }
             // It plays on. Where the store did not answer, the next media is looked at again.
@@ -97,54 +95,54 @@ impl Admission {
     }
 
     /// Writes down on what a refusal rests, under the id that the viewer is told.
-    pub(super) fn record_refusal(&self, refusal: &Refusal, account: &AccountKey, ctx: &Context) {
+    pub(super) fn record_refusal(&self, refusal: &Refusal, account: &AccountKey, view: &RequestView<'_>) {
         if let Refusal::Policy { refused, .. } = refusal {
-            self.explain_refusal(refused, account, ctx);
+            self.explain_refusal(refused, account, view);
         }
     }
 
-    fn explain_refusal(&self, refused: &Refused, account: &AccountKey, ctx: &Context) {
-        self.decisions.explain(ctx.request, account, &refused.explanation);
-        if self.may_log_explanation(account, ctx)
+    fn explain_refusal(&self, refused: &Refused, account: &AccountKey, view: &RequestView<'_>) {
+        self.decisions.explain(view.arrival.id, account, &refused.explanation);
+        if self.may_log_explanation(account, view.settings())
             && let Ok(explanation) = serde_json::to_string(&refused.explanation)
         {
-            self.log_explanation(&explanation, account, ctx);
+            self.log_explanation(&explanation, view.arrival.id, account, view.settings());
         }
     }
 
     /// Whether the log is to have explanations, and had none of this account just before.
-    fn may_log_explanation(&self, account: &AccountKey, ctx: &Context) -> bool {
+    fn may_log_explanation(&self, account: &AccountKey, settings: &Settings) -> bool {
         let RecentExplanations(explained) = &self.explained;
-        ctx.settings.log.decisions && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
+        settings.log.decisions && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
     }
 
-    fn log_explanation(&self, explanation: &str, account: &AccountKey, ctx: &Context) {
-        if self.may_log_explanation(account, ctx) {
+    fn log_explanation(&self, explanation: &str, id: u64, account: &AccountKey, settings: &Settings) {
+        if self.may_log_explanation(account, settings) {
             let RecentExplanations(explained) = &self.explained;
             explained.insert(*account, ());
-            tracing::info!(refusal = format!("{:016x}", ctx.request), explanation, "refused");
+            tracing::info!(refusal = format!("{id:016x}"), explanation, "refused");
         }
     }
 
     /// Remembers a refusal for those who will ask why, with what the viewer is told.
-    pub(crate) fn remember(&self, problem: &Problem, told: &Bytes, ctx: &Context) {
+    pub(crate) fn remember(&self, problem: &Problem, told: &Bytes, id: u64, settings: &Settings, subject: &Subject) {
         // What is allowed has no body.
         if told.is_empty() {
             return;
         }
-        let session = ctx.play.as_ref().map(|play| &play.session);
+        let session = subject.play.as_ref().map(|play| &play.session);
         if problem.outcome == Outcome::Terminated
             && let Some(session) = session
-            && let Some(explanation) = self.decisions.explain_end(ctx.request, session.stream)
+            && let Some(explanation) = self.decisions.explain_end(id, session.stream)
         {
-            self.log_explanation(&explanation, &session.key, ctx);
+            self.log_explanation(&explanation, id, &session.key, settings);
         }
         self.decisions.refused(telemetry::Refused {
             verdict: Verdict::Refused,
-            id: ctx.request,
+            id,
             at: self.clock.now(),
             reason: problem.reason,
-            application: ctx.application.as_ref().map(|application| application.id.clone()),
+            application: subject.application.as_ref().map(|application| application.id.clone()),
             account: session.map(|session| session.account.clone()),
             stream: session.map(|session| session.stream),
             device: session.map(|session| session.device.clone()),

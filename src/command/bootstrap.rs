@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use streamgate::admission;
 use streamgate::config::{Report, Settings};
-use streamgate::gateway::{Certificate, CertificateError, Endpoint, Snapshot, SystemResolver, Upstreams};
+use streamgate::gateway::{Certificate, CertificateError, Endpoint, ProxyConfig, SystemResolver, Upstreams};
 use streamgate::key_sources::{KeySourceSettings, KeySources, Pace};
 use streamgate::model::Clock;
 use streamgate::net::HttpClientError;
@@ -79,10 +79,10 @@ pub(super) fn certificates(settings: &Settings) -> Result<Vec<Endpoint>, Failure
 /// What requests are answered with under this configuration: the first, or the next after `before`.
 pub(super) fn snapshot(
     settings: Settings,
-    before: Option<&Snapshot>,
+    before: Option<&ProxyConfig>,
     clock: &Arc<dyn Clock>,
     metrics: &Arc<Metrics>,
-) -> Result<Snapshot, Failure> {
+) -> Result<ProxyConfig, Failure> {
     let key_sources = KeySourceSettings {
         key_sources: settings.key_sources.clone(),
         key_files: settings.key_files.clone(),
@@ -94,7 +94,7 @@ pub(super) fn snapshot(
         pace: Pace::default(),
     };
     let key_sources = match before {
-        Some(before) => KeySources::following(key_sources, &before.key_sources),
+        Some(before) => KeySources::following(key_sources, &before.runtime.key_sources),
         None => KeySources::new(key_sources),
     }?;
     let upstreams = match before {
@@ -102,6 +102,6 @@ pub(super) fn snapshot(
         None => Upstreams::new(&settings, metrics, Arc::new(SystemResolver)),
     };
     metrics.create_series(&settings);
-    let revision = before.map_or(1, |before| before.revision + 1);
-    Ok(Snapshot::new(admission::RuntimeConfig::new(revision, Arc::new(settings), key_sources), upstreams))
+    let revision = before.map_or(1, |before| before.runtime.revision + 1);
+    Ok(ProxyConfig::new(admission::RuntimeConfig::new(revision, Arc::new(settings), key_sources), upstreams))
 }

@@ -15,7 +15,7 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use streamgate::config::{self, Settings};
 use streamgate::control::Reloaded;
-use streamgate::gateway::{Endpoint, Snapshot};
+use streamgate::gateway::{Endpoint, ProxyConfig};
 use streamgate::key_sources::KeySources;
 use streamgate::model::Clock;
 use streamgate::overrides::Orders;
@@ -100,7 +100,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
 
 /// Keeps what is in force fresh, and puts the next configuration in its place.
 pub(super) struct Reloader {
-    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    pub(super) current: Arc<ArcSwap<ProxyConfig>>,
     pub(super) table: Arc<StreamTable>,
     pub(super) orders: Arc<Orders>,
     pub(super) endpoints: Vec<Endpoint>,
@@ -124,7 +124,7 @@ type Levels = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// A configuration that is ready to take the place of the one in force.
 struct Next {
-    snapshot: Snapshot,
+    snapshot: ProxyConfig,
     endpoints: Vec<Endpoint>,
     webhooks: NextWebhooks,
     /// The sections that differ from what is in force.
@@ -136,7 +136,7 @@ struct Next {
 #[async_trait]
 impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let mut fetching = Fetching::new(&self.current.load().key_sources);
+        let mut fetching = Fetching::new(&self.current.load().runtime.key_sources);
         let (source, asks) = (self.source.lock().take(), self.asks.lock().take());
         tokio::select! {
             () = self.watch(source, asks, &mut fetching) => {}
@@ -157,7 +157,7 @@ impl Reloader {
         // Without a source nobody listens, which those who ask find out.
         let (Some(mut source), Some(mut asks)) = (source, asks) else { return std::future::pending().await };
         // Taking a configuration and its caches apart takes a while: the last request that has one is not to do that.
-        let mut retired: Vec<Arc<Snapshot>> = Vec::new();
+        let mut retired: Vec<Arc<ProxyConfig>> = Vec::new();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -181,7 +181,7 @@ impl Reloader {
             if let Some(ask) = ask {
                 let _ = ask.send(reloaded); // who asked may have gone
             }
-            if self.current.load().revision != before.revision {
+            if self.current.load().runtime.revision != before.runtime.revision {
                 retired.push(before);
             }
         }
@@ -249,20 +249,20 @@ impl Reloader {
         let (clock, metrics, deliverer) = (self.clock.clone(), self.metrics.clone(), self.webhooks.clone());
         blocking(move || {
             let mut settings = config::parse_file(&path, &text)?;
-            let changed = before.settings.differences(&settings);
+            let changed = before.runtime.settings.differences(&settings);
             if changed.is_empty() {
                 return Ok(None);
             }
             let of_file = |failure: Failure| failure.of_file(&path);
             // A folder that was good at the start keeps nobody from changing something else.
-            if settings.snapshot != before.settings.snapshot {
+            if settings.snapshot != before.runtime.settings.snapshot {
                 let reasons: Vec<String> = preflight::problems(&settings).iter().map(Finding::line).collect();
                 if !reasons.is_empty() {
                     return Err(of_file(Failure { reasons, shortage: false }));
                 }
             }
             let endpoints = bootstrap::certificates(&settings).map_err(of_file)?;
-            let fixed = settings.keep_fixed(&before.settings);
+            let fixed = settings.keep_fixed(&before.runtime.settings);
             let webhooks = NextWebhooks::new(&settings).map_err(|error| of_file(error.into()))?;
             // Before anything is in force: afterwards nobody could be told.
             deliverer.prepare(&webhooks).map_err(|error| of_file(Failure::no_thread(&error)))?;
@@ -274,14 +274,14 @@ impl Reloader {
 
     async fn apply(&self, next: Next, fetching: &mut Fetching) -> Reloaded {
         let Next { snapshot, endpoints, webhooks, changed, fixed } = next;
-        let fresh = Fetching::new(&snapshot.key_sources);
+        let fresh = Fetching::new(&snapshot.runtime.key_sources);
         // Nobody's request shall fail for what could have been fetched before.
-        tokio::join!(snapshot.key_sources.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
-        let before = self.current.load().settings.snapshot.clone();
+        tokio::join!(snapshot.runtime.key_sources.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
+        let before = self.current.load().runtime.settings.snapshot.clone();
         let snapshot = Arc::new(snapshot);
         self.current.store(snapshot.clone());
-        self.decisions.configure(&snapshot.settings);
-        self.move_orders(before, snapshot.settings.snapshot.clone()).await;
+        self.decisions.configure(&snapshot.runtime.settings);
+        self.move_orders(before, snapshot.runtime.settings.snapshot.clone()).await;
         std::mem::replace(fetching, fresh).stop().await;
         for (address, certificate) in &self.endpoints {
             let read = endpoints.iter().find(|(other, _)| other == address);
@@ -289,20 +289,20 @@ impl Reloader {
                 certificate.turn_into(read);
             }
         }
-        if let Err(error) = (self.levels)(snapshot.settings.log.level.as_str()) {
+        if let Err(error) = (self.levels)(snapshot.runtime.settings.log.level.as_str()) {
             tracing::warn!(%error, "the log keeps its level");
         }
         if let Err(error) = self.webhooks.apply(webhooks) {
             tracing::error!(%error, "webhooks are told nothing: there is no thread for it");
         }
-        self.applied(&snapshot.settings).await;
+        self.applied(&snapshot.runtime.settings).await;
         self.tell_revision(&snapshot);
-        super::log_warnings(&snapshot.settings);
-        tracing::info!(revision = snapshot.revision, changed = changed.join(", "), "configuration applied");
+        super::log_warnings(&snapshot.runtime.settings);
+        tracing::info!(revision = snapshot.runtime.revision, changed = changed.join(", "), "configuration applied");
         for key in &fixed {
             tracing::warn!(%key, "this cannot change while the gateway runs; it takes effect at the next start");
         }
-        Reloaded::Applied { revision: snapshot.revision, changed, fixed }
+        Reloaded::Applied { revision: snapshot.runtime.revision, changed, fixed }
     }
 
     /// Blocks and exemptions are kept beside the snapshot, wherever that is from now on.
@@ -324,9 +324,9 @@ impl Reloader {
         }
     }
 
-    fn tell_revision(&self, snapshot: &Snapshot) {
+    fn tell_revision(&self, snapshot: &ProxyConfig) {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        self.metrics.config_revision.set(number(snapshot.revision));
+        self.metrics.config_revision.set(number(snapshot.runtime.revision));
         let now = self.clock.wall();
         self.applied.store(now.0, Relaxed);
         self.metrics.config_applied.set(number(now.seconds()));

@@ -15,7 +15,7 @@ use pingora::services::background::{BackgroundService, background_service};
 use streamgate::admission::{Admission, ListedSegments, RecentExplanations, RequestIds};
 use streamgate::config::{LogFormat, Settings};
 use streamgate::control::{Control, ControlParts, Counted, Readiness, Throttle};
-use streamgate::gateway::{self, Background, Endpoint, Expiry, Gateway, Snapshot};
+use streamgate::gateway::{self, Background, Endpoint, Expiry, Gateway, ProxyConfig};
 use streamgate::model::Clock;
 use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
 use streamgate::overrides::{Kind, Orders};
@@ -70,7 +70,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     webhooks.apply(hooks).map_err(|error| format!("webhooks: {error}"))?;
 
     let snapshot = Arc::new(bootstrap::snapshot(settings, None, &clock, &metrics).map_err(Failure::into_lines)?);
-    let settings = snapshot.settings.clone();
+    let settings = snapshot.runtime.settings.clone();
     decisions.configure(&settings);
     let current = Arc::new(ArcSwap::new(snapshot));
     let orders = orders(&settings, &table, &current, &*clock)?;
@@ -122,7 +122,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         questions,
         current: Arc::new({
             let current = current.clone();
-            move || current.load().answers.clone()
+            move || current.load().runtime.clone()
         }),
         throttle: Throttle::default(),
         readiness: readiness.clone(),
@@ -154,7 +154,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         version = env!("CARGO_PKG_VERSION"),
         listeners = listeners.iter().map(|(address, _)| address.to_string()).collect::<Vec<_>>().join(", "),
         control = %settings.control.address,
-        revision = current.load().revision,
+        revision = current.load().runtime.revision,
         "streamgate is up"
     );
     // Only now: a start that fails must not cost what was kept.
@@ -165,7 +165,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     // First: streams that expire are told to webhooks, and the snapshot is written without them.
     expiry.finish();
     webhooks.finish(FINAL_LOG);
-    save_orders(&current.load().settings, &orders);
+    save_orders(&current.load().runtime.settings, &orders);
     snapshots.finish();
     tracing::info!("streamgate has stopped");
     Ok(())
@@ -183,7 +183,7 @@ fn prepare(settings: &Settings) -> Result<(Vec<Endpoint>, Reserved), String> {
 }
 
 /// Whether this gateway is ready to be asked.
-fn readiness(current: &Arc<ArcSwap<Snapshot>>) -> Arc<Readiness> {
+fn readiness(current: &Arc<ArcSwap<ProxyConfig>>) -> Arc<Readiness> {
     let (current, was_ready) = (current.clone(), AtomicBool::new(false));
     // An origin that a later configuration brings must not take the whole gateway away from its viewers.
     Arc::new(Readiness::new(move || {
@@ -222,11 +222,11 @@ fn refresh(
 fn orders(
     settings: &Settings,
     table: &Arc<StreamTable>,
-    current: &Arc<ArcSwap<Snapshot>>,
+    current: &Arc<ArcSwap<ProxyConfig>>,
     clock: &dyn Clock,
 ) -> Result<Arc<Orders>, String> {
     let current = current.clone();
-    let orders = Orders::new(table.clone(), move |blocks| current.load().key_sources.block_also(blocks));
+    let orders = Orders::new(table.clone(), move |blocks| current.load().runtime.key_sources.block_also(blocks));
     restore_orders(settings, &orders, clock)?;
     Ok(Arc::new(orders))
 }

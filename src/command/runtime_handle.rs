@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use streamgate::control::{ProcessControl, Reloaded, Revision};
-use streamgate::gateway::Snapshot;
+use streamgate::gateway::ProxyConfig;
 use streamgate::model::Millis;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,7 +14,7 @@ use super::reload::Ask;
 
 /// The program as it runs.
 pub(super) struct Running {
-    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    pub(super) current: Arc<ArcSwap<ProxyConfig>>,
     /// When the configuration in force was applied, in milliseconds since the epoch.
     pub(super) applied: Arc<AtomicU64>,
     /// Who reads the configuration.
@@ -28,7 +28,7 @@ impl ProcessControl for Running {
     fn revision(&self) -> Revision {
         let snapshot = self.current.load();
         let applied = Millis(self.applied.load(Relaxed));
-        Revision { number: snapshot.revision, applied, settings: snapshot.settings.clone() }
+        Revision { number: snapshot.runtime.revision, applied, settings: snapshot.runtime.settings.clone() }
     }
 
     async fn reload(&self) -> Reloaded {

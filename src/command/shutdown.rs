@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use streamgate::control::Readiness;
-use streamgate::gateway::Snapshot;
+use streamgate::gateway::ProxyConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -20,7 +20,7 @@ pub(super) type Closing = watch::Sender<bool>;
 
 /// Waits for the signals that end the program.
 pub(super) struct Shutdown {
-    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    pub(super) current: Arc<ArcSwap<ProxyConfig>>,
     pub(super) readiness: Arc<Readiness>,
     /// The listeners of viewers.
     pub(super) viewers: Closing,
@@ -44,7 +44,7 @@ impl ShutdownSignalWatch for Shutdown {
             return ShutdownSignal::FastShutdown;
         }
         let (delay, grace) = {
-            let settings = &self.current.load().settings;
+            let settings = &self.current.load().runtime.settings;
             (settings.shutdown_delay, settings.shutdown_grace)
         };
         tracing::info!(

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
-use streamgate::gateway::Snapshot;
+use streamgate::gateway::ProxyConfig;
 use streamgate::model::Clock;
 use streamgate::streams::StreamTable;
 use tokio::task::spawn_blocking;
@@ -23,7 +23,7 @@ pub(super) struct Snapshots(Arc<Writer>);
 
 struct Writer {
     table: Arc<StreamTable>,
-    current: Arc<ArcSwap<Snapshot>>,
+    current: Arc<ArcSwap<ProxyConfig>>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
@@ -39,7 +39,7 @@ struct State {
 
 impl Snapshots {
     /// Snapshots of `table`, under the configuration that is current.
-    pub(super) fn new(table: Arc<StreamTable>, current: Arc<ArcSwap<Snapshot>>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(table: Arc<StreamTable>, current: Arc<ArcSwap<ProxyConfig>>, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Writer { table, current, clock, state: Mutex::default() }))
     }
 
@@ -55,9 +55,9 @@ impl Writer {
         let mut state = self.state.lock();
         state.finished = true;
         let current = self.current.load_full();
-        let Some(file) = &current.settings.snapshot else { return };
+        let Some(file) = &current.runtime.settings.snapshot else { return };
         self.table.tell_wall(self.clock.moment());
-        match self.table.save(file, &current.settings.streams, self.clock.now()) {
+        match self.table.save(file, &current.runtime.settings.streams, self.clock.now()) {
             Ok(accounts) => tracing::info!(file = %file.display(), accounts, "snapshot written"),
             Err(error) => tracing::error!(file = %file.display(), %error, "the snapshot cannot be written"),
         }
@@ -66,8 +66,8 @@ impl Writer {
     fn write(&self) {
         let mut state = self.state.lock();
         let current = self.current.load_full();
-        let Some(file) = current.settings.snapshot.as_ref().filter(|_| !state.finished) else { return };
-        match self.table.save_running(file, &current.settings.streams, self.clock.now()) {
+        let Some(file) = current.runtime.settings.snapshot.as_ref().filter(|_| !state.finished) else { return };
+        match self.table.save_running(file, &current.runtime.settings.streams, self.clock.now()) {
             Ok(accounts) => {
                 tracing::debug!(file = %file.display(), accounts, "snapshot written");
                 if std::mem::take(&mut state.failed) {
@@ -95,7 +95,7 @@ impl BackgroundService for Snapshots {
                 () = sleep(pause) => {}
                 _ = shutdown.changed() => return,
             }
-            let interval = self.0.current.load().settings.snapshot_interval;
+            let interval = self.0.current.load().runtime.settings.snapshot_interval;
             let Some(interval) = interval else {
                 pause = LOOK;
                 continue;

@@ -23,11 +23,11 @@ pub(super) fn strip_forged(request: &mut RequestHeader) {
 /// # Errors
 /// A field could not be written, which well-formed names do not lead to.
 pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::Result<()> {
-    let Some(rule) = rule(ctx) else { return Ok(()) };
-    for (name, value) in rule.into_iter().chain(whose(ctx)) {
+    let Some(rule) = rule(ctx.permit.as_ref()) else { return Ok(()) };
+    for (name, value) in rule.into_iter().chain(whose(&ctx.subject, &ctx.settings().keys)) {
         request.insert_header(name, value)?;
     }
-    for (name, value) in attributes(ctx) {
+    for (name, value) in attributes(&ctx.subject) {
         // A map of fields has a bound, and an attribute is no reason to fail a request.
         let _ = request.insert_header(name, value);
     }
@@ -39,7 +39,7 @@ pub(super) fn to_origin(request: &mut RequestHeader, ctx: &Context) -> pingora::
 /// # Errors
 /// The field could not be written.
 pub(super) fn to_viewer(response: &mut ResponseHeader, ctx: &Context) -> pingora::Result<()> {
-    let Some(member) = cmsd(ctx) else { return Ok(()) };
+    let Some(member) = cmsd(ctx.permit.as_ref()) else { return Ok(()) };
     let earlier = response.headers.get_all(CMSD_DYNAMIC).iter().filter_map(|value| value.to_str().ok());
     let list: Vec<&str> = earlier.chain([member.as_str()]).collect();
     let list = list.join(", ");

@@ -22,17 +22,17 @@ const HEARSAY: [HeaderName; 4] = [
 ];
 
 /// The viewer, where it connects itself or a trusted hop stands in front.
-pub(super) fn from(session: &Session, settings: &Settings) -> ClientInfo {
+pub(super) fn client_info(session: &Session, settings: &Settings) -> ClientInfo {
     let peer = peer(session);
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
         || settings.assume_https && is_behind_tls(session, settings);
     let hops = settings.trusted_proxies.as_ref();
     let Some(hops) = hops.filter(|hops| peer.is_some_and(|peer| hops.trusts(peer))) else {
-        return ClientInfo { client: peer, secure, forwarded: false };
+        return ClientInfo { address: peer, secure, forwarded: false };
     };
     let headers = &session.req_header().headers;
     ClientInfo {
-        client: hops.client(peer, headers),
+        address: hops.client(peer, headers),
         secure: is_forwarded_tls(headers).unwrap_or(secure),
         forwarded: true,
     }
@@ -42,12 +42,12 @@ pub(super) fn from(session: &Session, settings: &Settings) -> ClientInfo {
 ///
 /// That somebody in front speaks TLS is believed of anybody here: whoever makes it up gets URLs that do not work, in a manifest
 /// that nobody else gets. Another host is not: what carries a play session goes there.
-pub(super) fn site(request: &Parts, from: ClientInfo) -> String {
+pub(super) fn site(request: &Parts, client: ClientInfo) -> String {
     let first = |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.trim().to_owned());
-    let forwarded = request.headers.get(X_FORWARDED_HOST).filter(|_| from.forwarded).and_then(first);
+    let forwarded = request.headers.get(X_FORWARDED_HOST).filter(|_| client.forwarded).and_then(first);
     let forwarded = forwarded.filter(|host| is_host_and_port(host.as_bytes()));
     let Some(host) = forwarded.as_deref().or_else(|| host(request)) else { return String::new() };
-    let secure = from.secure || !from.forwarded && is_forwarded_tls(&request.headers) == Some(true);
+    let secure = client.secure || !client.forwarded && is_forwarded_tls(&request.headers) == Some(true);
     format!("{}://{host}", if secure { "https" } else { "http" })
 }
 
@@ -56,23 +56,23 @@ pub(super) fn site(request: &Parts, from: ClientInfo) -> String {
 ///
 /// # Errors
 /// A field could not be written, which addresses and hosts do not lead to.
-pub(super) fn forward(session: &Session, upstream: &mut RequestHeader, from: ClientInfo) -> pingora::Result<()> {
+pub(super) fn forward(session: &Session, upstream: &mut RequestHeader, client: ClientInfo) -> pingora::Result<()> {
     let peer = peer(session);
-    match (from.client.or(peer), peer) {
+    match (client.address.or(peer), peer) {
         (Some(client), Some(peer)) if client.to_canonical() != peer.to_canonical() => {
             upstream.insert_header(X_FORWARDED_FOR, format!("{}, {}", client.to_canonical(), peer.to_canonical()))?;
         }
         (Some(client), _) => upstream.insert_header(X_FORWARDED_FOR, client.to_canonical().to_string())?,
         (None, _) => drop(upstream.remove_header(&X_FORWARDED_FOR)),
     }
-    upstream.insert_header(X_FORWARDED_PROTO, if from.secure { "https" } else { "http" })?;
-    if !from.forwarded || !upstream.headers.contains_key(X_FORWARDED_HOST) {
+    upstream.insert_header(X_FORWARDED_PROTO, if client.secure { "https" } else { "http" })?;
+    if !client.forwarded || !upstream.headers.contains_key(X_FORWARDED_HOST) {
         match host(session.req_header()) {
             Some(host) => upstream.insert_header(X_FORWARDED_HOST, host.to_owned())?,
             None => drop(upstream.remove_header(&X_FORWARDED_HOST)),
         }
     }
-    if !from.forwarded {
+    if !client.forwarded {
         for name in &HEARSAY {
             upstream.remove_header(name);
         }

@@ -13,7 +13,7 @@ use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::runtime_config::Snapshot;
+use super::runtime_config::ProxyConfig;
 use crate::config::Limits;
 use crate::telemetry::Metrics;
 
@@ -40,7 +40,7 @@ pub(super) struct HeaderTimeout<A> {
     app: Arc<A>,
     options: HttpServerOptions,
     greeting: Greeting,
-    current: Arc<ArcSwap<Snapshot>>,
+    current: Arc<ArcSwap<ProxyConfig>>,
     metrics: Arc<Metrics>,
 }
 
@@ -68,14 +68,14 @@ impl Greeting {
 
 impl<A: HttpServerApp + Send + Sync + 'static> HeaderTimeout<A> {
     /// The guard of a new connection. What it is held to stays as it is now.
-    pub(super) fn new(app: Arc<A>, current: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) -> Arc<Self> {
-        let options = options(&current.load().settings.limits);
+    pub(super) fn new(app: Arc<A>, current: Arc<ArcSwap<ProxyConfig>>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let options = options(&current.load().runtime.settings.limits);
         Arc::new(Self { app, options, greeting: Greeting::default(), current, metrics })
     }
 
     /// Answers the requests of a connection until it ends.
     pub(super) async fn serve(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) {
-        let budget = self.current.load().settings.limits.handshake_timeout;
+        let budget = self.current.load().runtime.settings.limits.handshake_timeout;
         let connection = self.process_new(stream, shutdown);
         tokio::pin!(connection);
         if fast_timeout(budget, &mut connection).await.is_ok() {
@@ -106,7 +106,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for HeaderTimeout<A
         if session.is_http2() {
             return self.app.process_new_http(session, shutdown).await;
         }
-        let budget = self.current.load().settings.limits.header_timeout;
+        let budget = self.current.load().runtime.settings.limits.header_timeout;
         let read = Arc::new(AtomicBool::new(false));
         let request = HEADER_READ.scope(read.clone(), self.app.process_new_http(session, shutdown));
         tokio::pin!(request);

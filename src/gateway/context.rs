@@ -1,20 +1,46 @@
 //! What one request carries through the hooks.
 
-use std::ops::{Deref, DerefMut};
+use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::coding::Decoder;
 use super::inspect::Inspection;
 use super::manifest::BodyRewriter;
-use super::runtime_config::Snapshot;
+use super::runtime_config::ProxyConfig;
 use super::upstream::{Server, ServerGuard, Upstreams};
-use crate::admission::{self, Problem};
+use crate::admission::{
+    Arrival, CachedPlay, ClientInfo, Decided, Decision, Ingress, PassReason, Permit, PlayContext, Problem, RequestView,
+    RuntimeConfig, Slot, Subject, logged_path, origin_path,
+};
+use crate::config::Settings;
+use crate::identity::StrippedPath;
 use crate::media::Kind;
+use crate::model::{Millis, Moment};
+use crate::telemetry::Outcome;
 
-/// One request: what is known of it, and what becomes of it at the origin.
+/// One request: what was decided about it, and what becomes of it at the origin. Everything that must be given back is given
+/// back by `Drop`.
 pub struct Context {
-    known: admission::Context,
+    pub(super) arrival: Arrival,
+    /// When its header had been read, by a clock that is finer than a millisecond.
+    pub(super) begun: Instant,
+    /// What was in force when it began.
+    pub(super) config: Arc<RuntimeConfig>,
+    /// Bytes of the path in front of the path at the origin: the play session's prefix.
+    pub(super) prefix_length: usize,
+    /// The path at the origin, where it carried a token.
+    pub(super) stripped_path: Option<Arc<StrippedPath>>,
+    pub(super) subject: Subject,
+    pub(super) permit: Option<Permit>,
+    pub(super) outcome: Outcome,
+    /// One word for the log, where there is more to say than the outcome.
+    pub(super) reason: &'static str,
+    /// The box in which the connection keeps its play; it goes from request to request.
+    cached_play: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) server: Option<ServerGuard>,
     /// When the server was asked; by now the last of several attempts.
@@ -36,10 +62,20 @@ pub struct Context {
 }
 
 impl Context {
-    pub(super) fn new(request: u64, snapshot: &Snapshot) -> Self {
+    pub(super) fn new(id: u64, config: &ProxyConfig) -> Self {
+        let moment = Moment { now: Millis(0), wall: Millis(0) };
         Self {
-            known: admission::Context::new(request, snapshot.answers.clone()),
-            upstreams: snapshot.upstreams.clone(),
+            arrival: Arrival { id, ingress: Ingress::Proxy, moment, client: ClientInfo::default() },
+            begun: Instant::now(),
+            config: config.runtime.clone(),
+            prefix_length: 0,
+            stripped_path: None,
+            subject: Subject::default(),
+            permit: None,
+            outcome: Outcome::Passed,
+            reason: "",
+            cached_play: Mutex::new(None),
+            upstreams: config.upstreams.clone(),
             server: None,
             asked: Instant::now(),
             tried: None,
@@ -52,18 +88,99 @@ impl Context {
             late: None,
         }
     }
-}
 
-impl Deref for Context {
-    type Target = admission::Context;
-
-    fn deref(&self) -> &admission::Context {
-        &self.known
+    /// The configuration that was in force when the request began.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.config.settings
     }
-}
 
-impl DerefMut for Context {
-    fn deref_mut(&mut self) -> &mut admission::Context {
-        &mut self.known
+    /// Notes that its header has been read.
+    pub(super) fn begin(&mut self, moment: Moment) {
+        self.arrival.moment = moment;
+        self.begun = Instant::now();
+    }
+
+    /// The request as admission looks at it. `stripped_path` is this one's, kept apart so that the view does not borrow it.
+    pub(super) fn view<'a>(
+        &self,
+        config: &'a RuntimeConfig,
+        request: &'a http::request::Parts,
+        stripped_path: Option<&'a StrippedPath>,
+    ) -> RequestView<'a> {
+        let mut view = RequestView::new(self.arrival, config, request, stripped_path);
+        view.cached = view.sealed.and_then(|sealed| self.cached_session(sealed));
+        view
+    }
+
+    /// Takes over what was decided.
+    ///
+    /// # Errors
+    /// The request is refused.
+    pub(super) fn apply(&mut self, decided: Decided) -> Result<(), Box<Problem>> {
+        self.subject = decided.subject;
+        match decided.decision {
+            Decision::Admit(mut permit) => {
+                // What an earlier decision about the same request took is still taken.
+                if let (Slot::Held, Some(before)) = (permit.slot, &self.permit) {
+                    permit.slot = before.slot;
+                }
+                self.permit = Some(permit);
+                Ok(())
+            }
+            Decision::Pass(reason) => {
+                if reason == PassReason::Undecided {
+                    self.reason = reason.label();
+                }
+                Ok(())
+            }
+            Decision::Refuse(problem) => Err(problem),
+        }
+    }
+
+    /// The outcome of a refusal, for log and metrics.
+    pub(super) fn set_outcome(&mut self, problem: &Problem) {
+        (self.outcome, self.reason) = (problem.outcome, problem.reason);
+    }
+
+    /// The sealed play session that references in the answer have to carry; empty where they carry none.
+    pub(super) fn sealed(&self) -> Option<&str> {
+        self.subject.play.as_ref()?.sealed()
+    }
+
+    /// The path at the origin: without play session and token.
+    pub(super) fn path_of<'a>(&'a self, uri: &'a http::Uri) -> &'a str {
+        origin_path(self.stripped_path.as_deref(), self.prefix_length, uri)
+    }
+
+    /// The path for the log.
+    pub(super) fn logged_path<'a>(&'a self, uri: &'a http::Uri) -> Cow<'a, str> {
+        let is_routed = self.subject.application.is_some();
+        logged_path(self.settings(), is_routed, self.stripped_path.as_deref(), self.prefix_length, uri)
+    }
+
+    /// Takes over what the previous request of this connection left.
+    pub(super) fn receive_cached(&self, cached: Box<dyn Any + Send + Sync>) {
+        *self.cached_play.lock() = Some(cached);
+    }
+
+    /// The play of the previous request, if this one's prefix is the same.
+    fn cached_session(&self, sealed: &str) -> Option<Arc<PlayContext>> {
+        let cached = self.cached_play.lock();
+        let play = cached.as_ref()?.downcast_ref::<CachedPlay>()?.play();
+        (play.sealed() == Some(sealed)).then(|| play.clone())
+    }
+
+    /// What the next request of this connection gets. The box is reused as long as the play stays the same.
+    pub(super) fn cache_play(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        let old = self.cached_play.lock().take();
+        let play = self.subject.shared_play.as_ref().or(self.subject.play.as_ref());
+        let is_same = |kept: &CachedPlay| play.is_some_and(|play| Arc::ptr_eq(kept.play(), play));
+        if old.as_ref().is_some_and(|kept| kept.downcast_ref::<CachedPlay>().is_some_and(is_same)) {
+            return old;
+        }
+        match play.and_then(CachedPlay::new) {
+            Some(fresh) => Some(Box::new(fresh)),
+            None => old,
+        }
     }
 }

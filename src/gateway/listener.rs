@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection_limits::HeaderTimeout;
 use super::proxy_protocol::ProxyProtocol;
-use super::runtime_config::Snapshot;
+use super::runtime_config::ProxyConfig;
 use super::socket::Socket;
 use super::tls_stream::TlsStream;
 use crate::net::{ConnectionLimiter, OpenConnection, accept};
@@ -42,7 +42,7 @@ pub(super) struct Connections<A> {
     pub(super) app: Arc<A>,
     pub(super) limiter: Arc<ConnectionLimiter>,
     pub(super) proxy_protocol: ProxyProtocol,
-    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    pub(super) current: Arc<ArcSwap<ProxyConfig>>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -89,7 +89,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
                 accepted = accept(&listener) => accepted,
                 _ = shutdown.wait_for(|stop| *stop) => return,
             };
-            let max = self.current.load().settings.limits.connections;
+            let max = self.current.load().runtime.settings.limits.connections;
             match self.limiter.try_open(max) {
                 Some(open) => {
                     tokio::spawn(self.clone().serve(open, stream, peer, tls.clone(), shutdown.clone()));
@@ -110,7 +110,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
         let _shown = Shown::new(&self.metrics);
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT); // a system without it serves as well
         let (budget, write_timeout) = {
-            let limits = &self.current.load().settings.limits;
+            let limits = &self.current.load().runtime.settings.limits;
             (limits.handshake_timeout, limits.write_timeout)
         };
         let socket = Socket::new(stream, peer, write_timeout);

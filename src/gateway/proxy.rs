@@ -26,7 +26,7 @@ use super::upstream_request::{
     strip_referer, strip_token_headers,
 };
 use super::{Gateway, annotate, client_info, connection_limits, fields};
-use crate::admission::{Admission, InFlightGuard, Problem, RequestView, host, strip_path_token};
+use crate::admission::{InFlightGuard, Permit, Problem, Slot, host, pass_outcome, strip_path_token};
 use crate::identity::{Renewed, path};
 use crate::media::{self, Kind, json};
 use crate::streams::Signal;
@@ -40,7 +40,7 @@ impl ProxyHttp for Gateway {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(self.next_request(), &self.current.load())
+        Context::new(self.admission.next_request(), &self.current.load())
     }
 
     fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
@@ -53,8 +53,8 @@ impl ProxyHttp for Gateway {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<()> {
         connection_limits::header_read();
-        ctx.begin(self.clock.moment());
-        let limits = &ctx.settings.limits;
+        ctx.begin(self.admission.clock.moment());
+        let limits = &ctx.settings().limits;
         let (keep_alive, write_timeout) = (limits.keep_alive.as_secs().max(1), limits.write_timeout);
         // What nobody wants of a body has the time of one that somebody wants: the body of a refused request is read to its end.
         let body_timeout = limits.body_timeout;
@@ -67,15 +67,18 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        ctx.client = client_info::from(session, &ctx.settings);
+        ctx.arrival.client = client_info::client_info(session, ctx.settings());
         if !has_path(session.req_header()) {
             self.refuse(session, &Problem::malformed(), ctx).await?;
             return Ok(true);
         }
-        let bare = strip_path_token(&ctx.settings, session.req_header());
-        ctx.stripped_path.clone_from(&bare);
-        let verdict = self.decide(&RequestView::new(session.req_header(), bare.as_deref(), ctx.client), ctx).await;
-        match verdict {
+        let (config, stripped_path) = (ctx.config.clone(), strip_path_token(ctx.settings(), session.req_header()));
+        ctx.stripped_path.clone_from(&stripped_path);
+        let view = ctx.view(&config, session.req_header(), stripped_path.as_deref());
+        // Before anything else, because the log shows the path from here on.
+        ctx.prefix_length = view.prefix_length;
+        let decided = self.admission.decide(&view).await;
+        match ctx.apply(decided) {
             Ok(()) => Ok(false),
             Err(problem) => {
                 self.refuse(session, &problem, ctx).await?;
@@ -92,8 +95,8 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         ctx.server = None;
-        let origin = ctx.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
-        match ctx.upstreams.pick(&origin.name, ctx.tried.as_deref(), ctx.started) {
+        let origin = ctx.subject.origin.as_ref().ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
+        match ctx.upstreams.pick(&origin.name, ctx.tried.as_deref(), ctx.arrival.moment.now) {
             Ok(server) => {
                 let peer = server.peer();
                 ctx.server = Some(server);
@@ -101,7 +104,7 @@ impl ProxyHttp for Gateway {
                 Ok(peer)
             }
             Err(none) => {
-                self.metrics.origin_failures.with_label_values(&[&*origin.name, none.label()]).inc();
+                self.admission.metrics.origin_failures.with_label_values(&[&*origin.name, none.label()]).inc();
                 ctx.reason = none.label();
                 Err(Error::new(ErrorType::HTTPStatus(503)))
             }
@@ -156,7 +159,7 @@ impl ProxyHttp for Gateway {
         strip_token_headers(upstream, identity)?;
         annotate::strip_forged(upstream);
         annotate::to_origin(upstream, ctx)?;
-        if let Some(name) = ctx.origin.as_ref().and_then(|origin| origin.host_header.as_deref()) {
+        if let Some(name) = ctx.subject.origin.as_ref().and_then(|origin| origin.host_header.as_deref()) {
             upstream.insert_header(HOST, name)?;
         } else if !upstream.headers.contains_key(HOST)
             && let Some(host) = host(session.req_header()).map(str::to_owned)
@@ -165,8 +168,8 @@ impl ProxyHttp for Gateway {
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, identity);
-        client_info::forward(session, upstream, ctx.client)?;
-        if ctx.belied.unwrap_or(ctx.kind).is_manifest() {
+        client_info::forward(session, upstream, ctx.arrival.client)?;
+        if ctx.belied.unwrap_or(ctx.subject.kind).is_manifest() {
             // What comes back must be whole, plain and new, or there is nothing to rewrite.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
                 upstream.remove_header(&name);
@@ -178,14 +181,15 @@ impl ProxyHttp for Gateway {
                 upstream.remove_header(&RANGE);
             }
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
-        } else if ctx.kind.is_harmless() && is_looked_at(ctx) && begins_in_the_middle(upstream) {
+        } else if ctx.subject.kind.is_harmless() && is_looked_at(ctx) && begins_in_the_middle(upstream) {
             // Whether it is harmless shows at its beginning only. A server may answer a range with the whole (RFC 9110 §14.2).
             upstream.remove_header(&RANGE);
             upstream.remove_header(&IF_RANGE);
         }
-        let may_pass = ctx.kind.is_harmless() || matches!(ctx.kind, Kind::Unknown | Kind::Subtitle | Kind::Key);
+        let may_pass =
+            ctx.subject.kind.is_harmless() || matches!(ctx.subject.kind, Kind::Unknown | Kind::Subtitle | Kind::Key);
         let is_looked_at = ctx.belied.is_none() && may_pass && is_looked_at(ctx);
-        if is_looked_at || ctx.kind.is_harmless() && self.is_listed(session.req_header(), ctx) {
+        if is_looked_at || ctx.subject.kind.is_harmless() && self.is_listed(session.req_header(), ctx) {
             // Nor is it seen in bytes that were compressed for whoever asked for that.
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         }
@@ -193,7 +197,7 @@ impl ProxyHttp for Gateway {
         session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
         // Plain text reaches the rewriter even where an origin compresses unasked; and so does what is looked at, but for a part:
         // that cannot be decompressed.
-        ctx.plain = ctx.belied.unwrap_or(ctx.kind).is_manifest()
+        ctx.plain = ctx.belied.unwrap_or(ctx.subject.kind).is_manifest()
             || is_nameless(session.req_header(), ctx)
             || is_looked_at && !upstream.headers.contains_key(RANGE);
         session.upstream_compression.adjust_decompression(ctx.plain);
@@ -228,15 +232,15 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         if let Some(server) = &ctx.server {
-            server.server().answered(response.status, ctx.asked.elapsed(), self.clock.now());
+            server.server().answered(response.status, ctx.asked.elapsed(), self.admission.clock.now());
         }
         if fields::are_in(response)
-            && let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty())
+            && let Some(sealed) = ctx.sealed()
         {
-            fields::in_play(response, &place(session.req_header(), &play.sealed, ctx).target())?;
+            fields::in_play(response, &place(session.req_header(), sealed, ctx).target())?;
         }
         if response.status.is_client_error() || response.status.is_server_error() {
-            self.roll_back(ctx).await;
+            self.give_back(ctx).await;
             return Ok(());
         }
         if response.status == StatusCode::NOT_MODIFIED {
@@ -244,10 +248,10 @@ impl ProxyHttp for Gateway {
             let has_it =
                 [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| session.req_header().headers.contains_key(name));
             if !has_it {
-                self.roll_back(ctx).await;
+                self.give_back(ctx).await;
             }
             // No type, no bytes. In a play, what it is called decides: whatever is not known to be harmless plays on.
-            return match ctx.kind {
+            return match ctx.subject.kind {
                 Kind::Unknown if ctx.prefix_length > 0 => self.decide_again(session, Kind::Segment, ctx).await,
                 _ => Ok(()),
             };
@@ -255,18 +259,20 @@ impl ProxyHttp for Gateway {
         if response.status.is_redirection() {
             let elsewhere = fields::location(response)
                 .is_some_and(|location| leads_elsewhere(&location, session.req_header(), ctx));
-            self.redirected(elsewhere, ctx).await;
+            let (config, moment) = (ctx.config.clone(), ctx.arrival.moment);
+            let (subject, permit) = (&mut ctx.subject, &mut ctx.permit);
+            self.admission.redirected(elsewhere, &config.settings, moment, subject, permit).await;
             return Self::follow(session, response, ctx);
         }
         let shown = shown(session.req_header(), response, ctx);
         let kind = shown.kind;
-        if shown.counts_more_than(ctx.kind) {
+        if shown.counts_more_than(ctx.subject.kind) {
             self.decide_again(session, kind, ctx).await?;
-        } else if ctx.kind == Kind::Unknown {
-            ctx.kind = kind;
+        } else if ctx.subject.kind == Kind::Unknown {
+            ctx.subject.kind = kind;
         }
         if [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&response.status) {
-            self.record_download(ctx);
+            self.admission.record_download(&ctx.subject, ctx.permit.as_ref());
         }
         ctx.inspection = shown.claim.map(Inspection::new);
         if kind.is_manifest() && response.status == StatusCode::PARTIAL_CONTENT && ctx.belied.is_none() {
@@ -297,10 +303,10 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         if ctx.outcome == Outcome::Passed {
-            ctx.outcome = Admission::pass_outcome(ctx);
+            ctx.outcome = pass_outcome(ctx.permit.as_ref());
         }
         annotate::to_viewer(response, ctx)?;
-        if let Some(Renewed { name, value }) = ctx.renewed.take() {
+        if let Some(Renewed { name, value }) = ctx.subject.renewed.take() {
             response.append_header(name, value)?;
             // One viewer's token is not for a cache.
             response.insert_header(CACHE_CONTROL, "private, no-store")?;
@@ -310,7 +316,7 @@ impl ProxyHttp for Gateway {
             response.remove_header(&TRANSFER_ENCODING);
             session.set_keepalive(None);
         }
-        self.metrics.answered(ctx.outcome, ctx.begun.elapsed());
+        self.admission.metrics.answered(ctx.outcome, ctx.begun.elapsed());
         Ok(())
     }
 
@@ -335,20 +341,20 @@ impl ProxyHttp for Gateway {
         if matches!(ctx.body, BodyRewriter::Untouched) {
             return Ok(None);
         }
-        let most = ctx.settings.limits.manifest_bytes;
+        let most = ctx.settings().limits.manifest_bytes;
         if let Some(passed) = ctx.body.filter(body, end, most) {
             self.count_manifest(passed.result);
             ctx.lists_channels = passed.lists_channels;
-            self.metrics.foreign_references.inc_by(u64::from(passed.foreign));
-            if let Some(application) = &ctx.application {
-                self.listed.note(application.id.as_str(), &passed.disguised);
+            self.admission.metrics.foreign_references.inc_by(u64::from(passed.foreign));
+            if let Some(application) = &ctx.subject.application {
+                self.admission.listed.note(application.id.as_str(), &passed.disguised);
             }
-            let stream = ctx.play.as_ref().and_then(|play| Some((play.stream.as_ref()?, play.session.key)));
+            let stream = ctx.subject.play.as_ref().and_then(|play| Some((play.stream.as_ref()?, play.session.key)));
             if let (Some((stream, account)), Some(cadence)) =
                 (stream, passed.facts.as_ref().and_then(|facts| cadence(facts, ctx.prefix_length == 0)))
-                && stream.learn(&cadence, &ctx.settings.streams)
+                && stream.learn(&cadence, &ctx.settings().streams)
             {
-                self.table.reschedule(&account, self.clock.now());
+                self.admission.table.reschedule(&account, self.admission.clock.now());
             }
         }
         Ok(None)
@@ -360,7 +366,7 @@ impl ProxyHttp for Gateway {
             (error.esource() == &ErrorSource::Upstream, error.esource() == &ErrorSource::Downstream);
         if unanswered && !from_viewer {
             // Only the origin's failure takes a start back. A viewer who leaves may have got the play session already.
-            self.roll_back(ctx).await;
+            self.give_back(ctx).await;
         }
         let problem = match (ctx.late.take(), error.etype()) {
             (Some(refusal), _) => Some(refusal),
@@ -381,7 +387,7 @@ impl ProxyHttp for Gateway {
                     tracing::debug!(%error, "the viewer left before the answer");
                 }
             } else if ctx.reason != "cut_off" {
-                Admission::set_outcome(ctx, &problem);
+                ctx.set_outcome(&problem);
             }
         }
         FailToProxy { error_code, can_reuse_downstream: false }
@@ -389,12 +395,12 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
         let bytes = session.body_bytes_sent();
-        self.metrics.bytes.inc_by(bytes as u64);
-        self.metrics.request(ctx.outcome, ctx.kind);
+        self.admission.metrics.bytes.inc_by(bytes as u64);
+        self.admission.metrics.request(ctx.outcome, ctx.subject.kind);
         if let Some(error) = error.filter(|error| error.esource() != &ErrorSource::Downstream) {
-            tracing::warn!(request = format_args!("{:016x}", ctx.request), %error, "request failed");
+            tracing::warn!(request = format_args!("{:016x}", ctx.arrival.id), %error, "request failed");
         }
-        if ctx.settings.log.access {
+        if ctx.settings().log.access {
             self.log_access(session, bytes, ctx);
         }
     }
@@ -404,7 +410,7 @@ impl ProxyHttp for Gateway {
     }
 
     fn request_summary(&self, _: &Session, ctx: &Context) -> String {
-        format!("request {:016x}", ctx.request)
+        format!("request {:016x}", ctx.arrival.id)
     }
 }
 
@@ -412,14 +418,14 @@ impl Gateway {
     /// Answers in the origin's place and keeps the connection: refused players come back, and each new connection would
     /// cost more than the refusal.
     async fn refuse(&self, session: &mut Session, problem: &Problem, ctx: &mut Context) -> pingora::Result<()> {
-        Admission::set_outcome(ctx, problem);
-        let (fields, body) = problem.render(ctx.request, &session.req_header().headers);
-        self.remember(problem, &body, ctx);
+        ctx.set_outcome(problem);
+        let (fields, body) = problem.render(ctx.arrival.id, &session.req_header().headers);
+        self.admission.remember(problem, &body, ctx.arrival.id, ctx.settings(), &ctx.subject);
         let mut response = ResponseHeader::build(problem.status(), Some(fields.len()))?;
         for (name, value) in fields {
             response.insert_header(name, value)?;
         }
-        self.metrics.answered(ctx.outcome, ctx.begun.elapsed());
+        self.admission.metrics.answered(ctx.outcome, ctx.begun.elapsed());
         let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
         session.write_response_header(Box::new(response), bodiless).await?;
         if !bodiless {
@@ -428,12 +434,18 @@ impl Gateway {
         Ok(())
     }
 
+    /// Gives back what a request took that the origin did not honour.
+    pub(super) async fn give_back(&self, ctx: &mut Context) {
+        self.admission.give_back(&mut ctx.subject, &mut ctx.permit).await;
+    }
+
     /// Decides about a request again, of which its answer shows more than its name did.
     async fn decide_again(&self, session: &Session, kind: Kind, ctx: &mut Context) -> pingora::Result<()> {
-        let bare = ctx.stripped_path.clone();
-        let asked = RequestView::new(session.req_header(), bare.as_deref(), ctx.client);
-        let late = self.decide_late(&asked, kind, ctx).await;
-        let Err(problem) = late else { return Ok(()) };
+        let (config, stripped_path) = (ctx.config.clone(), ctx.stripped_path.clone());
+        let mut view = ctx.view(&config, session.req_header(), stripped_path.as_deref());
+        view.now = self.admission.clock.now();
+        let decided = self.admission.decide_late(&view, kind, std::mem::take(&mut ctx.subject)).await;
+        let Err(problem) = ctx.apply(decided) else { return Ok(()) };
         // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
         let status = problem.status().as_u16();
         ctx.late = Some(problem);
@@ -454,12 +466,16 @@ impl Gateway {
             return Err(error);
         }
         // The head of the answer has gone. A play session whose stream holds its slot needs no decision.
-        let stream = ctx.play.as_ref().filter(|_| ctx.prefix_length > 0).and_then(|play| play.stream.clone());
-        let stream = stream.filter(|stream| stream.heartbeat(Signal::Playback, self.clock.now()));
+        let stream = ctx.subject.play.as_ref().filter(|_| ctx.prefix_length > 0).and_then(|play| play.stream.clone());
+        let stream = stream.filter(|stream| stream.heartbeat(Signal::Playback, self.admission.clock.now()));
         match stream {
             Some(stream) if kind == Kind::Segment => {
-                ctx.kind = kind;
-                ctx.in_flight = Some(InFlightGuard::new(stream, Signal::Playback, &self.clock));
+                ctx.subject.kind = kind;
+                let in_flight = Some(InFlightGuard::new(stream, Signal::Playback, &self.admission.clock));
+                match &mut ctx.permit {
+                    Some(permit) => permit.in_flight = in_flight,
+                    None => ctx.permit = Some(Permit { slot: Slot::Held, in_flight, annotations: None }),
+                }
                 Ok(())
             }
             _ => {
@@ -478,25 +494,26 @@ impl Gateway {
             error.set_retry(true);
             return Err(error);
         }
-        self.record_download(ctx);
+        self.admission.record_download(&ctx.subject, ctx.permit.as_ref());
         Ok(())
     }
 
     /// Whether manifests listed names like this one as segments.
     fn is_listed(&self, request: &RequestHeader, ctx: &Context) -> bool {
-        let application = ctx.application.as_ref();
-        application.is_some_and(|application| self.listed.lists(application.id.as_str(), ctx.path_of(&request.uri)))
+        let application = ctx.subject.application.as_ref();
+        application
+            .is_some_and(|application| self.admission.listed.lists(application.id.as_str(), ctx.path_of(&request.uri)))
     }
 
     fn server_failed(&self, ctx: &Context, reason: &str) {
-        if let (Some(server), Some(origin)) = (&ctx.server, &ctx.origin) {
-            server.server().failed(self.clock.now());
-            self.metrics.origin_failures.with_label_values(&[&*origin.name, reason]).inc();
+        if let (Some(server), Some(origin)) = (&ctx.server, &ctx.subject.origin) {
+            server.server().failed(self.admission.clock.now());
+            self.admission.metrics.origin_failures.with_label_values(&[&*origin.name, reason]).inc();
         }
     }
 
     fn count_manifest(&self, result: ManifestResult) {
-        self.metrics.manifests.with_label_values(&[result.label()]).inc();
+        self.admission.metrics.manifests.with_label_values(&[result.label()]).inc();
     }
 
     /// Prepares a manifest's header for a body that will not have the origin's length, and the body for rewriting.
@@ -507,7 +524,7 @@ impl Gateway {
         kind: Kind,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        let Some(play) = ctx.play.clone() else { return Ok(()) };
+        let Some(play) = ctx.subject.play.clone() else { return Ok(()) };
         if response.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             self.count_manifest(ManifestResult::Encoded);
             return Ok(());
@@ -515,7 +532,11 @@ impl Gateway {
         forget_bytes(response)?;
         let request = session.req_header();
         if request.method == Method::GET {
-            ctx.body = BodyRewriter::Expected(kind, Box::new(place(request, &play.sealed, ctx)), Vec::new());
+            ctx.body = BodyRewriter::Expected(
+                kind,
+                Box::new(place(request, play.sealed().unwrap_or_default(), ctx)),
+                Vec::new(),
+            );
         }
         Ok(())
     }
@@ -523,11 +544,11 @@ impl Gateway {
     /// A redirect of the origin: what it leads to carries the play session too.
     fn follow(session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
         let Some(location) = fields::location(response).map(Cow::into_owned) else { return Ok(()) };
-        let Some(play) = ctx.play.as_ref().filter(|play| !play.sealed.is_empty()) else {
+        let Some(sealed) = ctx.sealed() else {
             let place = place(session.req_header(), "", ctx);
             return give_token_back(session.req_header(), &location, &place.target(), response, ctx);
         };
-        let place = place(session.req_header(), &play.sealed, ctx);
+        let place = place(session.req_header(), sealed, ctx);
         if let Some(prefixed) = media::prefixed(&location, &place.target()) {
             response.insert_header(LOCATION, prefixed)?;
             // The way to one viewer's stream is not for a cache.
@@ -538,23 +559,24 @@ impl Gateway {
 
     fn log_access(&self, session: &Session, bytes: usize, ctx: &Context) {
         let request = session.req_header();
-        let account = ctx.play.as_ref().map(|play| play.account_label(&ctx.settings.keys));
+        let account = ctx.subject.play.as_ref().map(|play| play.account_label(&ctx.settings().keys));
         let server = ctx.server.as_ref().map(|server| &**server.server() as &dyn std::fmt::Display);
         Access {
-            request: ctx.request,
-            client: ctx.client.client,
+            request: ctx.arrival.id,
+            client: ctx.arrival.client.address,
             method: request.method.as_str(),
             host: host(request).unwrap_or_default(),
             path: &ctx.logged_path(&request.uri),
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
             bytes,
-            millis: u64::try_from(self.clock.now().since(ctx.started).as_millis()).unwrap_or(u64::MAX),
-            kind: ctx.kind,
+            millis: u64::try_from(self.admission.clock.now().since(ctx.arrival.moment.now).as_millis())
+                .unwrap_or(u64::MAX),
+            kind: ctx.subject.kind,
             outcome: ctx.outcome,
             reason: ctx.reason,
-            application: ctx.application.as_ref().map_or("", |application| application.id.as_str()),
+            application: ctx.subject.application.as_ref().map_or("", |application| application.id.as_str()),
             account: account.unwrap_or_default(),
-            stream: ctx.play.as_ref().map(|play| play.session.stream),
+            stream: ctx.subject.play.as_ref().map(|play| play.session.stream),
             server,
             door: None,
         }
@@ -582,7 +604,7 @@ fn may_have_references(request: &RequestHeader, response: &ResponseHeader, kind:
     let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind == Kind::Other
         && ctx.prefix_length > 0
-        && ctx.play.as_ref().is_some_and(|play| !play.sealed.is_empty())
+        && ctx.sealed().is_some()
         && [Method::GET, Method::HEAD].contains(&request.method)
         && response.headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity")
         && json::may_have_references(ctx.path_of(&request.uri), content_type)
@@ -590,10 +612,10 @@ fn may_have_references(request: &RequestHeader, response: &ResponseHeader, kind:
 
 /// Prepares an answer for a body that may not have the origin's length.
 fn expect_json(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
-    let Some(play) = ctx.play.clone() else { return Ok(()) };
+    let Some(play) = ctx.subject.play.clone() else { return Ok(()) };
     forget_bytes(response)?;
     if request.method == Method::GET {
-        ctx.body = BodyRewriter::Json(Vec::new(), Box::new(place(request, &play.sealed, ctx)));
+        ctx.body = BodyRewriter::Json(Vec::new(), Box::new(place(request, play.sealed().unwrap_or_default(), ctx)));
     }
     Ok(())
 }
@@ -615,8 +637,8 @@ fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> RewriteContext
         query,
         inherited,
         authority: host(request).unwrap_or_default().to_owned(),
-        site: client_info::site(request, ctx.client),
-        origin: ctx.origin.as_ref().and_then(|origin| origin.host_header.clone()),
+        site: client_info::site(request, ctx.arrival.client),
+        origin: ctx.subject.origin.as_ref().and_then(|origin| origin.host_header.clone()),
     }
 }
 
@@ -625,7 +647,8 @@ fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> RewriteContext
 /// # Errors
 /// The stream has ended.
 pub(super) fn cut_off(ctx: &mut Context) -> pingora::Result<()> {
-    if !ctx.in_flight.as_ref().is_some_and(InFlightGuard::is_terminated) {
+    let in_flight = ctx.permit.as_ref().and_then(|permit| permit.in_flight.as_ref());
+    if !in_flight.is_some_and(InFlightGuard::is_terminated) {
         return Ok(());
     }
     ctx.reason = "cut_off";

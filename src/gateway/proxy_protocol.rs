@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::proxy_header::{self, MAX_HEADER, Parsed};
-use super::runtime_config::Snapshot;
+use super::runtime_config::ProxyConfig;
 use super::socket::Socket;
 use crate::config::Listener;
 
@@ -20,7 +20,7 @@ pub(super) struct ProxyProtocol {
     /// The listeners that expect one.
     pub(super) listeners: Arc<[Listener]>,
     /// Who is trusted.
-    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    pub(super) current: Arc<ArcSwap<ProxyConfig>>,
 }
 
 /// The connection has no header, or comes from somebody who is not trusted. It is to be closed.
@@ -38,7 +38,8 @@ impl ProxyProtocol {
         if self.listeners.is_empty() || !self.expects(socket) {
             return Ok(());
         }
-        let trusted = self.current.load().settings.trusted_proxies.as_ref().is_some_and(|hops| hops.trusts(peer.ip()));
+        let trusted =
+            self.current.load().runtime.settings.trusted_proxies.as_ref().is_some_and(|hops| hops.trusts(peer.ip()));
         if !trusted {
             return Err(NoHeader);
         }

@@ -58,7 +58,7 @@ impl Gateway {
             if attempts >= most || !error.retry() || session.as_downstream().body_bytes_read() > 0 {
                 return Err(error);
             }
-            tracing::debug!(request = format_args!("{:016x}", ctx.request), %error, "the origin is asked again");
+            tracing::debug!(request = format_args!("{:016x}", ctx.arrival.id), %error, "the origin is asked again");
         }
     }
 
@@ -97,7 +97,7 @@ impl Gateway {
         upstream.write_timeout = peer.options.write_timeout;
         let request = self.request(session, ctx).await?;
         upstream.write_request_header(Box::new(request)).await.map_err(Error::into_up)?;
-        let mut body = RequestBody::new(session.as_mut().is_body_done(), ctx.settings.limits.body_timeout);
+        let mut body = RequestBody::new(session.as_mut().is_body_done(), ctx.settings().limits.body_timeout);
         if body.read {
             finish(upstream).await.map_err(Error::into_up)?;
         }
@@ -142,7 +142,7 @@ impl Gateway {
                         }
                         Err(error) => {
                             if !body.read && error.etype() == &ErrorType::ReadTimedout {
-                                self.metrics.connections_refused.with_label_values(&["slow_body"]).inc();
+                                self.admission.metrics.connections_refused.with_label_values(&["slow_body"]).inc();
                                 ctx.late = (!headed).then(Problem::slow_body);
                             }
                             if !answered {
@@ -327,7 +327,7 @@ impl Gateway {
                 self.decide_belied(session, kind, ctx).await?;
             }
             if std::mem::take(&mut ctx.lists_channels) {
-                self.roll_back(ctx).await;
+                self.give_back(ctx).await;
             }
         }
         Ok(task)

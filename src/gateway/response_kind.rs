@@ -33,7 +33,7 @@ fn rank(kind: Kind) -> u8 {
 }
 
 pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Context) -> Shown {
-    let named = ctx.kind;
+    let named = ctx.subject.kind;
     if !response.status.is_success() || response.status == StatusCode::NO_CONTENT {
         return Shown { kind: named, claim: None };
     }
@@ -86,7 +86,7 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
 /// Whether it matters if an answer is what it says it is: in a play, and where nobody watches without a token.
 pub(super) fn is_looked_at(ctx: &Context) -> bool {
     ctx.prefix_length > 0
-        || ctx.application.as_ref().is_some_and(|application| application.anonymous == Anonymous::Refuse)
+        || ctx.subject.application.as_ref().is_some_and(|application| application.anonymous == Anonymous::Refuse)
 }
 
 fn named_or_other(named: Kind) -> Kind {

@@ -18,7 +18,7 @@ use super::listener::{Connections, Listeners};
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::Certificate;
 use super::tls_stream::acceptor;
-use super::{Gateway, Snapshot};
+use super::{Gateway, ProxyConfig};
 use crate::model::Clock;
 use crate::telemetry::Metrics;
 
@@ -36,10 +36,10 @@ pub fn service(
     listeners: Vec<(TcpListener, Option<Arc<Certificate>>)>,
     stop: ShutdownWatch,
 ) -> Result<GenBackgroundService<Listeners<HttpProxy<Gateway>>>, rustls::Error> {
-    let settings = gateway.current.load().settings.clone();
+    let settings = gateway.current.load().runtime.settings.clone();
     let expecting = settings.listeners.iter().filter(|listener| listener.proxy_protocol);
     let proxy_protocol = ProxyProtocol { listeners: expecting.cloned().collect(), current: gateway.current.clone() };
-    let (current, metrics) = (gateway.current.clone(), gateway.metrics.clone());
+    let (current, metrics) = (gateway.current.clone(), gateway.admission.metrics.clone());
     let app = Arc::new(http_proxy(conf, gateway));
     let door = Connections { app, limiter: Arc::default(), proxy_protocol, current, metrics };
     let mut endpoints = Vec::new();
@@ -57,7 +57,7 @@ pub struct Background {
     /// The streams that expire.
     pub expiry: Arc<Expiry>,
     /// The names to look up.
-    pub current: Arc<ArcSwap<Snapshot>>,
+    pub current: Arc<ArcSwap<ProxyConfig>>,
     /// The certificates to read again.
     pub certificates: Vec<Arc<Certificate>>,
     /// Where gauges go.

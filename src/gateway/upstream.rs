@@ -68,7 +68,7 @@ impl Server {
         Self { host: host.into(), address, peer, condition, consecutive_5xx, metrics }
     }
 
-    fn in_use(&self, now: Millis) -> bool {
+    fn is_healthy(&self, now: Millis) -> bool {
         now.0 >= self.condition.out_until.load(Relaxed)
     }
 
@@ -245,7 +245,7 @@ impl Pool {
         let first = self.next.fetch_add(1, Relaxed);
         let in_turn = || (0..servers.len()).filter_map(|step| servers.get((first + step) % servers.len()));
         let other = |server: &&Arc<Server>| Some(server.address) != not;
-        let preferred = in_turn().filter(other).filter(|server| server.in_use(now));
+        let preferred = in_turn().filter(other).filter(|server| server.is_healthy(now));
         for server in preferred.chain(in_turn()) {
             let cap = self.origin.max_connections;
             if server.condition.active.fetch_add(1, Relaxed) < cap || cap == 0 {
@@ -384,7 +384,7 @@ impl Upstreams {
         }
         for (name, pool) in &self.pools {
             let servers = pool.servers.load();
-            let up = servers.iter().filter(|server| server.in_use(now)).count();
+            let up = servers.iter().filter(|server| server.is_healthy(now)).count();
             let set = |state: &str, count: usize| {
                 metrics.origin_servers.with_label_values(&[name, state]).set(i64::try_from(count).unwrap_or(i64::MAX));
             };

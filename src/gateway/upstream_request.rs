@@ -17,14 +17,14 @@ use crate::media::{self, Kind, Target};
 
 /// Whether the name says nothing (`/live`, `/video.php`) and the request proves an identity: it may turn out to ask for a manifest.
 pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
-    ctx.kind == Kind::Unknown
+    ctx.subject.kind == Kind::Unknown
         && request.method != Method::OPTIONS
-        && (ctx.play.is_some() || ctx.stripped_path.is_some() || query_tokens(request, ctx).is_some())
+        && (ctx.subject.play.is_some() || ctx.stripped_path.is_some() || query_tokens(request, ctx).is_some())
 }
 
 /// How the request's application knows its viewers.
 pub(super) fn identity(ctx: &Context) -> Option<&Identity> {
-    ctx.application.as_ref()?.identity.as_ref()
+    ctx.subject.application.as_ref()?.identity.as_ref()
 }
 
 /// The query parameters that carry tokens, as they stand.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::model::{AccountKey, Device, Millis, StreamId};
 
 use super::limits::{MAX_DEVICE, bounded};
-use super::mapping::TokenId;
+use super::token_id::TokenId;
 
 /// What is shut out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use crate::model::{Account, ApplicationId, Millis};
 
 use super::blocks::{Block, Blocked, Blocks};
 use super::limits::MAX_ACCOUNT;
-use super::mapping::TokenId;
+use super::token_id::TokenId;
 
 /// Bytes of the longest file that is read.
 pub const MAX_BLOCKS: usize = 16 << 20;

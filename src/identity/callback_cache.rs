@@ -56,7 +56,7 @@ impl Entry {
 
 /// What became of a question that the service did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhileAway {
+pub enum FailureMode {
     /// The answer of before goes on.
     Stale,
     /// There is none, or it is too old: the configured answer serves.
@@ -106,16 +106,16 @@ impl CallbackCache {
 
     /// The service did not answer. For a second, what it said before goes on, up to an hour after its end; where there is
     /// nothing of the kind, these claims serve, or the token stays undecided.
-    pub fn away(&self, key: QuestionKey, instead: Option<Map<String, Value>>, now: Millis) -> WhileAway {
+    pub fn away(&self, key: QuestionKey, instead: Option<Map<String, Value>>, now: Millis) -> FailureMode {
         let before = self.entries.load().get(&key);
         let before = before.filter(|entry| entry.said.is_some_and(|said| now < said + STALE));
         let until = now + AWAY;
         if let Some(Entry { answer, said, .. }) = before {
             self.put(key, answer, (now, until), said);
-            WhileAway::Stale
+            FailureMode::Stale
         } else {
             self.put(key, instead.map(Arc::new).ok_or(TokenError::Unavailable), (now, until), None);
-            WhileAway::Instead
+            FailureMode::Instead
         }
     }
 
@@ -185,12 +185,12 @@ mod tests {
         let verdicts = CallbackCache::default();
         verdicts.allow(KEY, claims("alice"), Duration::from_mins(3), NOW);
         let end = NOW + Duration::from_mins(3);
-        assert_eq!(verdicts.away(KEY, None, end), WhileAway::Stale);
+        assert_eq!(verdicts.away(KEY, None, end), FailureMode::Stale);
         assert_eq!(user(&verdicts, Millis(end.0 + 999)), Ok("alice".to_owned()));
         assert_eq!(user(&verdicts, Millis(end.0 + 1000)), Err(TokenError::NotCached));
         let last = Millis(end.0 + 3_599_999);
-        assert_eq!(verdicts.away(KEY, None, last), WhileAway::Stale);
-        assert_eq!(verdicts.away(KEY, None, Millis(last.0 + 1)), WhileAway::Instead);
+        assert_eq!(verdicts.away(KEY, None, last), FailureMode::Stale);
+        assert_eq!(verdicts.away(KEY, None, Millis(last.0 + 1)), FailureMode::Instead);
         assert_eq!(user(&verdicts, Millis(last.0 + 1)), Err(TokenError::Unavailable));
     }
 
@@ -210,17 +210,17 @@ mod tests {
         verdicts.refuse(KEY, Duration::from_secs(5), NOW);
         assert_eq!(user(&verdicts, Millis(NOW.0 + 4_999)), Err(TokenError::Refused));
         assert_eq!(user(&verdicts, Millis(NOW.0 + 5_000)), Err(TokenError::NotCached));
-        assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW + Duration::from_secs(5)), WhileAway::Stale);
+        assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW + Duration::from_secs(5)), FailureMode::Stale);
         assert_eq!(user(&verdicts, NOW + Duration::from_secs(5)), Err(TokenError::Refused));
     }
 
     #[test]
     fn without_a_last_word_the_configured_answer_serves_for_a_second_and_is_no_word_itself() {
         let verdicts = CallbackCache::default();
-        assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW), WhileAway::Instead);
+        assert_eq!(verdicts.away(KEY, Some(claims("guest")), NOW), FailureMode::Instead);
         assert_eq!(user(&verdicts, Millis(NOW.0 + 999)), Ok("guest".to_owned()));
         assert_eq!(user(&verdicts, Millis(NOW.0 + 1_000)), Err(TokenError::NotCached));
-        assert_eq!(verdicts.away(KEY, None, NOW + AWAY), WhileAway::Instead);
+        assert_eq!(verdicts.away(KEY, None, NOW + AWAY), FailureMode::Instead);
         assert_eq!(user(&verdicts, NOW + AWAY), Err(TokenError::Unavailable));
     }
 }

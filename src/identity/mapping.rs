@@ -51,24 +51,6 @@ impl StreamSource {
     }
 }
 
-/// A token's own id, within its application: 64 bits of a hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TokenId(pub u64);
-
-impl TokenId {
-    /// The id that the token has: `jti` (RFC 7519 §4.1.7), or what its format has in that place.
-    pub(super) fn from_claims(application: &ApplicationId, claims: &Claims) -> Option<Self> {
-        let id = ["jti", "cti", "id", "SessionID"].iter().find_map(|name| claims.text(name))?;
-        Some(Self::named(application, &id))
-    }
-
-    /// The id that a person writes.
-    pub fn named(application: &ApplicationId, id: &str) -> Self {
-        let print = fingerprint(&[b"token", application.as_str().as_bytes(), id.as_bytes()]);
-        Self(u64::from_be_bytes(print.first_chunk().copied().unwrap_or_default()))
-    }
-}
-
 impl Mapping {
     /// Whether all of it can be told from the token, so that the result is the same for every request.
     pub(super) fn is_of_token_alone(&self) -> bool {

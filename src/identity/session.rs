@@ -7,8 +7,8 @@ use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Milli
 use super::limits::{
     MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE, bounded,
 };
-use super::mapping::TokenId;
 use super::scope::{MAX_SCOPE, Scope};
+use super::token_id::TokenId;
 
 /// Bytes of the stream's id that stand before the sealed part and serve as its nonce.
 pub(super) const NONCE: usize = 12;

@@ -20,10 +20,12 @@ use super::error::TokenError;
 use super::format::{Format, MAX_TOKEN};
 use super::keyring::KeyRing;
 use super::limits::fingerprint;
-use super::mapping::{Mapping, TokenId};
+use super::mapping::Mapping;
 use super::renewal::Renewed;
 use super::request::{InPath, RequestFacts};
 use super::scope::Scope;
+use super::session::PlaySession;
+use super::token_id::TokenId;
 use super::token_location::Source;
 
 /// Further tokens that are taken out of one path.
@@ -57,6 +59,24 @@ pub struct Viewer {
     pub scope: Scope,
     /// The first moment at which the token is no longer accepted.
     pub expires: Millis,
+}
+
+impl Viewer {
+    /// The play session of a stream of this viewer that starts now.
+    pub fn play_session(&self, stream: StreamId, application: &ApplicationId, asset: &str, now: Millis) -> PlaySession {
+        PlaySession {
+            stream,
+            account: self.account.clone(),
+            key: self.key,
+            application: application.clone(),
+            device: self.device.clone(),
+            asset: PlaySession::asset_name(asset),
+            started: now,
+            attributes: self.attributes.clone(),
+            token: self.token,
+            scope: self.scope.clone(),
+        }
+    }
 }
 
 /// One kind of token that an application accepts.

@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::identity::{Ask, Away, CallbackRequest, CallbackSource, QuestionKey, TokenError, WhileAway};
+use crate::identity::{Ask, Away, CallbackRequest, CallbackSource, FailureMode, QuestionKey, TokenError};
 use crate::model::{Clock, StreamId};
 
 use super::settings::Observer;
@@ -145,8 +145,8 @@ impl Service {
             Away::Admit | Away::Refuse => None,
         };
         let usual = match self.source.verdicts.away(question.key, instead, self.clock.wall()) {
-            WhileAway::Stale => "stale",
-            WhileAway::Instead => "away",
+            FailureMode::Stale => "stale",
+            FailureMode::Instead => "away",
         };
         self.observer.callback(&self.source.name, label.unwrap_or(usual));
     }

@@ -88,6 +88,11 @@ impl Kind {
         matches!(self, Self::Playlist | Self::Mpd | Self::MpdPatch)
     }
 
+    /// True if a play may begin with it: an HLS playlist or an MPD.
+    pub fn is_entry(self) -> bool {
+        matches!(self, Self::Playlist | Self::Mpd)
+    }
+
     /// Whether it is known to belong to a play and therefore needs an identity.
     pub fn is_media(self) -> bool {
         !matches!(self, Self::Thumbnail | Self::Other | Self::Unknown)

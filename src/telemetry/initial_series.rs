@@ -58,7 +58,7 @@ impl Metrics {
             each(&self.terminations, &Cause::LABELS);
             each(&self.token_errors, &TokenError::LABELS);
             each(&self.shared, &SHARING_ACTIONS);
-            each(&self.ripping, &RIPPING_ACTIONS);
+            each(&self.download_rate_exceeded, &RIPPING_ACTIONS);
             each(&self.immutable_attribute_changes, &IMMUTABLE_ATTRIBUTES);
         }
         for policy in settings.applications.values().flat_map(|application| &application.policies) {

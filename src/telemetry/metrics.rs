@@ -131,7 +131,7 @@ pub struct Metrics {
     pub token_errors: IntCounterVec,
     pub play_session_errors: IntCounterVec,
     pub shared: IntCounterVec,
-    pub ripping: IntCounterVec,
+    pub download_rate_exceeded: IntCounterVec,
     pub key_refreshes: IntCounterVec,
     pub callbacks: IntCounterVec,
     pub manifests: IntCounterVec,
@@ -239,7 +239,7 @@ impl Metrics {
             "Second clients of a stream at the same time: split off as a stream of their own, or requests refused.";
         let shared = of.counters("session_sharing_total", help, &["application", "action"])?;
         let help = "Streams noticed for being pulled much faster than they play, and segments refused for it.";
-        let ripping = of.counters("download_rate_exceeded_total", help, &["application", "action"])?;
+        let download_rate_exceeded = of.counters("download_rate_exceeded_total", help, &["application", "action"])?;
         let help = "Key files and key sets that were read or fetched, by what came of it.";
         let key_refreshes = of.counters("key_refreshes_total", help, &["source", "result"])?;
         let help = "Questions to services that judge tokens, by the answer.";
@@ -270,7 +270,7 @@ impl Metrics {
             token_errors,
             play_session_errors,
             shared,
-            ripping,
+            download_rate_exceeded,
             key_refreshes,
             callbacks,
             foreign_references,

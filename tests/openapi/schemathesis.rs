@@ -63,7 +63,7 @@ fn every_route_of_the_control_port_comes_with_its_documentation() {
     assert!(sources.len() > 10);
     for source in sources {
         // Every method of one is answered by one handler, and stands in the document by hand; in the other, what answers 404.
-        if ["authz.rs", "session/v2/mod.rs"].iter().any(|name| source.ends_with(name)) {
+        if ["authz.rs", "session/v2.rs"].iter().any(|name| source.ends_with(name)) {
             continue;
         }
         let text = std::fs::read_to_string(&source).unwrap();

@@ -87,7 +87,7 @@ fn what_cannot_be_read_is_refused() {
 fn the_viewers_address_is_what_the_proxy_says_and_nothing_if_it_does_not() {
     let client = |fields: &[(&str, &str)]| {
         let fields: Vec<_> = [("x-original-uri", "/a")].into_iter().chain(fields.iter().copied()).collect();
-        asked("GET", "/authz", &fields).unwrap().1.client.map(|address| address.to_string())
+        asked("GET", "/authz", &fields).unwrap().1.address.map(|address| address.to_string())
     };
     assert_eq!(client(&[("x-forwarded-for", "1.1.1.1, 203.0.113.9")]).as_deref(), Some("203.0.113.9"));
     assert_eq!(client(&[]), None);

@@ -1,0 +1,245 @@
+//! Which stream a request belongs to, and what that stream has to do for it: nothing, start, go on, or compete for its slot.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::Admission;
+use super::decide::Verdict;
+use super::decision::{Decision, PassReason, Permit, Slot, Subject};
+use super::in_flight::InFlightGuard;
+use super::play_context::PlayContext;
+use super::problem::Problem;
+use super::request_view::{HeartbeatKind, Ingress, RequestView, is_speculative};
+use super::stream_lookup::StreamMatch;
+use crate::config::Application;
+use crate::identity::{PlaySession, Viewer};
+use crate::media::Kind;
+use crate::model::{Account, Device, StreamId};
+use crate::streams::{Refusal, Signal, Stream};
+
+/// Streams of one account under names that its viewers can choose.
+const MAX_NAMED: usize = 32;
+
+/// What a request with a token and without a play session is to the streams of its account.
+enum Resolution {
+    /// It asks for an entry manifest. Something may name the stream.
+    Start { named: Option<StreamId> },
+    /// It belongs to this stream, which plays `asset` and may be in the table.
+    Continue { stream: StreamId, asset: Cow<'static, str>, known: Option<Arc<Stream>> },
+    /// Nothing tells which stream it belongs to.
+    Unknown,
+}
+
+impl Admission {
+    /// Decides about a request that carries a play session: the hot path.
+    pub(super) async fn decide_with_play_session(
+        &self,
+        mut play: Arc<PlayContext>,
+        heartbeat: HeartbeatKind,
+        view: &RequestView<'_>,
+        application: &Arc<Application>,
+        subject: &mut Subject,
+    ) -> Verdict {
+        subject.play = Some(play.clone());
+        self.check_scope(&play, subject.kind, view)?;
+        if heartbeat != HeartbeatKind::Never {
+            Self::check_blocks(&play.session, view)?;
+        }
+        if let Some(split) = self.split_stream(&play, heartbeat, view, application)? {
+            subject.shared_play = Some(std::mem::replace(&mut play, split));
+            subject.play = Some(play.clone());
+            Self::check_blocks(&play.session, view)?;
+        }
+        let HeartbeatKind::Counts(signal) = heartbeat else {
+            return self.check_terminated(&play, heartbeat, view).await;
+        };
+        let stream = play.stream.as_ref();
+        if subject.kind.is_entry() && stream.is_none() && signal == Signal::Presence && play.session.has_not_begun() {
+            return self.start_redirected(&play, view, application, subject).await;
+        }
+        let Some(stream) = stream else { return self.resume(&play, signal, view, application, subject).await };
+        if stream.needs_reevaluation(signal) {
+            // First media comes before the judgement: from then on the manifest is not waited for any more.
+            let _ = stream.heartbeat(signal, view.now);
+            self.reevaluate(&play.session.account, stream, None, application, view).await?;
+        }
+        if stream.is_contested(signal) {
+            let _ = stream.heartbeat(signal, view.now);
+            self.resolve_takeover(&play.session.account, stream, application, view).await?;
+        }
+        if !stream.heartbeat(signal, view.now) {
+            return self.resume(&play, signal, view, application, subject).await;
+        }
+        self.check_download_rate(stream, subject.kind, application, view.now)?;
+        Ok(Decision::Admit(Permit {
+            slot: Slot::Held,
+            annotations: stream.annotations(),
+            in_flight: Some(InFlightGuard::new(stream.clone(), signal, &self.clock)),
+        }))
+    }
+
+    /// Passes a request that is no heartbeat, unless its stream was terminated.
+    async fn check_terminated(&self, play: &PlayContext, heartbeat: HeartbeatKind, view: &RequestView<'_>) -> Verdict {
+        let plays = |stream: &Arc<Stream>| stream.holds(&view.settings().streams, view.now);
+        if heartbeat == HeartbeatKind::Never || play.stream.as_ref().is_some_and(plays) {
+            return Ok(Decision::Pass(PassReason::Uncounted));
+        }
+        match self.table.terminated(&play.session.account, play.session.stream, view.now).await {
+            Ok(Some(cause)) => Err(Problem::refused(&Refusal::Terminated(cause))),
+            Ok(None) | Err(_) => Ok(Decision::Pass(PassReason::Uncounted)),
+        }
+    }
+
+    /// Decides about a request with a token and without a play session.
+    pub(super) async fn decide_with_token(
+        &self,
+        viewer: &Viewer,
+        heartbeat: HeartbeatKind,
+        view: &RequestView<'_>,
+        application: &Arc<Application>,
+        subject: &mut Subject,
+    ) -> Verdict {
+        if heartbeat == HeartbeatKind::Never {
+            return Ok(Decision::Pass(PassReason::Uncounted));
+        }
+        // Without a play session, subtitles are no reason to take a slot.
+        let heartbeat = match heartbeat {
+            HeartbeatKind::Counts(_) if subject.kind == Kind::Subtitle && view.arrival.ingress == Ingress::Proxy => {
+                HeartbeatKind::Checked
+            }
+            heartbeat => heartbeat,
+        };
+        match self.resolve_stream(viewer, heartbeat, subject.kind, view, application).await {
+            Resolution::Start { named } => self.start(viewer, named, heartbeat, view, application, subject).await,
+            Resolution::Continue { stream, asset, known } => {
+                let session = viewer.play_session(stream, &application.id, &asset, view.now);
+                let play = Arc::new(PlayContext::new(None, session, known));
+                subject.play = Some(play.clone());
+                if let Some(stream) = &play.stream {
+                    // A segment says nothing of another asset.
+                    let told = (&viewer.attributes, &*stream.asset);
+                    self.update_attributes(&viewer.account, stream, told, application, view).await?;
+                }
+                self.decide_with_play_session(play, heartbeat, view, application, subject).await
+            }
+            Resolution::Unknown => {
+                let nothing = StreamId([0; 16]);
+                Self::check_blocked(&viewer.key, &viewer.device, viewer.token, nothing, view)?;
+                Ok(Decision::Pass(PassReason::Uncounted))
+            }
+        }
+    }
+
+    /// Which stream a request belongs to, where no play session tells.
+    async fn resolve_stream(
+        &self,
+        viewer: &Viewer,
+        heartbeat: HeartbeatKind,
+        kind: Kind,
+        view: &RequestView<'_>,
+        application: &Application,
+    ) -> Resolution {
+        let is_entry = kind.is_entry();
+        let mut named = self.named_stream(viewer, application);
+        let asks = view.arrival.ingress == Ingress::ForwardAuth;
+        if named.is_none() && asks && (is_entry || heartbeat != HeartbeatKind::Checked) {
+            match self.match_stream(viewer, view.path, kind, application, view.now).await {
+                // Whether a HEAD or a key of it may pass, its stream does not decide.
+                StreamMatch::To(..) if heartbeat == HeartbeatKind::Checked => return Resolution::Unknown,
+                StreamMatch::To(stream, known) => {
+                    return Resolution::Continue { stream, asset: Cow::Borrowed(UNKNOWN_ASSET), known };
+                }
+                StreamMatch::Again(stream) => named = Some(stream),
+                StreamMatch::Nothing => {}
+            }
+        }
+        if is_entry {
+            return Resolution::Start { named };
+        }
+        if heartbeat == HeartbeatKind::Checked && named.is_none() {
+            // Which stream an initialisation segment or a key belongs to, nobody can tell.
+            return Resolution::Unknown;
+        }
+        // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
+        // device: then they belong to what it plays.
+        let playing = || self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
+        let known = named.and_then(|named| self.table.find(&viewer.key, named));
+        // A name that viewers choose counts from the entry on. Elsewhere a new one is no reason to leave what the device plays.
+        if let Some(stream) = named
+            && (known.is_some() || !viewers_choose_names(application) || playing().is_none())
+        {
+            return Resolution::Continue { stream, asset: Cow::Owned(view.path.to_owned()), known };
+        }
+        let playing = playing();
+        let stream = playing.as_ref().map_or_else(|| device_stream_id(viewer, application), |stream| stream.id);
+        let known = playing.or_else(|| self.table.find(&viewer.key, stream));
+        Resolution::Continue { stream, asset: Cow::Borrowed(UNKNOWN_ASSET), known }
+    }
+
+    /// The stream that something names. Names that viewers can choose at will are not let fill the table: beyond a number of
+    /// streams in one account, new names count as none.
+    fn named_stream(&self, viewer: &Viewer, application: &Application) -> Option<StreamId> {
+        let named = viewer.session?;
+        let full = || self.table.find(&viewer.key, named).is_none() && self.table.streams_of(&viewer.key) >= MAX_NAMED;
+        (!viewers_choose_names(application) || !full()).then_some(named)
+    }
+
+    /// A start: a request for an entry manifest with a token.
+    async fn start(
+        &self,
+        viewer: &Viewer,
+        named: Option<StreamId>,
+        heartbeat: HeartbeatKind,
+        view: &RequestView<'_>,
+        application: &Arc<Application>,
+        subject: &mut Subject,
+    ) -> Verdict {
+        let mint = application.identity.as_ref().is_none_or(|identity| identity.mapping().stream.mint);
+        let named = named.or_else(|| (!mint).then(|| asset_stream_id(viewer, application, view.path)));
+        let stream = named.unwrap_or_else(|| StreamId(self.entropy.bytes()));
+        let session = viewer.play_session(stream, &application.id, view.path, view.now);
+        let known = named.and_then(|named| self.table.find(&viewer.key, named));
+        let play = Arc::new(PlayContext::new(None, session, known));
+        subject.play = Some(play.clone());
+        Self::check_blocks(&play.session, view)?;
+        if let Some(split) = self.split_stream(&play, heartbeat, view, application)? {
+            return self.decide_with_play_session(split, heartbeat, view, application, subject).await;
+        }
+        // Where something names the stream and the token reaches every request by itself, nothing has to be minted. Where it
+        // does not, a play session carries the name on.
+        let is_carried =
+            view.arrival.ingress == Ingress::ForwardAuth || named.is_some() && (subject.token_reaches_all || !mint);
+        if heartbeat == HeartbeatKind::Checked || is_speculative(view.request) {
+            return self.consider(&play.session, viewer, is_carried, view, application, subject).await;
+        }
+        self.admit_start(&play.session, viewer, is_carried, view, application, subject).await
+    }
+}
+
+/// What is played, where only a segment was seen of it.
+const UNKNOWN_ASSET: &str = "unknown";
+
+/// True if viewers name streams themselves.
+fn viewers_choose_names(application: &Application) -> bool {
+    application.identity.as_ref().is_some_and(|identity| !identity.mapping().stream.is_of_token_alone())
+}
+
+/// The stream of an account's device and an asset, where nothing names it and nothing is minted.
+fn asset_stream_id(viewer: &Viewer, application: &Application, asset: &str) -> StreamId {
+    let device = device(viewer);
+    let parts = format!("{:?}\0{device}\0{}", viewer.key, PlaySession::asset_name(asset));
+    StreamId(Account::new(application.id.as_str(), parts).key().0)
+}
+
+/// The one stream of a device whose requests come with a token and without a play session.
+fn device_stream_id(viewer: &Viewer, application: &Application) -> StreamId {
+    let device = device(viewer);
+    StreamId(Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.key)).key().0)
+}
+
+fn device(viewer: &Viewer) -> Cow<'_, str> {
+    match &viewer.device {
+        Device::Named(name) => Cow::Borrowed(&**name),
+        Device::Hint(hint) => Cow::Owned(format!("{hint:x}")),
+    }
+}
