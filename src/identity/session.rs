@@ -14,7 +14,9 @@ use super::token_id::TokenId;
 pub(super) const NONCE: usize = 12;
 
 /// The form of [`PlaySession::encode`].
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// The version before, without the evidence of the token. It is still opened, so that an upgrade ends no stream.
+const VERSION_WITHOUT_EVIDENCE: u8 = 2;
 const HINT: u8 = 0;
 const NAMED: u8 = 1;
 
@@ -41,6 +43,17 @@ pub struct PlaySession {
     pub token: Option<TokenId>,
     /// What the token was good for.
     pub scope: Scope,
+    /// The token that it was started with, as far as a later start is compared with it.
+    pub evidence: TokenEvidence,
+}
+
+/// What tells whether two starts came with the same token, or with tokens that were issued together. All zero: nothing is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenEvidence {
+    /// A hash of the token, byte for byte.
+    pub hash: u32,
+    /// When it was issued, in seconds since the epoch.
+    pub issued: u32,
 }
 
 impl PlaySession {
@@ -67,7 +80,7 @@ impl PlaySession {
         self.stream.0.first_chunk().copied().unwrap_or_default()
     }
 
-    /// What is sealed: version, rest of the stream's id, start, then texts with their lengths before them, the token's id, its
+    /// What is sealed: version, rest of the stream's id, start, evidence of the token, then texts with their lengths before them, the token's id, its
     /// scope and the attributes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(
@@ -76,6 +89,8 @@ impl PlaySession {
         out.push(VERSION);
         out.extend(self.stream.0.iter().skip(NONCE));
         out.extend_from_slice(&self.started.0.to_be_bytes());
+        out.extend_from_slice(&self.evidence.hash.to_be_bytes());
+        out.extend_from_slice(&self.evidence.issued.to_be_bytes());
         put(&mut out, &self.account.idp, MAX_ACCOUNT);
         put(&mut out, &self.account.subject, MAX_ACCOUNT);
         put(&mut out, &self.application.0, MAX_APPLICATION);
@@ -109,13 +124,18 @@ impl PlaySession {
     pub(super) fn decode(nonce: &[u8; NONCE], sealed: &[u8]) -> Option<Self> {
         let mut rest = Reader(sealed);
         let [version] = rest.array()?;
-        if version != VERSION {
+        if ![VERSION, VERSION_WITHOUT_EVIDENCE].contains(&version) {
             return None;
         }
         let tail: [u8; 16 - NONCE] = rest.array()?;
         let mut stream = [0; 16];
         stream.iter_mut().zip(nonce.iter().chain(&tail)).for_each(|(to, from)| *to = *from);
         let started = Millis(u64::from_be_bytes(rest.array()?));
+        let evidence = if version == VERSION {
+            TokenEvidence { hash: u32::from_be_bytes(rest.array()?), issued: u32::from_be_bytes(rest.array()?) }
+        } else {
+            TokenEvidence::default()
+        };
         let account = Account::new(rest.text()?, rest.text()?);
         let application = ApplicationId(rest.text()?.into());
         let device = match rest.array()? {
@@ -142,6 +162,7 @@ impl PlaySession {
             attributes: attributes.into_iter().collect(),
             token: (token != 0).then_some(TokenId(token)),
             scope,
+            evidence,
         })
     }
 }
