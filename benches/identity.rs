@@ -231,7 +231,6 @@ fn play_session(c: &mut Criterion) {
     let account = Account::new("acme", "5d0c2b1e-7c1a-4f0e-9d38-1f1f0b6f2f55");
     let session = PlaySession {
         stream: StreamId(*b"0123456789abcdef"),
-        key: account.key(),
         account,
         application: ApplicationId("tv".into()),
         device: Device::Named("living-room-tv-1".into()),

@@ -61,7 +61,7 @@ impl World {
     }
 
     fn account(&self, n: usize) -> Account {
-        Account { idp: self.idp.clone(), subject: format!("subscriber-{n:08}").into() }
+        Account::new(self.idp.clone(), format!("subscriber-{n:08}"))
     }
 
     /// The first request of a device of account `n`.

@@ -16,7 +16,7 @@ use crate::streams::{SharingVerdict, Signal, Stream};
 impl Admission {
     /// Refuses a play that is blocked.
     pub(super) fn check_blocks(session: &PlaySession, view: &RequestView<'_>) -> Result<(), Box<Problem>> {
-        Self::check_blocked(&session.key, &session.device, session.token, session.stream, view)
+        Self::check_blocked(&session.account.key(), &session.device, session.token, session.stream, view)
     }
 
     /// Refuses whoever is blocked.
@@ -45,7 +45,7 @@ impl Admission {
         if heartbeat == HeartbeatKind::Never || application.sharing == Sharing::Allow {
             return Ok(None);
         }
-        let key = &play.session.key;
+        let key = &play.session.account.key();
         let media = || (heartbeat == HeartbeatKind::Counts(Signal::Playback)).then(|| view.media());
         let other = match play
             .stream

@@ -69,7 +69,7 @@ impl Admission {
         let request = admission_request(session, view.evidence(viewer.fingerprint, viewer.issued));
         let answer = self.table.consider(&request, &application.policies, &settings.streams, view.now).await;
         if let Ok(Some(refusal)) = answer {
-            self.record_refusal(&refusal, &viewer.key, view);
+            self.record_refusal(&refusal, &viewer.account.key(), view);
             return Err(Problem::refused(&refusal));
         }
         let sealed = (!is_carried).then(|| seal(session, settings, view.arrival.moment));
@@ -160,7 +160,7 @@ impl Admission {
             Ok(AdmissionOutcome::Refused(refusal)) => {
                 self.count_split(subject, true, "refused");
                 let play = play(None);
-                self.record_refusal(&refusal, &play.session.key, view);
+                self.record_refusal(&refusal, &play.session.account.key(), view);
                 subject.play = Some(Arc::new(play));
                 Err(Problem::refused(&refusal))
             }

@@ -194,7 +194,7 @@ impl Admission {
             self.metrics.play_session_errors.with_label_values(&["other_application"]).inc();
             return Err(Problem::foreign_play_session());
         }
-        let stream = self.table.find(&session.key, session.stream);
+        let stream = self.table.find(&session.account.key(), session.stream);
         if !current(&session, stream.as_ref()) {
             return Err(refused(OpenError::Expired));
         }

@@ -32,7 +32,7 @@ impl PlayContext {
 
     /// The name of the account in logs.
     pub(crate) fn account_label(&self, keys: &KeyRing) -> &str {
-        self.label.get_or_init(|| keys.account_label(&self.session.key))
+        self.label.get_or_init(|| keys.account_label(&self.session.account.key()))
     }
 }
 

@@ -135,7 +135,7 @@ impl Admission {
             && let Some(session) = session
             && let Some(explanation) = self.decisions.explain_end(id, session.stream)
         {
-            self.log_explanation(&explanation, id, &session.key, settings);
+            self.log_explanation(&explanation, id, &session.account.key(), settings);
         }
         self.decisions.refused(telemetry::Refused {
             verdict: Verdict::Refused,

@@ -124,7 +124,7 @@ impl Admission {
             }
             Resolution::Unknown => {
                 let nothing = StreamId([0; 16]);
-                Self::check_blocked(&viewer.key, &viewer.device, viewer.token, nothing, view)?;
+                Self::check_blocked(&viewer.account.key(), &viewer.device, viewer.token, nothing, view)?;
                 Ok(Decision::Pass(PassReason::Uncounted))
             }
         }
@@ -162,8 +162,8 @@ impl Admission {
         }
         // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
         // device: then they belong to what it plays.
-        let playing = || self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
-        let known = named.and_then(|named| self.table.find(&viewer.key, named));
+        let playing = || self.table.find_of_device(&viewer.account.key(), &application.id, &viewer.device);
+        let known = named.and_then(|named| self.table.find(&viewer.account.key(), named));
         // A name that viewers choose counts from the entry on. Elsewhere a new one is no reason to leave what the device plays.
         if let Some(stream) = named
             && (known.is_some() || !viewers_choose_names(application) || playing().is_none())
@@ -172,7 +172,7 @@ impl Admission {
         }
         let playing = playing();
         let stream = playing.as_ref().map_or_else(|| device_stream_id(viewer, application), |stream| stream.id);
-        let known = playing.or_else(|| self.table.find(&viewer.key, stream));
+        let known = playing.or_else(|| self.table.find(&viewer.account.key(), stream));
         Resolution::Continue { stream, asset: Cow::Borrowed(UNKNOWN_ASSET), known }
     }
 
@@ -180,7 +180,10 @@ impl Admission {
     /// streams in one account, new names count as none.
     fn named_stream(&self, viewer: &Viewer, application: &Application) -> Option<StreamId> {
         let named = viewer.session?;
-        let full = || self.table.find(&viewer.key, named).is_none() && self.table.streams_of(&viewer.key) >= MAX_NAMED;
+        let full = || {
+            self.table.find(&viewer.account.key(), named).is_none()
+                && self.table.streams_of(&viewer.account.key()) >= MAX_NAMED
+        };
         (!viewers_choose_names(application) || !full()).then_some(named)
     }
 
@@ -199,7 +202,7 @@ impl Admission {
         let stream = named.unwrap_or_else(|| StreamId(self.entropy.bytes()));
         let evidence = TokenEvidence { hash: viewer.fingerprint, issued: viewer.issued };
         let session = PlaySession { evidence, ..viewer.play_session(stream, &application.id, view.path, view.now) };
-        let known = named.and_then(|named| self.table.find(&viewer.key, named));
+        let known = named.and_then(|named| self.table.find(&viewer.account.key(), named));
         let play = Arc::new(PlayContext::new(None, session, known));
         subject.play = Some(play.clone());
         Self::check_blocks(&play.session, view)?;
@@ -228,14 +231,14 @@ fn viewers_choose_names(application: &Application) -> bool {
 /// The stream of an account's device and an asset, where nothing names it and nothing is minted.
 fn asset_stream_id(viewer: &Viewer, application: &Application, asset: &str) -> StreamId {
     let device = device(viewer);
-    let parts = format!("{:?}\0{device}\0{}", viewer.key, PlaySession::asset_name(asset));
+    let parts = format!("{:?}\0{device}\0{}", viewer.account.key(), PlaySession::asset_name(asset));
     StreamId(Account::new(application.id.as_str(), parts).key().0)
 }
 
 /// The one stream of a device whose requests come with a token and without a play session.
 fn device_stream_id(viewer: &Viewer, application: &Application) -> StreamId {
     let device = device(viewer);
-    StreamId(Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.key)).key().0)
+    StreamId(Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.account.key())).key().0)
 }
 
 fn device(viewer: &Viewer) -> Cow<'_, str> {

@@ -36,7 +36,7 @@ impl Admission {
     ) -> StreamMatch {
         let is_entry = matches!(kind, Kind::Playlist | Kind::Mpd);
         let is_again = |stream: &Stream| is_entry && *stream.asset == *path;
-        let playing = self.table.find_of_device(&viewer.key, &application.id, &viewer.device);
+        let playing = self.table.find_of_device(&viewer.account.key(), &application.id, &viewer.device);
         // What an application has declared bears no path.
         let is_declared = |stream: &Stream| stream.is_declared() && stream.plays_same_content(&viewer.attributes);
         let of_it = |stream: &Arc<Stream>| !is_entry || leads_to(&stream.asset, path) || is_declared(stream);

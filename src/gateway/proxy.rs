@@ -349,7 +349,8 @@ impl ProxyHttp for Gateway {
             if let Some(application) = &ctx.subject.application {
                 self.admission.listed.note(application.id.as_str(), &passed.disguised);
             }
-            let stream = ctx.subject.play.as_ref().and_then(|play| Some((play.stream.as_ref()?, play.session.key)));
+            let stream =
+                ctx.subject.play.as_ref().and_then(|play| Some((play.stream.as_ref()?, play.session.account.key())));
             if let (Some((stream, account)), Some(cadence)) =
                 (stream, passed.facts.as_ref().and_then(|facts| cadence(facts, ctx.prefix_length == 0)))
                 && stream.learn(&cadence, &ctx.settings().streams)

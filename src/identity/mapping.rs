@@ -66,7 +66,7 @@ impl Mapping {
             let name = value.find(claims, request).filter(|name| name.len() <= MAX_ACCOUNT);
             name.map(Arc::<str>::from).ok_or(TokenError::NoAccount)
         };
-        Ok(Account { idp: name(&self.idp)?, subject: name(&self.subject)? })
+        Ok(Account::new(name(&self.idp)?, name(&self.subject)?))
     }
 
     /// The device that is named, if one is.

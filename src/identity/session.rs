@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 
 use super::limits::{
     MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE, bounded,
@@ -27,8 +27,6 @@ pub struct PlaySession {
     pub stream: StreamId,
     /// Whose slot the stream takes.
     pub account: Account,
-    /// The account's key, computed once.
-    pub key: AccountKey,
     /// The application whose token started it.
     pub application: ApplicationId,
     /// The device that started it.
@@ -150,11 +148,9 @@ impl PlaySession {
         while !rest.0.is_empty() {
             attributes.push((rest.text()?.into(), rest.text()?.into()));
         }
-        let key = account.key();
         Some(Self {
             stream: StreamId(stream),
             account,
-            key,
             application,
             device,
             asset,

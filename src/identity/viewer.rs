@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::header::{COOKIE, HeaderMap, HeaderName, USER_AGENT};
 
-use crate::model::{Account, AccountKey, ApplicationId, Attributes, Device, Millis, StreamId};
+use crate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 
 use super::attribute_source::{self, Spot};
 use super::cache::TokenCache;
@@ -41,8 +41,6 @@ const MAX_OTHER_COOKIES: usize = 3;
 pub struct Viewer {
     /// The account.
     pub account: Account,
-    /// The account's key, computed once.
-    pub key: AccountKey,
     /// The device: named by the token, or a hint made of this request's network and user agent.
     pub device: Device,
     /// The stream, where something names it.
@@ -67,7 +65,6 @@ impl Viewer {
         PlaySession {
             stream,
             account: self.account.clone(),
-            key: self.key,
             application: application.clone(),
             device: self.device.clone(),
             asset: PlaySession::asset_name(asset),
@@ -277,7 +274,6 @@ impl Identity {
         let scope = Scope::from_conditions(claims.conditions());
         Ok(Viewer {
             account,
-            key,
             device,
             session,
             attributes,

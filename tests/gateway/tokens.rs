@@ -199,7 +199,6 @@ async fn a_play_session_ends_with_its_age() {
     let sealed = |age: Duration, stream: u8| {
         ring.seal(&PlaySession {
             stream: StreamId([stream; 16]),
-            key: account.key(),
             account: account.clone(),
             application: ApplicationId("tv".into()),
             device: Device::Named("tv".into()),

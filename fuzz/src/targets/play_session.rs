@@ -74,7 +74,6 @@ pub fn play_session(data: &[u8]) {
     let account = Account::new(next(), next());
     let session = PlaySession {
         stream: StreamId(*b"0123456789abcdef"),
-        key: account.key(),
         account,
         application: ApplicationId(next().into()),
         device: match next() {
@@ -95,7 +94,6 @@ pub fn seeds() -> Vec<Seed> {
     let account = Account::new("https://id.example", "alice");
     let session = PlaySession {
         stream: StreamId(*b"0123456789abcdef"),
-        key: account.key(),
         account,
         application: ApplicationId("tv".into()),
         device: Device::Named("living-room".into()),

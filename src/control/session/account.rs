@@ -37,7 +37,7 @@ pub(super) fn segment(path: &str, nth: usize) -> &str {
 /// # Errors
 /// See [`value`].
 pub(super) fn account(idp: &str, subject: &str) -> Result<Account, Malformed> {
-    Ok(Account { idp: value(idp)?, subject: value(subject)? })
+    Ok(Account::new(value(idp)?, value(subject)?))
 }
 
 /// The value of a segment: decoded once, with a `+` for itself. Dots are dots: no segment leads anywhere.

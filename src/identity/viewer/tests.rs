@@ -117,7 +117,6 @@ fn claims_and_literals_become_a_viewer() {
     let viewer = setup.viewer(&claims).unwrap();
     let account = Account::new("acme", "2041");
     let expected = Viewer {
-        key: account.key(),
         account,
         device: Device::Named("tv-1".into()),
         session: None,
