@@ -1,4 +1,4 @@
-//! `/authz`: where proxies that are not ours ask whether a request of a viewer may pass.
+//! `/authz`: other proxies ask whether a viewer's request may pass (forward auth).
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 
 use crate::admission::{AUTHZ, Admission, Current};
 
-/// Whether a request of a viewer may pass: asked by a proxy that is not ours, with the request in fields.
+/// Authorizes a viewer's request for another proxy, which describes the request in header fields.
 #[utoipa::path(
     get,
     path = "/authz",
@@ -20,26 +20,26 @@ use crate::admission::{AUTHZ, Admission, Current};
     operation_id = "authorize",
     params(
         ("X-Original-URI" = Option<String>, Header, description = "Path and query of the viewer's request. X-Original-URL and \
-            X-Forwarded-Uri say the same; those that are present have to agree."),
-        ("X-Original-Method" = Option<String>, Header, description = "Its method; X-Forwarded-Method says the same."),
-        ("X-Original-Host" = Option<String>, Header, description = "Its host; X-Forwarded-Host says the same."),
+            X-Forwarded-Uri are alternatives; all that are present must agree."),
+        ("X-Original-Method" = Option<String>, Header, description = "Method of the viewer's request. Alternative: X-Forwarded-Method."),
+        ("X-Original-Host" = Option<String>, Header, description = "Host of the viewer's request. Alternative: X-Forwarded-Host."),
     ),
     responses(
-        (status = 200, description = "It may. Fields that begin with Streamgate- tell whose it is."),
-        (status = 401, description = "Nothing proves who asks.", content_type = "application/problem+json",
+        (status = 200, description = "The request is allowed. Streamgate-* headers identify the viewer."),
+        (status = 401, description = "The request has no valid token.", content_type = "application/problem+json",
             body = serde_json::Value),
-        (status = 403, description = "It may not, and why.", content_type = "application/problem+json",
+        (status = 403, description = "The request is refused; the body has the reason.", content_type = "application/problem+json",
             body = serde_json::Value),
     )
 )]
-#[allow(dead_code, reason = "the document is made of it; every method is answered by one handler")]
+#[allow(dead_code, reason = "only describes the route; one handler serves every method")]
 fn authorize() {}
 
-/// The same without a body.
+/// Same as `GET`, without a body.
 #[utoipa::path(head, path = "/authz", tag = "authz", operation_id = "authorize_bare", responses(
-    (status = 200, description = "It may."),
-    (status = 401, description = "Nothing proves who asks."),
-    (status = 403, description = "It may not."),
+    (status = 200, description = "The request is allowed."),
+    (status = 401, description = "The request has no valid token."),
+    (status = 403, description = "The request is refused."),
 ))]
 #[allow(dead_code, reason = "as above")]
 fn authorize_bare() {}
@@ -48,12 +48,12 @@ fn authorize_bare() {}
 #[openapi(paths(authorize, authorize_bare))]
 struct Documented;
 
-/// What the document says of it.
+/// The OpenAPI paths of `/authz`.
 pub(super) fn documented() -> utoipa::openapi::OpenApi {
     Documented::openapi()
 }
 
-/// The routes of `/authz`: with the viewer's request in fields, and with it in the path and the method.
+/// The routes of `/authz`: the viewer's request is in header fields, or in the path and the method.
 pub(super) fn routes(questions: Arc<Admission>, current: Current) -> Router {
     let answer = any(move |request: Request| {
         let (questions, snapshot) = (questions.clone(), current());

@@ -1,5 +1,5 @@
-//! Connections of the control port. It shares the process with the gateway: nobody may hold its file descriptors or its memory
-//! by being slow.
+//! Connections of the control port. Limits keep slow clients from holding the file descriptors and memory that the
+//! gateway shares.
 
 use std::convert::Infallible;
 use std::io;
@@ -30,11 +30,11 @@ use crate::config::Limits;
 use crate::net::{ConnectionLimiter, OpenConnection, accept};
 use crate::telemetry::Metrics;
 
-/// Bytes of a header after which no more is read. The last read may take in about as much again. `/authz` answers by itself what
-/// is longer than `limits.header_bytes`.
+/// Maximum buffered bytes of a request head; the last read may add about as much again. `/authz` itself refuses heads
+/// longer than `limits.header_bytes`.
 const MAX_HEADER: usize = 400 << 10;
 
-/// The control port and what its connections have in common.
+/// The control port's state that all connections share.
 pub(super) struct Port {
     control: Control,
     service: TowerToHyperService<Router>,
@@ -46,7 +46,7 @@ impl Port {
         Arc::new(Self { control, service: TowerToHyperService::new(router), limiter: Arc::default() })
     }
 
-    /// Answers on `listener` until `stop` resolves, and then what has been asked already.
+    /// Serves `listener` until `stop` resolves, then finishes the requests in flight.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()> + Send) {
         let (closing, open_ones) = watch::channel(());
         tokio::pin!(stop);
@@ -125,7 +125,7 @@ impl Port {
     }
 }
 
-/// An open connection in the metrics.
+/// Counts an open connection in the metrics.
 struct Shown<'a>(&'a Metrics);
 
 impl<'a> Shown<'a> {
@@ -143,22 +143,21 @@ impl Drop for Shown<'_> {
 
 // -------------------------------------------------------------------------------------------------------------- activity
 
-/// What a connection is doing.
 struct Activity(Mutex<State>);
 
 struct State {
-    /// When bytes last came or went.
+    /// When bytes were last read or written.
     moved: Instant,
-    /// The other side does not take what is to be sent.
+    /// The client does not read the response.
     blocked: bool,
-    /// A request is being answered.
+    /// A request is in flight.
     serving: bool,
 }
 
 enum Verdict {
-    /// Nothing has been asked for as long as connections are kept.
+    /// No request for `keep_alive`.
     Idle,
-    /// Nothing has been taken for as long as that may last.
+    /// No response bytes accepted for `write_timeout`.
     Stalled,
 }
 
@@ -177,7 +176,7 @@ impl Activity {
         self.0.lock().blocked = true;
     }
 
-    /// Waits until there is reason to close the connection.
+    /// Waits until the connection should be closed.
     async fn watch(&self, limits: &Limits) -> Verdict {
         loop {
             let (since, most, verdict) = {
@@ -190,14 +189,14 @@ impl Activity {
             };
             match verdict {
                 Some(verdict) if since.elapsed() >= most => return verdict,
-                // What it is doing may have changed by then.
+                // The state may have changed by then.
                 _ => sleep_until((since + most).min(Instant::now() + limits.write_timeout)).await,
             }
         }
     }
 }
 
-/// A request that is being answered.
+/// Marks a request in flight.
 struct Serving<'a>(&'a Activity);
 
 impl<'a> Serving<'a> {
@@ -214,7 +213,7 @@ impl Drop for Serving<'_> {
     }
 }
 
-/// A stream that tells what it does.
+/// A stream that records its activity.
 struct Watched {
     stream: TcpStream,
     activity: Arc<Activity>,
@@ -269,7 +268,7 @@ impl Watched {
 
 // ------------------------------------------------------------------------------------------------------------------ body
 
-/// A body that breaks off when it takes too long.
+/// A request body that fails when it takes too long.
 struct Timed {
     body: Incoming,
     deadline: Pin<Box<Sleep>>,
@@ -296,7 +295,7 @@ impl HttpBody for Timed {
         }
         ready!(self.deadline.as_mut().poll(cx));
         self.metrics.control_connections_refused.with_label_values(&["slow_body"]).inc();
-        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the body took too long").into())))
+        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the request body timed out").into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The description of the whole control port as an `OpenAPI` 3.1 document. Its paths come from the routes themselves.
+//! The `OpenAPI` 3.1 document of the whole control port, generated from the routes.
 
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -8,14 +8,14 @@ use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::Control;
 
-/// What there is besides paths.
+/// The document without paths.
 pub(super) fn empty() -> OpenApi {
     let info = InfoBuilder::new()
-        .title("Streamgate's control port")
+        .title("Streamgate control API")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "`/api` is for operators, `/v1` and `/v2` are for applications, `/authz` is for other proxies, and the rest \
-             is for whoever watches over the program.",
+            "`/api` is for operators, `/v1` and `/v2` are for applications, `/authz` is for other proxies. The remaining \
+             routes are for monitoring.",
         ))
         .build();
     let mut components = Components::new();
@@ -23,14 +23,14 @@ pub(super) fn empty() -> OpenApi {
         let scheme = HttpBuilder::new().scheme(scheme).description(Some(description)).build();
         components.add_security_scheme(name, SecurityScheme::Http(scheme));
     };
-    add("bearer", HttpAuthScheme::Bearer, "A token of `control.tokens`. Where there are none, none is asked for.");
-    add("basic", HttpAuthScheme::Basic, "The id of an application as the user's name, and no password.");
+    add("bearer", HttpAuthScheme::Bearer, "A token from `control.tokens`. Not required if none is configured.");
+    add("basic", HttpAuthScheme::Basic, "The application's id as user name, with an empty password.");
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 
 /// This document.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "about", operation_id = "document", responses(
-    (status = 200, description = "The OpenAPI document; no token is asked for.", body = serde_json::Value)
+    (status = 200, description = "The OpenAPI document. No token required.", body = serde_json::Value)
 ))]
 pub(super) async fn document(State(control): State<Control>) -> impl IntoResponse {
     let json = control.document.get().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The operator's API: looking at streams and accounts, and doing something about them.
+//! The operator API: shows streams and accounts, and changes them.
 
 mod account;
 mod audit;
@@ -25,7 +25,6 @@ use super::Control;
 use guard::Reader;
 use problem::Problem;
 
-/// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Control> {
     let routes = OpenApiRouter::new()
         .routes(routes!(listing::streams))
@@ -52,14 +51,14 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
     whole
 }
 
-/// Whether a path is of this API.
+/// True if the path belongs to this API.
 pub(super) fn is_below(path: &str) -> bool {
     path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Nothing is there. Who may not look does not learn even that.
+/// Answers an unknown path. Without a valid token the answer is 401 or 403, so that it reveals no routes.
 pub(super) fn not_found(control: &Control, request: &Request) -> Response {
-    let path = "There is nothing at this address: /api/openapi.json tells what there is.";
+    let path = "No such path. See /api/openapi.json for all routes.";
     guard::admits(request, control).map_or_else(|problem| problem, |()| Problem::nothing(path)).into_response()
 }
 

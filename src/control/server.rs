@@ -20,7 +20,7 @@ impl Control {
     /// Answers on `listener` until `stop` resolves.
     ///
     /// # Errors
-    /// The description of the routes cannot be written.
+    /// The OpenAPI document cannot be serialized.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let router = self.clone().router()?;
         Port::new(self, router).serve(listener, stop).await;
@@ -48,22 +48,22 @@ async fn not_found(State(control): State<Control>, request: Request) -> Response
     if operator::is_below(request.uri().path()) {
         return operator::not_found(&control, &request);
     }
-    let pages = "Streamgate's control port has /api, /v1, /v2, /authz, /metrics, /healthz and /readyz; /api/openapi.json tells the rest.\n";
+    let pages = "Streamgate's control port has /api, /v1, /v2, /authz, /metrics, /healthz and /readyz. See /api/openapi.json.\n";
     plain(StatusCode::NOT_FOUND, pages.to_owned())
 }
 
-/// Whether the process lives.
+/// Liveness probe.
 #[utoipa::path(get, path = "/healthz", tag = "about", operation_id = "alive", responses(
-    (status = 200, description = "It does.", body = String, content_type = "text/plain; charset=utf-8")
+    (status = 200, description = "The process is alive.", body = String, content_type = "text/plain; charset=utf-8")
 ))]
 async fn alive() -> Response {
     plain(StatusCode::OK, "ok\n".to_owned())
 }
 
-/// Whether requests should be sent here.
+/// Readiness probe.
 #[utoipa::path(get, path = "/readyz", tag = "about", operation_id = "ready", responses(
-    (status = 200, description = "They should.", body = String, content_type = "text/plain; charset=utf-8"),
-    (status = 503, description = "They should not, and why.", body = String, content_type = "text/plain; charset=utf-8")
+    (status = 200, description = "Ready for requests.", body = String, content_type = "text/plain; charset=utf-8"),
+    (status = 503, description = "Not ready; the body has the reason.", body = String, content_type = "text/plain; charset=utf-8")
 ))]
 async fn ready(State(control): State<Control>) -> Response {
     let (status, text) = control.readiness.state();
@@ -72,7 +72,7 @@ async fn ready(State(control): State<Control>) -> Response {
 
 /// Metrics for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "about", operation_id = "metrics", responses(
-    (status = 200, description = "The text format of Prometheus.", body = String,
+    (status = 200, description = "Prometheus text format.", body = String,
         content_type = "text/plain; version=0.0.4; charset=utf-8")
 ))]
 async fn metrics(State(control): State<Control>) -> Response {

@@ -1,7 +1,7 @@
-//! The session API: applications declare streams, and are told what the policies make of them.
+//! The session API: applications declare streams and receive the decisions of the policies.
 //!
-//! What both published versions share stands here: whose streams a path speaks of ([`account`]), what an application says of
-//! them ([`metadata`]) and has to say ([`required`]), and what it is shown ([`view`]).
+//! Shared by both versions: the account in the path ([`account`]), the stream's attributes ([`metadata`]), required
+//! attributes ([`required`]), and what an application may see ([`view`]).
 
 mod account;
 mod counting;
@@ -20,10 +20,9 @@ use super::Control;
 pub(super) use counting::count;
 pub use throttle::Throttle;
 
-/// Streams of one account beyond which an application may declare no more, where no policy says less.
+/// Maximum streams of one account that applications may declare, whatever its policies.
 const MAX_STREAMS: usize = 1000;
 
-/// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new().merge(v1::routes()).merge(v2::routes())
 }

@@ -1,4 +1,4 @@
-//! What the control port works with.
+//! Shared state of the control port.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,31 +17,31 @@ use crate::overrides::Orders;
 use super::session::Throttle;
 use super::stream_counts::Counted;
 
-/// Whether requests should be sent here. Ready means: every origin has an address, and nobody asked for a drain.
+/// Readiness: every origin has an address, and the process is not draining.
 pub struct Readiness {
     draining: AtomicBool,
-    /// An operator asks for it, and may ask otherwise.
+    /// Set and reset by an operator.
     aside: AtomicBool,
     ready: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Readiness {
-    /// Ready whenever `ready` says so, until it drains.
+    /// Ready while `ready` returns true and nothing drains.
     pub fn new(ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self { draining: AtomicBool::new(false), aside: AtomicBool::new(false), ready: Box::new(ready) }
     }
 
-    /// From now on `/readyz` tells load balancers to look elsewhere; requests are still served.
+    /// Makes `/readyz` answer 503 so that load balancers send requests elsewhere; requests are still served.
     pub fn drain(&self) {
         self.draining.store(true, Relaxed);
     }
 
-    /// The same for as long as an operator wants it.
+    /// Drains while an operator wants it.
     pub(super) fn set_draining(&self, aside: bool) {
         self.aside.store(aside, Relaxed);
     }
 
-    /// Whether requests should go elsewhere, although they are served.
+    /// True while draining. Requests are still served.
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed) || self.aside.load(Relaxed)
     }
@@ -54,97 +54,97 @@ impl Readiness {
         } else {
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "an origin has no address yet; see the log for the name that does not resolve\n",
+                "an origin has no address yet; see the log for names that do not resolve\n",
             )
         }
     }
 }
 
-/// One configuration that is in force.
+/// A configuration in force.
 #[derive(Clone, Debug)]
 pub struct Revision {
     /// Counted from 1 at the start.
     pub number: u64,
-    /// Since when.
+    /// When it was applied.
     pub applied: Millis,
-    /// What it says.
     pub settings: Arc<Settings>,
 }
 
-/// What became of reading the configuration again.
+/// Result of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
-    /// It is in force.
+    /// The new configuration is in force.
     Applied {
         /// Its number.
         revision: u64,
-        /// The sections that differ from those of before.
+        /// The sections that changed.
         changed: Vec<String>,
-        /// The keys that take effect at the next start.
+        /// The keys that take effect only after a restart.
         fixed: Vec<String>,
     },
-    /// It says what is in force already.
+    /// Nothing changed.
     Unchanged,
-    /// It cannot be used, for these reasons; the one before goes on.
+    /// Invalid, for these reasons; the previous configuration stays in force.
     Refused(Vec<String>),
-    /// There was no file descriptor left to read it with, for these reasons; the one before goes on, and this is tried again.
+    /// Out of file descriptors, for these reasons; the previous configuration stays in force, and the reload is
+    /// retried.
     Shortage(Vec<String>),
-    /// There is no file to read.
+    /// The configuration was not read from a file.
     NoFile,
     /// The gateway is stopping.
     Stopping,
 }
 
-/// What the operator's API asks of the program that it is a part of.
+/// Operations on the process that the operator API needs.
 #[async_trait]
 pub trait ProcessControl: Send + Sync {
-    /// What is in force.
+    /// The configuration in force.
     fn revision(&self) -> Revision;
 
-    /// Reads the configuration again, and waits until that is done.
+    /// Reloads the configuration and waits for the result.
     async fn reload(&self) -> Reloaded;
 }
 
-/// The control port. Each request has one, so that it is a pointer.
+/// The control port's state. A pointer, since each request has a copy.
 #[derive(Clone)]
 pub struct Control(Arc<ControlParts>);
 
-/// What the control port is made of.
+/// The control port's parts.
 pub struct ControlParts {
-    /// What it has in common with the gateway.
+    /// Shared with the gateway.
     pub questions: Arc<Admission>,
-    /// What is in force now.
+    /// The configuration in force.
     pub current: Current,
-    /// How often the session API was called.
+    /// Rate limits of the session API.
     pub throttle: Throttle,
-    /// What `/readyz` says.
+    /// State behind `/readyz`.
     pub readiness: Arc<Readiness>,
-    /// Brings gauges up to date before they are shown.
+    /// Updates gauges before they are rendered.
     pub refresh: Box<dyn Fn() + Send + Sync>,
-    /// What operators have ordered.
+    /// Operators' overrides.
     pub orders: Arc<Orders>,
-    /// The program.
+    /// The process.
     pub house: Box<dyn ProcessControl>,
-    /// When it started.
+    /// When the process started.
     pub started: Millis,
-    /// How many streams there were when they were last counted.
+    /// The last count of streams.
     pub counted: Counted,
-    /// The description of all of it, once its routes are known.
+    /// The OpenAPI document, once the routes are built.
     pub document: OnceLock<Bytes>,
 }
 
 impl ControlParts {
-    /// The configuration that is in force now.
+    /// The configuration in force.
     pub(super) fn settings(&self) -> Arc<Settings> {
         (self.current)().settings.clone()
     }
 
-    /// Who is shut out.
+    /// The active blocks.
     pub(super) fn blocks(&self) -> Arc<Blocks> {
         (self.current)().blocks.load_full()
     }
 
-    /// The block that shuts this viewer out now, if one does.
+    /// The block that applies to this viewer, if any.
     pub(super) fn blocked(&self, account: &AccountKey, device: &Device, stream: StreamId) -> Option<Block> {
         self.blocks().blocked(account, device, None, stream, self.clock.wall()).cloned()
     }

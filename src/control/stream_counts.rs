@@ -1,4 +1,4 @@
-//! How many streams there are, by state. To know it all accounts have to be looked at, so that it is done seldom.
+//! Number of streams by state. Counting visits all accounts, so it is done rarely.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use tokio::task::yield_now;
 use crate::model::Millis;
 use crate::streams::{Settings, State, StreamTable};
 
-/// So long a count is good.
+/// How long a count is reused.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Accounts that are looked at without a break.
+/// Accounts inspected between two yields to the scheduler.
 const AT_ONCE: usize = 256;
 
 /// The last count.
 #[derive(Debug, Default)]
 pub struct Counted(Mutex<Option<Counts>>);
 
-/// Streams and accounts at a moment.
+/// Number of streams and accounts at one time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) at: Millis,
@@ -30,7 +30,7 @@ pub(super) struct Counts {
 }
 
 impl Counted {
-    /// The count of a moment ago, or a new one. However many ask, one counts.
+    /// A recent count, or a new one. Concurrent callers share one.
     pub(super) async fn counts(&self, table: &StreamTable, settings: &Settings, now: Millis) -> Counts {
         let mut last = self.0.lock().await;
         if let Some(counts) = last.filter(|counts| now.since(counts.at) < AGAIN) {

@@ -1,4 +1,4 @@
-//! One account in full, and ending what it plays.
+//! Shows one account, and kills its streams.
 
 use axum::extract::State as From;
 use serde::Serialize;
@@ -17,73 +17,72 @@ use crate::overrides::{Kind, Target};
 use crate::streams::Cause;
 use crate::streams::account::AccountState;
 
-/// All that is known of an account.
+/// An account with its streams, overrides and history.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AccountRecord)]
 pub(super) struct AccountShown {
-    /// Which.
     account: AccountName,
-    /// What the log calls it.
+    /// The account's label in the log.
     label: String,
     /// How many of its streams hold a slot.
     holding: usize,
-    /// Its streams, in the order in which they came.
+    /// Its streams, oldest first.
     streams: Vec<StreamShown>,
-    /// Its streams that were terminated and are remembered.
+    /// Its terminated streams, as long as their tombstones last.
     terminated: Vec<TerminatedShown>,
-    /// Its streams that will be terminated.
+    /// Its streams in grace, which are about to be terminated.
     terminating: Vec<LeavingShown>,
-    /// What shuts the whole account out now, by order or by the file of blocks.
+    /// The active block on the whole account, from this API or the `blocks` file.
     blocked: Option<BlockedShown>,
-    /// The blocks of the account and its devices that were ordered here.
+    /// Active blocks of the account and its devices, set through this API.
     blocks: Vec<OrderShown>,
     /// Its exemption from all policies.
     exemption: Option<OrderShown>,
-    /// What was decided about it within the last hour, as far as it is remembered; oldest first.
+    /// Decisions of the last hour, oldest first. May be incomplete.
     history: Vec<HappenedShown>,
 }
 
-/// A stream that plays on for a time before it is terminated. It does not count any more.
+/// A stream that plays on for a grace period before termination. It no longer counts against limits.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Leaving)]
 pub(super) struct LeavingShown {
-    /// Which.
+    /// The stream's id.
     stream: String,
-    /// Why.
+    /// Why it is terminated.
     cause: CauseShown,
-    /// When.
+    /// When it is terminated.
     #[schema(format = DateTime)]
     due: String,
 }
 
-/// What shuts an account out.
+/// A block.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Blocked)]
 pub(super) struct BlockedShown {
-    /// Until when; `null`: for ever.
+    /// End of the block; `null` if it does not expire.
     #[schema(format = DateTime)]
     until: Option<String>,
-    /// What the viewer is told.
+    /// The reason shown to the viewer.
     reason: String,
 }
 
-/// What was ended.
+/// The streams that were killed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ended)]
 pub(super) struct EndedShown {
-    /// The streams, as they were.
+    /// The streams, in their last state.
     ended: Vec<StreamShown>,
 }
 
-/// One account: its streams, those that were terminated, and what was decided about it.
+/// Shows one account: its streams, its terminated streams, and its recent decisions.
 #[utoipa::path(get, path = "/api/accounts/{idp}/{subject}", tag = "accounts", operation_id = "account",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     responses(
         (status = 200, description = "The account.", body = AccountShown),
-        (status = 404, description = "Nothing is known of it.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No streams, overrides or recent decisions for this account.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
@@ -102,7 +101,7 @@ pub(super) async fn show(
     let whom = Target::Account { idp: account.idp.clone(), subject: account.subject.clone() };
     let exemption =
         control.orders.find(Kind::Exemption, &whom, moment.wall).map(|order| OrderShown::new(&whom, &order));
-    // No device and no stream has this name: what is found is about the account.
+    // No device and no stream has these ids, so only a block of the account matches.
     let blocked = control.blocked(&key, &Device::Hint(0), StreamId([0; 16]));
     let history: Vec<HappenedShown> =
         control.decisions.history(&key).iter().map(|one| HappenedShown::new(one, moment)).collect();
@@ -129,19 +128,19 @@ pub(super) async fn show(
     }))
 }
 
-/// Ends one stream. Its player is refused from its next request on, and told the reason.
+/// Kills one stream. Its player is refused from its next request on, with the given reason.
 #[utoipa::path(post, path = "/api/streams/{idp}/{subject}/{stream}/kill", tag = "streams", operation_id = "kill_stream",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
         ("stream" = String, Path, description = "The stream's id.",
             pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
     request_body = ReasonBody,
     responses(
-        (status = 200, description = "It has ended.", body = EndedShown),
-        (status = 404, description = "It does not play.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The stream is killed.", body = EndedShown),
+        (status = 404, description = "No such stream, or it has already ended.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is unavailable; retry.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn kill_stream(
@@ -154,22 +153,22 @@ pub(super) async fn kill_stream(
     let record = control.table.peek(&account.key()).map(|(_, record)| record).unwrap_or_default();
     let ended = end(&control, &operator, &account, &record, reason, Some(id)).await?;
     if ended.ended.is_empty() {
-        return Err(Problem::nothing("The account has no such stream, or it has ended already."));
+        return Err(Problem::nothing("The account has no such stream, or it has already ended."));
     }
     Ok(Answer(ended))
 }
 
-/// Ends all streams of an account. It may start others at once, unless it is blocked too.
+/// Kills all streams of an account. The account may start new ones at once, unless it is also blocked.
 #[utoipa::path(post, path = "/api/accounts/{idp}/{subject}/kill", tag = "accounts", operation_id = "kill_account",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     request_body = ReasonBody,
     responses(
-        (status = 200, description = "They have ended; there may have been none.", body = EndedShown),
-        (status = 404, description = "There can be no such account.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "All streams of the account are killed; `ended` may be empty.", body = EndedShown),
+        (status = 404, description = "`idp` or `subject` is empty or too long.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is unavailable; retry.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn kill_account(
@@ -183,7 +182,7 @@ pub(super) async fn kill_account(
     end(&control, &operator, &account, &record, reason, None).await.map(Answer)
 }
 
-/// Ends all streams of the record, or `only` one.
+/// Kills all streams of the account, or `only` one.
 async fn end(
     control: &Control,
     operator: &Operator,
@@ -212,12 +211,12 @@ async fn end(
         operator.did(control, &Action { what, account, stream: only, object, duration: None, reason });
     }
     if failed {
-        Err(Problem::unavailable("The store of streams is away: try again."))
+        Err(Problem::unavailable("The stream store is unavailable. Retry in a moment."))
     } else {
         Ok(EndedShown { ended })
     }
 }
 
 fn unknown() -> Problem {
-    Problem::nothing("Nothing is known of this account: it plays nothing, and has not for a while.")
+    Problem::nothing("This account has no streams, overrides or recent decisions.")
 }

@@ -1,4 +1,4 @@
-//! The blocks, one address for each whom they can be about.
+//! Blocks, with one route per kind of target.
 
 use axum::extract::State as From;
 
@@ -9,15 +9,15 @@ use super::problem::{Answer, Problem};
 use crate::control::Control;
 use crate::overrides::Kind;
 
-/// The block of an account that was ordered here.
+/// Shows the block of an account set through this API.
 #[utoipa::path(get, path = "/api/blocks/accounts/{idp}/{subject}", tag = "blocks", operation_id = "block_of_account",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It holds.", body = OrderShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The active block.", body = OrderShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get_account(
@@ -28,18 +28,18 @@ pub(super) async fn get_account(
     find(&control, Kind::Block, &of_account(names)?)
 }
 
-/// Shuts an account out for a time, from the next request on. What was ordered before about it is over.
+/// Blocks an account until the given time, effective from its next request. Replaces any existing block.
 #[utoipa::path(put, path = "/api/blocks/accounts/{idp}/{subject}", tag = "blocks", operation_id = "block_account",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     request_body = OverrideRequest,
     responses(
-        (status = 200, description = "It holds from now on.", body = OrderedShown),
-        (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There are too many.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is active.", body = OrderedShown),
+        (status = 404, description = "A name in the path is invalid.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Too many overrides; remove some.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put_account(
@@ -51,16 +51,16 @@ pub(super) async fn put_account(
     give(&control, &operator, Kind::Block, of_account(names)?, &wanted).await
 }
 
-/// Lifts the block of an account.
+/// Removes the block of an account.
 #[utoipa::path(delete, path = "/api/blocks/accounts/{idp}/{subject}", tag = "blocks", operation_id = "unblock_account",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It does not hold any more.", body = OrderedShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is removed.", body = OrderedShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete_account(
@@ -71,16 +71,16 @@ pub(super) async fn delete_account(
     lift(&control, &operator, Kind::Block, of_account(names)?).await
 }
 
-/// The block of a device of an account that was ordered here.
+/// Shows the block of a device set through this API.
 #[utoipa::path(get, path = "/api/blocks/devices/{idp}/{subject}/{device}", tag = "blocks", operation_id = "block_of_device",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
-        ("device" = String, Path, description = "The name that tokens give it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
+        ("device" = String, Path, description = "The device id in its tokens.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It holds.", body = OrderShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The active block.", body = OrderShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get_device(
@@ -91,19 +91,19 @@ pub(super) async fn get_device(
     find(&control, Kind::Block, &of_device(names)?)
 }
 
-/// Shuts a device of an account out for a time, from the next request on. What was ordered before about it is over.
+/// Blocks a device of an account until the given time, effective from its next request. Replaces any existing block.
 #[utoipa::path(put, path = "/api/blocks/devices/{idp}/{subject}/{device}", tag = "blocks", operation_id = "block_device",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
-        ("device" = String, Path, description = "The name that tokens give it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
+        ("device" = String, Path, description = "The device id in its tokens.", min_length = 1, max_length = 256),
     ),
     request_body = OverrideRequest,
     responses(
-        (status = 200, description = "It holds from now on.", body = OrderedShown),
-        (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There are too many.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is active.", body = OrderedShown),
+        (status = 404, description = "A name in the path is invalid.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Too many overrides; remove some.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put_device(
@@ -115,17 +115,17 @@ pub(super) async fn put_device(
     give(&control, &operator, Kind::Block, of_device(names)?, &wanted).await
 }
 
-/// Lifts the block of a device of an account.
+/// Removes the block of a device.
 #[utoipa::path(delete, path = "/api/blocks/devices/{idp}/{subject}/{device}", tag = "blocks", operation_id = "unblock_device",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
-        ("device" = String, Path, description = "The name that tokens give it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
+        ("device" = String, Path, description = "The device id in its tokens.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It does not hold any more.", body = OrderedShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is removed.", body = OrderedShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete_device(
@@ -136,15 +136,15 @@ pub(super) async fn delete_device(
     lift(&control, &operator, Kind::Block, of_device(names)?).await
 }
 
-/// The block of what a token proves that was ordered here.
+/// Shows the block of a token set through this API.
 #[utoipa::path(get, path = "/api/blocks/tokens/{application}/{id}", tag = "blocks", operation_id = "block_of_token",
     params(
         ("application" = String, Path, description = "The application.", min_length = 1, max_length = 256),
-        ("id" = String, Path, description = "The id in the token: `jti`, or what its format has in that place.", min_length = 1, max_length = 256),
+        ("id" = String, Path, description = "The token's id: `jti`, or its equivalent in the token's format.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It holds.", body = OrderShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The active block.", body = OrderShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get_token(
@@ -155,18 +155,18 @@ pub(super) async fn get_token(
     find(&control, Kind::Block, &of_token(names)?)
 }
 
-/// Shuts what a token proves out for a time, from the next request on. What was ordered before about it is over.
+/// Blocks a token until the given time, effective from its next request. Replaces any existing block.
 #[utoipa::path(put, path = "/api/blocks/tokens/{application}/{id}", tag = "blocks", operation_id = "block_token",
     params(
         ("application" = String, Path, description = "The application.", min_length = 1, max_length = 256),
-        ("id" = String, Path, description = "The id in the token: `jti`, or what its format has in that place.", min_length = 1, max_length = 256),
+        ("id" = String, Path, description = "The token's id: `jti`, or its equivalent in the token's format.", min_length = 1, max_length = 256),
     ),
     request_body = OverrideRequest,
     responses(
-        (status = 200, description = "It holds from now on.", body = OrderedShown),
-        (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There are too many.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is active.", body = OrderedShown),
+        (status = 404, description = "A name in the path is invalid.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Too many overrides; remove some.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put_token(
@@ -178,16 +178,16 @@ pub(super) async fn put_token(
     give(&control, &operator, Kind::Block, of_token(names)?, &wanted).await
 }
 
-/// Lifts the block of what a token proves.
+/// Removes the block of a token.
 #[utoipa::path(delete, path = "/api/blocks/tokens/{application}/{id}", tag = "blocks", operation_id = "unblock_token",
     params(
         ("application" = String, Path, description = "The application.", min_length = 1, max_length = 256),
-        ("id" = String, Path, description = "The id in the token: `jti`, or what its format has in that place.", min_length = 1, max_length = 256),
+        ("id" = String, Path, description = "The token's id: `jti`, or its equivalent in the token's format.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It does not hold any more.", body = OrderedShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is removed.", body = OrderedShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete_token(
@@ -198,15 +198,15 @@ pub(super) async fn delete_token(
     lift(&control, &operator, Kind::Block, of_token(names)?).await
 }
 
-/// The block of a play session that was ordered here.
+/// Shows the block of a play session set through this API.
 #[utoipa::path(get, path = "/api/blocks/sessions/{stream}", tag = "blocks", operation_id = "block_of_session",
     params(
         ("stream" = String, Path, description = "The id of its stream.",
             pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
     responses(
-        (status = 200, description = "It holds.", body = OrderShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The active block.", body = OrderShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get_session(
@@ -217,7 +217,7 @@ pub(super) async fn get_session(
     find(&control, Kind::Block, &of_session(&names)?)
 }
 
-/// Shuts a play session out for a time, from the next request on. What was ordered before about it is over.
+/// Blocks a play session until the given time, effective from its next request. Replaces any existing block.
 #[utoipa::path(put, path = "/api/blocks/sessions/{stream}", tag = "blocks", operation_id = "block_session",
     params(
         ("stream" = String, Path, description = "The id of its stream.",
@@ -225,10 +225,10 @@ pub(super) async fn get_session(
     ),
     request_body = OverrideRequest,
     responses(
-        (status = 200, description = "It holds from now on.", body = OrderedShown),
-        (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There are too many.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is active.", body = OrderedShown),
+        (status = 404, description = "A name in the path is invalid.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Too many overrides; remove some.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put_session(
@@ -240,16 +240,16 @@ pub(super) async fn put_session(
     give(&control, &operator, Kind::Block, of_session(&names)?, &wanted).await
 }
 
-/// Lifts the block of a play session.
+/// Removes the block of a play session.
 #[utoipa::path(delete, path = "/api/blocks/sessions/{stream}", tag = "blocks", operation_id = "unblock_session",
     params(
         ("stream" = String, Path, description = "The id of its stream.",
             pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
     responses(
-        (status = 200, description = "It does not hold any more.", body = OrderedShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The block is removed.", body = OrderedShown),
+        (status = 404, description = "No active block for this target.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete_session(

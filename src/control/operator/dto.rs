@@ -1,4 +1,4 @@
-//! How streams, accounts and times look in answers: everywhere the same.
+//! How answers represent streams, accounts and times.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,20 +11,20 @@ use crate::model::{Account, ApplicationId, Millis, Moment};
 use crate::streams::account::Tombstone;
 use crate::streams::{Cause, Stream};
 
-/// A time as RFC 3339 writes it, in UTC.
+/// A time in UTC (RFC 3339).
 pub(super) fn time(at: Millis) -> String {
-    // A time after the year 9999 can only come from a broken clock.
+    // A time after the year 9999 means a broken clock.
     let bounded = Duration::from_millis(at.0.min(253_402_300_799_999));
     humantime::format_rfc3339_millis(UNIX_EPOCH + bounded).to_string()
 }
 
-/// An account by its two names.
+/// An account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Account)]
 pub(super) struct AccountName {
     /// The identity provider.
     idp: String,
-    /// The account within it.
+    /// The account at that provider.
     subject: String,
 }
 
@@ -34,21 +34,21 @@ impl AccountName {
     }
 }
 
-/// Where a stream is in its life.
+/// State of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
-    /// Admitted, no media yet. Holds a slot.
+    /// Admitted, no media requested yet. Holds a slot.
     Reserved,
-    /// Holds a slot.
+    /// Playing. Holds a slot.
     Playing,
-    /// A live player that polls without media. Holds a slot for a time.
+    /// A live player that refreshes its playlist without requesting media. Holds a slot until `streams.paused_timeout`.
     Paused,
-    /// Silent. Holds no slot.
+    /// No heartbeat. Holds no slot.
     Idle,
-    /// The same device started something else. Holds no slot.
+    /// The same device started another stream. Holds no slot.
     Superseded,
-    /// Out of the record.
+    /// Terminated or removed.
     Ended,
 }
 
@@ -65,13 +65,13 @@ impl State {
     }
 }
 
-/// What a manifest said of the content.
+/// Type of content, from the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Content {
-    /// It goes on.
+    /// Still being extended.
     Live,
-    /// It has an end.
+    /// Complete.
     Vod,
 }
 
@@ -85,37 +85,35 @@ impl Content {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Stream)]
 pub(super) struct StreamShown {
-    /// Its id.
     id: String,
-    /// Whose it is.
+    /// The account it belongs to.
     account: AccountName,
     /// The application that started it.
     application: String,
-    /// Who owns that.
+    /// The tenant that owns the application.
     tenant: Option<String>,
-    /// The device, where something names it.
+    /// The device, if identified.
     device: Option<String>,
-    /// What is played.
+    /// The asset.
     asset: String,
-    /// Where it is in its life.
     state: State,
     /// When it started.
     #[schema(format = DateTime)]
     started: String,
-    /// Since when it has been in its phase; since when it holds its slot, where it does.
+    /// Start of the current phase; start of its slot if it holds one.
     #[schema(format = DateTime)]
     since: String,
-    /// When it was last heard of.
+    /// Time of the last heartbeat.
     #[schema(format = DateTime)]
     seen: String,
-    /// Whether its requests pass here.
+    /// True if its requests pass through the gateway.
     traffic: bool,
-    /// When its application last said that it plays, where one did.
+    /// Last heartbeat from its application through the session API, if any.
     #[schema(format = DateTime)]
     declared: Option<String>,
-    /// What a manifest said of its content.
+    /// Type of content, from the manifest.
     content: Option<Content>,
-    /// What else is known of it.
+    /// Other attributes.
     attributes: BTreeMap<String, String>,
 }
 
@@ -149,15 +147,16 @@ fn tenant(settings: &Settings, application: &ApplicationId) -> Option<String> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cause)]
 pub(super) struct CauseShown {
-    /// `evicted` (it gave way to another), `displaced` (an older one came back after a restart), `refused` (by a rule that looked again), `stopped` or `killed`.
+    /// `evicted` (replaced by another stream), `displaced` (an older stream returned after a restart), `refused` (by a
+    /// rule on reevaluation), `stopped` or `killed`.
     cause: &'static str,
-    /// The policy that asked for it, where one did.
+    /// The policy that ended it, if any.
     policy: Option<String>,
-    /// Its rule.
+    /// The rule of that policy.
     rule: Option<String>,
-    /// The stream that took its place, where one did.
+    /// The stream that replaced it, if any.
     by: Option<String>,
-    /// What its viewer is told, where somebody killed it.
+    /// The reason shown to the viewer, if it was killed.
     reason: Option<String>,
 }
 
@@ -182,18 +181,18 @@ impl CauseShown {
     }
 }
 
-/// A stream that was terminated and is remembered.
+/// A terminated stream with a tombstone.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Terminated)]
 pub(super) struct TerminatedShown {
-    /// As it was.
+    /// Its last state.
     stream: StreamShown,
-    /// Why it ended.
+    /// Why it was terminated.
     cause: CauseShown,
-    /// How long it is remembered, if nothing more is heard of it.
+    /// When the tombstone expires. A further request renews it.
     #[schema(format = DateTime)]
     until: String,
-    /// Whether its player has been told.
+    /// True if its player has received the reason.
     told: bool,
 }
 

@@ -9,15 +9,15 @@ use super::problem::{Answer, Problem};
 use crate::control::Control;
 use crate::overrides::Kind;
 
-/// The exemption of an account.
+/// Shows the exemption of an account.
 #[utoipa::path(get, path = "/api/exemptions/{idp}/{subject}", tag = "exemptions", operation_id = "exemption",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It holds.", body = OrderShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The active exemption.", body = OrderShown),
+        (status = 404, description = "No active exemption for this account.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get(
@@ -28,18 +28,18 @@ pub(super) async fn get(
     find(&control, Kind::Exemption, &of_account(names)?)
 }
 
-/// Exempts an account from all policies for a time. Its streams are counted all the same.
+/// Exempts an account from all policies for a time. Its streams are still counted.
 #[utoipa::path(put, path = "/api/exemptions/{idp}/{subject}", tag = "exemptions", operation_id = "exempt",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     request_body = OverrideRequest,
     responses(
-        (status = 200, description = "It holds from now on.", body = OrderedShown),
-        (status = 404, description = "There can be nothing of that name.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There are too many.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The exemption is active.", body = OrderedShown),
+        (status = 404, description = "A name in the path is invalid.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Too many overrides; remove some.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put(
@@ -51,16 +51,16 @@ pub(super) async fn put(
     give(&control, &operator, Kind::Exemption, of_account(names)?, &wanted).await
 }
 
-/// Ends an exemption. Streams that play go on; from now on what starts or returns is judged.
+/// Removes an exemption. Running streams continue; streams that start or return are evaluated again.
 #[utoipa::path(delete, path = "/api/exemptions/{idp}/{subject}", tag = "exemptions", operation_id = "end_exemption",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
-        ("subject" = String, Path, description = "The account within it.", min_length = 1, max_length = 256),
+        ("subject" = String, Path, description = "The account at that provider.", min_length = 1, max_length = 256),
     ),
     responses(
-        (status = 200, description = "It does not hold any more.", body = OrderedShown),
-        (status = 404, description = "None holds.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be changed.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The exemption is removed.", body = OrderedShown),
+        (status = 404, description = "No active exemption for this account.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The override could not be changed; see the log.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete(

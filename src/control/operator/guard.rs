@@ -1,4 +1,4 @@
-//! Who may ask. Every handler begins with one of these.
+//! Authorization. Every handler takes one of these extractors.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::config::{ControlToken, Role};
 use crate::control::Control;
 use crate::telemetry::{LogLimit, LoginFailure};
 
-/// So much time is between two lines of the log about failed logins of one kind: whoever tries tokens must not fill a disk.
+/// Minimum interval between log lines about failed logins of one kind, so that token guessing cannot fill the disk.
 const EVERY: Duration = Duration::from_secs(10);
 static LOGINS: [LogLimit; LoginFailure::ALL.len()] = [const { LogLimit::new(EVERY) }; LoginFailure::ALL.len()];
 
-/// Somebody who may look.
+/// A caller that may read.
 #[derive(Debug)]
 pub(super) struct Reader;
 
-/// Somebody who may do something.
+/// A caller that may make changes.
 #[derive(Debug)]
 pub(super) struct Operator {
-    /// The name of the token.
+    /// The name of its token.
     pub(super) name: Arc<str>,
 }
 
@@ -55,13 +55,13 @@ impl FromRequestParts<Control> for Operator {
     }
 }
 
-/// Whether somebody may look.
+/// Checks that the caller may read.
 pub(super) fn admits(request: &Request, control: &Control) -> Result<(), Problem> {
     let found = who(request.headers(), &control.settings().control.tokens);
     found.map(drop).map_err(|failure| failure.refused(control, request.extensions()))
 }
 
-/// Why somebody is not let in, and what they are told.
+/// Why a caller is refused, and the answer.
 struct Failure {
     reason: LoginFailure,
     told: Problem,
@@ -76,11 +76,11 @@ impl Failure {
         Self::new(reason, Problem::unauthorized())
     }
 
-    /// Counts it and writes it to the log, without anything that was sent: it may be a token with one letter wrong.
+    /// Counts and logs the failure. Credentials are never logged: they may be a token with a typo.
     fn refused(self, control: &Control, of: &Extensions) -> Problem {
         let Self { reason, told } = self;
         control.metrics.login_failure(reason);
-        // One line for each reason: those who send nothing do not hide who tries tokens.
+        // Limited per reason, so that requests without a token do not hide token guessing.
         let limit = LoginFailure::ALL.iter().position(|known| *known == reason).and_then(|nth| LOGINS.get(nth));
         if let Some(held_back) = limit.and_then(|limit| limit.admits(control.clock.now())) {
             let client = of.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip().to_canonical());
@@ -88,7 +88,7 @@ impl Failure {
                 client = client.map(tracing::field::display),
                 reason = reason.label(),
                 held_back,
-                "somebody was not let in to the operator's API"
+                "operator API request refused"
             );
         }
         told
@@ -107,7 +107,7 @@ fn who(headers: &HeaderMap, tokens: &[ControlToken]) -> Result<(Arc<str>, Role),
     };
     let given = field.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
     let Some((_, given)) = given else { return Err(Failure::unauthorized(LoginFailure::Malformed)) };
-    // Digests have one length, and each token is compared: the time tells neither how long a token is nor which one it was.
+    // Compares digests of equal length against every token, so that timing reveals neither length nor match.
     let given = digest(&SHA256, given.trim_ascii());
     let mut found = None;
     for token in tokens {
@@ -119,13 +119,13 @@ fn who(headers: &HeaderMap, tokens: &[ControlToken]) -> Result<(Arc<str>, Role),
     found.ok_or_else(|| Failure::unauthorized(LoginFailure::WrongToken))
 }
 
-/// Without a token, whoever reaches the port may do everything. The browser of an operator reaches it too, whatever page it
-/// shows: no page may use it, neither from its own origin nor under a name that was made to lead here (DNS rebinding).
+/// Without tokens, anyone who reaches the port may do everything, and so may any page in an operator's browser. Refuses
+/// pages, from their own origin and through DNS rebinding.
 fn not_from_a_page(headers: &HeaderMap) -> Result<(), Failure> {
     let refused = |told| Err(Failure::new(LoginFailure::FromAPage, Problem::from_a_page(told)));
     if headers.contains_key(ORIGIN) {
         return refused(
-            "The request comes from a web page (it has `Origin`), and nothing proves that the page may: configure \
+            "Requests from web pages (with `Origin`) are refused while no tokens are configured: configure \
              `control.tokens`.",
         );
     }
@@ -135,12 +135,12 @@ fn not_from_a_page(headers: &HeaderMap) -> Result<(), Failure> {
         return Ok(());
     }
     refused(
-        "`Host` is neither an IP address nor localhost, as it is when a web page has a name of its own made to lead here: ask \
-         by IP address, or configure `control.tokens`.",
+        "`Host` is neither an IP address nor localhost; refused as possible DNS rebinding. Use the IP address, or \
+         configure `control.tokens`.",
     )
 }
 
-/// Whether a `Host` is an IP address or `localhost`, with or without a port.
+/// True if a `Host` is an IP address or `localhost`, with or without a port.
 fn is_no_name(host: &str) -> bool {
     if let Some(rest) = host.strip_prefix('[') {
         let Some((address, port)) = rest.split_once(']') else { return false };

@@ -1,4 +1,4 @@
-//! What was decided about an account, as it is told.
+//! Representation of the decisions about an account.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,39 +7,40 @@ use super::dto::{CauseShown, time};
 use crate::model::Moment;
 use crate::telemetry::{AuditEntry, AuditKind};
 
-/// Something that was decided.
+/// A decision or an operator action.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Happened)]
 pub(super) struct HappenedShown {
-    /// When; of several refusals of one kind, the last. `would_refuse` and `would_terminate` count as refusals here: what
-    /// rules in shadow or annotate mode would have done.
+    /// When; for repeated refusals of one kind, the last. Refusals here include `would_refuse` and `would_terminate`:
+    /// what rules in shadow or annotate mode would have done.
     #[schema(format = DateTime)]
     at: String,
-    /// `refused`, `would_refuse`, `would_terminate`, `terminated`, `terminating`, `took_over`, `takeover_settled`, or what an operator did.
+    /// `refused`, `would_refuse`, `would_terminate`, `terminated`, `terminating`, `took_over`, `takeover_settled`, or
+    /// the operator's action.
     what: &'static str,
-    /// The application that asked, where one did.
+    /// The application, if known.
     application: Option<String>,
-    /// The stream, where it is about one.
+    /// The stream, if any.
     stream: Option<String>,
-    /// The device, where something names it.
+    /// The device, if identified.
     device: Option<String>,
-    /// What it plays, or wanted to.
+    /// The asset.
     asset: Option<String>,
-    /// Of a refusal: its id, to be asked about.
+    /// Refusals: the refusal id.
     refusal: Option<String>,
-    /// Of a refusal: the log's word for it. Of a take-over: why that stream was chosen, or what it came to. Of what an operator
-    /// did: why.
+    /// Refusals: the reason word of the log. Takeovers: why that stream was chosen, or the result. Operator actions:
+    /// the given reason.
     reason: Option<String>,
-    /// Of refusals: how many of this kind there were.
+    /// Refusals: how many of this kind.
     times: Option<u32>,
-    /// Of refusals: when the first came.
+    /// Refusals: time of the first.
     #[schema(format = DateTime)]
     first: Option<String>,
-    /// Of a termination: why.
+    /// Terminations: the cause.
     cause: Option<CauseShown>,
-    /// Of what an operator did: who.
+    /// Operator actions: the operator.
     by: Option<String>,
-    /// Of a take-over: the stream in whose place this one was admitted.
+    /// Takeovers: the stream that this one replaced.
     taken: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Lists of streams and accounts, page by page. Whatever is asked, one request looks at a bounded number of accounts.
+//! Lists of streams and accounts, in pages. Each request inspects a bounded number of accounts.
 
 use std::sync::Arc;
 
@@ -17,24 +17,24 @@ use crate::model::{Account, AccountKey, Millis, StreamId};
 use crate::streams::Stream;
 use crate::streams::account::AccountState;
 
-/// Items of a page, unless something else is asked for.
+/// Default page size.
 const USUAL: usize = 100;
-/// Items of a page at most.
+/// Maximum page size.
 const MAX_PAGE: usize = 1000;
-/// Accounts that one request looks at once it has found something.
+/// Accounts that one request inspects before it returns a partial page.
 const LOOKS: usize = 20_000;
-/// Accounts that are looked at without a break.
+/// Accounts inspected between two yields to the scheduler.
 const AT_ONCE: usize = 256;
 
-/// Which streams are wanted; all that is said must hold.
+/// Filters; all given ones must match.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
-    /// Items of one page.
+    /// Page size.
     #[param(minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<usize>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(pattern = "^[0-9a-f]{32}([0-9a-f]{48})?$", nullable = false)]
     cursor: Option<String>,
     /// The identity provider of the account.
@@ -49,13 +49,13 @@ pub(super) struct Filter {
     /// The name of the device.
     #[param(nullable = false)]
     device: Option<String>,
-    /// What is played.
+    /// The asset.
     #[param(nullable = false)]
     asset: Option<String>,
-    /// Where it is in its life.
+    /// State of the stream.
     #[param(inline, nullable = false)]
     state: Option<State>,
-    /// What a manifest said of the content.
+    /// Type of content, from the manifest.
     #[param(inline, nullable = false)]
     content: Option<Content>,
 }
@@ -65,14 +65,14 @@ impl Filter {
         match self.limit {
             None => Ok(USUAL),
             Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
-            Some(_) => Err(Problem::malformed(format!("`limit` is a number from 1 to {MAX_PAGE}."))),
+            Some(_) => Err(Problem::malformed(format!("`limit` must be from 1 to {MAX_PAGE}."))),
         }
     }
 
     fn cursor(&self) -> Result<Cursor, Problem> {
         let read = self.cursor.as_deref().map(|text| {
             Cursor::read(text)
-                .ok_or_else(|| Problem::malformed("`cursor` is not the `next` of a page: begin without it."))
+                .ok_or_else(|| Problem::malformed("`cursor` is not the `next` of a page. Omit it to start over."))
         });
         read.transpose().map(Option::unwrap_or_default)
     }
@@ -96,7 +96,8 @@ impl Filter {
     }
 }
 
-/// Where a page ended: behind an account, or behind one of its streams. It stays good whatever comes and goes.
+/// Where a page ended: after an account, or after one of its streams. Stays valid when accounts and streams come and
+/// go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cursor {
     account: Option<AccountKey>,
@@ -134,10 +135,9 @@ impl Cursor {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Streams)]
 pub(super) struct StreamsShown {
-    /// A page of them.
+    /// One page.
     streams: Vec<StreamShown>,
-    /// What to ask for the next page with, as `cursor`. A page may hold fewer than asked for and not be the last: the last has
-    /// no `next`.
+    /// `cursor` of the next page; absent on the last page. Earlier pages may also have fewer items than `limit`.
     next: Option<String>,
 }
 
@@ -145,15 +145,14 @@ pub(super) struct StreamsShown {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AccountInList)]
 pub(super) struct AccountListed {
-    /// Which.
     account: AccountName,
-    /// What the log calls it.
+    /// The account's label in the log.
     label: String,
     /// Streams that hold a slot.
     holding: usize,
-    /// All its streams.
+    /// All streams.
     streams: usize,
-    /// Terminated streams that are remembered.
+    /// Tombstones.
     terminated: usize,
 }
 
@@ -161,24 +160,24 @@ pub(super) struct AccountListed {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Accounts)]
 pub(super) struct AccountsShown {
-    /// A page of them.
+    /// One page.
     accounts: Vec<AccountListed>,
-    /// What to ask for the next page with, as `cursor`. The last page has none.
+    /// `cursor` of the next page; absent on the last page.
     next: Option<String>,
 }
 
-/// What a visit of an account came to.
+/// Result of visiting an account.
 enum Visited {
-    /// Nothing of it is wanted.
+    /// Nothing matches.
     Unwanted,
-    /// Something of it is on the page.
+    /// Something is on the page.
     Listed,
-    /// The page is full, and ends there.
+    /// The page is full and ends there.
     Full(Cursor),
 }
 
-/// Goes through accounts from the cursor on, until `visit` has enough, or too many were looked at and something was found: whoever
-/// pages through a list is not sent on with nothing. Returns where it stopped; `None`: there are no more.
+/// Visits accounts from the cursor on until `visit` returns `Full`. Also stops after `LOOKS` accounts if something was
+/// found, so that no page is empty except the last. Returns where it stopped; `None` at the end.
 async fn walk(
     control: &Control,
     filter: &Filter,
@@ -186,7 +185,7 @@ async fn walk(
     mut visit: impl FnMut(AccountKey, &Account, &AccountState) -> Visited,
 ) -> Option<Cursor> {
     if let (Some(idp), Some(subject)) = (&filter.idp, &filter.subject) {
-        // What can be no account's name has no streams.
+        // An invalid account name has no streams.
         let Ok(account) = account(idp, subject) else { return None };
         let key = account.key();
         let is_behind = from.account.is_some_and(|last| last > key || last == key && from.stream.is_none());
@@ -232,9 +231,9 @@ async fn walk(
     }
 }
 
-/// Streams that play or have played a moment ago.
+/// Lists current and recent streams.
 ///
-/// In the order of an opaque key of their accounts: a stream that is there all the while is listed once.
+/// Ordered by an opaque key of their accounts. A stream that exists throughout is listed exactly once.
 #[utoipa::path(get, path = "/api/streams", tag = "streams", operation_id = "streams", params(Filter), responses(
     (status = 200, description = "A page of streams.", body = StreamsShown),
 ))]
@@ -267,9 +266,9 @@ pub(super) async fn streams(
     Ok(Answer(StreamsShown { streams, next }))
 }
 
-/// Accounts that have streams, or had some a moment ago.
+/// Lists accounts with current or recent streams.
 ///
-/// What is asked of streams holds if one stream of the account fits.
+/// Stream filters match if any stream of the account matches.
 #[utoipa::path(get, path = "/api/accounts", tag = "accounts", operation_id = "accounts", params(Filter), responses(
     (status = 200, description = "A page of accounts.", body = AccountsShown),
 ))]

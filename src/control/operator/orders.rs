@@ -1,4 +1,4 @@
-//! Shutting somebody out for a time, and exempting accounts from all policies for a time.
+//! Blocks and exemptions, each for a time.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,36 +18,36 @@ use super::problem::{Answer, Problem};
 use crate::control::Control;
 use crate::overrides::{Kept, Kind, Order, Target};
 
-/// Items of a page, unless something else is asked for, and at most.
+/// Default and maximum page size.
 const USUAL: usize = 100;
 const MAX_PAGE: usize = 1000;
-/// Bytes of a name.
+/// Maximum bytes of a name.
 const MAX_NAME: usize = 256;
 
-/// What was ordered about somebody.
+/// An override.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Order)]
 pub(super) struct OrderShown {
     /// `account`, `device`, `token` or `session`.
     about: &'static str,
-    /// The account, where it is about one or a device of one.
+    /// The account of an account or device override.
     account: Option<AccountName>,
-    /// The device, where it is about one.
+    /// The device of a device override.
     device: Option<String>,
-    /// The application of the token, where it is about one.
+    /// The application of a token override.
     application: Option<String>,
-    /// The token's id, where it is about one.
+    /// The token's id of a token override.
     token: Option<String>,
-    /// The play session, where it is about one.
+    /// The play session of a session override.
     session: Option<String>,
-    /// The first moment at which it does not hold.
+    /// When it expires.
     #[schema(format = DateTime)]
     until: String,
-    /// Why. Who is blocked is told it.
+    /// The reason. Shown to blocked viewers.
     reason: String,
-    /// Who ordered it.
+    /// The operator who set it.
     by: String,
-    /// When.
+    /// When it was set.
     #[schema(format = DateTime)]
     at: String,
 }
@@ -85,76 +85,74 @@ impl OrderShown {
     }
 }
 
-/// An order that was given or lifted.
+/// An override that was set or removed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ordered)]
 pub(super) struct OrderedShown {
-    /// Which.
     order: OrderShown,
-    /// Whether that stays so over a restart: it does where `streams.snapshot` names a place.
+    /// True if the change survives a restart, which requires `streams.snapshot`.
     survives_restart: bool,
 }
 
-/// Orders that hold.
+/// Active overrides.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Orders)]
 pub(super) struct OrdersShown {
-    /// A page of them, oldest first.
+    /// One page, oldest first.
     orders: Vec<OrderShown>,
-    /// What to ask for the next page with, as `cursor`. The last page has none.
+    /// `cursor` of the next page; absent on the last page.
     next: Option<String>,
 }
 
-/// Which page.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Page {
-    /// Items of one page.
+    /// Page size.
     #[param(minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<usize>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(pattern = "^[0-9a-f]{16}$", nullable = false)]
     cursor: Option<String>,
 }
 
-/// An account, from its path.
+/// The account in the path.
 pub(super) fn of_account((idp, subject): (String, String)) -> Result<Target, Problem> {
     let account = account(&idp, &subject)?;
     Ok(Target::Account { idp: account.idp, subject: account.subject })
 }
 
-/// A device of an account, from its path.
+/// The device in the path.
 pub(super) fn of_device((idp, subject, device): (String, String, String)) -> Result<Target, Problem> {
     let account = account(&idp, &subject)?;
     name(&device)?;
     Ok(Target::Device { idp: account.idp, subject: account.subject, device: device.into() })
 }
 
-/// A token of an application, from its path.
+/// The token in the path.
 pub(super) fn of_token((application, id): (String, String)) -> Result<Target, Problem> {
     name(&application)?;
     name(&id)?;
     Ok(Target::Token { application: application.into(), id: id.into() })
 }
 
-/// A play session, from its path.
+/// The play session in the path.
 pub(super) fn of_session(id: &str) -> Result<Target, Problem> {
     stream(id).map(Target::Session)
 }
 
 fn name(text: &str) -> Result<(), Problem> {
     let fits = (1..=MAX_NAME).contains(&text.len());
-    if fits { Ok(()) } else { Err(Problem::nothing("There is nothing of that name: names have 1 to 256 bytes.")) }
+    if fits { Ok(()) } else { Err(Problem::nothing("Not found: names must have 1 to 256 bytes.")) }
 }
 
-/// The order about somebody that is in force.
+/// The active override of a target.
 pub(super) fn find(control: &Control, kind: Kind, whom: &Target) -> Result<Answer<OrderShown>, Problem> {
     let order = control.orders.find(kind, whom, control.clock.wall()).ok_or_else(|| missing(kind))?;
     Ok(Answer(OrderShown::new(whom, &order)))
 }
 
-/// Gives an order.
+/// Sets an override.
 pub(super) async fn give(
     control: &Control,
     operator: &Operator,
@@ -177,7 +175,7 @@ pub(super) async fn give(
     Ok(Answer(OrderedShown { order: shown, survives_restart: kept == Kept::OverRestarts }))
 }
 
-/// Lifts an order.
+/// Removes an override.
 pub(super) async fn lift(
     control: &Control,
     operator: &Operator,
@@ -199,13 +197,13 @@ pub(super) async fn lift(
 fn list(control: &Control, kind: Kind, page: &Page) -> Result<Answer<OrdersShown>, Problem> {
     let limit = page.limit.unwrap_or(USUAL);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Problem::malformed(format!("`limit` is a number from 1 to {MAX_PAGE}.")));
+        return Err(Problem::malformed(format!("`limit` must be from 1 to {MAX_PAGE}.")));
     }
     let read = |text: &str| {
         let fits = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         fits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
     };
-    let wrong = || Problem::malformed("`cursor` is not the `next` of a page: begin without it.");
+    let wrong = || Problem::malformed("`cursor` is not the `next` of a page. Omit it to start over.");
     let behind = page.cursor.as_deref().map(|text| read(text).ok_or_else(wrong)).transpose()?.unwrap_or(0);
     let mut orders = control.orders.list(kind, control.clock.wall());
     orders.retain(|(_, order)| order.number > behind);
@@ -214,7 +212,7 @@ fn list(control: &Control, kind: Kind, page: &Page) -> Result<Answer<OrdersShown
     Ok(Answer(OrdersShown { orders, next }))
 }
 
-/// Blocks that were ordered here and hold. Those of the file of `blocks` are not among them.
+/// Lists active blocks set through this API, without those of the `blocks` file.
 #[utoipa::path(get, path = "/api/blocks", tag = "blocks", operation_id = "blocks", params(Page), responses(
     (status = 200, description = "A page of blocks.", body = OrdersShown),
 ))]
@@ -226,7 +224,7 @@ pub(super) async fn blocks(
     list(&control, Kind::Block, &page)
 }
 
-/// Exemptions that hold.
+/// Lists active exemptions.
 #[utoipa::path(get, path = "/api/exemptions", tag = "exemptions", operation_id = "exemptions", params(Page), responses(
     (status = 200, description = "A page of exemptions.", body = OrdersShown),
 ))]
@@ -238,25 +236,23 @@ pub(super) async fn exemptions(
     list(&control, Kind::Exemption, &page)
 }
 
-/// Where orders are kept. A reload may have moved it.
+/// The file of overrides. A reload may move it.
 fn file(control: &Control) -> Option<PathBuf> {
     control.settings().snapshot.clone()
 }
 
 fn missing(kind: Kind) -> Problem {
     Problem::nothing(match kind {
-        Kind::Block => {
-            "No such block was ordered here, or its time is over. Those of the file of `blocks` are lifted there."
-        }
-        Kind::Exemption => "There is no such exemption, or its time is over.",
+        Kind::Block => "No active block of this API. Remove blocks of the `blocks` file in that file.",
+        Kind::Exemption => "No active exemption for this account.",
     })
 }
 
 fn broken() -> Problem {
-    Problem::unavailable("The orders could not be changed; see the log.")
+    Problem::unavailable("The override could not be changed. See the log.")
 }
 
-/// What the log says of a target, besides the account.
+/// A target in the log, besides the account.
 struct DisplayTarget<'a>(&'a Target);
 
 impl fmt::Display for DisplayTarget<'_> {

@@ -1,4 +1,4 @@
-//! Why something is not done: the one place where that becomes HTTP (RFC 9457 problem documents).
+//! Problem documents (RFC 9457): the only place that turns failures into HTTP.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -13,13 +13,13 @@ pub(super) struct Problem {
     /// `urn:streamgate:problem:` and one word.
     #[serde(rename = "type", serialize_with = "in_full")]
     kind: &'static str,
-    /// The problem in general.
+    /// Summary of the problem type.
     title: &'static str,
-    /// The status of the answer.
+    /// HTTP status.
     status: u16,
-    /// This problem, and what to do about it.
+    /// What failed, and what to do.
     detail: Box<str>,
-    /// All reasons, where there is more than one.
+    /// All reasons, if there is more than one.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     #[schema(value_type = Vec<String>, required = false)]
     reasons: Box<[String]>,
@@ -34,76 +34,76 @@ impl Problem {
         Self { kind, title, status: status.as_u16(), detail: detail.into(), reasons: Box::default() }
     }
 
-    /// Nothing proves who asks. It is the same whatever was sent.
+    /// 401: missing or invalid token. Identical for all causes.
     pub(super) fn unauthorized() -> Self {
         let detail = "Send `Authorization: Bearer` and one of the tokens of `control.tokens`.";
         Self::new(StatusCode::UNAUTHORIZED, "no-token", "No token", detail)
     }
 
-    /// The token is not good for that.
+    /// 403: the token's role does not allow the action.
     pub(super) fn only_reads() -> Self {
-        let detail = "This token has the role `read`: it may look and not do. Use one with the role `operate`.";
+        let detail = "This token has the role `read`. Use a token with the role `operate`.";
         Self::new(StatusCode::FORBIDDEN, "wrong-role", "Wrong role", detail)
     }
 
-    /// A page in a browser asks, or may ask, where no token is asked for.
+    /// 403: the request comes, or may come, from a web page, and no tokens are configured.
     pub(super) fn from_a_page(detail: &'static str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "from-a-page", "Not from a web page", detail)
     }
 
-    /// Nothing is there.
+    /// 404.
     pub(super) fn nothing(detail: impl Into<Box<str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    /// The method is not for this address.
+    /// 405.
     pub(super) fn method() -> Self {
-        let detail = "This address is not for that method; `Allow` names those that it is for.";
+        let detail = "Method not allowed here. See `Allow`.";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail)
     }
 
-    /// The request is not well-formed.
+    /// 400.
     pub(super) fn malformed(detail: impl Into<Box<str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "Bad request", detail)
     }
 
-    /// The body is no JSON by its own word.
+    /// 415: `Content-Type` is not `application/json`.
     pub(super) fn not_json() -> Self {
         let detail = "Send JSON with `Content-Type: application/json`.";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type", detail)
     }
 
-    /// The body is too long.
+    /// 413.
     pub(super) fn too_large(most: usize) -> Self {
-        let detail = format!("The body has more than {most} bytes, which nothing here needs.");
+        let detail = format!("The body is larger than {most} bytes.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large", detail)
     }
 
-    /// The body is JSON and says nothing that can be done.
+    /// 422: valid JSON with invalid content.
     pub(super) fn unprocessable(detail: impl Into<Box<str>>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "meaningless", "This cannot be done", detail)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "meaningless", "Unprocessable content", detail)
     }
 
-    /// Something stands in its way.
+    /// 409.
     pub(super) fn conflict(kind: &'static str, detail: impl Into<Box<str>>) -> Self {
-        Self::new(StatusCode::CONFLICT, kind, "This cannot be done now", detail)
+        Self::new(StatusCode::CONFLICT, kind, "Conflict", detail)
     }
 
-    /// The configuration cannot be used.
+    /// 422: the configuration is invalid.
     pub(super) fn refused_configuration(reasons: Vec<String>) -> Self {
-        let detail = "The configuration is refused for these reasons; the one before goes on.";
+        let detail = "The configuration is invalid; see `reasons`. The previous one stays in force.";
         let (status, kind) = (StatusCode::UNPROCESSABLE_ENTITY, "configuration-refused");
         Self { reasons: reasons.into(), ..Self::new(status, kind, "Configuration refused", detail) }
     }
 
-    /// The configuration cannot be read now.
+    /// 503: the configuration cannot be read for lack of file descriptors.
     pub(super) fn out_of_descriptors(reasons: Vec<String>) -> Self {
         let detail =
-            "The configuration cannot be read now for these reasons; the one before goes on, and this is tried again.";
+            "The configuration could not be read; see `reasons`. The previous one stays in force; the gateway retries.";
         Self { reasons: reasons.into(), ..Self::unavailable(detail) }
     }
 
-    /// It may work later.
+    /// 503.
     pub(super) fn unavailable(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail)
     }
@@ -117,14 +117,14 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 §15.5.2 asks for it.
+            // Required by RFC 9110 §15.5.2.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"streamgate\""));
         }
         response
     }
 }
 
-/// An answer, which nobody is to keep.
+/// An answer that must not be cached.
 #[derive(Debug)]
 pub(super) struct Answer<T>(pub(super) T);
 

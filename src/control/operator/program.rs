@@ -1,4 +1,4 @@
-//! The program itself: how it does, what it was told, and telling it something else.
+//! Status, configuration, reload and drain of the process.
 
 use axum::extract::State as From;
 use serde::Serialize;
@@ -12,23 +12,23 @@ use super::problem::{Answer, Problem};
 use crate::control::{Control, Reloaded};
 use crate::overrides::Kind;
 
-/// How the program does.
+/// Status of the process.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Status)]
 pub(super) struct StatusShown {
-    /// The version of the program.
+    /// Version.
     version: &'static str,
-    /// The number of the configuration in force, counted from 1 at the start.
+    /// Revision of the configuration in force, counted from 1 at the start.
     revision: u64,
-    /// When it was applied.
+    /// When the configuration was applied.
     #[schema(format = DateTime)]
     applied: String,
-    /// When the program started.
+    /// When the process started.
     #[schema(format = DateTime)]
     started: String,
-    /// How long ago, in seconds.
+    /// Time since the start, in seconds.
     uptime: u64,
-    /// Whether load balancers are told to look elsewhere.
+    /// True if `/readyz` reports that the process is draining.
     draining: bool,
     /// Accounts in the table.
     accounts: u64,
@@ -37,66 +37,65 @@ pub(super) struct StatusShown {
     /// When accounts and streams were counted: at most a few seconds ago.
     #[schema(format = DateTime)]
     counted: String,
-    /// Blocks that were ordered and hold.
+    /// Active blocks set through the API.
     blocks: usize,
-    /// Exemptions that hold.
+    /// Active exemptions.
     exemptions: usize,
 }
 
-/// How many streams there are.
+/// Number of streams by state.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct StreamsByState {
-    /// Admitted, no media yet.
+    /// Admitted, no media requested yet.
     reserved: u64,
     /// Playing.
     playing: u64,
-    /// Live players that poll without media.
+    /// Live players that refresh their playlist without requesting media.
     paused: u64,
-    /// Silent, without a slot.
+    /// No heartbeat; no slot.
     idle: u64,
-    /// Left by their devices.
+    /// Replaced by another stream of the same device.
     superseded: u64,
 }
 
-/// What is in force.
+/// The configuration in force.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Configuration)]
 pub(super) struct ConfigShown {
-    /// Its number, counted from 1 at the start.
+    /// Its revision, counted from 1 at the start.
     revision: u64,
     /// When it was applied.
     #[schema(format = DateTime)]
     applied: String,
-    /// What is not wrong and yet hardly meant.
+    /// Settings that are valid but probably not intended.
     warnings: Vec<String>,
-    /// The configuration with all defaults. Secrets are not in it, only where they are read from.
+    /// The configuration with all defaults. Secrets are replaced by where they are read from.
     #[schema(value_type = Object)]
     config: Value,
 }
 
-/// What became of reading the configuration again.
+/// Result of a reload.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reloaded)]
 pub(super) struct ReloadedShown {
     /// `applied` or `unchanged`.
     result: &'static str,
-    /// The number of the configuration in force.
+    /// Revision of the configuration in force.
     revision: u64,
-    /// The sections that differ from those of before.
+    /// The sections that changed.
     changed: Vec<String>,
-    /// The keys that take effect at the next start.
+    /// The keys that take effect only after a restart.
     at_next_start: Vec<String>,
 }
 
-/// Whether load balancers are told to look elsewhere.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Drain)]
 pub(super) struct DrainShown {
-    /// They are.
+    /// True if `/readyz` reports that the process is draining.
     draining: bool,
 }
 
-/// How the program does.
+/// Shows the status of the process.
 #[utoipa::path(get, path = "/api/status", tag = "program", operation_id = "status", responses(
     (status = 200, description = "The status.", body = StatusShown),
 ))]
@@ -125,7 +124,7 @@ pub(super) async fn status(_: Reader, From(control): From<Control>) -> Answer<St
     })
 }
 
-/// The configuration in force, with every default filled in and no secret.
+/// Shows the configuration in force, with all defaults and without secrets.
 #[utoipa::path(get, path = "/api/config", tag = "program", operation_id = "config", responses(
     (status = 200, description = "The configuration.", body = ConfigShown),
 ))]
@@ -139,13 +138,13 @@ pub(super) async fn config(_: Reader, From(control): From<Control>) -> Answer<Co
     })
 }
 
-/// Reads the configuration again, as SIGHUP does, and waits for what comes of it.
+/// Reloads the configuration, as SIGHUP does, and waits for the result.
 #[utoipa::path(post, path = "/api/reload", tag = "program", operation_id = "reload", responses(
-    (status = 200, description = "It is in force, or was already.", body = ReloadedShown),
-    (status = 409, description = "There is no file to read.", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "It cannot be used, for all of the reasons.", body = Problem,
+    (status = 200, description = "The configuration is in force.", body = ReloadedShown),
+    (status = 409, description = "The configuration was not read from a file.", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The configuration is invalid; the previous one stays in force.", body = Problem,
         content_type = "application/problem+json"),
-    (status = 503, description = "The program has no file descriptor left to read it with, and tries again; or it is stopping.", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "No file descriptors are left to read the file (retried automatically), or the process is stopping.", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn reload(operator: Operator, From(control): From<Control>) -> Result<Answer<ReloadedShown>, Problem> {
     operator.did(&control, &Action::on_program("reload", &"configuration"));
@@ -159,22 +158,25 @@ pub(super) async fn reload(operator: Operator, From(control): From<Control>) -> 
         }
         Reloaded::Refused(reasons) => Err(Problem::refused_configuration(reasons)),
         Reloaded::Shortage(reasons) => Err(Problem::out_of_descriptors(reasons)),
-        Reloaded::NoFile => Err(Problem::conflict("no-file", "The configuration was not read from a file.")),
+        Reloaded::NoFile => Err(Problem::conflict(
+            "no-file",
+            "The configuration was not read from a file, so there is nothing to reload.",
+        )),
         Reloaded::Stopping => Err(Problem::unavailable("The gateway is stopping.")),
     }
 }
 
-/// From now on `/readyz` tells load balancers to look elsewhere. Requests are still served.
+/// Makes `/readyz` answer 503, so that load balancers send requests elsewhere. Requests are still served.
 #[utoipa::path(post, path = "/api/drain", tag = "program", operation_id = "drain", responses(
-    (status = 200, description = "They are told.", body = DrainShown),
+    (status = 200, description = "The process is draining.", body = DrainShown),
 ))]
 pub(super) async fn drain(operator: Operator, From(control): From<Control>) -> Answer<DrainShown> {
     aside(&operator, &control, true)
 }
 
-/// They may come again; unless the program is stopping.
+/// Ends draining, unless the process is stopping.
 #[utoipa::path(delete, path = "/api/drain", tag = "program", operation_id = "undrain", responses(
-    (status = 200, description = "Whether they are still told to look elsewhere.", body = DrainShown),
+    (status = 200, description = "Whether the process is still draining.", body = DrainShown),
 ))]
 pub(super) async fn undrain(operator: Operator, From(control): From<Control>) -> Answer<DrainShown> {
     aside(&operator, &control, false)

@@ -1,4 +1,4 @@
-//! A refusal for people.
+//! A refusal in plain text.
 
 use std::fmt::{self, Write};
 
@@ -8,7 +8,7 @@ use super::dto::time;
 use crate::model::{Millis, Moment};
 use crate::telemetry::{Refused, Verdict};
 
-/// Tells a refusal: the document that the viewer got, and on what it rests.
+/// Renders a refusal: the document sent to the viewer, and the evaluation behind it.
 pub(super) fn render(
     refused: &Refused,
     problem: Option<&Value>,
@@ -16,7 +16,7 @@ pub(super) fn render(
     moment: Moment,
 ) -> String {
     let mut out = String::new();
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = all(&mut out, refused, problem, explanation, moment);
     out
 }
@@ -50,7 +50,7 @@ fn all(
         Some(problem) => {
             writeln!(out, "The viewer was told: {}: {}", text(&problem["title"]), text(&problem["detail"]))?;
         }
-        None => writeln!(out, "It plays: no rule that is enforced is against it.")?,
+        None => writeln!(out, "Playback was allowed: no enforced rule refused it.")?,
     }
     let Some(explanation) = explanation else { return Ok(()) };
     let running = list(&explanation["running"]);
@@ -58,7 +58,7 @@ fn all(
     for stream in running {
         stream_line(out, stream, moment)?;
     }
-    writeln!(out, "The stream that wanted one:")?;
+    writeln!(out, "New stream:")?;
     stream_line(out, &explanation["candidate"], moment)?;
     for policy in list(&explanation["policies"]) {
         for rule in list(&policy["rules"]) {
@@ -87,7 +87,7 @@ fn stream_line(out: &mut String, stream: &Value, moment: Moment) -> fmt::Result 
 fn rule_line(out: &mut String, policy: &str, rule: &Value) -> fmt::Result {
     write!(out, "{policy} / {} ({}): {}", text(&rule["rule"]), text(&rule["mode"]), text(&rule["result"]))?;
     if let Some(lacks) = rule["lacks"].as_str() {
-        write!(out, ", it lacks {lacks}")?;
+        write!(out, ", missing {lacks}")?;
     }
     if let Some(target) = rule["target"]["expression"].as_str() {
         write!(out, "; {target} is {}", text(&rule["target"]["result"]))?;

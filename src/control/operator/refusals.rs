@@ -1,4 +1,4 @@
-//! Why a request was refused, by the id that the viewer was told.
+//! Explains a refusal by the id that the viewer received.
 
 use axum::extract::State as From;
 use serde::Serialize;
@@ -13,51 +13,49 @@ use super::refusal_text;
 use crate::control::Control;
 use crate::telemetry::KEPT;
 
-/// A refusal, and on what it rests.
+/// A refusal and its explanation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Refusal)]
 pub(super) struct RefusalShown {
-    /// Its id.
     refusal: String,
-    /// `refused`; `would_refuse` and `would_terminate` tell what rules in shadow or annotate mode would have done. Nothing was
-    /// refused or terminated then.
+    /// `refused`, or what rules in shadow or annotate mode would have done: `would_refuse`, `would_terminate`. Those
+    /// refused and terminated nothing.
     verdict: &'static str,
-    /// When.
     #[schema(format = DateTime)]
     at: String,
-    /// The word for it in logs and metrics.
+    /// The reason word of logs and metrics.
     reason: &'static str,
-    /// Whose request it was, as far as that was known.
+    /// The application, if known.
     application: Option<String>,
     /// The account.
     account: Option<AccountName>,
-    /// What the log calls it.
+    /// The account's label in the log.
     label: Option<String>,
     /// The stream.
     stream: Option<String>,
-    /// The device, where something names it.
+    /// The device, if identified.
     device: Option<String>,
-    /// What was asked for.
+    /// The asset.
     asset: Option<String>,
-    /// What the viewer was told, where anything was refused.
+    /// The problem document sent to the viewer, if the request was refused.
     #[schema(value_type = Option<Object>)]
     problem: Option<Value>,
-    /// Where policies refused it: what was known of the account's streams, and what each rule made of it.
+    /// Policy refusals: the account's streams, and the result of each rule.
     #[schema(value_type = Option<Object>)]
     explanation: Option<Value>,
-    /// Whose explanation that is: this refusal's, or that of one of the same account a few seconds before.
+    /// The refusal whose explanation this is: this one, or one of the same account a few seconds earlier.
     explained: Option<String>,
-    /// All of it for people.
+    /// All of it as plain text.
     text: String,
 }
 
-/// Why something was refused.
+/// Explains a refusal.
 #[utoipa::path(get, path = "/api/refusals/{refusal}", tag = "refusals", operation_id = "refusal",
     params(("refusal" = String, Path, description = "`refusal` of the problem document; `request` in the log.",
         pattern = "^[0-9a-f]{16}$")),
     responses(
         (status = 200, description = "The refusal.", body = RefusalShown),
-        (status = 404, description = "It is not remembered.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "Unknown or expired refusal.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
@@ -69,8 +67,8 @@ pub(super) async fn show(
     let id = is_id.then(|| u64::from_str_radix(&name, 16).ok()).flatten();
     let refused = id.and_then(|id| control.decisions.refusal(id)).ok_or_else(|| {
         Problem::nothing(format!(
-            "No refusal of that id is remembered. They are kept for {}, less where there are very many, and not over a \
-             restart; the log may know more.",
+           "No refusal with this id is stored. Refusals are kept for {}, less under heavy load, and are lost on restart. \
+             Search the log for the id.",
             humantime::format_duration(KEPT)
         ))
     })?;

@@ -1,4 +1,4 @@
-//! Whose streams a path speaks of.
+//! The application and the account of a call.
 
 use std::sync::Arc;
 
@@ -10,13 +10,12 @@ use crate::model::Account;
 
 use super::malformed::Malformed;
 
-/// Bytes of a value in a path.
+/// Maximum bytes of a value in a path.
 const MAX_VALUE: usize = 256;
 
-/// The application of that id, if it may declare streams. One that may not does not exist for the session API.
+/// The application with that id, if it may declare streams. Others do not exist for the session API.
 ///
-/// The id is all that a caller proves itself with. So it is compared with every one, in a time that does not tell how much of
-/// it is right.
+/// The id is the caller's only credential, so it is compared with every known id in constant time.
 pub(super) fn application<'s>(settings: &'s Settings, id: &str) -> Option<&'s Arc<Application>> {
     let declaring = settings.applications.values().filter(|application| application.stream_source.declares());
     declaring.fold(None, |found, application| {
@@ -25,14 +24,14 @@ pub(super) fn application<'s>(settings: &'s Settings, id: &str) -> Option<&'s Ar
     })
 }
 
-/// One segment of a path as it came, counted from 1; empty where the path is shorter.
+/// Returns the `nth` segment of a raw path, counted from 1; empty if the path is shorter.
 ///
-/// A path is taken apart before anything in it is decoded, so that `%2F` stays part of a value.
+/// Split before decoding, so that `%2F` stays part of a value.
 pub(super) fn segment(path: &str, nth: usize) -> &str {
     path.split('/').nth(nth).unwrap_or_default()
 }
 
-/// The account that two segments of a path name.
+/// The account in two segments of a path.
 ///
 /// # Errors
 /// See [`value`].
@@ -40,22 +39,22 @@ pub(super) fn account(idp: &str, subject: &str) -> Result<Account, Malformed> {
     Ok(Account::new(value(idp)?, value(subject)?))
 }
 
-/// The value of a segment: decoded once, with a `+` for itself. Dots are dots: no segment leads anywhere.
+/// Decodes a segment once. `+` and dots are literal.
 ///
 /// # Errors
 /// It is not 1 to 256 bytes of UTF-8 without control characters.
 pub(super) fn value(segment: &str) -> Result<Arc<str>, Malformed> {
-    // What is longer than this cannot become short enough.
+    // Too long to decode to 256 bytes.
     if segment.len() > 3 * MAX_VALUE {
         return Err(Malformed("a value in the path is longer than 256 bytes"));
     }
     let bytes = percent_decoded(segment.as_bytes());
     let text = std::str::from_utf8(&bytes).map_err(|_| Malformed("a value in the path is not UTF-8"))?;
     if text.is_empty() || text.len() > MAX_VALUE {
-        return Err(Malformed("a value in the path has to have 1 to 256 bytes"));
+        return Err(Malformed("a value in the path must have 1 to 256 bytes"));
     }
     if text.chars().any(char::is_control) {
-        return Err(Malformed("a value in the path has a control character"));
+        return Err(Malformed("a value in the path contains a control character"));
     }
     Ok(text.into())
 }

@@ -1,4 +1,4 @@
-//! Calls by version, by what they ask for, and by how they were answered.
+//! Counts calls by version, operation and outcome.
 
 use axum::extract::{Request, State};
 use axum::http::Method;
@@ -8,8 +8,7 @@ use axum::response::Response;
 use crate::control::Control;
 use crate::telemetry::{ApiOperation, ApiOutcome, ApiVersion};
 
-/// Counts a call once it is answered. Where the request and the status do not tell what it was, its handler does, in an
-/// extension of the answer.
+/// Counts a call once it is answered. A handler may override operation and outcome through extensions of its answer.
 pub(in crate::control) async fn count(State(control): State<Control>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let version = if path == "/v1" || path.starts_with("/v1/") { ApiVersion::V1 } else { ApiVersion::V2 };
@@ -23,7 +22,7 @@ pub(in crate::control) async fn count(State(control): State<Control>, request: R
     response
 }
 
-/// What is asked for, as far as path, method and query tell.
+/// The operation, as far as path, method and query show it.
 #[allow(clippy::match_same_arms, reason = "a row for each resource")]
 fn operation(version: ApiVersion, method: &Method, path: &str, query: &str) -> ApiOperation {
     if *method == Method::OPTIONS {

@@ -1,4 +1,4 @@
-//! What an application says of a stream, in the query, a form or a JSON object.
+//! Attributes of a stream, from the query, a form or a JSON object.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use crate::streams::Stream;
 
 use super::malformed::Malformed;
 
-/// Attributes of one stream.
+/// Maximum attributes of one stream.
 const MAX_KEYS: usize = 64;
-/// Bytes of a name.
+/// Maximum bytes of a name.
 const MAX_KEY: usize = 64;
-/// Bytes of a value.
+/// Maximum bytes of a value.
 const MAX_VALUE: usize = 512;
-/// Bytes of a body.
+/// Maximum bytes of a body.
 const MAX_BODY: usize = 16 << 10;
-/// Bytes of a body that are read and thrown away, so that whoever sends it has done so and reads the answer.
+/// Maximum bytes of a body that are read and discarded, so that the sender finishes and reads the answer.
 const MAX_DISCARDED: usize = 32 << 20;
-/// How long a body may take.
+/// Maximum time to receive a body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the gateway says of a stream itself: nobody else's word counts.
+/// Attributes that only the gateway sets; values from applications are ignored.
 pub(super) const SERVER_OWNED: [&str; 9] = [
     "superseded",
     "streamId",
@@ -39,20 +39,19 @@ pub(super) const SERVER_OWNED: [&str; 9] = [
     "accountId",
 ];
 
-/// Names and values, each name once.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
-    /// What the query and the body of a request say. The body wins, and of a name that comes twice the last value.
+    /// Reads the query and the body. The body wins; of a repeated name, the last value wins.
     ///
     /// # Errors
-    /// Too much of it, no UTF-8, or a body that is neither a form nor a flat JSON object of texts. Never more than 16 KiB of a
-    /// body are held.
+    /// Too large, not UTF-8, or a body that is neither a form nor a flat JSON object of strings. Never buffers more
+    /// than 16 KiB.
     pub(super) async fn read(head: &Parts, body: Body) -> Result<Self, Malformed> {
         let mut metadata = Self::default();
         let query = head.uri.query().map_or(Ok(()), |query| metadata.add_form(query.as_bytes()));
-        // A body is read in any case: an answer to a request that is still being sent may get lost.
+        // The body is always read: an answer sent during an upload may get lost.
         let body = if body.is_end_stream() { Vec::new() } else { whole(body).await? };
         query?;
         if body.is_empty() {
@@ -65,34 +64,34 @@ impl Metadata {
         } else if kind.eq_ignore_ascii_case("application/json") {
             metadata.add_json(&body)?;
         } else {
-            return Err(Malformed("the body has to be application/x-www-form-urlencoded, or a flat JSON object"));
+            return Err(Malformed("the body must be application/x-www-form-urlencoded or a flat JSON object"));
         }
         Ok(metadata)
     }
 
-    /// Takes out a parameter that is none of the stream's.
+    /// Removes a parameter that is not an attribute.
     pub(super) fn remove(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
     fn add_form(&mut self, form: &[u8]) -> Result<(), Malformed> {
-        // Stops at the first that is one too many.
+        // Stops at the first error.
         form_urlencoded::parse(form).try_for_each(|(name, value)| self.add(&name, &value))
     }
 
     fn add_json(&mut self, body: &[u8]) -> Result<(), Malformed> {
-        let object: BTreeMap<String, String> = serde_json::from_slice(body)
-            .map_err(|_| Malformed("a JSON body has to be one object whose values are all texts"))?;
+        let object: BTreeMap<String, String> =
+            serde_json::from_slice(body).map_err(|_| Malformed("a JSON body must be one object with string values"))?;
         object.iter().try_for_each(|(name, value)| self.add(name, value))
     }
 
     fn add(&mut self, name: &str, value: &str) -> Result<(), Malformed> {
-        // What is not UTF-8 is decoded to this; nobody writes it on purpose.
+        // Invalid UTF-8 is decoded to this character.
         if [name, value].into_iter().any(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
-            return Err(Malformed("a name or a value of the metadata is not UTF-8"));
+            return Err(Malformed("a metadata name or value is not UTF-8"));
         }
         if name.is_empty() || name.len() > MAX_KEY || value.len() > MAX_VALUE {
-            return Err(Malformed("metadata have names of 1 to 64 bytes and values of at most 512"));
+            return Err(Malformed("metadata names must have 1 to 64 bytes, values at most 512"));
         }
         if SERVER_OWNED.contains(&name) {
             return Ok(());
@@ -110,25 +109,25 @@ impl Metadata {
 }
 
 impl From<Metadata> for Attributes {
-    /// What is empty is not said.
+    /// Empty values are left out.
     fn from(Metadata(pairs): Metadata) -> Self {
         pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 }
 
-/// Whether a stream still has no more attributes than it may have once `news` are known of it as well. `superseded`, which
-/// the gateway says, comes on top.
+/// True if a stream stays within the limit of attributes after adding `news`. `superseded`, which the gateway sets,
+/// does not count.
 pub(super) fn fits(stream: &Stream, news: &Attributes) -> bool {
     let learned = stream.attribute_update(news, &stream.asset).attributes;
     learned.is_none_or(|all| all.len() - usize::from(all.get("superseded").is_some()) <= MAX_KEYS)
 }
 
-/// A body of a size that makes sense.
+/// Reads a body of limited size.
 async fn whole(mut body: Body) -> Result<Vec<u8>, Malformed> {
     let read = async {
         let (mut bytes, mut seen) = (Vec::new(), 0_usize);
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Malformed("the body broke off"))?;
+            let frame = frame.map_err(|_| Malformed("the body is incomplete"))?;
             let Ok(data) = frame.into_data() else { continue };
             seen = seen.saturating_add(data.len());
             if seen <= MAX_BODY {
@@ -139,7 +138,7 @@ async fn whole(mut body: Body) -> Result<Vec<u8>, Malformed> {
         }
         if seen <= MAX_BODY { Ok(bytes) } else { Err(Malformed("the body is longer than 16 KiB")) }
     };
-    tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Malformed("the body took too long")))
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Malformed("the body was not received in time")))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What an application has to say of its streams.
+//! The attributes that an application's policies require.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,13 @@ use crate::policy::{Count, Expression, Field, Missing, Mode, Rule};
 
 use super::metadata::SERVER_OWNED;
 
-/// The attributes that the application's rules look at, of whatever mode, and that it can say: their targets, what they count
-/// and what they count by.
+/// The application's attributes that its rules use, in any mode: in targets, counts and scopes.
 pub(super) fn required(application: &Application) -> BTreeSet<&str> {
     rules(application).flat_map(asked).collect()
 }
 
-/// The attributes that a start lacks and an enforced rule looks at, be the rule's target met or not. Where a rule's `missing` says
-/// what happens without, the operator has thought of that.
+/// Attributes missing from a start that an enforced rule uses, even if its target does not match. Rules with their own
+/// `missing` behavior are skipped.
 pub(super) fn missing<'a>(application: &'a Application, attributes: &Attributes) -> BTreeSet<&'a str> {
     let demands =
         |rule: &&Rule| rule.mode == Mode::Enforce && matches!(rule.missing, Missing::Unknown | Missing::Refuse);

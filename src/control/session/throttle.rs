@@ -1,4 +1,4 @@
-//! How often the session API answers.
+//! Rate limits of the session API.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use crate::config::SessionApi;
 use crate::model::{AccountKey, Millis, StreamId};
 
-/// Windows are kept in so many buckets of so many each: a quarter of a million in 4 MiB, of which none has to be thrown away.
-/// A cache with a life of its own for each entry took a third of a heartbeat's time.
+/// Number and size of buckets: 256Ki windows in 4 MiB, without eviction by a background task. A cache with per-entry
+/// expiry took a third of a heartbeat's time.
 const BUCKETS: usize = 32_768;
 const ROOM: usize = 8;
 
-/// What calls are counted for.
+/// What calls are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Counted {
     /// Heartbeats and stops of one session.
@@ -22,22 +22,22 @@ pub(super) enum Counted {
     Subject(AccountKey),
 }
 
-/// Counts calls in fixed windows, each of which its first call opens.
+/// Counts calls in fixed windows. The first call opens a window.
 ///
-/// A window begins with the whole second that the call's `Date` shows, so that the `Expires` of a refusal is exact; one that
-/// begins in the future, because the clock was set back, is over. Where a
-/// bucket is full, one that is over gives way, else that with the fewest calls.
+/// A window starts at the whole second of the call's `Date`, so that the `Expires` of a refusal is exact. A window that
+/// starts in the future, because the clock was set back, is expired. A full bucket replaces an expired window, else the
+/// one with the fewest calls.
 pub struct Throttle {
     buckets: Box<[Mutex<[Window; ROOM]>]>,
     hasher: RandomState,
 }
 
-/// One window; of nothing where `of` is zero.
+/// One window; unused if `of` is zero.
 #[derive(Clone, Copy, Default)]
 struct Window {
-    /// A hash, under a key that nobody knows, of what is counted.
+    /// Hash of what is counted, under a secret key.
     of: u64,
-    /// The second in which it began.
+    /// Start, in seconds.
     began: u32,
     calls: u32,
 }
@@ -53,10 +53,10 @@ impl Throttle {
         Self { buckets: (0..buckets).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// Counts a call that is answered.
+    /// Counts a call.
     ///
     /// # Errors
-    /// There were too many, and this one is not counted: when the window is over.
+    /// Over the limit; the call is not counted. Contains the end of the window.
     pub(super) fn count(&self, counted: Counted, limits: &SessionApi, now: Millis) -> Result<(), Millis> {
         let of = self.hasher.hash_one(counted).max(1);
         let at = usize::try_from(of % self.buckets.len() as u64).unwrap_or_default();
@@ -64,7 +64,7 @@ impl Throttle {
         let mut windows = bucket.lock();
         let second = u32::try_from(now.seconds()).unwrap_or(u32::MAX);
         let end = |window: &Window| Millis(u64::from(window.began) * 1000) + whole_seconds(limits.window);
-        // Calls that come at the same time read the clock one after the other.
+        // Concurrent calls may read the clock one second apart.
         let lasts = |window: &Window| now < end(window) && window.began <= second.saturating_add(1);
         if let Some(window) = windows.iter_mut().find(|window| window.of == of && lasts(window)) {
             if window.calls >= limits.calls {
@@ -83,7 +83,7 @@ impl Throttle {
     }
 }
 
-/// HTTP-dates know no fractions.
+/// HTTP-dates have no fractions.
 fn whole_seconds(window: Duration) -> Duration {
     Duration::from_secs(window.as_secs() + u64::from(window.subsec_nanos() > 0))
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn calls(throttle: &Throttle, counted: Counted, count: usize, second: u64) -> (usize, Option<Millis>) {
-        // Some way into the second: windows begin with it.
+        // Within the second: windows start at its beginning.
         let answers = (0..count).map(|_| throttle.count(counted, &limits(), Millis(second * 1000 + 700)));
         let answers: Vec<_> = answers.collect();
         (answers.iter().filter(|answer| answer.is_ok()).count(), answers.into_iter().find_map(Result::err))

@@ -1,9 +1,8 @@
-//! v1, the information point: applications declare their streams and decide themselves what to do where the policies would
-//! not have them.
+//! Version 1 (information point): applications declare streams and decide themselves what to do about violations.
 //!
-//! A stream that the policies do not admit is made all the same; it takes no slot, and says of itself that it does not keep
-//! them. The application's id in the path is the only credential. Section and mark numbers as in the published
-//! documentation of concurrency monitoring; what that leaves open stands in `docs/session-api-v1.md`.
+//! A stream that violates policies is still created, but takes no slot and reports that it is not compliant. The
+//! application's id in the path is the only credential. Section and mark numbers follow the published documentation of
+//! concurrency monitoring; `docs/session-api-v1.md` covers what it leaves open.
 
 mod activity;
 mod call;
@@ -25,7 +24,6 @@ use utoipa_axum::routes;
 use super::Control;
 use problem::Problem;
 
-/// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Control> {
     let routes = OpenApiRouter::new()
         .routes(routes!(streams::start, streams::list, streams::preflight))
@@ -36,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new().nest("/v1", routes)
 }
 
-/// What every answer has in common: any page may ask, and nobody may keep it.
+/// Adds the headers of every answer: readable by any origin, never cached.
 async fn finished(response: Response) -> Response {
     let mut response = if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         let allow = response.headers().get(ALLOW).cloned();

@@ -1,4 +1,5 @@
-//! Version 2: we decide. Each call is answered by status and headers; a body comes only with what its application has to know.
+//! Version 2: Streamgate decides. Answers consist of status and headers; a body is sent only when the application needs
+//! it.
 
 mod advice;
 mod answer;
@@ -21,7 +22,6 @@ use utoipa_axum::routes;
 use crate::control::Control;
 use answer::{Answer, preflight};
 
-/// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Control> {
     let calls = [
         routes!(start::start),
@@ -43,7 +43,7 @@ async fn unknown(State(control): State<Control>, headers: HeaderMap) -> Response
     Answer::UNKNOWN.into_response(&headers, &control.settings(), control.clock.wall())
 }
 
-/// Browsers ask before they call; nobody needs to be known for that.
+/// CORS preflight needs no credentials.
 async fn other_method(State(control): State<Control>, method: Method, headers: HeaderMap) -> Response {
     let (settings, now) = (control.settings(), control.clock.wall());
     let mut answer = Answer::WRONG_METHOD.into_response(&headers, &settings, now);

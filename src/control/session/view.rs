@@ -1,4 +1,4 @@
-//! Streams as applications see them, be they declared or seen by their traffic.
+//! Streams as visible to applications, whether declared or observed by traffic.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,24 +9,23 @@ use crate::model::{Account, AccountKey, ApplicationId, Attributes, Millis, Momen
 use crate::streams::Stream;
 use crate::streams::account::AccountState;
 
-/// What stands where nothing is known.
+/// Placeholder for unknown values.
 pub(super) const UNKNOWN: &str = "Unknown";
 
 /// One account, in one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'s> {
-    /// What is in force.
+    /// The configuration in force.
     pub(super) settings: &'s Settings,
-    /// Whose streams.
+    /// The account.
     pub(super) account: AccountKey,
-    /// When.
+    /// Monotonic time.
     pub(super) now: Millis,
-    /// The same by both times.
+    /// Monotonic and wall-clock time.
     pub(super) moment: Moment,
 }
 
 impl<'s> View<'s> {
-    /// The streams of `account` now.
     pub(super) fn new(settings: &'s Settings, account: &Account, moment: Moment) -> Self {
         Self { settings, account: account.key(), now: moment.now, moment }
     }
@@ -35,13 +34,13 @@ impl<'s> View<'s> {
     pub(super) fn running<'r>(&self, record: &'r AccountState) -> Vec<&'r Arc<Stream>> {
         let holds = |stream: &&Arc<Stream>| stream.holds(&self.settings.streams, self.now);
         let mut running: Vec<_> = record.streams().iter().filter(holds).collect();
-        // Of one millisecond, the record knows which came first.
+        // Stable sort: for equal times, the record's order wins.
         running.sort_by_key(|stream| stream.started);
         running
     }
 
-    /// Whether `caller` may see streams of that application: one of its own tenant, or one that carries a policy which it
-    /// carries too. An application that is gone is seen by its own streams alone.
+    /// True if `caller` may see streams of that application: same tenant, or a policy in common. A removed application
+    /// is visible only to itself.
     pub(super) fn sees(&self, caller: &Application, other: &ApplicationId) -> bool {
         let shares = |other: &Arc<Application>| {
             let carries = |name: &str| other.policies.iter().any(|policy| *policy.name == *name);
@@ -50,30 +49,29 @@ impl<'s> View<'s> {
         caller.id == *other || self.settings.applications.get(other).is_some_and(shares)
     }
 
-    /// What people call an application; its id where it is gone.
+    /// Display name of an application; its id if it was removed.
     pub(super) fn name_of(&self, application: &ApplicationId) -> Arc<str> {
         let known = self.settings.applications.get(application);
         known.map_or_else(|| application.0.clone(), |application| application.name.clone())
     }
 
-    /// The code by which a viewer of the account may have the stream killed.
+    /// The code with which a viewer of the account may kill the stream.
     pub(super) fn termination_code(&self, stream: StreamId) -> String {
         self.settings.keys.termination_code(&self.account, stream)
     }
 
-    /// Whether that is the stream's code.
     pub(super) fn is_termination_code(&self, stream: StreamId, code: &str) -> bool {
         self.settings.keys.is_termination_code(&self.account, stream, code)
     }
 
-    /// Whether the stream's id was issued to that application for this account.
+    /// True if the stream's id was issued to that application for this account.
     pub(super) fn has_issued(&self, application: &ApplicationId, stream: StreamId) -> bool {
         self.settings.keys.has_issued(application, &self.account, stream)
     }
 }
 
-/// All that is known of a stream. What its token calls the device and what its manifest says of the content stand there like
-/// what its application says, where that says nothing else.
+/// The stream's attributes. Device and content type from token and manifest are included unless the application set
+/// them.
 pub(super) fn metadata(stream: &Stream) -> BTreeMap<String, String> {
     let attributes = stream.attributes();
     let own = [("deviceId", stream.device.name()), ("contentType", stream.content())];
@@ -81,19 +79,19 @@ pub(super) fn metadata(stream: &Stream) -> BTreeMap<String, String> {
     own.chain(attributes.iter()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// The channel, as far as it is known.
+/// The channel, if known.
 pub(super) fn channel(attributes: &Attributes) -> &str {
     attributes.get("channel").unwrap_or(UNKNOWN)
 }
 
-/// What the viewer calls the device, as far as it is known.
+/// The device's display name, if known.
 pub(super) fn device_name(attributes: &Attributes) -> &str {
     attributes.get("deviceName").unwrap_or(UNKNOWN)
 }
 
-/// A point in time in UTC with milliseconds (RFC 3339).
+/// A time in UTC with milliseconds (RFC 3339).
 pub(super) fn rfc3339(time: Millis) -> String {
-    // A time after the year 9999 can only come from a broken clock.
+    // A time after the year 9999 means a broken clock.
     let bounded = Duration::from_millis(time.0.min(253_402_300_799_999));
     humantime::format_rfc3339_millis(UNIX_EPOCH + bounded).to_string()
 }

@@ -1,4 +1,4 @@
-//! How much of an account plays, be it started by whichever application.
+//! Activity of an account across all applications.
 
 use std::collections::BTreeMap;
 
@@ -17,35 +17,35 @@ use crate::control::session::view::{UNKNOWN, metadata};
 use crate::streams::Stream;
 use crate::streams::account::AccountState;
 
-/// The name under which streams are counted.
+/// The name of the count in answers.
 const STREAM_COUNT: &str = "streamCount";
 
-/// What an account plays.
+/// Activity of an account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::ActivityReport)]
 pub(super) struct Report {
     #[serde(rename = "_links")]
     links: Links,
-    /// One number, or one for each combination of values that occurs.
+    /// One count, or one per combination of values.
     #[serde(rename = "activeStreams")]
     active_streams: Vec<Count>,
 }
 
-/// How many streams have these values.
+/// Number of streams with these values.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::Count)]
 pub(super) struct Count {
-    /// The values of the dimensions.
+    /// Values of the dimensions.
     #[serde(flatten)]
     #[schema(additional_properties = true)]
     group: BTreeMap<String, String>,
-    /// How many.
+    /// Number of streams.
     #[serde(rename = "streamCount")]
     streams: usize,
 }
 
-/// The running streams of the account, in groups by these dimensions, in the order of their values. Without a dimension they are
-/// one group, even if it is empty.
+/// Counts the account's running streams by these dimensions, ordered by value. Without dimensions there is always one
+/// group.
 pub(super) fn count(call: &Call, record: &AccountState, dimensions: &[String]) -> Vec<Count> {
     let mut groups: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     if dimensions.is_empty() {
@@ -64,7 +64,7 @@ fn value(call: &Call, stream: &Stream, known: &BTreeMap<String, String>, name: &
     match name {
         "mvpd" | "idp" => call.account.idp.to_string(),
         "accountId" => call.account.subject.to_string(),
-        // Everybody's streams count, and what others do is not for everybody.
+        // All streams count, but attributes of other applications are visible only where allowed.
         _ if !call.view().sees(&call.application, &stream.application) => UNKNOWN.to_owned(),
         "application" | "applicationId" => stream.application.as_str().to_owned(),
         "applicationName" => call.view().name_of(&stream.application).to_string(),
@@ -74,7 +74,7 @@ fn value(call: &Call, stream: &Stream, known: &BTreeMap<String, String>, name: &
     }
 }
 
-/// Counts the account's streams that run, of whichever application.
+/// Counts the running streams of an account across all applications.
 #[utoipa::path(
     get,
     path = "/{application}/{mvpd}/accounts/{account}/activity",
@@ -85,14 +85,14 @@ fn value(call: &Call, stream: &Stream, known: &BTreeMap<String, String>, name: &
         ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
         ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
         ("metrics" = String, Query, description = "What to count: `activeStreams`"),
-        ("dimensions" = Option<String>, Query, description = "Names of attributes to group by, with commas between them"),
+        ("dimensions" = Option<String>, Query, description = "Attributes to group by, comma-separated"),
     ),
     responses(
         (status = 200, description = "The numbers", body = Report),
         (status = 400, description = "A name, the metric or a dimension is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The application does not speak for this provider", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application may not use this identity provider", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such application", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is unavailable", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
@@ -100,18 +100,18 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
     let call = Call::parse(&control, &head)?;
     let mut query = Query::read(&head).await?;
     if !query.names("metrics")?.iter().eq(["activeStreams"]) {
-        return Err(Problem::bad("metrics has to be activeStreams"));
+        return Err(Problem::bad("metrics must be activeStreams"));
     }
     let dimensions: Vec<String> = query.names("dimensions")?.into_iter().collect();
     if dimensions.iter().any(|name| name == STREAM_COUNT) {
-        return Err(Problem::bad("streamCount is what is counted, and no dimension"));
+        return Err(Problem::bad("streamCount is the count and cannot be a dimension"));
     }
     let record = control.table.record(&call.account, call.now).await?;
     let active_streams = count(&call, &record, &dimensions);
     Ok(Json(Report { links: Links { this: Link::to(call.address()) }, active_streams }).into_response())
 }
 
-/// Tells browsers what they may ask.
+/// CORS preflight.
 #[utoipa::path(
     options,
     path = "/{application}/{mvpd}/accounts/{account}/activity",
@@ -122,7 +122,7 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
         ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
         ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
     ),
-    responses((status = 204, description = "The headers say it"))
+    responses((status = 204, description = "The headers list what is allowed"))
 )]
 pub(super) async fn preflight() -> StatusCode {
     StatusCode::NO_CONTENT

@@ -1,4 +1,4 @@
-//! What is the same for every call: the application, the account, the time.
+//! What all calls share: the application, the account, the time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,23 +16,22 @@ use crate::control::session::view::View;
 use crate::model::{Account, Attributes, Device, Millis, Moment, StreamId};
 use crate::streams::Stream;
 
-/// Names in one list of a query.
+/// Maximum names in one list of a query.
 const MAX_NAMES: usize = 64;
 
-/// One call.
 pub(super) struct Call {
     pub(super) settings: Arc<Settings>,
     pub(super) application: Arc<Application>,
     pub(super) account: Account,
-    /// By one-way time.
+    /// Monotonic time.
     pub(super) now: Millis,
-    /// By both times.
+    /// Monotonic and wall-clock time.
     pub(super) moment: Moment,
-    /// Scheme, host and path up to the account's.
+    /// URL of the account.
     base: String,
-    /// The address of what is asked for.
+    /// URL of the request.
     address: String,
-    /// The stream that the path ends with; of no stream where that is no id.
+    /// The stream at the end of the path; `None` if it is not an id.
     pub(super) stream: Option<StreamId>,
 }
 
@@ -40,7 +39,7 @@ impl Call {
     /// Reads the path, which is `/{application}/{mvpd}/accounts/{account}/…`.
     ///
     /// # Errors
-    /// The application is unknown or does not speak for the account's provider, or a name is malformed.
+    /// The application is unknown or may not use the account's identity provider, or a name is malformed.
     pub(super) fn parse(control: &Control, head: &Parts) -> Result<Self, Problem> {
         let (settings, moment) = (control.settings(), control.clock.moment());
         let path = head.uri.path();
@@ -51,7 +50,7 @@ impl Call {
         if !application.speaks_for(&account.idp) {
             return Err(Problem::foreign_idp());
         }
-        // Some clients send braces as they are; in a template they would mean something.
+        // Some clients send unescaped braces, which would be a URI template.
         let host = link::base(&settings, head);
         let path = path.replace('{', "%7B").replace('}', "%7D");
         let account_path: Vec<&str> = path.split('/').take(5).collect();
@@ -68,12 +67,12 @@ impl Call {
         })
     }
 
-    /// The account as the application may see it.
+    /// The account as visible to the application.
     pub(super) fn view(&self) -> View<'_> {
         View::new(&self.settings, &self.account, self.moment)
     }
 
-    /// Whether an operator has blocked the account, the device that the application names, or the stream.
+    /// True if an operator has blocked the account, the device that the application names, or the stream.
     pub(super) fn is_blocked(&self, control: &Control, known: &Attributes, stream: StreamId) -> bool {
         let blocks = control.blocks();
         if blocks.is_empty() {
@@ -83,34 +82,34 @@ impl Call {
         blocks.blocked(&self.account.key(), &device, None, stream, self.moment.wall).is_some()
     }
 
-    /// Where what is asked for is.
+    /// URL of the request.
     pub(super) fn address(&self) -> String {
         self.address.clone()
     }
 
-    /// Where a stream of the account is.
+    /// URL of a stream of the account.
     pub(super) fn address_of(&self, stream: StreamId) -> String {
         format!("{}/streams/{stream}", self.base)
     }
 
-    /// Whether the stream is one that this application has declared. Others are none of its business.
+    /// True if this application declared the stream. It has no access to others.
     pub(super) fn owns(&self, stream: &Stream) -> bool {
         stream.application == self.application.id
             && (stream.is_declared() || self.view().has_issued(&self.application.id, stream.id))
     }
 }
 
-/// Parameters of a query, with the bounds of metadata.
+/// Query parameters, with the limits of metadata.
 pub(super) struct Query(Metadata);
 
 impl Query {
     /// # Errors
-    /// Too much of it, or no UTF-8.
+    /// Too large, or not UTF-8.
     pub(super) async fn read(head: &Parts) -> Result<Self, Problem> {
         Ok(Self(Metadata::read(head, Body::empty()).await?))
     }
 
-    /// A list of names, each once; empty where there is none.
+    /// A list of distinct names; empty if absent.
     ///
     /// # Errors
     /// There are too many.

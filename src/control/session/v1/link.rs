@@ -1,4 +1,4 @@
-//! Links between what v1 shows (HAL).
+//! Links (HAL).
 
 use std::net::SocketAddr;
 
@@ -11,13 +11,13 @@ use utoipa::ToSchema;
 
 use crate::config::Settings;
 
-/// Where something is.
+/// A link.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::Link)]
 pub(super) struct Link {
-    /// The address; a URI template (RFC 6570) where it says so.
+    /// The URL, or a URI template (RFC 6570).
     href: String,
-    /// Whether it is a template.
+    /// True if `href` is a template.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     templated: bool,
 }
@@ -27,13 +27,13 @@ impl Link {
         Self { href, templated: false }
     }
 
-    /// The template by which a stream's heartbeats are sent.
+    /// The template for a stream's heartbeats.
     pub(super) fn heartbeat(stream: &str) -> Self {
         Self { href: format!("{stream}{{?event}}"), templated: true }
     }
 }
 
-/// The link to what is shown.
+/// Link to the resource itself.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::Links)]
 pub(super) struct Links {
@@ -41,7 +41,7 @@ pub(super) struct Links {
     pub(super) this: Link,
 }
 
-/// How the caller reaches the control port: scheme and host. What stands in front may say so, if it is trusted.
+/// Scheme and host as the caller sees them. Trusted proxies may override them.
 pub(super) fn base(settings: &Settings, head: &Parts) -> String {
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
     let is_trusted = peer.is_some_and(|peer| settings.trusted_proxies.as_ref().is_some_and(|hops| hops.trusts(peer)));

@@ -1,4 +1,4 @@
-//! What cannot be answered, as a problem document (RFC 9457). The documentation publishes none for v1.
+//! Problem documents (RFC 9457) of version 1. The published documentation defines none.
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -10,18 +10,18 @@ use utoipa::ToSchema;
 use crate::control::session::malformed::Malformed;
 use crate::streams::store::Unavailable;
 
-/// Why a request cannot be answered.
+/// Why a request failed.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = v1::Problem)]
 pub(super) struct Problem {
-    /// What kind of problem it is; `about:blank`: the status says it.
+    /// Problem type; always `about:blank`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The status in words.
     title: &'static str,
-    /// The status.
+    /// HTTP status.
     status: u16,
-    /// What is wrong and what to do about it.
+    /// What failed, and what to do.
     detail: &'static str,
 }
 
@@ -31,34 +31,37 @@ impl Problem {
         Self { kind: "about:blank", title, status: status.as_u16(), detail }
     }
 
-    /// 404: nobody lives here.
+    /// 404 for an unknown route.
     pub(super) fn no_such_page() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "the session API has no such page; see its document of routes")
+        Self::new(StatusCode::NOT_FOUND, "no such route; see /api/openapi.json")
     }
 
     /// 405.
     pub(super) fn method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this page does not know that method; see Allow")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed here; see Allow")
     }
 
-    /// 404: no application of that id declares streams.
+    /// 404: no application with this id declares streams.
     pub(super) fn no_application() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no application of that id declares streams here; see applications.*.activity")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no application with this id declares streams; see applications.*.stream_source",
+        )
     }
 
-    /// 404: it was never issued, or is forgotten.
+    /// 404: the stream was never issued, or its tombstone has expired.
     pub(super) fn no_stream() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no stream of that id is remembered for this account; start a new one")
+        Self::new(StatusCode::NOT_FOUND, "no such stream for this account; start a new one")
     }
 
-    /// 403: the application may not speak for accounts of this identity provider.
+    /// 403: the application may not use this identity provider.
     pub(super) fn foreign_idp() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "the application does not speak for this mvpd; see applications.*.idps")
+        Self::new(StatusCode::FORBIDDEN, "the application may not use this mvpd; see applications.*.idps")
     }
 
-    /// 403: an operator has blocked it.
+    /// 403: blocked by an operator.
     pub(super) fn blocked() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "the operator has blocked the account, the device or the stream")
+        Self::new(StatusCode::FORBIDDEN, "the account, the device or the stream is blocked")
     }
 
     /// 400.
@@ -66,9 +69,9 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 429: more streams than any account has.
+    /// 429: too many streams of this account.
     pub(super) fn too_many() -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "the account has more streams than are kept; stop some of them")
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "the account has too many streams; stop some of them")
     }
 }
 
@@ -80,7 +83,7 @@ impl From<Malformed> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(_: Unavailable) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the stream store is not available; ask again in a moment")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the stream store is unavailable; retry in a moment")
     }
 }
 

@@ -1,4 +1,4 @@
-//! One stream: its heartbeats, and whether it keeps the policies.
+//! One stream: its heartbeats and its compliance.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -22,18 +22,17 @@ use crate::telemetry::ApiOperation;
 pub(super) struct StreamResource {
     #[serde(rename = "_links")]
     links: StreamLinks,
-    /// Its id.
     #[serde(rename = "streamId")]
     id: String,
     /// When it started, in milliseconds since 1970.
     #[serde(rename = "streamStart")]
     started: u64,
-    /// Whether the policies admit it.
+    /// True if the stream complies with the policies.
     #[serde(rename = "policyCompliant")]
     compliant: bool,
 }
 
-/// Where a stream and its heartbeats go.
+/// Links of a stream.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::StreamLinks)]
 struct StreamLinks {
@@ -51,10 +50,10 @@ impl StreamResource {
     }
 }
 
-/// Says that a stream plays on, or that it was stopped.
+/// Sends a heartbeat, or stops the stream.
 ///
-/// A stream that has been silent for too long competes for its slot anew. One that was refused, evicted, killed or stopped
-/// stays so.
+/// After too long without a heartbeat, the stream goes through admission again. A stream that was refused, evicted,
+/// killed or stopped stays so.
 #[utoipa::path(
     post,
     path = "/{application}/{mvpd}/accounts/{account}/streams/{stream}",
@@ -65,14 +64,14 @@ impl StreamResource {
         ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
         ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
         ("stream" = String, Path, description = "The stream's id"),
-        ("event" = Option<String>, Query, description = "`alive` (what is meant where there is none) or `stop`"),
+        ("event" = Option<String>, Query, description = "`alive` (default) or `stop`"),
     ),
     responses(
-        (status = 202, description = "It is noted"),
+        (status = 202, description = "Accepted"),
         (status = 400, description = "A name, the event or the body is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The application does not speak for this provider, or an operator has blocked the stream", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application may not use this identity provider, or the stream is blocked", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such application, or no such stream", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is unavailable", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn heartbeat(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
@@ -83,7 +82,7 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
     let stops = match event.as_deref() {
         None | Some("alive") => false,
         Some("stop") => true,
-        Some(_) => return Err(Problem::bad("an event is alive or stop")),
+        Some(_) => return Err(Problem::bad("event must be alive or stop")),
     };
     let done = || (Extension(if stops { ApiOperation::Stop } else { ApiOperation::Heartbeat }), StatusCode::ACCEPTED);
     let id = call.stream.ok_or_else(Problem::no_stream)?;
@@ -102,7 +101,7 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
     Ok(done().into_response())
 }
 
-/// Tells whether a stream keeps the policies now.
+/// Shows whether a stream complies with the policies.
 #[utoipa::path(
     get,
     path = "/{application}/{mvpd}/accounts/{account}/streams/{stream}",
@@ -117,9 +116,9 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
     responses(
         (status = 200, description = "The stream", body = StreamResource),
         (status = 400, description = "A name is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The application does not speak for this provider", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application may not use this identity provider", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such application, or no such stream", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is unavailable", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
@@ -139,14 +138,14 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
     Ok(Json(resource).into_response())
 }
 
-/// When a stream started that has ended and is remembered. Asking renews the memory.
+/// When a terminated stream started. Renews its tombstone.
 async fn ended(control: &Control, call: &Call, id: StreamId) -> Result<Millis, Problem> {
     let ended = control.table.ended(&call.account, id, call.now).await?;
     let ended = ended.filter(|ended| call.owns(&ended.stream)).ok_or_else(Problem::no_stream)?;
     Ok(ended.stream.started)
 }
 
-/// Tells browsers what they may ask.
+/// CORS preflight.
 #[utoipa::path(
     options,
     path = "/{application}/{mvpd}/accounts/{account}/streams/{stream}",
@@ -158,7 +157,7 @@ async fn ended(control: &Control, call: &Call, id: StreamId) -> Result<Millis, P
         ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
         ("stream" = String, Path, description = "The stream's id"),
     ),
-    responses((status = 204, description = "The headers say it"))
+    responses((status = 204, description = "The headers list what is allowed"))
 )]
 pub(super) async fn preflight() -> StatusCode {
     StatusCode::NO_CONTENT

@@ -1,4 +1,4 @@
-//! The streams of an account: starting one, and listing those that run.
+//! The streams of an account: start and list.
 
 use std::collections::BTreeMap;
 
@@ -23,26 +23,26 @@ use crate::model::{Attributes, ClientEvidence, Device};
 use crate::streams::{AdmissionOutcome, AdmissionRequest, Stream};
 use crate::telemetry::ApiOutcome;
 
-/// A stream that has just been declared.
+/// A newly declared stream.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::StartedStream)]
 pub(super) struct StartedStream {
     #[serde(flatten)]
     stream: StreamResource,
-    /// What the account plays now.
+    /// The account's current activity.
     activity: Activity,
 }
 
-/// What an account plays.
+/// Activity of an account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::Activity)]
 struct Activity {
-    /// One number: its streams that run.
+    /// One count: its running streams.
     #[serde(rename = "activeStreams")]
     active_streams: Vec<Count>,
 }
 
-/// The streams of an account that run and that the application may see.
+/// The running streams of an account that are visible to the application.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::StreamList)]
 pub(super) struct StreamList {
@@ -52,8 +52,7 @@ pub(super) struct StreamList {
     streams: Vec<ListedStream>,
 }
 
-/// One of them: `application`, `mvpd`, `accountId`, `streamId`, `streamStart` (milliseconds since 1970), `initiator` where it was
-/// sent, and the fields that were asked for.
+/// A running stream: the standard fields, and those requested in `fields`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = v1::ListedStream)]
 struct ListedStream {
@@ -70,10 +69,10 @@ struct ListedStream {
     /// When it started, in milliseconds since 1970.
     #[serde(rename = "streamStart")]
     stream_start: u64,
-    /// Who started it, where the application said so.
+    /// Who started it, if the application sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     initiator: Option<String>,
-    /// What was asked for.
+    /// The requested fields.
     #[serde(flatten)]
     #[schema(additional_properties = true)]
     fields: BTreeMap<String, String>,
@@ -81,7 +80,7 @@ struct ListedStream {
 
 /// Declares a stream.
 ///
-/// One that the policies do not admit is answered with `policyCompliant: false`; it takes no slot, and a retry is another
+/// A stream that violates the policies is answered with `policyCompliant: false` and takes no slot. A retry is another
 /// stream.
 #[utoipa::path(
     post,
@@ -94,16 +93,16 @@ struct ListedStream {
         ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
     ),
     request_body(
-        description = "What is known of the stream, besides what stands in the query",
+        description = "Attributes of the stream, in addition to the query",
         content((BTreeMap<String, String> = "application/x-www-form-urlencoded"), (BTreeMap<String, String> = "application/json"))
     ),
     responses(
-        (status = 201, description = "It is declared", body = StartedStream, headers(("Location" = String, description = "Its address"))),
+        (status = 201, description = "The stream is declared", body = StartedStream, headers(("Location" = String, description = "URL of the stream"))),
         (status = 400, description = "A name or the metadata are malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The application does not speak for this provider, or the account or device is blocked", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application may not use this identity provider, or the account or device is blocked", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such application", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The account has too many streams", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is unavailable", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn start(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
@@ -120,7 +119,7 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
         stream: id,
         account: account.clone(),
         application: application.id.clone(),
-        // What has no name ends nothing else: each declaration is a stream of its own.
+        // Without a device name it supersedes nothing: each declaration is its own stream.
         device: Device::Hint(u64::from_be_bytes(id.0.last_chunk().copied().unwrap_or_default())),
         asset: asset.into(),
         started: *now,
@@ -141,12 +140,12 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
     let location = HeaderValue::try_from(call.address_of(id)).map_err(|_| Problem::bad("the path is malformed"))?;
     let started = StartedStream { stream, activity: Activity { active_streams } };
     let headers = [(LOCATION, location), (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"))];
-    // What the policies do not admit is started all the same in this version, and counted as what it is.
+    // This version starts streams that violate policies, but counts them as refused.
     let outcome = if compliant { ApiOutcome::Accepted } else { ApiOutcome::Refused };
     Ok((StatusCode::CREATED, headers, Extension(outcome), Json(started)).into_response())
 }
 
-/// Lists the streams of an account that run and that the application may see.
+/// Lists the running streams of an account that are visible to the application.
 #[utoipa::path(
     get,
     path = "/{application}/{mvpd}/accounts/{account}/streams",
@@ -156,14 +155,14 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
         ("application" = String, Path, min_length = 1, max_length = 256, description = "The application's id"),
         ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
         ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
-        ("fields" = Option<String>, Query, description = "Names of further attributes to show, with commas between them"),
+        ("fields" = Option<String>, Query, description = "Additional attributes to return, comma-separated"),
     ),
     responses(
         (status = 200, description = "The streams", body = StreamList),
         (status = 400, description = "A name or the query is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The application does not speak for this provider", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The application may not use this identity provider", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such application", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The stream store is away", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The stream store is unavailable", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
@@ -193,7 +192,7 @@ pub(super) async fn list(State(control): State<Control>, request: Request) -> Re
     Ok(Json(StreamList { links: Links { this: Link::to(call.address()) }, streams }).into_response())
 }
 
-/// Tells browsers what they may ask.
+/// CORS preflight.
 #[utoipa::path(
     options,
     path = "/{application}/{mvpd}/accounts/{account}/streams",
@@ -204,7 +203,7 @@ pub(super) async fn list(State(control): State<Control>, request: Request) -> Re
         ("mvpd" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider"),
         ("account" = String, Path, min_length = 1, max_length = 256, description = "The account"),
     ),
-    responses((status = 204, description = "The headers say it"))
+    responses((status = 204, description = "The headers list what is allowed"))
 )]
 pub(super) async fn preflight() -> StatusCode {
     StatusCode::NO_CONTENT

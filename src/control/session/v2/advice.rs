@@ -1,4 +1,4 @@
-//! What to tell the viewer of a stream that may not start, or has ended.
+//! Explains to the viewer why a stream may not start or has ended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use super::result::{
 pub(super) struct Adviser<'a> {
     /// The account.
     pub(super) view: View<'a>,
-    /// The languages that the viewer reads.
+    /// The viewer's `Accept-Language`.
     pub(super) languages: Option<&'a str>,
 }
 
 impl Adviser<'_> {
     /// Why the policies refuse a start, or end a stream at its heartbeat.
     pub(super) fn refusal(&self, refusal: &Refusal) -> Answer {
-        // What is not decided by rules ends nothing and starts nothing.
+        // Other refusals are not decided by rules.
         let Refusal::Policy { refused, holders } = refusal else { return Answer::GONE };
         let decision = &refused.decision;
         let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
@@ -46,8 +46,8 @@ impl Adviser<'_> {
         Answer::json(StatusCode::CONFLICT, &result)
     }
 
-    /// Why a stream has ended by policy, as far as that can still be seen: the rule is asked again, with the account as it is
-    /// now. Where it no longer speaks, the stream that took the place stands there alone.
+    /// Why a policy ended a stream. Evaluates the rule again with the account's current state; if it no longer applies,
+    /// only the stream that replaced this one is named.
     pub(super) fn ended_by_policy(
         &self,
         ended: &Ended,
@@ -77,7 +77,7 @@ impl Adviser<'_> {
         Answer::json(StatusCode::CONFLICT, &result)
     }
 
-    /// Who ended the stream: another viewer, or an operator.
+    /// Who killed the stream: another viewer, or an operator.
     pub(super) fn killed(&self, reason: &str, by: Option<&Terminator>, at: Millis) -> Answer {
         let nothing = Attributes::default();
         let attributes = by.map_or(&nothing, |by| &by.attributes);
@@ -110,7 +110,7 @@ impl Adviser<'_> {
         })
     }
 
-    /// A rule that has ended a stream and would not do so again.
+    /// A rule that ended a stream and no longer applies.
     fn remembered<'s>(
         &self,
         (policy, rule): (&str, &str),
@@ -125,7 +125,7 @@ impl Adviser<'_> {
         let fixed = known.and_then(|rule| if let Limit::Fixed(limit) = rule.limit { Some(limit) } else { None });
         let counted = explained.and_then(|rule| rule.count.as_ref());
         Advice::RuleViolation(RuleViolation {
-            message: "Another stream of this account has taken the place of this one.".to_owned(),
+            message: "Another stream of this account has replaced this one.".to_owned(),
             policy_name: policy.to_owned(),
             rule_name: rule.to_owned(),
             attribute: known.map_or("streamId", |rule| rule.count.attribute()).to_owned(),
@@ -148,11 +148,11 @@ impl Adviser<'_> {
     }
 }
 
-/// The application has to say more: attributes of these names.
+/// The start lacks these attributes.
 pub(super) fn lacking(names: &[&str]) -> Answer {
     let result = EvaluationResult {
         obligations: vec![Obligation::refresh_metadata()],
-        detail: Some(format!("the policies ask for attributes that are missing: {}", names.join(", "))),
+        detail: Some(format!("attributes required by the policies are missing: {}", names.join(", "))),
         ..EvaluationResult::default()
     };
     Answer::json(StatusCode::BAD_REQUEST, &result)

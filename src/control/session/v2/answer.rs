@@ -1,4 +1,4 @@
-//! The one place where this version's answers become HTTP.
+//! The only place that turns this version's answers into HTTP.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,47 +14,45 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::model::{Millis, StreamId};
 
-/// As `/authz` calls it.
+/// As in `/authz`.
 const REFUSAL: HeaderName = HeaderName::from_static("streamgate-refusal");
 
-/// What a call is answered with.
+/// The answer to a call.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: StatusCode,
     /// The new session.
     location: Option<StreamId>,
-    /// By when it has to be heard of again, or when the next call passes.
+    /// Deadline for the next heartbeat, or when the next call is allowed.
     expires: Option<Millis>,
-    /// A JSON document; empty for none.
+    /// A JSON document; empty if none.
     body: Vec<u8>,
-    /// By which name an operator can ask why.
+    /// The refusal id.
     refusal: Option<u64>,
 }
 
 impl Answer {
-    /// Done.
     pub(super) const ACCEPTED: Self = Self::bare(StatusCode::ACCEPTED);
-    /// Nobody we know.
+    /// Unknown application.
     pub(super) const UNAUTHORIZED: Self = Self::bare(StatusCode::UNAUTHORIZED);
-    /// Not for this application.
+    /// Not allowed for this application.
     pub(super) const FORBIDDEN: Self = Self::bare(StatusCode::FORBIDDEN);
-    /// No such call, or a session that never was.
+    /// Unknown route, or a session that never existed.
     pub(super) const UNKNOWN: Self = Self::bare(StatusCode::NOT_FOUND);
-    /// There is such a call, by another method.
     pub(super) const WRONG_METHOD: Self = Self::bare(StatusCode::METHOD_NOT_ALLOWED);
-    /// The session is over, and that is all there is to say.
+    /// The session is over; no details.
     pub(super) const GONE: Self = Self::bare(StatusCode::GONE);
-    /// The store is away.
+    /// The stream store is unavailable.
     pub(super) const UNAVAILABLE: Self = Self::bare(StatusCode::SERVICE_UNAVAILABLE);
 
-    /// The next call passes then.
+    /// The next call is allowed at `until`.
     pub(super) fn throttled(until: Millis) -> Self {
         Self::bare(StatusCode::TOO_MANY_REQUESTS).expires(until)
     }
 
-    /// With a document.
+    /// With a JSON body.
     pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Self {
-        // Documents of ours are texts, lists and numbers, which always can be written.
+        // These documents consist of strings, lists and numbers: serialization cannot fail.
         Self { body: serde_json::to_vec(document).unwrap_or_default(), ..Self::bare(status) }
     }
 
@@ -66,7 +64,7 @@ impl Answer {
         Self { location: Some(session), ..self }
     }
 
-    /// It is a refusal of that name.
+    /// Adds the refusal id.
     pub(super) fn refusal(self, name: u64) -> Self {
         Self { refusal: Some(name), ..self }
     }
@@ -79,7 +77,7 @@ impl Answer {
         Self { status, location: None, expires: None, body: Vec::new(), refusal: None }
     }
 
-    /// For a request with these headers, answered `now`: the same reading from which `expires` was reckoned.
+    /// Builds the response for a request with these headers. `now` must be the reading that `expires` is based on.
     pub(super) fn into_response(self, asked: &HeaderMap, settings: &Settings, now: Millis) -> Response<Body> {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(DATE, http_date(now));
@@ -112,7 +110,7 @@ impl Answer {
     }
 }
 
-/// Who may read the answer (Fetch standard, "CORS protocol"). Scripts see no other headers than those that are named.
+/// CORS headers (Fetch standard, "CORS protocol"). Scripts can read only the exposed headers.
 fn share(headers: &mut HeaderMap, origin: Option<&HeaderValue>, settings: &Settings) {
     const VARIES: &str = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
     headers.insert(VARY, HeaderValue::from_static(VARIES));
@@ -127,7 +125,7 @@ fn share(headers: &mut HeaderMap, origin: Option<&HeaderValue>, settings: &Setti
     }
 }
 
-/// Makes the answer to a browser that asks what it may do of that to a wrong method, which names the right ones.
+/// Turns a 405 answer, which lists the allowed methods, into the answer to a CORS preflight.
 pub(super) fn preflight(answer: &mut Response<Body>) {
     const HEADERS: &str = "Authorization, Content-Type, X-Terminate, X-Terminator, X-Client-Version";
     *answer.status_mut() = StatusCode::NO_CONTENT;
@@ -141,7 +139,7 @@ pub(super) fn preflight(answer: &mut Response<Body>) {
 
 /// RFC 9110 §5.6.7, in whole seconds.
 fn http_date(time: Millis) -> HeaderValue {
-    // A time after the year 9999 can only come from a broken clock.
+    // A time after the year 9999 means a broken clock.
     let bounded = Duration::from_secs(time.seconds().min(253_402_300_799));
     let text = httpdate::fmt_http_date(UNIX_EPOCH + bounded);
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))

@@ -1,4 +1,4 @@
-//! One call: who makes it, about whose streams, and how often.
+//! One call: its caller, its account, its rate limit.
 
 use std::sync::Arc;
 
@@ -23,17 +23,17 @@ use crate::telemetry::{Refused, Verdict};
 use super::answer::Answer;
 use super::result::EvaluationResult;
 
-/// Characters of the longest credentials that are looked at: twice the longest id of an application.
+/// Maximum characters of credentials: twice the longest id of an application.
 const MAX_CREDENTIALS: usize = 512;
 
-/// A call, and what is in force while it is answered.
+/// A call, and the configuration in force while it is answered.
 pub(super) struct Call<'c> {
     pub(super) control: &'c Control,
     pub(super) head: Parts,
     pub(super) settings: Arc<Settings>,
-    /// The one reading of the clock, for the decision.
+    /// The clock reading used for the decision.
     pub(super) now: Millis,
-    /// The same by both times, for `Date`.
+    /// The same reading in monotonic and wall-clock time, for `Date`.
     pub(super) moment: Moment,
 }
 
@@ -43,13 +43,12 @@ impl<'c> Call<'c> {
         Self { control, head, settings: control.settings(), now: moment.now, moment }
     }
 
-    /// Answers it.
     pub(super) fn answer(&self, answer: Result<Answer, Answer>) -> Response {
         let answer = answer.unwrap_or_else(|refusal| refusal);
         answer.into_response(&self.head.headers, &self.settings, self.moment.wall)
     }
 
-    /// Who calls: the user of Basic credentials (RFC 7617) without a password.
+    /// The caller: the user of Basic credentials (RFC 7617) with an empty password.
     pub(super) fn application(&self) -> Result<&Arc<Application>, Answer> {
         self.credentials().ok_or(Answer::UNAUTHORIZED)
     }
@@ -67,30 +66,30 @@ impl<'c> Call<'c> {
         application(&self.settings, user)
     }
 
-    /// About whose streams: the two segments of the path behind `sessions` or `runningStreams`.
+    /// The account: the two path segments after `sessions` or `runningStreams`.
     pub(super) fn account(&self, caller: &Application) -> Result<Account, Answer> {
         let path = self.head.uri.path();
         let account = account::account(segment(path, 3), segment(path, 4)).map_err(|error| self.malformed(error))?;
         if caller.speaks_for(&account.idp) { Ok(account) } else { Err(Answer::FORBIDDEN) }
     }
 
-    /// About which session: the segment behind those. What is no id was never given to anybody.
+    /// The session: the segment after those. A segment that is not an id was never issued.
     pub(super) fn session(&self) -> Result<StreamId, Answer> {
         segment(self.head.uri.path(), 5).parse().map_err(|_| Answer::UNKNOWN)
     }
 
-    /// The account as the caller may see it.
+    /// The account as visible to the caller.
     pub(super) fn view(&self, account: &Account) -> View<'_> {
         View::new(&self.settings, account, self.moment)
     }
 
-    /// Counts the call.
+    /// Applies the rate limit.
     pub(super) fn count(&self, counted: Counted) -> Result<(), Answer> {
         let counted = self.control.throttle.count(counted, &self.settings.session_api, self.moment.wall);
         counted.map_err(Answer::throttled)
     }
 
-    /// Refuses whom an operator has blocked: the account, the device that the application names, or the session.
+    /// Refuses a blocked account, session, or device as named by the application.
     pub(super) fn not_blocked(
         &self,
         account: &AccountKey,
@@ -108,7 +107,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// Remembers a refusal for those who will ask why, and names it in the answer.
+    /// Stores a refusal for operators and adds its id to the answer.
     pub(super) fn remember(&self, refusal: &Refusal, candidate: &AdmissionRequest, answer: Answer) -> Answer {
         let Refusal::Policy { refused, .. } = refusal else { return answer };
         let (id, decisions) = (self.control.next_request(), &self.control.decisions);
@@ -128,20 +127,20 @@ impl<'c> Call<'c> {
         answer.refusal(id)
     }
 
-    /// By when the session has to be heard of again, if that is said now.
+    /// Accepts the call, with the deadline for the next heartbeat.
     pub(super) fn accepted(&self) -> Answer {
         Answer::ACCEPTED.expires(self.moment.wall + self.settings.streams.interval)
     }
 
-    /// What it says cannot be read.
+    /// Answers 400.
     pub(super) fn malformed(&self, error: Malformed) -> Answer {
-        tracing::debug!(%error, path = self.head.uri.path(), "a call of the session API is malformed");
+        tracing::debug!(%error, path = self.head.uri.path(), "malformed session API call");
         let Malformed(detail) = error;
         let result = EvaluationResult { detail: Some(detail.to_owned()), ..EvaluationResult::default() };
         Answer::json(StatusCode::BAD_REQUEST, &result)
     }
 
-    /// The languages that the viewer reads.
+    /// The viewer's `Accept-Language`.
     pub(super) fn languages(&self) -> Option<&str> {
         self.head.headers.get(ACCEPT_LANGUAGE)?.to_str().ok()
     }

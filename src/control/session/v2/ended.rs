@@ -8,17 +8,15 @@ use super::advice::Adviser;
 use super::answer::Answer;
 use super::call::Call;
 
-/// What the caller wanted.
+/// The kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum At {
-    /// That it plays on.
     Heartbeat,
-    /// That it ends.
     Stop,
 }
 
-/// Tells how it ended, as far as that is known: a rule's reason once, to a heartbeat; who killed it as often as it is asked for;
-/// else that it is over, or never was.
+/// Answers with how the session ended. A rule's reason is given once, to a heartbeat; a kill's reason every time.
+/// Otherwise 410, or 404 if the session never existed.
 pub(super) async fn over(
     call: &Call<'_>,
     at: At,
@@ -34,12 +32,12 @@ pub(super) async fn over(
         return Answer::FORBIDDEN;
     }
     if remembered.is_none() {
-        // Fallen silent, or forgotten since: the id itself says whether it was ours.
+        // Idle or expired: the id itself proves that it was issued.
         let was = stream.is_some() || call.view(account).has_issued(&application.id, session);
         return if was { Answer::GONE } else { Answer::UNKNOWN };
     }
     let Ok(Some(Ended { stream, cause, was_told })) = table.ended(account, session, call.now).await else {
-        // It gave way to a stream of which it is not clear yet whether it will play.
+        // It was evicted by a stream that is not confirmed yet.
         return undecided(call, at);
     };
     let adviser = Adviser { view: call.view(account), languages: call.languages() };
@@ -58,7 +56,7 @@ pub(super) async fn over(
     adviser.ended_by_policy(&ended, (&policy, &rule), by, &record, (application, account))
 }
 
-/// Nobody is sent away for our own trouble.
+/// Fails open: an internal error never refuses a viewer.
 fn undecided(call: &Call<'_>, at: At) -> Answer {
     match at {
         At::Heartbeat => call.accepted(),

@@ -1,4 +1,4 @@
-//! A session plays on.
+//! Heartbeats.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -16,16 +16,16 @@ use super::call::Call;
 use super::ended::{At, over};
 use super::result::EvaluationResult;
 
-/// Say that a session plays on.
+/// Sends a heartbeat for a session.
 ///
-/// Metadata that come with it are added to what is known of the stream, or change that; some are frozen once they are set.
+/// Metadata in the call are added to the stream's attributes or change them. Some attributes are immutable once set.
 #[utoipa::path(
     post,
     path = "/v2/sessions/{idp}/{subject}/{session}",
     tag = "session API, version 2",
     params(
         ("idp" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider."),
-        ("subject" = String, Path, min_length = 1, max_length = 256, description = "The account there."),
+        ("subject" = String, Path, min_length = 1, max_length = 256, description = "The account at that provider."),
         ("session" = String, Path, description = "The session's id."),
     ),
     request_body(
@@ -33,22 +33,22 @@ use super::result::EvaluationResult;
             (BTreeMap<String, String> = "application/x-www-form-urlencoded"),
             (BTreeMap<String, String> = "application/json"),
         ),
-        description = "What has become known of the stream.",
+        description = "New or changed attributes of the stream.",
     ),
     responses(
-        (status = 202, description = "It holds its slot.", headers(
-            ("Expires" = String, description = "When it has to have been heard of again."),
+        (status = 202, description = "The session holds its slot.", headers(
+            ("Expires" = String, description = "Deadline for the next heartbeat."),
         )),
         (status = 400, description = "Malformed.", body = EvaluationResult),
-        (status = 401, description = "No application of ours."),
-        (status = 403, description = "Another application's session, not for this identity provider, or blocked."),
+        (status = 401, description = "Unknown application."),
+        (status = 403, description = "Another application's session, identity provider not allowed, or blocked."),
         (status = 404, description = "No such session was ever started for this account."),
-        (status = 409, description = "The policies have ended it; this is told once.", body = EvaluationResult, headers(
-            ("Streamgate-Refusal" = String, description = "The name under which an operator finds why."),
+        (status = 409, description = "The policies ended the session; reported once.", body = EvaluationResult, headers(
+            ("Streamgate-Refusal" = String, description = "Refusal id for `GET /api/refusals/{refusal}`."),
         )),
-        (status = 410, description = "It is over. With a body: somebody ended it.", body = Option<EvaluationResult>),
+        (status = 410, description = "The session is over. The body is present if it was killed.", body = Option<EvaluationResult>),
         (status = 429, description = "Too many calls for this session.", headers(
-            ("Expires" = String, description = "When the next one passes."),
+            ("Expires" = String, description = "When the next call is allowed."),
             ("Retry-After" = u64, description = "Seconds until then."),
         )),
     ),
@@ -99,7 +99,7 @@ async fn beat(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
             Err(call.remember(&refusal, &stream.admission_request(&account), answer))
         }
         Err(error) => {
-            tracing::warn!(%error, stream = %session, "what a heartbeat says could not be judged");
+            tracing::warn!(%error, stream = %session, "attributes of a heartbeat could not be evaluated");
             Ok(call.accepted())
         }
     }

@@ -1,4 +1,4 @@
-//! Streams that a viewer wants ended so that another one may start.
+//! Streams that a viewer ends so that another one can start.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::control::session::view::View;
 use crate::streams::Kill;
 use crate::streams::account::AccountState;
 
-/// Codes that one start may name.
+/// Maximum codes per start.
 const MAX_TERMINATIONS: usize = 16;
 
-/// The second name stands in one table of the public documentation.
+/// The public documentation uses the second name in one table.
 const HEADERS: [&str; 2] = ["x-terminate", "x-terminator"];
 
-/// The codes that a start names, each once.
+/// The distinct codes of a start.
 pub(super) fn codes(headers: &HeaderMap) -> Vec<&str> {
     let mut codes = Vec::new();
     let lines = HEADERS.into_iter().flat_map(|name| headers.get_all(name)).filter_map(|line| line.to_str().ok());
@@ -30,7 +30,7 @@ pub(super) fn codes(headers: &HeaderMap) -> Vec<&str> {
     codes
 }
 
-/// The streams that they name, among those that run and that the caller may see.
+/// Resolves the codes among the running streams visible to the caller.
 pub(super) fn resolve(codes: &[&str], record: &AccountState, view: &View<'_>, caller: &Application) -> Vec<Kill> {
     let mut seen = view.running(record);
     seen.retain(|stream| view.sees(caller, &stream.application));

@@ -1,4 +1,4 @@
-//! What applications may ask: who plays, and what they have to say of their streams.
+//! Running streams, and required attributes.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -14,23 +14,23 @@ use super::answer::Answer;
 use super::call::Call;
 use super::result::{EvaluationResult, RunningStream, RunningStreams};
 
-/// List the streams of an account.
+/// Lists the streams of an account.
 #[utoipa::path(
     get,
     path = "/v2/runningStreams/{idp}/{subject}",
     tag = "session API, version 2",
     params(
         ("idp" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider."),
-        ("subject" = String, Path, min_length = 1, max_length = 256, description = "The account there."),
+        ("subject" = String, Path, min_length = 1, max_length = 256, description = "The account at that provider."),
     ),
     responses(
-        (status = 200, description = "Those that the application may see, and how many there are besides.", body = RunningStreams, headers(
-            ("Expires" = Option<String>, description = "When the first of them has to have been heard of again."),
+        (status = 200, description = "The streams visible to the application, and the number of others.", body = RunningStreams, headers(
+            ("Expires" = Option<String>, description = "Earliest heartbeat deadline among them."),
         )),
         (status = 400, description = "Malformed.", body = EvaluationResult),
-        (status = 401, description = "No application of ours."),
-        (status = 403, description = "Not for this identity provider."),
-        (status = 503, description = "The streams are not known right now."),
+        (status = 401, description = "Unknown application."),
+        (status = 403, description = "Identity provider not allowed."),
+        (status = 503, description = "The stream store is unavailable."),
     ),
     security(("basic" = [])),
 )]
@@ -57,8 +57,7 @@ async fn list(call: &Call<'_>) -> Result<Answer, Answer> {
     })
 }
 
-/// By when a stream has to be heard of, as its application was told; one that is seen by its traffic alone, by when it falls
-/// silent.
+/// The heartbeat deadline announced to the stream's application. For a stream without one: when it becomes idle.
 fn announced(stream: &Stream, view: &View<'_>) -> Millis {
     let settings = &view.settings.streams;
     let declared = stream.declared().map(|declared| declared + settings.interval);
@@ -76,16 +75,16 @@ fn shown(stream: &Stream, view: &View<'_>) -> RunningStream {
     }
 }
 
-/// List the attributes that the application's policies look at.
+/// Lists the attributes that the application's policies use.
 ///
-/// A start that lacks one of them may be answered with 400.
+/// A start without one of them may be answered with 400.
 #[utoipa::path(
     get,
     path = "/v2/metadata",
     tag = "session API, version 2",
     responses(
         (status = 200, description = "Their names, sorted.", body = Vec<String>),
-        (status = 401, description = "No application of ours."),
+        (status = 401, description = "Unknown application."),
     ),
     security(("basic" = [])),
 )]

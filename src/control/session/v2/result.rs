@@ -1,113 +1,113 @@
-//! What applications are told besides the status: the evaluation result and the lists, as JSON.
+//! JSON bodies: the evaluation result and the lists.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Why a call was not accepted, and what to do about it.
+/// Why a call was refused, and what to do.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EvaluationResult {
-    /// What to tell the viewer.
+    /// Explanations for the viewer.
     pub(super) associated_advice: Vec<Advice>,
-    /// What the application has to do before it tries again.
+    /// What the application must do before it retries.
     pub(super) obligations: Vec<Obligation>,
-    /// What is wrong with the call, in a sentence for whoever writes the application. Of a 400 alone.
+    /// What is wrong with the call, for the application's developer. Only with 400.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     pub(super) detail: Option<String>,
 }
 
-/// What to tell the viewer.
+/// An explanation for the viewer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum Advice {
-    /// A rule that the stream would exceed, or because of which it has ended.
+    /// A rule that the stream would violate, or that ended it.
     RuleViolation(RuleViolation),
-    /// Somebody ended the stream.
+    /// The stream was killed.
     RemoteTermination(RemoteTermination),
 }
 
-/// A rule that is exceeded.
+/// A violated rule.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RuleViolation {
-    /// For the viewer.
+    /// Text for the viewer.
     pub(super) message: String,
-    /// The policy that the rule belongs to.
+    /// The policy.
     pub(super) policy_name: String,
     /// The rule.
     pub(super) rule_name: String,
-    /// What it counts: `streamId`, or the attribute whose different values it counts.
+    /// What the rule counts: `streamId`, or the attribute whose distinct values count.
     pub(super) attribute: String,
-    /// The highest count that is allowed.
+    /// The limit.
     pub(super) threshold: u32,
-    /// The streams in the way, by their value of the attribute.
+    /// The conflicting streams, by their value of the attribute.
     pub(super) conflicts: BTreeMap<String, Vec<ConflictingSession>>,
-    /// What the rule counts by; left out where it counts everything together.
+    /// The attributes that the rule counts by; absent if it counts everything together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub(super) scope: Vec<String>,
 }
 
-/// A stream that is in the way.
+/// A conflicting stream.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConflictingSession {
-    /// Names it in `X-Terminate`.
+    /// Its code for `X-Terminate`.
     pub(super) termination_code: String,
-    /// All that is known of it.
+    /// Its attributes.
     pub(super) metadata: BTreeMap<String, String>,
-    /// What it plays, or `Unknown`.
+    /// Its channel, or `Unknown`.
     pub(super) channel: String,
     /// When it started.
     #[schema(format = DateTime)]
     pub(super) started_at: String,
-    /// On which device, or `Unknown`.
+    /// Its device, or `Unknown`.
     pub(super) device_name: String,
-    /// By which application.
+    /// Its application.
     pub(super) application_name: String,
 }
 
-/// Somebody ended the stream.
+/// The stream was killed.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RemoteTermination {
-    /// For the viewer.
+    /// Text for the viewer.
     pub(super) message: String,
-    /// The stream for whose sake.
+    /// The stream that replaced it.
     pub(super) terminator: TerminatingSession,
 }
 
-/// The stream for whose sake another one was ended. It cannot be ended in return.
+/// The stream that another one was killed for. It cannot be terminated in return.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TerminatingSession {
-    /// What it plays, or `Unknown`.
+    /// Its channel, or `Unknown`.
     pub(super) channel: String,
-    /// When it started; where an operator ended the stream, when that was.
+    /// When it started; if an operator killed the stream, when that was.
     #[schema(format = DateTime)]
     pub(super) started_at: String,
-    /// On which device, or `Unknown`.
+    /// Its device, or `Unknown`.
     pub(super) device_name: String,
-    /// By which application; `Unknown` where an operator did it.
+    /// Its application; `Unknown` for an operator.
     pub(super) application_name: String,
 }
 
-/// What the application has to do.
+/// What the application must do.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Obligation {
-    /// Whose vocabulary it is.
+    /// Namespace of the action.
     pub(super) namespace: &'static str,
-    /// What to do.
+    /// The action.
     pub(super) action: &'static str,
-    /// With what.
+    /// Its arguments.
     pub(super) arguments: Vec<&'static str>,
 }
 
 impl Obligation {
-    /// To read again which attributes are required.
+    /// Fetch the list of required attributes again.
     pub(super) fn refresh_metadata() -> Self {
         Self { namespace: "adobe.primetime.cm", action: "refresh", arguments: vec!["metadata"] }
     }
@@ -117,9 +117,9 @@ impl Obligation {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RunningStreams {
-    /// Those that the application may see, oldest first.
+    /// Those visible to the application, oldest first.
     pub(super) running_streams: Vec<RunningStream>,
-    /// How many there are besides.
+    /// Number of others.
     pub(super) other_streams: usize,
 }
 
@@ -127,16 +127,15 @@ pub(super) struct RunningStreams {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RunningStream {
-    /// Its id.
     pub(super) session_id: String,
     /// When it started, in milliseconds since the epoch.
     pub(super) start_time: u64,
     /// The application that started it.
     pub(super) application_id: String,
-    /// What people call that.
+    /// Its display name.
     pub(super) application_name: String,
-    /// Names it in `X-Terminate`.
+    /// Its code for `X-Terminate`.
     pub(super) termination_code: String,
-    /// All that is known of it.
+    /// Its attributes.
     pub(super) metadata: BTreeMap<String, String>,
 }

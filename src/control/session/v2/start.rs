@@ -1,4 +1,4 @@
-//! A session starts.
+//! Session starts.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -18,39 +18,39 @@ use super::call::Call;
 use super::kills;
 use super::result::EvaluationResult;
 
-/// Start a session.
+/// Starts a session.
 ///
-/// The metadata of the stream stand in the query, in a form, or in a flat JSON object of texts. `Expires` less `Date` is the
-/// time within which the session has to be heard of.
+/// Metadata may be in the query, a form, or a flat JSON object of strings. The next heartbeat is due within `Expires`
+/// minus `Date`.
 #[utoipa::path(
     post,
     path = "/v2/sessions/{idp}/{subject}",
     tag = "session API, version 2",
     params(
         ("idp" = String, Path, min_length = 1, max_length = 256, description = "The account's identity provider."),
-        ("subject" = String, Path, min_length = 1, max_length = 256, description = "The account there."),
-        ("X-Terminate" = Option<String>, Header, description = "Termination codes of streams to end if this one may start, with commas."),
+        ("subject" = String, Path, min_length = 1, max_length = 256, description = "The account at that provider."),
+        ("X-Terminate" = Option<String>, Header, description = "Comma-separated termination codes of streams to kill if this one may start."),
     ),
     request_body(
         content(
             (BTreeMap<String, String> = "application/x-www-form-urlencoded"),
             (BTreeMap<String, String> = "application/json"),
         ),
-        description = "What is known of the stream.",
+        description = "Attributes of the stream.",
     ),
     responses(
-        (status = 202, description = "It holds a slot.", headers(
-            ("Location" = String, description = "The session's id, bare."),
-            ("Expires" = String, description = "When it has to have been heard of again."),
+        (status = 202, description = "The session holds a slot.", headers(
+            ("Location" = String, description = "The session's id, without a path."),
+            ("Expires" = String, description = "Deadline for the next heartbeat."),
         )),
-        (status = 400, description = "Malformed, or an attribute is missing that the policies ask for.", body = EvaluationResult),
-        (status = 401, description = "No application of ours."),
-        (status = 403, description = "Not for this identity provider, or the account or device is blocked."),
-        (status = 409, description = "The policies refuse it.", body = EvaluationResult, headers(
-            ("Streamgate-Refusal" = String, description = "The name under which an operator finds why."),
+        (status = 400, description = "Malformed, or a required attribute is missing.", body = EvaluationResult),
+        (status = 401, description = "Unknown application."),
+        (status = 403, description = "Identity provider not allowed, or the account or device is blocked."),
+        (status = 409, description = "The policies refuse the session.", body = EvaluationResult, headers(
+            ("Streamgate-Refusal" = String, description = "Refusal id for `GET /api/refusals/{refusal}`."),
         )),
         (status = 429, description = "Too many starts of this account.", headers(
-            ("Expires" = String, description = "When the next one passes."),
+            ("Expires" = String, description = "When the next call is allowed."),
             ("Retry-After" = u64, description = "Seconds until then."),
         )),
     ),
@@ -69,7 +69,7 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     let view = call.view(&account);
     call.count(Counted::Subject(view.account))?;
     if let Some(version) = call.head.headers.get("x-client-version") {
-        tracing::debug!(?version, application = %application.id, "what calls");
+        tracing::debug!(?version, application = %application.id, "session API client version");
     }
     let metadata = Metadata::read(&call.head, body).await.map_err(|error| call.malformed(error))?;
     let attributes = Attributes::from(metadata);
@@ -95,7 +95,8 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
         stream: id,
         account,
         application: application.id.clone(),
-        // An application's word for the device is an attribute: each start is a session of its own, whatever else plays there.
+        // The device id of an application is an attribute: each start is its own session, whatever else plays on the
+        // device.
         device: Device::Hint(u64::from_be_bytes(*hint)),
         asset,
         started: call.now,
@@ -110,10 +111,11 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
             let answer = Adviser { view, languages: call.languages() }.refusal(&refusal);
             Err(call.remember(&refusal, &candidate, answer))
         }
-        // Nobody is refused for our own trouble. When it is over, the session is told that it has ended, and starts anew.
+        // Fails open: an internal error never refuses a viewer. Later the session is answered as ended, and starts
+        // anew.
         Err(error) => {
-            // It is counted, and the store warns now and then: whoever starts sessions at will must not fill the log.
-            tracing::debug!(%error, application = %application.id, "a session started undecided");
+            // Debug level, so that mass starts cannot fill the log. The store counts it and warns at intervals.
+            tracing::debug!(%error, application = %application.id, "session accepted without a decision");
             Ok(call.accepted().location(id))
         }
     }
