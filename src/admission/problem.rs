@@ -1,4 +1,4 @@
-//! Answers of our own: the one place where a refusal becomes HTTP (RFC 9457 problem documents).
+//! Problem documents (RFC 9457): the only place that turns a refusal into HTTP.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -21,27 +21,27 @@ use crate::telemetry::Outcome;
 use super::fields::{Field, brief};
 use super::refusal_details::RefusalDetails;
 
-/// Bytes of a page's origin: scheme, host and port. A longer one is none, and would make an answer as large as a viewer likes.
+/// Maximum bytes of a page's origin: scheme, host and port. Longer values are not echoed.
 const MAX_ORIGIN: usize = 300;
-/// Characters of a refusal's text in a header field.
+/// Maximum characters of a refusal's text in a header field.
 const MAX_DETAIL: usize = 500;
 
-/// A request that is not passed on, and why.
+/// A refused request and the reason.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
-    /// The last part of the problem's type.
+    /// The last part of the problem type.
     kind: &'static str,
     title: &'static str,
     detail: String,
     more: Map<String, Value>,
-    /// Whose streams hold the slots: shown to the viewer, never to a foreign page.
+    /// The streams that hold the slots: shown to the viewer, never to a page of another site.
     personal: Option<Value>,
-    /// The rules that refuse.
+    /// The refusing rules.
     over: RefusalDetails,
     header: Option<(HeaderName, &'static str)>,
     pub(crate) outcome: Outcome,
-    /// One word for log and metrics.
+    /// Reason word for log and metrics.
     pub(crate) reason: &'static str,
 }
 
@@ -66,36 +66,36 @@ impl Problem {
         self
     }
 
-    /// Nothing proves who asks.
+    /// No token.
     pub(crate) fn anonymous() -> Box<Self> {
-        let detail = "This address needs a token. Ask the service that gave you the link for a new one.";
+        let detail = "This URL requires a token. Contact your provider.";
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "no-identity", "No token", detail);
         problem.header = Some((WWW_AUTHENTICATE, "Bearer"));
         problem.outcome(Outcome::Anonymous, "no_token")
     }
 
-    /// A token that proves nothing. The viewer is not told why; the log is.
+    /// An invalid token. Only the log has the cause.
     pub(crate) fn token(error: TokenError) -> Box<Self> {
-        let detail = "The token was not accepted. Ask the service that gave you the link for a new one.";
+        let detail = "The token was not accepted. Contact your provider.";
         Self::new(StatusCode::FORBIDDEN, "token-not-accepted", "Token not accepted", detail)
             .outcome(Outcome::Invalid, error.label())
     }
 
-    /// A play session that does not open.
+    /// A play session that cannot be opened.
     pub(crate) fn play_session(error: OpenError) -> Box<Self> {
-        let detail = "The play session was not accepted. Start the stream again.";
+        let detail = "The play session was not accepted. Restart playback.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, error.label())
     }
 
     /// A play session of another application.
     pub(crate) fn foreign_play_session() -> Box<Self> {
-        let detail = "The play session belongs to another application. Start the stream again.";
+        let detail = "The play session belongs to another application. Restart playback.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, "other_application")
     }
 
-    /// Blocked for a time, by the operator.
+    /// Blocked for a time by an operator.
     pub(crate) fn blocked(block: &Block) -> Box<Self> {
         let detail = if block.reason.is_empty() { "Access is blocked." } else { &block.reason };
         let mut problem = Self::new(StatusCode::FORBIDDEN, "blocked", "Blocked", detail);
@@ -105,31 +105,31 @@ impl Problem {
         problem.outcome(Outcome::Blocked, "blocked")
     }
 
-    /// A manifest outside of what the token was good for.
+    /// A manifest outside the token's scope.
     pub(crate) fn out_of_scope() -> Box<Self> {
         let detail =
-            "The play session was started with a token that is not good for this address. Start from a link to it.";
+            "The token of this play session does not cover this URL. Restart playback from your provider's link.";
         Self::new(StatusCode::FORBIDDEN, "play-session-not-accepted", "Play session not accepted", detail)
             .outcome(Outcome::Invalid, "out_of_scope")
     }
 
-    /// A second client on one stream, at the same time.
+    /// A second client uses the same stream at the same time.
     pub(crate) fn shared() -> Box<Self> {
-        let detail = "This address is being watched from another place at the same time. Start the stream again from the \
-                      service that gave you the link.";
+        let detail = "This stream is being watched from another device or location. Restart playback from your provider's \
+                      link.";
         Self::new(StatusCode::FORBIDDEN, "session-in-use", "Stream in use elsewhere", detail)
             .outcome(Outcome::Refused, "shared")
     }
 
-    /// Media is asked for much faster than it plays.
+    /// Media is requested much faster than it plays.
     pub(crate) fn too_fast() -> Box<Self> {
-        let detail = "This stream is being fetched much faster than it plays. Wait a moment.";
-        let mut problem = Self::new(StatusCode::FORBIDDEN, "download-rate-exceeded", "Too fast", detail);
+        let detail = "This stream is downloaded much faster than it plays. Wait a moment.";
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "download-rate-exceeded", "Download rate exceeded", detail);
         problem.header = Some((RETRY_AFTER, "30"));
         problem.outcome(Outcome::Refused, "too_fast")
     }
 
-    /// A start that the policies refuse, or a stream that was terminated.
+    /// A start refused by policy, or a terminated stream.
     pub(crate) fn refused(refusal: &Refusal) -> Box<Self> {
         match refusal {
             Refusal::Policy { refused, holders } => {
@@ -138,7 +138,7 @@ impl Problem {
                 let mut problem = if over.is_too_many() {
                     Self::new(status, "stream-limit", "Too many streams", detail).outcome(Outcome::Refused, "limit")
                 } else {
-                    let problem = Self::new(status, "attribute-missing", "Something is missing", detail);
+                    let problem = Self::new(status, "attribute-missing", "Missing attribute", detail);
                     problem.outcome(Outcome::Refused, "attribute_missing")
                 };
                 problem.personal = Some(holders.iter().map(|stream| holder(stream)).collect());
@@ -147,13 +147,13 @@ impl Problem {
             }
             Refusal::Terminated(cause) => {
                 let detail = match cause {
-                    Cause::Evicted { .. } => {
-                        "Another stream of this account was started, and this one gave way.".into()
+                    Cause::Evicted { .. } => "Another stream of this account started and replaced this one.".into(),
+                    Cause::Displaced { .. } => {
+                        "The gateway was restarted. A stream of this account that had started earlier returned \
+                         and replaced this one."
+                            .into()
                     }
-                    Cause::Displaced { .. } => "The gateway was restarted. A stream of this account that had started earlier \
-                                                came back, and this one, which started after the restart, was one too many."
-                        .into(),
-                    Cause::Refused { .. } => "This stream is more than the account may watch at once by now.".into(),
+                    Cause::Refused { .. } => "This stream now exceeds the limit of the account.".into(),
                     Cause::Stopped => "This stream was stopped.".into(),
                     Cause::Killed { reason, .. } => format!("This stream was ended: {reason}"),
                 };
@@ -171,7 +171,7 @@ impl Problem {
         }
     }
 
-    /// A stream that ends because it and the one that it seemed to have been left for are both played.
+    /// Ends a stream when a takeover turned out to be two streams that both play.
     pub(crate) fn surplus(surplus: &Surplus) -> Box<Self> {
         let Surplus { cause, refused, holders } = surplus;
         let mut problem = Self::refused(&Refusal::Terminated(cause.clone()));
@@ -181,79 +181,78 @@ impl Problem {
         problem
     }
 
-    /// No application serves this address.
+    /// 404: no application serves this URL.
     pub(crate) fn no_route() -> Box<Self> {
-        Self::new(StatusCode::NOT_FOUND, "no-route", "Not found", "No application is configured for this address.")
+        Self::new(StatusCode::NOT_FOUND, "no-route", "Not found", "No application is configured for this URL.")
     }
 
     /// An HTTP/1.1 request without `Host` (RFC 9112 §3.2).
     pub(crate) fn no_host() -> Box<Self> {
-        Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request names no host.")
+        Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request has no `Host` header.")
     }
 
-    /// Several hosts, or what is no host (RFC 9112 §3.2).
+    /// Several hosts, or an invalid one (RFC 9112 §3.2).
     pub(crate) fn bad_host() -> Box<Self> {
-        let detail = "The request must name one host: a name or an address, with a port or without.";
+        let detail = "The request must have exactly one valid host: a name or an IP address, with an optional port.";
         Self::new(StatusCode::BAD_REQUEST, "bad-host", "Bad request", detail)
     }
 
-    /// The prefix of a play session where it does not belong: behind another one, or within the path.
+    /// A play session's prefix in the wrong place: after another one, or within the path.
     pub(crate) fn nested_play_session() -> Box<Self> {
-        let detail = "The path has a play session in a place where none can be. Start the stream again.";
+        let detail = "The path contains a misplaced play session. Restart playback.";
         Self::new(StatusCode::BAD_REQUEST, "nested-play-session", "Bad request", detail)
     }
 
-    /// A proxy asks about nothing.
+    /// A forward-auth call that does not name the viewer's request.
     pub(crate) fn authz_no_request() -> Box<Self> {
-        let detail = "Nothing says which request this is about. The proxy has to send the viewer's URI in X-Original-URI, \
-                      X-Original-URL or X-Forwarded-Uri, or as the path behind /authz.";
+        let detail = "The call does not name the viewer's request. Configure the proxy to send its URI in X-Original-URI, \
+                      X-Original-URL or X-Forwarded-Uri, or as the path after /authz.";
         Self::new(StatusCode::FORBIDDEN, "authz-no-request", "No request", detail)
     }
 
-    /// What a proxy tells of a request contradicts itself, or what the viewer wrote under the same names.
+    /// The headers of a forward-auth call contradict each other, or repeat headers that the viewer sent.
     pub(crate) fn authz_conflict(who: &str) -> Box<Self> {
-        let detail =
-            format!("Two headers contradict each other in {who}. The proxy has to set one and remove the others.");
+        let detail = format!("Headers disagree on {who}. Configure the proxy to set one and remove the others.");
         Self::new(StatusCode::FORBIDDEN, "authz-conflict", "Contradiction", detail)
     }
 
-    /// A path that could mean another one at the origin than it means here.
+    /// A path that the origin could read differently.
     pub(crate) fn ambiguous_path() -> Box<Self> {
-        let detail = "The path has dot segments, an encoded slash, a backslash or a NUL, which servers read in different ways. \
-                      Ask for it without them.";
+        let detail = "The path contains dot segments, an encoded slash, a backslash or a NUL, which servers interpret differently. \
+                      Remove them.";
         Self::new(StatusCode::BAD_REQUEST, "ambiguous-path", "Bad request", detail)
     }
 
-    /// A method that media is not asked for with.
+    /// A method that is not used for media.
     pub(crate) fn method() -> Box<Self> {
-        let detail = "Media is asked for with GET or HEAD.";
+        let detail = "Use GET or HEAD.";
         let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail);
         problem.header = Some((ALLOW, "GET, HEAD, OPTIONS"));
         problem
     }
 
-    /// The framework does not accept the request.
+    /// The HTTP framework rejected the request.
     pub(crate) fn malformed() -> Box<Self> {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "Bad request", "The request is not well-formed HTTP.")
     }
 
     /// A body that took longer than `limits.body_timeout` (RFC 9110 §15.5.9).
     pub(crate) fn slow_body() -> Box<Self> {
-        let detail = "The body of the request took too long to arrive.";
+        let detail = "The request body was not received in time.";
         Self::new(StatusCode::REQUEST_TIMEOUT, "slow-body", "Request timeout", detail)
     }
 
     /// A header larger than `limits.header_bytes`.
     pub(crate) fn header_too_large() -> Box<Self> {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Self::new(status, "header-too-large", "Header too large", "The request's header is larger than allowed here.")
+        Self::new(status, "header-too-large", "Header too large", "The request header exceeds the size limit.")
     }
 
-    /// The answer to a preflight for media (Fetch standard, CORS-preflight fetch). It allows the asking; whether a page may
-    /// read what it gets, the answer to the request itself says.
+    /// The answer to a CORS preflight for media (Fetch standard). It only allows the request; the answer to that
+    /// decides whether a page may read it.
     pub(crate) fn preflight(kind: Kind) -> Box<Self> {
         let mut problem = Self::new(StatusCode::NO_CONTENT, "preflight", "", "");
-        // Licences are asked for by POST.
+        // Licenses are requested with POST.
         let methods = if kind == Kind::Key { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
         problem.header = Some((ALLOW, methods));
         problem.outcome(Outcome::Passed, "preflight")
@@ -261,18 +260,18 @@ impl Problem {
 
     /// The origin did not answer.
     pub(crate) fn origin(status: StatusCode, reason: &'static str) -> Box<Self> {
-        let detail = "The video origin did not answer. Try again in a moment.";
+        let detail = "The video origin did not answer. Retry in a moment.";
         let mut problem = Self::new(status, "origin-unavailable", "Origin unavailable", detail);
         problem.header = Some((RETRY_AFTER, "2"));
         problem.outcome(Outcome::OriginFailed, reason)
     }
 
-    /// Whether it is no refusal, but the answer to a preflight.
+    /// True if this answers a preflight, and is not a refusal.
     pub(crate) fn is_preflight(&self) -> bool {
         self.status == StatusCode::NO_CONTENT
     }
 
-    /// The same for a proxy that asks. It knows two ways to refuse: without an identity, and for any other reason.
+    /// The same for forward auth, which has only two refusals: 401 without an identity, 403 otherwise.
     pub(crate) fn for_proxy(mut self: Box<Self>) -> Box<Self> {
         if self.status != StatusCode::UNAUTHORIZED {
             self.status = StatusCode::FORBIDDEN;
@@ -284,7 +283,7 @@ impl Problem {
         self.status
     }
 
-    /// The answer: header fields and body. `refusal` names this very answer in logs.
+    /// Renders header fields and body. `refusal` is the id in the log.
     pub(crate) fn render(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Bytes) {
         if self.is_preflight() {
             return (allow(self.header.as_ref().map_or("", |(_, methods)| methods), request), Bytes::new());
@@ -295,7 +294,7 @@ impl Problem {
         (fields, body)
     }
 
-    /// The same, with the most important of it in header fields too: most proxies drop the body.
+    /// Same, with the essentials in header fields: most proxies drop the body.
     pub(crate) fn render_for_proxy(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Bytes) {
         let (mut fields, document) = self.describe(refusal, request);
         let detail = document.get("detail").and_then(Value::as_str).unwrap_or_default();
@@ -306,7 +305,7 @@ impl Problem {
 
     fn describe(&self, refusal: u64, request: &HeaderMap) -> (Vec<Field>, Map<String, Value>) {
         let from_page = request.get(ORIGIN);
-        // A page of another site can make a browser send the viewer's cookie, and may then not read who watches what.
+        // Another site's page can make a browser send the viewer's cookie, but must not learn who watches what.
         let foreign_page = from_page.is_some() && request.contains_key(COOKIE);
         let mut document = Map::new();
         document.insert("type".into(), format!("urn:streamgate:problem:{}", self.kind).into());
@@ -334,7 +333,7 @@ impl Problem {
             (false, false) => {}
         }
         if let Some(origin) = from_page.filter(|origin| origin.len() <= MAX_ORIGIN) {
-            // Without these a page script sees no status at all, and players take the refusal for a broken network.
+            // Without these, scripts see no status, and players report a network error.
             fields.push((ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
             fields.push((ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("CMSD-Dynamic, Retry-After")));
             if foreign_page {
@@ -348,7 +347,7 @@ impl Problem {
     }
 }
 
-/// What a preflight is answered.
+/// The header fields of a preflight answer.
 fn allow(methods: &'static str, request: &HeaderMap) -> Vec<Field> {
     let mut fields = vec![(ALLOW, HeaderValue::from_static(methods))];
     if let Some(page) = request.get(ORIGIN) {
@@ -364,17 +363,17 @@ fn allow(methods: &'static str, request: &HeaderMap) -> Vec<Field> {
     fields
 }
 
-/// A stream that holds a slot, as far as the account's other viewers may know it.
+/// A stream that holds a slot, reduced to what other viewers of the account may see.
 fn holder(stream: &Stream) -> Value {
     let attributes = stream.attributes();
-    // What an application has declared is on a device of its naming.
+    // For a declared stream, the device is an attribute set by the application.
     let declared = || ["deviceName", "deviceId"].into_iter().find_map(|name| attributes.get(name));
     let device = stream.device.name().or_else(|| declared().filter(|_| stream.is_declared())).unwrap_or("Unknown");
     json!({ "device": device, "asset": stream.asset, "since": rfc3339(stream.started) })
 }
 
 fn rfc3339(time: Millis) -> String {
-    // A time after the year 9999 can only come from a broken clock; it must not stop a refusal.
+    // A time after the year 9999 means a broken clock; it must not prevent a refusal.
     let bounded = Duration::from_millis(time.0.min(253_402_300_799_999));
     humantime::format_rfc3339_seconds(UNIX_EPOCH + bounded).to_string()
 }

@@ -1,4 +1,4 @@
-//! What a viewer is told of the rules that refuse a start.
+//! What viewers learn about the rules that refuse a start.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::policy::{Decision, Effect, Mode, Violation};
 /// Why policies refuse a start or a return.
 #[derive(Debug, Default)]
 pub(super) struct RefusalDetails {
-    /// The rules that it would exceed.
+    /// The exceeded rules.
     violations: Vec<Violation>,
-    /// Attributes that rules demand.
+    /// Missing attributes.
     lacking: Vec<Arc<str>>,
 }
 
 impl RefusalDetails {
-    /// What of a decision refuses.
+    /// The refusing part of a decision.
     pub(super) fn from_decision(decision: &Decision) -> Self {
         let refusing = decision.enforced().filter(|violation| violation.effect == Effect::Refuse);
         let mut lacking: Vec<Arc<str>> = Vec::new();
@@ -28,24 +28,21 @@ impl RefusalDetails {
         Self { violations: refusing.cloned().collect(), lacking }
     }
 
-    /// Whether there are too many streams. Else the stream does not say something that it has to say.
+    /// True if a limit is exceeded; otherwise an attribute is missing.
     pub(super) fn is_too_many(&self) -> bool {
         !self.violations.is_empty()
     }
 
-    /// In plain words, for whoever has no text of the operator's.
+    /// Default text, used if the operator has configured none.
     pub(super) fn detail(&self) -> String {
         match self.violations.first() {
             Some(first) => first.default_text(),
-            None => format!(
-                "A stream may not start here unless it says its {}. Ask the service that gave you the link.",
-                self.lacking.join(", ")
-            ),
+            None => format!("Playback requires {}. Contact your provider.", self.lacking.join(", ")),
         }
     }
 
-    /// Adds what is known of the rules to the document, in the viewer's language where there is a text in it. Returns that
-    /// language, and whether another viewer might get another one.
+    /// Adds the rules to the document, in the viewer's language if configured. Returns that language, and whether the
+    /// text depends on it.
     pub(super) fn describe(
         &self,
         accept_language: Option<&str>,

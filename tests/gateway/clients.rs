@@ -121,7 +121,7 @@ async fn a_second_client_is_refused_where_sharing_is_refused() {
     let (gateway, prefix) = shared(&origin, "    sharing: refuse\n", TWO).await;
     let refused = side_by_side(&gateway, &prefix, |answer| answer.status != 200).await;
     assert_eq!((refused.status, refused.problem_type().as_str()), (403, "session-in-use"));
-    assert!(refused.problem()["detail"].as_str().unwrap().contains("another place"));
+    assert!(refused.problem()["detail"].as_str().unwrap().contains("another device"));
     assert!(gateway.metric("streamgate_session_sharing_total", "action=\"refused\"").await >= 1);
     assert_eq!(get(&gateway, HOME, &format!("{prefix}/news/x.ts")).await.status, 200);
 }

@@ -99,7 +99,7 @@ async fn what_a_rule_in_shadow_mode_would_have_done_is_told_like_a_refusal_and_m
         let rule = &refusal["explanation"]["policies"][0]["rules"][0];
         assert_eq!((&rule["result"], &rule["mode"]), (&json!("exceeded"), &json!("shadow")));
         let text = refusal["text"].as_str().unwrap();
-        assert!(text.contains("would have") && text.contains("It plays"), "{text}");
+        assert!(text.contains("would have") && text.contains("Playback was allowed"), "{text}");
 
         until("it is in the log", async || program.log().contains(id)).await;
         let log = program.log();
