@@ -1,4 +1,4 @@
-//! The access log: one line a request, without anything that names a person or opens a door.
+//! The access log: one line per request, without personal data or secrets.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,11 +7,11 @@ use super::Outcome;
 use crate::media::Kind;
 use crate::model::StreamId;
 
-/// One request, as it is logged.
+/// One request as logged.
 ///
-/// `path` is the path at the origin: neither play session nor query, which may hold tokens. `account` is a keyed hash. `door` is said
-/// where a request did not come through the gateway.
-#[allow(missing_docs)] // the names are the log's
+/// `path` is the path at the origin, without play session and query, which may hold tokens. `account` is a keyed hash.
+/// `door` is present if the request did not come through the gateway.
+#[allow(missing_docs)] // field names are those of the log
 pub struct Access<'a> {
     pub request: u64,
     pub client: Option<IpAddr>,

@@ -1,4 +1,4 @@
-//! Calls of the session API and failed logins of operators, counted. Every series is there from the start.
+//! Counts session API calls and failed operator logins. All series exist from the start.
 
 use prometheus::IntCounter;
 
@@ -24,26 +24,26 @@ impl ApiVersion {
     }
 }
 
-/// What a call of the session API asks for.
+/// Operation of a session API call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiOperation {
-    /// To start a stream.
+    /// Start a stream.
     Start,
-    /// To go on with it.
+    /// Send a heartbeat.
     Heartbeat,
-    /// To stop it.
+    /// Stop a stream.
     Stop,
-    /// To show one stream.
+    /// Show one stream.
     Show,
-    /// To list an account's streams.
+    /// List an account's streams.
     List,
-    /// To count them.
+    /// Count an account's streams.
     Activity,
-    /// Which attributes are required.
+    /// List the required attributes.
     Metadata,
-    /// What a page in a browser may ask.
+    /// CORS preflight.
     Preflight,
-    /// Nothing that there is.
+    /// Unknown operation.
     Other,
 }
 
@@ -75,28 +75,28 @@ impl ApiOperation {
     }
 }
 
-/// How a call of the session API was answered.
+/// Outcome of a session API call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiOutcome {
-    /// As it was asked.
+    /// Done.
     Accepted,
-    /// It cannot be read, or an attribute is missing.
+    /// Malformed, or an attribute is missing.
     Malformed,
-    /// No application of that id declares streams.
+    /// Unknown application.
     Unauthorized,
-    /// The application may not, or an operator has blocked it.
+    /// Not allowed for the application, or blocked by an operator.
     Forbidden,
-    /// There is no such session, application or page.
+    /// Unknown session, application or route.
     NotFound,
-    /// The page does not know the method.
+    /// The route does not support the method.
     WrongMethod,
-    /// Policies do not admit the stream, or have ended it.
+    /// The policies do not admit the stream, or have ended it.
     Refused,
     /// The session is over.
     Ended,
-    /// There were too many calls, or there are too many streams.
+    /// Too many calls or too many streams.
     Throttled,
-    /// The store is away.
+    /// The stream store is unavailable.
     Unavailable,
     /// Anything else.
     Failed,
@@ -117,7 +117,7 @@ impl ApiOutcome {
         Self::Failed,
     ];
 
-    /// What an answer of that status is.
+    /// The outcome for a status.
     pub fn of_status(status: u16) -> Self {
         match status {
             200..=299 => Self::Accepted,
@@ -151,26 +151,25 @@ impl ApiOutcome {
     }
 }
 
-/// Why somebody may not use the operator's API.
+/// Why an operator API request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginFailure {
-    /// Nothing was sent that proves who asks.
+    /// No token was sent.
     NoToken,
-    /// `Authorization` is no bearer token, or stands there several times.
+    /// `Authorization` is not a bearer token, or is repeated.
     Malformed,
-    /// No token of the configuration.
+    /// The token is not configured.
     WrongToken,
-    /// A token that may look, for something that is done.
+    /// A read-only token, used for a change.
     WrongRole,
-    /// A page in a browser asks, or may ask, where no token is configured.
+    /// The request comes, or may come, from a web page, and no tokens are configured.
     FromAPage,
 }
 
 impl LoginFailure {
-    /// Each of them.
     pub const ALL: [Self; 5] = [Self::NoToken, Self::Malformed, Self::WrongToken, Self::WrongRole, Self::FromAPage];
 
-    /// The word in metrics and logs.
+    /// The label in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::NoToken => "no_token",
@@ -182,7 +181,6 @@ impl LoginFailure {
     }
 }
 
-/// Both kinds of counters.
 pub(super) struct Calls {
     /// `[version][operation][outcome]`
     calls: Vec<IntCounter>,
@@ -192,9 +190,9 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn new(of: &Family<'_>) -> Result<Self, prometheus::Error> {
-        let help = "Calls of the session API, by version, by what was asked for, and by how they were answered.";
+        let help = "Session API calls by version, operation and outcome.";
         let calls = of.counters("session_api_calls_total", help, &["version", "operation", "outcome"])?;
-        let help = "Requests for the operator's API that were not let in, by reason.";
+        let help = "Operator API requests refused for failed authorization, by reason.";
         let logins = of.counters("operator_login_failures_total", help, &["reason"])?;
         let all = ApiVersion::ALL.into_iter().flat_map(|version| {
             ApiOperation::ALL.into_iter().flat_map(move |operation| {

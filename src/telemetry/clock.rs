@@ -1,16 +1,16 @@
-//! Tells when the system's clock was set while the gateway runs.
+//! Warns if the system clock is set while the gateway runs.
 
 use std::time::Duration;
 
 use super::LogLimit;
 use crate::model::Moment;
 
-/// An offset that is told: far beyond the drift of two clocks, and enough for a token to be refused for it.
+/// Minimum offset in milliseconds for a warning: far beyond clock drift, and enough to invalidate tokens.
 const TOLD: u64 = 5000;
-/// So often it is told again as long as it lasts.
+/// Interval between warnings while the offset lasts.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// Looks at both times.
+/// Compares wall-clock and monotonic time.
 #[derive(Debug)]
 pub struct ClockWatch {
     limit: LogLimit,
@@ -23,18 +23,18 @@ impl Default for ClockWatch {
 }
 
 impl ClockWatch {
-    /// Whether the two times are so far apart that it should be told, and was not told lately.
+    /// True if the times differ enough for a warning and none was logged recently.
     pub fn is_to_be_told(&self, moment: Moment) -> bool {
         moment.offset().unsigned_abs() >= TOLD && self.limit.admits(moment.now).is_some()
     }
 
-    /// Warns where they are.
+    /// Logs a warning if needed.
     pub fn look(&self, moment: Moment) {
         if self.is_to_be_told(moment) {
             tracing::warn!(
                 offset_seconds = moment.offset() / 1000,
-                "the system's clock was set while the gateway runs: tokens and blocks are judged by the new time, and the windows \
-                 of streams go on as they were; have the gateway start after time synchronisation (time-sync.target)"
+                "the system clock was set while the gateway runs: tokens and blocks use the new time, stream timeouts do \
+                 not; start the gateway after time synchronisation (time-sync.target)"
             );
         }
     }

@@ -1,5 +1,4 @@
-//! The memory of what was decided a short while ago, for those who ask why. Bounded in bytes and in time, and never in the
-//! way of a request that passes.
+//! Keeps recent decisions for operators, bounded in bytes and time. Admitted requests cost nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,39 +13,37 @@ use crate::model::{Account, AccountKey, ApplicationId, Clock, Device, Entropy, M
 use crate::policy::{Decision, Explanation, Mode};
 use crate::streams::{Cause, Event, Observer, Stream};
 
-/// How long a decision is remembered at most.
+/// How long a decision is kept at most.
 pub const KEPT: Duration = Duration::from_hours(1);
-/// A player that is refused asks again and again: so much time is between two explanations for one account.
+/// Minimum interval between two explanations for one account: a refused player retries repeatedly.
 const AGAIN: Duration = Duration::from_secs(10);
-/// What is remembered of one account at most.
+/// Maximum history entries per account.
 const OF_ACCOUNT: usize = 32;
 
-/// Bytes for refusals of somebody.
+/// Bytes for refusals with an account.
 const REFUSALS: u64 = 8 << 20;
-/// Bytes for refusals that did not happen, which must not push out those that did.
+/// Bytes for refusals by unenforced rules, separate so that they cannot displace real ones.
 const UNENFORCED: u64 = 4 << 20;
-/// Bytes for refusals of nobody, who must not push out the others.
+/// Bytes for refusals without an account, separate so that they cannot displace the others.
 const ANONYMOUS_REFUSALS: u64 = 2 << 20;
-/// Bytes for explanations.
 const EXPLANATIONS: u64 = 16 << 20;
-/// Bytes for explanations of the end of streams.
+/// Bytes for explanations of terminations.
 const ENDS: u64 = 4 << 20;
-/// Bytes for what happened to accounts.
+/// Bytes for histories of accounts.
 const HISTORIES: u64 = 8 << 20;
 
-/// Whether something was refused, or only would be if all rules were enforced.
+/// Whether a request was refused, or would be if all rules were enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was refused.
     Refused,
-    /// It plays. Rules that are not enforced would have refused it.
+    /// Admitted; unenforced rules would have refused it.
     WouldRefuse,
-    /// It plays. Rules that are not enforced would have ended other streams for it.
+    /// Admitted; unenforced rules would have terminated other streams for it.
     WouldTerminate,
 }
 
 impl Verdict {
-    /// What it is called where operators read it.
+    /// The label in the API and the log.
     pub fn label(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -56,96 +53,95 @@ impl Verdict {
     }
 }
 
-/// One refusal, or what would have been one.
+/// A refusal, real or by unenforced rules.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// Whether it was one.
     pub verdict: Verdict,
-    /// Its name, which its problem document carries as `refusal`.
+    /// The refusal id, sent as `refusal` in the problem document.
     pub id: u64,
     /// When.
     pub at: Millis,
-    /// The word for it in logs and metrics.
+    /// The reason word of logs and metrics.
     pub reason: &'static str,
-    /// Whose request it was, as far as that was known.
+    /// The application, if known.
     pub application: Option<ApplicationId>,
-    /// The account, likewise.
+    /// The account, if known.
     pub account: Option<Account>,
-    /// The stream, likewise.
+    /// The stream, if known.
     pub stream: Option<StreamId>,
-    /// The device, likewise.
+    /// The device, if known.
     pub device: Option<Device>,
-    /// What was asked for, likewise.
+    /// The asset, if known.
     pub asset: Option<Arc<str>>,
-    /// What the viewer was told: a problem document (RFC 9457). Empty where nothing was refused.
+    /// The problem document (RFC 9457) sent to the viewer. Empty if nothing was refused.
     pub problem: Bytes,
 }
 
-/// Something that was decided about an account.
+/// A decision or operator action about an account.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
-    /// When; of several in a row, the last.
+    /// When; for repeated refusals, the last.
     pub at: Millis,
-    /// The application that asked, where one did.
+    /// The application, if known.
     pub application: Option<ApplicationId>,
-    /// About which stream, where it was about one.
+    /// The stream, if any.
     pub stream: Option<StreamId>,
-    /// On which device.
+    /// The device.
     pub device: Option<Device>,
-    /// What it plays, or wanted to.
+    /// The asset.
     pub asset: Option<Arc<str>>,
-    /// What.
+    /// What happened.
     pub what: AuditKind,
 }
 
 impl AuditEntry {
-    /// Rules that are not enforced would have done it.
+    /// True if only unenforced rules are involved.
     fn is_unenforced(&self) -> bool {
         matches!(self.what, AuditKind::Refused { verdict: Verdict::WouldRefuse | Verdict::WouldTerminate, .. })
     }
 }
 
-/// What was decided.
+/// What happened.
 #[derive(Clone, Debug)]
 pub enum AuditKind {
-    /// It was refused, or would have been.
+    /// A request was refused, or would have been.
     Refused {
         /// Which of them.
         verdict: Verdict,
         /// The last of these refusals.
         refusal: u64,
-        /// The word for it in logs and metrics.
+        /// The reason word of logs and metrics.
         reason: &'static str,
-        /// The first of them.
+        /// The first of these refusals.
         first: Millis,
         /// How many.
         times: u32,
     },
-    /// It was terminated.
+    /// The stream was terminated.
     Terminated(Cause),
-    /// It will be terminated.
+    /// The stream is in grace and will be terminated.
     Terminating(Cause),
-    /// It was admitted provisionally in the place of another.
+    /// The stream was admitted provisionally in place of another.
     TookOver {
         /// The other stream.
         taken: StreamId,
-        /// Why that one was chosen.
+        /// Why that stream was chosen.
         reason: &'static str,
     },
-    /// It was decided whether it, or the other one, is played.
+    /// The takeover is settled.
     TakeoverSettled {
         /// The other stream.
         taken: StreamId,
-        /// What it came to.
+        /// The result.
         result: &'static str,
     },
-    /// An operator did something.
+    /// An operator action.
     Ordered {
-        /// What.
+        /// The action.
         what: &'static str,
-        /// Who.
+        /// The operator.
         by: Arc<str>,
-        /// Why.
+        /// The reason.
         reason: Arc<str>,
     },
 }
@@ -154,29 +150,29 @@ pub enum AuditKind {
 enum Explained {
     /// As JSON.
     Here(Arc<str>),
-    /// As another refusal of the account a moment before.
+    /// Same as another recent refusal of the account.
     As(u64),
 }
 
-/// Remembers.
+/// The stored decisions.
 pub struct Decisions {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    /// What is in force.
+    /// The configuration in force.
     settings: ArcSwapOption<Settings>,
     refusals: Cache<u64, Arc<Refused>>,
     strangers: Cache<u64, Arc<Refused>>,
     unenforced: Cache<u64, Arc<Refused>>,
     explanations: Cache<u64, Explained>,
-    /// The last explained refusal of each account, of each verdict: they rest on different things.
+    /// The last explained refusal per account and verdict. Verdicts have different explanations.
     explained: Cache<(AccountKey, &'static str), u64>,
     histories: Cache<AccountKey, Arc<[AuditEntry]>>,
-    /// On what the end of streams rests, as JSON.
+    /// Explanations of terminations, as JSON.
     ends: Cache<StreamId, Arc<str>>,
 }
 
 impl Decisions {
-    /// Nothing yet. Refusals that did not happen get ids by `entropy`.
+    /// Creates an empty log. Refusals by unenforced rules get ids from `entropy`.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let refusals = |bytes| bounded(bytes).weigher(|_, refused: &Arc<Refused>| weight(refused)).build();
         let explanations = bounded(EXPLANATIONS).weigher(|_, explained: &Explained| match explained {
@@ -198,18 +194,18 @@ impl Decisions {
         }
     }
 
-    /// Another configuration is in force.
+    /// Applies a new configuration.
     pub fn configure(&self, settings: &Arc<Settings>) {
         self.settings.store(Some(settings.clone()));
     }
 
-    /// On what a refusal by policy rests. Of refusals of one account in a row only the first is explained: the others rest on
-    /// the same, and cost nearly nothing.
+    /// Stores the explanation of a policy refusal. Of consecutive refusals of one account, only the first is explained;
+    /// the others refer to it, which is cheap.
     pub fn explain(&self, refusal: u64, account: &AccountKey, explanation: &Explanation) {
         self.explain_as(Verdict::Refused, refusal, account, explanation);
     }
 
-    /// Returns the explanation as JSON where it is the first in a row.
+    /// Returns the explanation as JSON if it is the first of a series.
     fn explain_as(
         &self,
         verdict: Verdict,
@@ -228,8 +224,8 @@ impl Decisions {
         Some(text)
     }
 
-    /// A stream plays that rules in shadow or annotate mode would have refused, or for which they would have ended others. An
-    /// operator learns whom they would hit before they are enforced.
+    /// Records a stream that plays although unenforced rules would have refused it or terminated others. Operators see
+    /// the effect of a rule before enforcing it.
     fn unenforced(&self, account: &Account, stream: &Stream, decision: &Decision, explanation: &Explanation) {
         let verdict = if decision.would_refuse() { Verdict::WouldRefuse } else { Verdict::WouldTerminate };
         let id = u64::from_be_bytes(self.entropy.bytes().first_chunk().copied().unwrap_or_default());
@@ -262,20 +258,21 @@ impl Decisions {
                 reason = refused.reason,
                 rules = rules.join(", "),
                 explanation = first.as_deref().filter(|_| settings.log.decisions),
-                "a rule that is not enforced would refuse this stream or end others for it"
+                "an unenforced rule would refuse this stream or terminate others for it"
             );
         }
         self.refused(refused);
     }
 
-    /// A request of a stream that was terminated is refused. Returns on what that end rests, as JSON, where it is remembered.
+    /// Records a refused request of a terminated stream. Returns the explanation of the termination as JSON, if still
+    /// stored.
     pub fn explain_end(&self, refusal: u64, stream: StreamId) -> Option<Arc<str>> {
         let text = self.ends.get(&stream)?;
         self.explanations.insert(refusal, Explained::Here(text.clone()));
         Some(text)
     }
 
-    /// A request was refused.
+    /// Records a refused request.
     pub fn refused(&self, refused: Refused) {
         let Refused { verdict, id, at, reason, ref application, ref account, stream, ref device, ref asset, .. } =
             refused;
@@ -304,7 +301,7 @@ impl Decisions {
         place.insert(id, Arc::new(refused));
     }
 
-    /// An operator did something about an account, or about one of its streams.
+    /// Records an operator action on an account or one of its streams.
     pub fn ordered(
         &self,
         account: &Account,
@@ -324,7 +321,7 @@ impl Decisions {
             let mut history = entry.map(|entry| entry.into_value().to_vec()).unwrap_or_default();
             change(&mut history);
             while history.len() > OF_ACCOUNT {
-                // What did not happen goes first, but not before it has been noted.
+                // Unenforced entries are removed first, except the one just added.
                 let earlier = history.len() - 1;
                 let unenforced = history.iter().take(earlier).position(AuditEntry::is_unenforced);
                 history.remove(unenforced.unwrap_or_default());
@@ -333,13 +330,13 @@ impl Decisions {
         });
     }
 
-    /// The refusal of that name, if it is remembered.
+    /// The refusal with that id, if still stored.
     pub fn refusal(&self, id: u64) -> Option<Arc<Refused>> {
         [&self.refusals, &self.strangers, &self.unenforced].into_iter().find_map(|cache| cache.get(&id))
     }
 
-    /// On what the refusal rests, as JSON, and the refusal that it was written down for: the same, or one of the same account
-    /// a moment before.
+    /// The explanation of a refusal as JSON, and the refusal it was stored for: this one, or a recent one of the same
+    /// account.
     pub fn explanation(&self, refusal: u64) -> Option<(u64, Arc<str>)> {
         match self.explanations.get(&refusal)? {
             Explained::Here(text) => Some((refusal, text)),
@@ -350,7 +347,7 @@ impl Decisions {
         }
     }
 
-    /// What was decided about the account, oldest first.
+    /// The account's recent decisions, oldest first.
     pub fn history(&self, account: &AccountKey) -> Arc<[AuditEntry]> {
         let since = self.clock.now() - KEPT;
         let history = self.histories.get(account).unwrap_or_default();
@@ -397,7 +394,7 @@ impl Observer for Decisions {
     }
 }
 
-/// What was remembered last counts most: the usual policy of the cache would keep what is popular.
+/// LRU eviction: recent entries matter most. The cache's default policy would keep frequently used ones.
 fn bounded<K, V>(bytes: u64) -> CacheBuilder<K, V, Cache<K, V>>
 where
     K: std::hash::Hash + Eq + Send + Sync + 'static,
@@ -406,7 +403,7 @@ where
     Cache::builder().max_capacity(bytes).eviction_policy(EvictionPolicy::lru()).time_to_live(KEPT)
 }
 
-/// Roughly what a refusal takes; names that streams share with it are counted as its own.
+/// Approximate size of a refusal, including strings shared with streams.
 fn weight(refused: &Refused) -> u32 {
     let account = refused.account.as_ref().map_or(0, |account| account.idp.len() + account.subject.len());
     let asset = refused.asset.as_ref().map_or(0, |asset| asset.len());

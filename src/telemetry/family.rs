@@ -1,14 +1,14 @@
-//! How a metric is made.
+//! Creates metrics.
 
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-/// Makes metrics under our name and registers them.
+/// Creates metrics with our prefix and registers them.
 pub(super) struct Family<'a>(pub(super) &'a Registry);
 
-/// Borders of histograms of times to an answer, in seconds.
+/// Buckets for response times, in seconds.
 pub(super) const TIMES: [f64; 17] =
     [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
 

@@ -1,4 +1,4 @@
-//! The series that exist with 0 from the start: `increase()` does not see the first event of a series that appears with it.
+//! Series that exist with 0 from the start: `increase()` misses the first event of a series that appears with it.
 
 use super::metrics::{ManifestResult, Metrics, STREAM_EVENTS};
 use crate::config::Settings;
@@ -9,7 +9,7 @@ use crate::streams::{Cause, IMMUTABLE_ATTRIBUTES, TakeoverResult};
 const CONNECTION_REASONS: [&str; 6] =
     ["too_many", "proxy_header", "slow_handshake", "failed_handshake", "slow_header", "slow_body"];
 const CONTROL_CONNECTION_REASONS: [&str; 4] = ["too_many", "slow_header", "slow_body", "stalled"];
-/// Besides those for which a play session cannot be opened.
+/// In addition to the reasons for which a play session cannot be opened.
 const PLAY_SESSION_REASONS: [&str; 2] = ["other_application", "out_of_scope"];
 const OVERRIDE_KINDS: [&str; 2] = ["block", "exemption"];
 const RELOAD_RESULTS: [&str; 4] = ["applied", "refused", "shortage", "unchanged"];
@@ -21,7 +21,7 @@ const KEY_RESULTS: [&str; 3] = ["changed", "unchanged", "failed"];
 const CALLBACK_RESULTS: [&str; 5] = ["allowed", "refused", "stale", "away", "busy"];
 
 impl Metrics {
-    /// Creates the series whose labels this program alone chooses.
+    /// Creates the series whose labels are fixed.
     pub(super) fn create_fixed_series(&self) {
         let each = |vec: &prometheus::IntCounterVec, words: &[&str]| {
             for word in words {
@@ -38,11 +38,11 @@ impl Metrics {
         for kind in OVERRIDE_KINDS {
             self.orders.with_label_values(&[kind]);
         }
-        // No application is known where the table cannot be asked.
+        // The application is unknown if the store is unavailable.
         self.events.with_label_values(&["", "undecided"]);
     }
 
-    /// Creates the series whose labels a configuration names. Those that exist keep their values.
+    /// Creates the series whose labels come from the configuration. Existing series keep their values.
     pub fn create_series(&self, settings: &Settings) {
         for id in settings.applications.keys() {
             let application = id.as_str();
@@ -68,7 +68,7 @@ impl Metrics {
                 let effect = if rule.when_exceeded.terminates() { Effect::TERMINATE } else { Effect::REFUSE };
                 self.violations.with_label_values(&[policy, rule_name, mode, effect]);
                 if rule.when_exceeded.terminates() {
-                    // Where nothing that may be terminated makes room, the newest is refused all the same.
+                    // If no stream may be terminated to make room, the newest is refused.
                     self.violations.with_label_values(&[policy, rule_name, mode, Effect::REFUSE]);
                 }
                 if rule.missing == Missing::Refuse {

@@ -1,4 +1,4 @@
-//! Counts what is fetched for identity.
+//! Counts key refreshes and callbacks.
 
 use crate::key_sources::Observer;
 

@@ -1,4 +1,4 @@
-//! Where log lines go: standard error, through a queue that never blocks a request.
+//! Writes the log to standard error through a queue that never blocks a request.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
-/// Bytes of lines that may wait. What comes when they are full is given up and counted.
+/// Maximum bytes of queued lines. Further lines are dropped and counted.
 const MAX_WAITING: usize = 4 << 20;
-/// How long a line may wait. Waking a writer for every line made the access log cost 19 microseconds a request; in batches it
-/// costs 8 (`make bench`, 1 KB objects).
+/// How long a line may be queued. Waking the writer for each line cost the access log 19 microseconds per request;
+/// batches cost 8 (`make bench`, 1 KB objects).
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How a log line looks.
+/// Log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Plain text.
     Text,
 }
 
@@ -32,7 +32,7 @@ struct Queue {
     closed: AtomicBool,
 }
 
-/// One line on its way into the queue; it is written in one piece.
+/// One line; added to the queue in one piece.
 struct Line(Arc<Queue>);
 
 impl Write for Line {
@@ -52,13 +52,13 @@ impl Write for Line {
 }
 
 impl Queue {
-    /// Writes what waits, again and again, until the queue is closed and empty.
+    /// Writes queued lines until the queue is closed and empty.
     fn drain(&self, mut out: impl Write) {
         let mut taken = Vec::new();
         loop {
             let closed = self.closed.load(Relaxed);
             std::mem::swap(&mut *self.waiting.lock(), &mut taken);
-            // Where standard error has gone, nothing is left to tell anybody.
+            // If standard error is gone, there is nowhere to report it.
             let _ = out.write_all(&taken).and_then(|()| out.flush());
             if closed && taken.is_empty() {
                 return;
@@ -71,23 +71,23 @@ impl Queue {
     }
 }
 
-/// Keeps the log's writer alive; what is still queued is written when it is dropped.
+/// Keeps the log's writer running. Dropping it writes what is queued.
 pub struct LogGuard {
     queue: Arc<Queue>,
     set: Arc<SetLevel>,
     writer: Option<JoinHandle<()>>,
 }
 
-/// Changes what is logged from now on.
+/// Changes the log level.
 type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
 impl LogGuard {
-    /// Changes the level from now on, as [`init`] set it. `RUST_LOG` goes on overriding it.
+    /// Returns a function that changes the level set by [`init`]. `RUST_LOG` still overrides it.
     pub fn levels(&self) -> Arc<SetLevel> {
         self.set.clone()
     }
 
-    /// Lines that were given up since the last call, because standard error could not keep up.
+    /// Returns a function that counts the lines dropped since its last call, because standard error was too slow.
     pub fn take_dropped(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let queue = self.queue.clone();
         move || queue.dropped.swap(0, Relaxed)
@@ -108,7 +108,7 @@ impl Drop for LogGuard {
 /// Starts logging at `level` (a filter in the syntax of `RUST_LOG`, which overrides it).
 ///
 /// # Errors
-/// `level` is not a filter, or logging was started before.
+/// `level` is not a valid filter, or logging is already started.
 pub fn init(level: &str, format: Format) -> Result<LogGuard, String> {
     let filter = filter(level)?;
     let queue = Arc::new(Queue::default());
@@ -126,15 +126,15 @@ pub fn init(level: &str, format: Format) -> Result<LogGuard, String> {
     };
     started.map_err(|error| error.to_string())?;
     let writer = thread::Builder::new().name("log".to_owned()).spawn(move || drained.drain(io::stderr()));
-    Ok(LogGuard { queue, set, writer: Some(writer.map_err(|error| format!("the log's writer: {error}"))?) })
+    Ok(LogGuard { queue, set, writer: Some(writer.map_err(|error| format!("cannot start the log writer: {error}"))?) })
 }
 
 fn filter(level: &str) -> Result<EnvFilter, String> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) => EnvFilter::try_new(filter),
-        // The framework tells of each service it starts and each viewer who leaves early; we tell what matters of that.
+        // The framework logs each service start and each viewer disconnect, which we log ourselves where it matters.
         Err(_) if level == "info" => EnvFilter::try_new("info,pingora_core=error,pingora_proxy=error"),
-        // What operators do is told however little else is.
+        // Operator actions are always logged.
         Err(_) => EnvFilter::try_new(format!("{level},operator=info")),
     };
     filter.map_err(|error| format!("log level {level:?}: {error}"))

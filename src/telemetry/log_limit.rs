@@ -1,27 +1,27 @@
-//! Lines of the log that a stranger can cause, or that come again and again: a few are written, the others counted.
+//! Rate limits for log lines that anyone can cause or that repeat. Suppressed lines are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::model::Millis;
 
-/// Lets one line through in each interval.
+/// Allows one line per interval.
 #[derive(Debug)]
 pub struct LogLimit {
     every: Duration,
     /// When the next line may be written, in milliseconds.
     next: AtomicU64,
-    /// Lines that were not written since the last one that was.
+    /// Lines suppressed since the last one written.
     held_back: AtomicU64,
 }
 
 impl LogLimit {
-    /// One line in so much time.
+    /// One line per interval.
     pub const fn new(every: Duration) -> Self {
         Self { every, next: AtomicU64::new(0), held_back: AtomicU64::new(0) }
     }
 
-    /// Whether a line may be written, by one-way time; if so, how many were held back before it.
+    /// Returns the number of suppressed lines if a line may be written now. `now` is monotonic.
     pub fn admits(&self, now: Millis) -> Option<u64> {
         let next = self.next.load(Relaxed);
         let is_due = now.0 >= next && self.next.compare_exchange(next, (now + self.every).0, Relaxed, Relaxed).is_ok();
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn of_several_threads_one_writes_the_line() {
         let limit = LogLimit::new(Duration::from_secs(10));
-        // What the line tells of depends on how many come between the winner's two steps.
+        // The result depends on how many calls fall between the winner's two steps.
         let told: Vec<u64> = std::thread::scope(|scope| {
             let ask = || (0..1000).filter_map(|_| limit.admits(Millis(5))).collect::<Vec<_>>();
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();

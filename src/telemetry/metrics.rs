@@ -1,5 +1,4 @@
-//! One registry of our own, filled in one place. Every label set is closed: names from the configuration and words from
-//! this program, never anything that a request can choose.
+//! The metrics registry. All label values come from the configuration or this program, never from requests.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::origins::{OriginMetrics, Origins};
 use super::usage::Usage;
 use crate::media::Kind;
 
-/// What happens to streams.
+/// Stream events.
 pub(super) const STREAM_EVENTS: [&str; 13] = [
     "admitted",
     "resumed",
@@ -30,26 +29,26 @@ pub(super) const STREAM_EVENTS: [&str; 13] = [
     "undecided",
 ];
 
-/// How a request ended, as one word.
+/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Passed to the origin.
+    /// Forwarded to the origin.
     Passed,
-    /// Passed, though it exceeds a policy that annotates.
+    /// Forwarded, although it exceeds a policy in annotate mode.
     Annotated,
-    /// Refused by policy, at a start or a return.
+    /// Refused by policy, at start or return.
     Refused,
     /// Refused because its stream was terminated.
     Terminated,
-    /// Refused for lack of an identity.
+    /// Refused for lack of a token.
     Anonymous,
-    /// Refused for a token or play session that is not valid.
+    /// Refused for an invalid token or play session.
     Invalid,
-    /// Refused because the operator blocked it.
+    /// Refused by an operator's block.
     Blocked,
-    /// Refused for its form: too large, no host, wrong method, no route.
+    /// Refused as malformed: too large, no host, wrong method, no route.
     Malformed,
-    /// The origin could not be reached or broke off.
+    /// The origin was unreachable or closed the connection early.
     OriginFailed,
 }
 
@@ -66,7 +65,7 @@ impl Outcome {
         Self::OriginFailed,
     ];
 
-    /// The word in metrics and logs.
+    /// The label in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -82,19 +81,19 @@ impl Outcome {
     }
 }
 
-/// What became of a manifest on its way to the viewer.
+/// What happened to a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestResult {
-    /// Its references carry the play session.
+    /// Rewritten to carry the play session.
     Rewritten,
-    /// There was nothing to write into it.
+    /// Nothing to rewrite.
     Unchanged,
-    /// It is not what it claims to be, or broken: passed as it came.
+    /// Invalid or of another type; forwarded unchanged.
     Unparsable,
-    /// In a content coding that the request did not offer: passed as it came.
+    /// In a content coding that the request did not offer; forwarded unchanged.
     Encoded,
-    /// Larger than `limits.manifest_bytes`, or rewriting would add more than that: passed as it came, but for what a playlist
-    /// had before that.
+    /// Larger than `limits.manifest_bytes`, or rewriting would add more than that. Forwarded unchanged, except for the
+    /// part of a playlist already rewritten.
     Oversized,
 }
 
@@ -102,7 +101,7 @@ impl ManifestResult {
     pub(super) const ALL: [Self; 5] =
         [Self::Rewritten, Self::Unchanged, Self::Unparsable, Self::Encoded, Self::Oversized];
 
-    /// The word in metrics.
+    /// The label in metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::Rewritten => "rewritten",
@@ -114,11 +113,11 @@ impl ManifestResult {
     }
 }
 
-/// Every metric, by name.
-#[allow(missing_docs)] // each field's help text stands in `new`
+/// All metrics, by name.
+#[allow(missing_docs)] // see the help texts in `new`
 pub struct Metrics {
     registry: Registry,
-    /// `requests[outcome][kind]`: the hot path must not look labels up.
+    /// `requests[outcome][kind]`: avoids label lookups on the hot path.
     requests: Vec<Vec<IntCounter>>,
     pub bytes: IntCounter,
     pub streams: IntGaugeVec,
@@ -158,7 +157,7 @@ pub struct Metrics {
     origins: Origins,
     /// By outcome, in the order of [`Outcome::ALL`].
     answered: Vec<Histogram>,
-    /// Likewise.
+    /// In the same order.
     authz: Vec<IntCounter>,
 }
 
@@ -169,96 +168,93 @@ fn build_info(of: &Family<'_>) -> Result<(), prometheus::Error> {
 }
 
 impl Metrics {
-    /// All metrics at zero.
+    /// Creates all metrics at zero.
     ///
     /// # Errors
-    /// Two metrics share a name, which is a mistake in this file.
+    /// Two metrics share a name, a bug in this file.
     #[allow(clippy::too_many_lines, reason = "a list")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let of = Family(&registry);
         build_info(&of)?;
-        let requests =
-            of.counters("requests_total", "Requests by what was asked for and how they ended.", &["outcome", "kind"])?;
+        let requests = of.counters("requests_total", "Requests by outcome and kind.", &["outcome", "kind"])?;
         let by_kind = |outcome: &Outcome| {
             Kind::ALL.iter().map(|kind| requests.with_label_values(&[outcome.label(), kind.label()])).collect()
         };
-        let help = "Time from the request's header to the response's, in seconds, by outcome.";
+        let help = "Time from the request header to the response header, in seconds, by outcome.";
         let answered = of.histograms("time_to_first_byte_seconds", help, &["outcome"], &TIMES)?;
-        let help = "Requests that other proxies asked about, by how they ended; requests_total has them too.";
+        let help = "Forward-auth requests of other proxies, by outcome; also counted in requests_total.";
         let authz = of.counters("authz_total", help, &["outcome"])?;
         let instants = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.15];
-        let help = "Time to decide a start or a return, in seconds.";
+        let help = "Duration of an admission decision for a start or a return, in seconds.";
         let decision = of.histograms("decision_seconds", help, &[], &instants)?.with_label_values(&[] as &[&str]);
-        let help = format!("What happened to streams: {}.", STREAM_EVENTS.join(", "));
+        let help = format!("Stream events: {}.", STREAM_EVENTS.join(", "));
         let events = of.counters("stream_events_total", &help, &["application", "event"])?;
-        let help = "Starts and returns that would exceed a rule, by the rule's mode and what it asks for: refuse, terminate, or lack \
-                    where an attribute is missing that it demands.";
+        let help = "Starts and returns that exceed a rule, by the rule's mode and effect: refuse, terminate, or lack (a \
+                    required attribute is missing).";
         let violations = of.counters("policy_violations_total", help, &["policy", "rule", "mode", "effect"])?;
-        let help = "The smallest limit under which a start or a return would have been admitted, by rule: those above N \
-                    would have been refused, had the limit been N.";
+        let help = "The smallest limit that would have admitted a start or a return, by rule. Observations above N would \
+                    have been refused with a limit of N.";
         let limits = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0];
         let required_limit = of.histograms("policy_required_limit", help, &["policy", "rule"], &limits)?;
-        let help =
-            "Attempts to change an attribute of a stream that must not change while it plays; they have no effect.";
+        let help = "Attempts to change an immutable attribute of a running stream; they have no effect.";
         let immutable_attribute_changes =
             of.counters("immutable_attribute_changes_total", help, &["application", "attribute"])?;
-        let help = "Connections of the control port that were closed: too_many, slow_header, slow_body, stalled.";
+        let help = "Control port connections closed by a limit: too_many, slow_header, slow_body, stalled.";
         let control_connections_refused = of.counters("control_connections_refused_total", help, &["reason"])?;
-        let help = "Connections that a guard closed: too_many, proxy_header, slow_handshake, failed_handshake, slow_header, \
-                    slow_body.";
+        let help = "Viewer connections closed by a limit: too_many, proxy_header, slow_handshake, failed_handshake, \
+                    slow_header, slow_body.";
         let connections_refused = of.counters("connections_refused_total", help, &["reason"])?;
-        let help = "Attempts at an origin's server that failed: connect, response, busy, unresolved.";
+        let help = "Failed attempts at an origin server: connect, response, busy, unresolved.";
         let origin_failures = of.counters("origin_failures_total", help, &["origin", "reason"])?;
-        let help = "Addresses of an origin's servers, by whether they are in use.";
+        let help = "Addresses of an origin's servers, by state.";
         let origin_servers = of.gauges("origin_servers", help, &["origin", "state"])?;
-        let help = "References to other hosts in rewritten manifests, left as they are.";
+        let help = "References to other hosts in rewritten manifests, left unchanged.";
         let foreign_references = of.counter("foreign_references_total", help)?;
-        let help = "Log lines given up because the log could not keep up.";
+        let help = "Log lines dropped because the log queue was full.";
         let log_lines_dropped = of.counter("log_lines_dropped_total", help)?;
-        let help = "Times that the configuration was read again while serving: applied, refused, unchanged.";
+        let help = "Configuration reloads by result: applied, refused, shortage, unchanged.";
         let config_reloads = of.counters("config_reloads_total", help, &["result"])?;
-        let help = "Whether the configuration could be used when it was last read: 1 or 0.";
+        let help = "1 if the last configuration reload succeeded, else 0.";
         let config_last_reload_successful = of.gauge("config_last_reload_successful", help)?;
-        let help = "The configuration in force, counted from 1 at the start.";
+        let help = "Revision of the configuration in force, counted from 1 at the start.";
         let config_revision = of.gauge("config_revision", help)?;
         let help = "When the configuration in force was applied, in seconds since 1970.";
         let config_applied = of.gauge("config_last_reload_success_timestamp_seconds", help)?;
-        let help = "Events for webhooks by what became of them: sent; dropped_queue, where the queue was full; dropped_retries, \
-                    where they were not accepted in time; rejected by the receiver.";
+        let help = "Webhook events by result: sent; dropped_queue (queue full); dropped_retries (not accepted in time); \
+                    rejected by the receiver.";
         let webhook_events = of.counters("webhook_events_total", help, &["hook", "result"])?;
-        let webhook_queue = of.gauges("webhook_queue", "Events that wait for a webhook.", &["hook"])?;
+        let webhook_queue = of.gauges("webhook_queue", "Events queued for a webhook.", &["hook"])?;
         let terminations =
-            of.counters("terminations_total", "Streams that were terminated, by cause.", &["application", "cause"])?;
-        let help = "Streams that stood provisionally in the place of another, by what it came to: replaced, where one of the two \
-                    stayed silent; both_real, where the policies had to decide.";
+            of.counters("terminations_total", "Terminated streams, by cause.", &["application", "cause"])?;
+        let help = "Provisional takeovers by result: replaced (one of the two streams went idle); both_real (the \
+                    policies decided).";
         let takeovers = of.counters("takeovers_total", help, &["result"])?;
         let token_errors =
-            of.counters("token_errors_total", "Tokens that were not accepted, by reason.", &["application", "reason"])?;
-        let help =
-            "Second clients of a stream at the same time: split off as a stream of their own, or requests refused.";
+            of.counters("token_errors_total", "Rejected tokens, by reason.", &["application", "reason"])?;
+        let help = "Concurrent second clients of a stream: split into a stream of their own, or requests refused.";
         let shared = of.counters("session_sharing_total", help, &["application", "action"])?;
-        let help = "Streams noticed for being pulled much faster than they play, and segments refused for it.";
+        let help = "Streams downloaded much faster than they play (noticed), and segments refused for it (refused).";
         let download_rate_exceeded = of.counters("download_rate_exceeded_total", help, &["application", "action"])?;
-        let help = "Key files and key sets that were read or fetched, by what came of it.";
+        let help = "Reads of key files and fetches of key sets, by result.";
         let key_refreshes = of.counters("key_refreshes_total", help, &["source", "result"])?;
-        let help = "Questions to services that judge tokens, by the answer.";
+        let help = "Requests to authorization callbacks, by result.";
         let callbacks = of.counters("auth_callback_requests_total", help, &["service", "result"])?;
         let play_session_errors =
-            of.counters("play_session_errors_total", "Play sessions that were not accepted, by reason.", &["reason"])?;
+            of.counters("play_session_errors_total", "Rejected play sessions, by reason.", &["reason"])?;
         let metrics = Self {
             requests: Outcome::ALL.iter().map(by_kind).collect(),
             bytes: of.counter("response_bytes_total", "Body bytes sent to viewers.")?,
             streams: of.gauges("streams", "Streams that hold a slot.", &["application"])?,
-            manifests: of.counters("manifests_total", "Manifests by what became of them.", &["result"])?,
-            connections: of.gauge("connections", "Open connections of viewers.")?,
-            control_connections: of.gauge("control_connections", "Open connections of the control port.")?,
+            manifests: of.counters("manifests_total", "Manifests by result.", &["result"])?,
+            connections: of.gauge("connections", "Open viewer connections.")?,
+            control_connections: of.gauge("control_connections", "Open control port connections.")?,
             accounts: of.gauge("accounts", "Accounts in the stream table.")?,
             clock_offset: of.fraction(
                 "clock_offset_seconds",
-                "By how much the system's clock is ahead of the gateway's one-way time: not zero where it was set since the start.",
+                "Offset of the system clock from the gateway's monotonic time: not zero if the clock was set since the start.",
             )?,
-            orders: of.gauges("operator_overrides", "Blocks and exemptions that operators ordered and that hold.", &["kind"])?,
+            orders: of.gauges("operator_overrides", "Active blocks and exemptions set by operators.", &["kind"])?,
             answered: Outcome::ALL.iter().map(|outcome| answered.with_label_values(&[outcome.label()])).collect(),
             authz: Outcome::ALL.iter().map(|outcome| authz.with_label_values(&[outcome.label()])).collect(),
             events,
@@ -306,7 +302,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that another proxy asked about.
+    /// Counts a forward-auth request of another proxy.
     pub fn authz(&self, outcome: Outcome) {
         let at = Outcome::ALL.iter().position(|known| *known == outcome);
         if let Some(counter) = at.and_then(|at| self.authz.get(at)) {
@@ -319,17 +315,16 @@ impl Metrics {
         self.calls.call(version, operation, outcome);
     }
 
-    /// The series of an origin.
     pub fn origin(&self, name: &str) -> OriginMetrics {
         self.origins.for_origin(name)
     }
 
-    /// Counts a request for the operator's API that was not let in.
+    /// Counts a refused operator API request.
     pub fn login_failure(&self, reason: LoginFailure) {
         self.calls.login_failure(reason);
     }
 
-    /// Notes how long a viewer waited for the response's header.
+    /// Records the time to first byte.
     pub fn answered(&self, outcome: Outcome, waited: Duration) {
         let at = Outcome::ALL.iter().position(|known| *known == outcome);
         if let Some(histogram) = at.and_then(|at| self.answered.get(at)) {
@@ -337,11 +332,11 @@ impl Metrics {
         }
     }
 
-    /// Everything, in the Prometheus text format.
+    /// Renders all metrics in the Prometheus text format.
     pub fn render(&self) -> String {
         let mut out = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut out) {
-            tracing::error!(%error, "metrics could not be encoded");
+            tracing::error!(%error, "cannot encode metrics");
         }
         String::from_utf8(out).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What origins answer, and how long they take.
+//! Responses and response times of origins.
 
 use std::time::Duration;
 
@@ -6,10 +6,9 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::family::{Family, TIMES};
 
-/// Classes of final answers, by the first digit of the status (RFC 9110 §15).
+/// Classes of final responses, by the first digit of the status (RFC 9110 §15).
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-/// The series of all origins.
 pub(super) struct Origins {
     responses: IntCounterVec,
     seconds: HistogramVec,
@@ -17,14 +16,13 @@ pub(super) struct Origins {
 
 impl Origins {
     pub(super) fn new(of: &Family<'_>) -> Result<Self, prometheus::Error> {
-        let help = "Final answers of an origin, by the class of their status.";
+        let help = "Final responses of an origin, by status class.";
         let responses = of.counters("origin_responses_total", help, &["origin", "class"])?;
-        let help = "Time from asking an origin to the header of its answer, in seconds; a new connection is included.";
+        let help = "Time from the request to an origin to its response header, in seconds, including a new connection.";
         let seconds = of.histograms("origin_response_seconds", help, &["origin"], &TIMES)?;
         Ok(Self { responses, seconds })
     }
 
-    /// The series of one origin.
     pub(super) fn for_origin(&self, origin: &str) -> OriginMetrics {
         OriginMetrics {
             responses: CLASSES.map(|class| self.responses.with_label_values(&[origin, class])),
@@ -33,7 +31,7 @@ impl Origins {
     }
 }
 
-/// The series of one origin: requests do not look labels up.
+/// The series of one origin, held so that requests need no label lookup.
 #[derive(Clone, Debug)]
 pub struct OriginMetrics {
     /// In the order of [`CLASSES`].
@@ -42,7 +40,7 @@ pub struct OriginMetrics {
 }
 
 impl OriginMetrics {
-    /// Counts a final answer of this status, whose header came so long after it was asked for.
+    /// Counts a final response, whose header took this long.
     pub fn answered(&self, status: u16, took: Duration) {
         let class = usize::from(status / 100).checked_sub(2);
         if let Some(counter) = class.and_then(|class| self.responses.get(class)) {

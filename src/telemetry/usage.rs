@@ -1,4 +1,4 @@
-//! Counters in the words of usage reports (concurrency-monitoring documentation, "Usage reports").
+//! Counters for usage reports (concurrency-monitoring documentation, "Usage reports").
 
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ const DURATIONS: [f64; 11] = [
     30.0 * DAY,
 ];
 
-/// The least that is measured. A duration at the border of two classes belongs to the longer one, and the buckets of a
-/// histogram are closed above: this is added to each.
+/// The time resolution, added to each duration: a duration on a class border belongs to the longer class, but histogram
+/// buckets include their upper bound.
 const TICK: Duration = Duration::from_millis(1);
 
-/// What a usage report would say of each application. A stream that falls silent and takes a slot again is another session.
+/// Usage counters per application. A stream that becomes idle and takes a slot again counts as another session.
 pub(super) struct Usage {
     started: IntCounterVec,
     completed: IntCounterVec,
@@ -47,26 +47,24 @@ impl Usage {
     pub(super) fn new(of: &Family<'_>) -> Result<Self, prometheus::Error> {
         let counters = |name: &str, help: &str| of.counters(name, help, &["application"]);
         let levels: Vec<f64> = (1..=10).chain([12, 15, 20, 30, 50, 100]).map(f64::from).collect();
-        let help = "How long sessions lasted, from the stream's start to its end, in seconds.";
+        let help = "Duration of sessions, from the stream's start to its end, in seconds.";
         let duration = of.histograms("session_duration_seconds", help, &["application"], &DURATIONS)?;
-        let help = "Streams of an account that hold a slot once one of them has been admitted.";
+        let help = "Streams of an account that hold a slot after an admission.";
         let concurrency = of.histograms("concurrency_level", help, &["application"], &levels)?;
-        let help =
-            "Streams of an account that would hold a slot were the one admitted that asks, be it admitted or not.";
+        let help = "Streams of an account that would hold a slot if the requested stream were admitted, whether it was or not.";
         let activity = of.histograms("activity_level", help, &["application"], &levels)?;
         Ok(Self {
             started: counters("sessions_started_total", "Streams that took a slot.")?,
-            completed: counters("sessions_completed_total", "Streams that were stopped, left, or fell silent.")?,
-            failed: counters("admissions_refused_total", "Starts and returns that were refused.")?,
-            dismissed: counters("sessions_dismissed_total", "Streams that a policy ended while they played.")?,
-            killed: counters("sessions_killed_total", "Streams that another viewer or an operator ended.")?,
+            completed: counters("sessions_completed_total", "Streams that were stopped, superseded or became idle.")?,
+            failed: counters("admissions_refused_total", "Refused starts and returns.")?,
+            dismissed: counters("sessions_dismissed_total", "Streams that a policy terminated while they played.")?,
+            killed: counters("sessions_killed_total", "Streams killed by another viewer or an operator.")?,
             duration,
             concurrency,
             activity,
         })
     }
 
-    /// Creates the series of an application.
     pub(super) fn create_series(&self, application: &str) {
         for counter in [&self.started, &self.completed, &self.failed, &self.dismissed, &self.killed] {
             counter.with_label_values(&[application]);
@@ -89,7 +87,7 @@ impl Usage {
                 }
             }
             Event::Refused(candidate, _) => self.failed.with_label_values(&[candidate.application.as_str()]).inc(),
-            // It was over when it was last heard of.
+            // It ended at its last heartbeat.
             Event::Idle(stream) => self.ended(&self.completed, stream, stream.last_seen()),
             Event::Superseded(stream) | Event::Terminated(stream, Cause::Stopped) => {
                 self.ended(&self.completed, stream, stream.since());

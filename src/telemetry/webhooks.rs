@@ -1,8 +1,7 @@
-//! Tells others what happens to streams: CloudEvents over HTTP, in batches that are signed.
+//! Webhooks: sends stream events as CloudEvents over HTTP, in signed batches.
 //!
-//! [`Webhooks`] hears of stream events under the lock of an account. All that it does there is to note what happened and to
-//! put it into a bounded queue for each hook that wants it; what finds no room is dropped and counted. A task for each hook
-//! empties its queue at the pace of the receiver.
+//! [`Webhooks`] observes events under the lock of an account. It only copies the event into a bounded queue per hook;
+//! if the queue is full, the event is dropped and counted. One task per hook delivers its queue.
 
 mod backoff;
 mod delivery;
@@ -30,10 +29,10 @@ use delivery::{Courier, Deps};
 use hook::Hook;
 use stream_event::{StreamEvent, kind};
 
-/// How long a hook that is no longer configured goes on delivering what waits.
+/// How long a removed hook keeps delivering its queue.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Everybody who is told what happens to streams.
+/// All configured webhooks.
 pub struct Webhooks {
     hooks: ArcSwap<Vec<Hook>>,
     edges: Arc<Deps>,
@@ -41,8 +40,8 @@ pub struct Webhooks {
     work: Mutex<Work>,
 }
 
-/// What delivers. It has threads of its own, so that it goes on when the servers have stopped, and is there only where
-/// something is to be delivered.
+/// The delivery tasks. Their own threads keep running after the servers have stopped. Created only if a hook is
+/// configured.
 #[derive(Default)]
 struct Work {
     runtime: Option<Runtime>,
@@ -59,17 +58,17 @@ impl Work {
     }
 }
 
-/// The hooks of a configuration, ready to be put in force.
+/// The hooks of a configuration, ready to be applied.
 pub struct NextWebhooks {
     client: Option<Client>,
     hooks: Vec<(Webhook, Url)>,
 }
 
 impl NextWebhooks {
-    /// What the configuration says.
+    /// Prepares the hooks of a configuration.
     ///
     /// # Errors
-    /// A URL or the file of certification authorities cannot be used.
+    /// A URL or the file of certification authorities is invalid.
     pub fn new(settings: &Settings) -> Result<Self, HttpClientError> {
         let url = |hook: &Webhook| Ok((hook.clone(), url_of("webhooks", &hook.url)?));
         let hooks: Vec<_> = settings.webhooks.iter().map(url).collect::<Result<_, HttpClientError>>()?;
@@ -79,26 +78,25 @@ impl NextWebhooks {
 }
 
 impl Webhooks {
-    /// Nobody is told anything, until hooks are put in force.
+    /// No hooks until [`Self::apply`].
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, metrics: Arc<Metrics>) -> Self {
         let source = document::source(entropy.bytes());
         let edges = Arc::new(Deps { clock, entropy, client: ArcSwapOption::empty(), source });
         Self { hooks: ArcSwap::default(), edges, metrics, work: Mutex::default() }
     }
 
-    /// Makes a thread to deliver with, where there is none yet and these hooks need one.
+    /// Starts a delivery thread if these hooks need one and none runs.
     ///
     /// # Errors
-    /// The system gives none.
+    /// The system cannot start a thread.
     pub fn prepare(&self, next: &NextWebhooks) -> std::io::Result<()> {
         self.work.lock().prepare(next)
     }
 
-    /// Puts these hooks in force. One that was there before goes on with its queue; one that is no longer there delivers what
-    /// waits for a few seconds more.
+    /// Applies these hooks. Unchanged hooks keep their queues. Removed hooks deliver their queues for a few seconds.
     ///
     /// # Errors
-    /// The system gives no thread to deliver with. Then all is as it was.
+    /// The system cannot start a delivery thread. Nothing has changed.
     pub fn apply(&self, next: NextWebhooks) -> std::io::Result<()> {
         let mut work = self.work.lock();
         work.prepare(&next)?;
@@ -125,13 +123,13 @@ impl Webhooks {
         let deadline = self.edges.clock.now() + DRAIN_TIMEOUT;
         for hook in before {
             hook.leave(deadline);
-            let _ = self.metrics.webhook_queue.remove_label_values(&[&*hook.label]); // it may never have been shown
+            let _ = self.metrics.webhook_queue.remove_label_values(&[&*hook.label]); // the gauge may not exist
         }
         couriers.retain(|courier| !courier.is_finished());
         Ok(())
     }
 
-    /// Brings the gauges up to date.
+    /// Updates the gauges.
     pub fn refresh(&self) {
         for hook in self.hooks.load().iter() {
             let waiting = i64::try_from(hook.waiting()).unwrap_or(i64::MAX);
@@ -139,7 +137,7 @@ impl Webhooks {
         }
     }
 
-    /// Delivers what waits, for `patience` at most. From here on nothing more is taken. Not to be called on a runtime.
+    /// Delivers what is queued, for at most `patience`, and accepts nothing more. Must not be called on a runtime.
     pub fn finish(&self, patience: Duration) {
         let hooks = self.hooks.swap(Arc::default());
         let deadline = self.edges.clock.now() + patience;
@@ -150,7 +148,7 @@ impl Webhooks {
         runtime.block_on(async {
             for courier in couriers {
                 if let Err(error) = courier.await {
-                    tracing::error!(%error, "a webhook was not served to its end");
+                    tracing::error!(%error, "a webhook's delivery task failed; its queued events are lost");
                 }
             }
         });
@@ -177,13 +175,13 @@ impl Observer for Webhooks {
     }
 }
 
-/// What a hook is called in metrics and the log: the host, without anything of the URL that may be a secret.
+/// The hook's label in metrics and log: the host only, since the rest of the URL may be secret.
 fn label<'a>(url: &Url, others: impl Iterator<Item = &'a Hook>) -> String {
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let taken: Vec<&str> = others.map(|hook| &*hook.label).collect();
     let numbered = |nth: usize| if nth == 1 { host.clone() } else { format!("{host}#{nth}") };
-    // One of so many is free.
+    // At least one of these numbers is free.
     (1..=taken.len() + 1).map(numbered).find(|label| !taken.contains(&label.as_str())).unwrap_or_default()
 }
 

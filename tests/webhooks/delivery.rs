@@ -68,8 +68,8 @@ async fn a_batch_that_is_not_accepted_comes_again_under_the_same_id_before_any_o
         assert!(*wait >= Duration::from_millis(least), "{waits:?}");
     }
     counts(&gateway, &receiver, "sent", 2).await;
-    assert_eq!(gateway.log().matches("the webhook cannot be told").count(), 1, "once for all attempts");
-    let again = async || gateway.log().contains("the webhook accepts events again");
+    assert_eq!(gateway.log().matches("webhook delivery failed").count(), 1, "once for all attempts");
+    let again = async || gateway.log().contains("webhook accepts events again");
     super::program::until("the log says that all is well", again).await;
 }
 
@@ -147,7 +147,7 @@ async fn a_receiver_that_is_not_there_yet_is_told_when_it_is() {
     let extra = format!("webhooks: [{{ url: \"http://127.0.0.1:{port}/\", flush_interval: 0s }}]\n");
     let gateway = Setup { extra, ..Setup::before(&[&origin]) }.start().await;
     play(&gateway, "alice").await;
-    super::program::until("the log says so", async || gateway.log().contains("the webhook cannot be told")).await;
+    super::program::until("the log says so", async || gateway.log().contains("webhook delivery failed")).await;
     assert!(!gateway.log().contains("alice"));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let late = Origin::on(listener, |_| async { super::program::answer(200, "text/plain", "") });
@@ -175,7 +175,7 @@ async fn a_receiver_behind_tls_is_told_where_its_authority_is_trusted() {
 
     let gateway = Setup { extra: hook.clone(), ..Setup::before(&[&origin]) }.start().await;
     play(&gateway, "alice").await;
-    super::program::until("the log says so", async || gateway.log().contains("the webhook cannot be told")).await;
+    super::program::until("the log says so", async || gateway.log().contains("webhook delivery failed")).await;
     assert!(receiver.seen().is_empty(), "nobody is told who is not known");
 
     let files = vec![("ca.pem", made.cert.pem().into_bytes())];

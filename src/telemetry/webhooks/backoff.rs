@@ -1,15 +1,14 @@
-//! When to try again.
+//! Retry delays.
 
 use std::time::Duration;
 
 use crate::model::Millis;
 
-/// The wait after the first failure; it doubles with each further one.
+/// The delay after the first failure; doubles with each further one.
 const FIRST: Duration = Duration::from_millis(500);
-/// The longest.
+/// The maximum delay.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// The attempts at one batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     until: Millis,
@@ -17,13 +16,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// A batch that is tried first at `now` and given up after `max_retry_duration`.
+    /// A batch first sent at `now` and dropped after `max_retry_duration`.
     pub(super) fn new(now: Millis, max_retry_duration: Duration) -> Self {
         Self { until: now + max_retry_duration, failures: 0 }
     }
 
-    /// An attempt has failed. How long to wait for the next, which is made half the wait or more later, so that gateways do
-    /// not come all at once. `asked` is the wait that the receiver asks for. `None`: it is too late.
+    /// Returns the delay before the next attempt, with random jitter of up to half so that gateways do not retry at
+    /// once. `asked` is the receiver's `Retry-After`. `None` if the time is over.
     pub(super) fn wait(&mut self, now: Millis, asked: Option<Duration>, random: [u8; 16]) -> Option<Duration> {
         let left = self.until.since(now);
         let whole = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
@@ -33,7 +32,7 @@ impl Backoff {
         }
         let [high, low, ..] = random;
         let wait = whole / 2 + whole / 2 * u32::from(u16::from_be_bytes([high, low])) / u32::from(u16::MAX);
-        // The last attempt is made when the time is over, and not before.
+        // The last attempt happens when the time is over, not before.
         Some(wait.max(asked.unwrap_or_default()).min(left))
     }
 }

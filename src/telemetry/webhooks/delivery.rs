@@ -1,4 +1,4 @@
-//! The task that delivers what a hook is told.
+//! The delivery task of a hook.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,20 +20,20 @@ use super::hook::{Counts, Hook, HookReceiver};
 use super::signing::signature;
 use super::stream_event::StreamEvent;
 
-/// Bytes of an answer that are read, so that the connection can be used again.
+/// Maximum bytes of a response that are read so that the connection can be reused.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// Where time, randomness and connections come from, and who tells.
+/// Shared dependencies of all hooks.
 pub(super) struct Deps {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
-    /// There where a hook is.
+    /// Set if a hook is configured.
     pub(super) client: ArcSwapOption<Client>,
     /// The `source` of all events.
     pub(super) source: String,
 }
 
-/// Delivers for one hook, one batch after the other, in the order in which things happened.
+/// Delivers for one hook, batch by batch, in order.
 pub(super) struct Courier {
     label: Arc<str>,
     webhook: Arc<Webhook>,
@@ -42,25 +42,25 @@ pub(super) struct Courier {
     leave: watch::Receiver<Option<Millis>>,
     url: Url,
     edges: Arc<Deps>,
-    /// The last batch was not accepted, and the log says so.
+    /// The last batch failed, and that was logged.
     fails: bool,
 }
 
-/// A batch on its way. Whoever gets it twice knows it by its id.
+/// A batch. Its id lets receivers detect duplicates.
 struct Batch {
     id: String,
     events: u64,
     body: Bytes,
 }
 
-/// What came of an attempt.
+/// Result of an attempt.
 enum Outcome {
     Accepted,
-    /// It may be accepted later, and not before this time has passed.
+    /// May succeed later, but not before this delay.
     Later(Option<Duration>, String),
-    /// It will never be.
+    /// Will never succeed.
     Rejected(String),
-    /// The time to leave was over.
+    /// The time to drain is over.
     Gone,
 }
 
@@ -71,7 +71,7 @@ impl Courier {
         Self { label, webhook, counts, queue, leave, url, edges, fails: false }
     }
 
-    /// Until the hook is gone and what waited is delivered, or it is too late for that.
+    /// Runs until the hook is removed and its queue delivered, or the time to drain is over.
     pub(super) async fn run(mut self) {
         while let Some(told) = self.gather().await {
             let batch = Batch {
@@ -83,13 +83,13 @@ impl Courier {
         }
     }
 
-    /// The next events; `None`: there will be none.
+    /// The next events; `None` if there will be none.
     async fn gather(&mut self) -> Option<Vec<Arc<StreamEvent>>> {
         let most = self.webhook.batch.max(1);
         let mut told = Vec::new();
         loop {
             tokio::select! {
-                // Events first: the queue of a hook that leaves is emptied before it is looked whether more can come.
+                // Events first: the queue of a removed hook must be emptied before it is checked for closure.
                 biased;
                 count = self.queue.recv_many(&mut told, most) => match count {
                     0 => return None,
@@ -116,7 +116,7 @@ impl Courier {
         Some(told)
     }
 
-    /// Tries until it is accepted, rejected, or too late.
+    /// Retries until the batch is accepted, rejected or too late.
     async fn deliver(&mut self, batch: &Batch) {
         let mut backoff = Backoff::new(self.edges.clock.now(), self.webhook.max_retry_duration);
         loop {
@@ -124,18 +124,18 @@ impl Courier {
                 Outcome::Accepted => {
                     self.counts.sent.inc_by(batch.events);
                     if std::mem::take(&mut self.fails) {
-                        tracing::info!(hook = %self.label, "the webhook accepts events again");
+                        tracing::info!(hook = %self.label, "webhook accepts events again");
                     }
                     return;
                 }
                 Outcome::Rejected(why) => {
                     self.counts.rejected.inc_by(batch.events);
-                    self.tell(&why, "the webhook does not accept events; they are dropped");
+                    self.tell(&why, "webhook rejects events; dropping them");
                     return;
                 }
                 Outcome::Gone => {
                     self.queue.close();
-                    self.give_up(batch.events, "the hook is gone, or the gateway stops");
+                    self.give_up(batch.events, "the hook was removed, or the gateway is stopping");
                     return;
                 }
                 Outcome::Later(asked, why) => {
@@ -147,12 +147,12 @@ impl Courier {
                 self.give_up(batch.events, &why);
                 return;
             };
-            self.tell(&why, "the webhook cannot be told; it is tried again");
+            self.tell(&why, "webhook delivery failed; retrying");
             self.pause(wait).await;
         }
     }
 
-    /// Drops a batch, and all that waits where no time is left for it.
+    /// Drops a batch, and the whole queue if the time to drain is over.
     fn give_up(&mut self, mut events: u64, why: &str) {
         while self.queue.is_closed()
             && let Ok(_told) = self.queue.try_recv()
@@ -160,18 +160,18 @@ impl Courier {
             events += 1;
         }
         self.counts.given_up.inc_by(events);
-        tracing::error!(hook = %self.label, events, %why, "events are dropped: the webhook did not accept them in time");
+        tracing::error!(hook = %self.label, events, %why, "webhook did not accept events in time; dropping them");
         self.fails = true;
     }
 
-    /// Says once that things begin to fail.
+    /// Logs only the first failure in a row.
     fn tell(&mut self, why: &str, what: &'static str) {
         if !std::mem::replace(&mut self.fails, true) {
             tracing::error!(hook = %self.label, %why, "{what}");
         }
     }
 
-    /// Waits for the next attempt, which is made at once when the hook is told to leave.
+    /// Waits for the next attempt. Ends at once when the hook is removed.
     async fn pause(&self, wait: Duration) {
         let is_leaving = self.leave.borrow().is_some();
         tokio::select! {
@@ -194,7 +194,7 @@ impl Courier {
     async fn post(&self, batch: &Batch) -> Outcome {
         let timestamp = self.edges.clock.wall().seconds();
         let Some(client) = self.edges.client.load_full() else {
-            return Outcome::Later(None, "there is no HTTP client".to_owned());
+            return Outcome::Later(None, "no HTTP client".to_owned());
         };
         let mut request = client
             .post(self.url.clone())
@@ -212,25 +212,25 @@ impl Courier {
         let status = response.status();
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|value| retry_after(value, self.edges.clock.wall()));
-        let why = format!("the answer is {status}");
+        let why = format!("the response is {status}");
         let outcome = match status {
             _ if status.is_success() => Outcome::Accepted,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Outcome::Later(asked, why),
             _ if status.is_server_error() => Outcome::Later(asked, why),
             _ => Outcome::Rejected(why),
         };
-        let _ = body(response, MAX_ANSWER).await; // what it says does not matter
+        let _ = body(response, MAX_ANSWER).await; // its content does not matter
         outcome
     }
 }
 
-/// Resolves when the hook is told to leave.
+/// Resolves when the hook is removed.
 async fn left(mut leave: watch::Receiver<Option<Millis>>) {
-    // Whoever could say so has gone: that is a way to say it.
+    // A dropped sender also means that the hook is removed.
     let _ = leave.wait_for(Option::is_some).await;
 }
 
-/// Resolves when the time to leave is over.
+/// Resolves when the time to drain is over.
 async fn gone(mut leave: watch::Receiver<Option<Millis>>, edges: &Deps) {
     let deadline = match leave.wait_for(Option::is_some).await {
         Ok(deadline) => deadline.unwrap_or_default(),
@@ -239,7 +239,7 @@ async fn gone(mut leave: watch::Receiver<Option<Millis>>, edges: &Deps) {
     sleep(deadline.since(edges.clock.now())).await;
 }
 
-/// How long `Retry-After` asks to wait: seconds or a date (RFC 9110 §10.2.3).
+/// The delay in `Retry-After`: seconds or a date (RFC 9110 §10.2.3).
 fn retry_after(value: &str, now: Millis) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u32>() {

@@ -1,4 +1,4 @@
-//! Events as CloudEvents 1.0 in the JSON format (CloudEvents JSON Event Format 1.0.2), in batches (§4 there).
+//! Events in batches of CloudEvents 1.0 (CloudEvents JSON Event Format 1.0.2, §4).
 
 use std::sync::Arc;
 
@@ -10,21 +10,19 @@ use crate::streams::Cause;
 
 use super::stream_event::{StreamEvent, StreamEventKind, ViolatedRule, ViolationReason};
 
-/// The media type of a batch.
 pub(super) const BATCH: &str = "application/cloudevents-batch+json";
 
-/// The `source` of all events of this process: a URN of a random UUID (RFC 9562 §5.4), so that no two processes tell events
-/// with the same `source` and `id`.
+/// The `source` of this process: a URN of a random UUID (RFC 9562 §5.4), so that no two processes send the same
+/// `source` and `id`.
 pub(super) fn source(mut random: [u8; 16]) -> String {
     random[6] = random[6] & 0x0f | 0x40;
     random[8] = random[8] & 0x3f | 0x80;
     format!("urn:uuid:{}", StreamId(random))
 }
 
-/// A batch.
 pub(super) fn batch(told: &[Arc<StreamEvent>], source: &str) -> Vec<u8> {
     let events: Vec<CloudEvent<'_>> = told.iter().map(|told| CloudEvent::new(told, source)).collect();
-    // Nothing in it has keys that are no text, or can fail to be written.
+    // Serialization cannot fail: all keys are strings.
     serde_json::to_vec(&events).unwrap_or_default()
 }
 
@@ -45,7 +43,7 @@ struct Data<'a> {
     account: Name<'a>,
     application: &'a str,
     stream: StreamId,
-    /// Its name, where it has one.
+    /// Its name, if it has one.
     device: Option<&'a str>,
     asset: &'a str,
     started: String,
@@ -79,7 +77,7 @@ enum Details<'a> {
         rule: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
-        /// The stream that took its place.
+        /// The stream that replaced it.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<StreamId>,
     },
@@ -93,7 +91,7 @@ struct Rule<'a> {
     policy: &'a str,
     #[serde(rename = "rule")]
     name: &'a str,
-    /// Of a rule that is not enforced: `shadow` or `annotate`.
+    /// `shadow` or `annotate`, for rules that are not enforced.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'static str>,
     #[serde(flatten)]
@@ -190,7 +188,7 @@ fn as_object<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S:
     serializer.collect_map(attributes.iter())
 }
 
-/// As RFC 3339 has it, with milliseconds.
+/// A time as RFC 3339, with milliseconds.
 fn time(at: Millis) -> String {
     let time = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
     time.to_rfc3339_opts(SecondsFormat::Millis, true)

@@ -1,4 +1,4 @@
-//! One hook: who wants what, and the way to the task that delivers it.
+//! One hook: its configuration and its queue.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::telemetry::Metrics;
 
 use super::stream_event::StreamEvent;
 
-/// The side of a hook that hears.
+/// The sending side of a hook.
 #[derive(Clone)]
 pub(super) struct Hook {
-    /// What it is called in metrics and the log.
+    /// Its label in metrics and log.
     pub(super) label: Arc<str>,
     pub(super) webhook: Arc<Webhook>,
     pub(super) counts: Arc<Counts>,
@@ -22,21 +22,21 @@ pub(super) struct Hook {
     leave: watch::Sender<Option<Millis>>,
 }
 
-/// The other side.
+/// The receiving side.
 pub(super) struct HookReceiver {
     pub(super) queue: mpsc::Receiver<Arc<StreamEvent>>,
-    /// Until when what waits is to be delivered, once the hook is to leave.
+    /// Set when the hook is removed: the deadline for delivering the queue.
     pub(super) leave: watch::Receiver<Option<Millis>>,
 }
 
-/// What became of events.
+/// Events by result.
 pub(super) struct Counts {
     pub(super) sent: IntCounter,
-    /// They found no room in the queue.
+    /// The queue was full.
     pub(super) unheard: IntCounter,
-    /// They were tried until it was too late.
+    /// Not accepted in time.
     pub(super) given_up: IntCounter,
-    /// The receiver does not want them.
+    /// Rejected by the receiver.
     pub(super) rejected: IntCounter,
 }
 
@@ -55,7 +55,7 @@ impl Hook {
         (hook, HookReceiver { queue: queued, leave: leaving })
     }
 
-    /// Whether it is configured like this.
+    /// True if this is its configuration.
     pub(super) fn is_of(&self, webhook: &Webhook) -> bool {
         *self.webhook == *webhook
     }
@@ -64,19 +64,19 @@ impl Hook {
         self.webhook.events.contains(&event)
     }
 
-    /// Never waits.
+    /// Never blocks.
     pub(super) fn offer(&self, told: &Arc<StreamEvent>) {
         if self.queue.try_send(told.clone()).is_err() {
             self.counts.unheard.inc();
         }
     }
 
-    /// Events that wait.
+    /// Queued events.
     pub(super) fn waiting(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
-    /// What waits is to be delivered by then.
+    /// Removes the hook; its queue must be delivered by then.
     pub(super) fn leave(&self, deadline: Millis) {
         self.leave.send_replace(Some(deadline));
     }

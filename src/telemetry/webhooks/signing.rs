@@ -1,4 +1,4 @@
-//! Signatures of batches, as Standard Webhooks 1.0.0 has them.
+//! Signatures of batches (Standard Webhooks 1.0.0).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! What there is to tell, noted while it happens.
+//! Events, captured as they happen.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use crate::model::{Account, ApplicationId, Attributes, Device, Millis, Moment, S
 use crate::policy::{Decision, Effect, MissingAttribute, Mode, Violation};
 use crate::streams::{AdmissionRequest, Cause, Event, Stream};
 
-/// One event. It is made under the lock of an account: names are counted up, not copied.
+/// One event. Created under the lock of an account: strings are shared, not copied.
 pub(super) struct StreamEvent {
-    /// Unguessable, and of no other event.
+    /// Unguessable and unique.
     pub(super) id: [u8; 16],
     pub(super) at: Millis,
     pub(super) account: Account,
@@ -22,33 +22,32 @@ pub(super) struct StreamEvent {
     pub(super) what: StreamEventKind,
 }
 
-/// What happened.
 pub(super) enum StreamEventKind {
     Started {
-        /// It is not new: it had fallen silent, or was served by another gateway before.
+        /// The stream is not new: it was idle, or was served by another gateway.
         resumed: bool,
     },
     Refused(Vec<ViolatedRule>),
-    /// It plays. Rules that are not enforced would have refused it.
+    /// Admitted; unenforced rules would have refused it.
     WouldRefuse(Vec<ViolatedRule>),
-    /// It plays. Rules that are not enforced would have ended other streams for it.
+    /// Admitted; unenforced rules would have terminated other streams for it.
     WouldTerminate(Vec<ViolatedRule>),
     Terminated(Cause),
     Ended(&'static str),
 }
 
-/// A rule that a start exceeds, or for which it lacks an attribute.
+/// A rule that a start exceeds, or whose attribute it lacks.
 pub(super) struct ViolatedRule {
     pub(super) policy: Arc<str>,
     pub(super) rule: Arc<str>,
-    /// Of a rule that is not enforced: its mode.
+    /// The rule's mode, unless enforced.
     pub(super) mode: Option<&'static str>,
     pub(super) why: ViolationReason,
 }
 
-/// Why it does.
+/// Why the rule is violated.
 pub(super) enum ViolationReason {
-    /// `terminates`: the streams that the rule would end.
+    /// `terminates`: the streams that the rule would terminate.
     Exceeded {
         attribute: Arc<str>,
         limit: u32,
@@ -61,7 +60,7 @@ pub(super) enum ViolationReason {
     },
 }
 
-/// What receivers know the event as; `None`: they are not told.
+/// The event type for receivers; `None` if it is not sent.
 pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
     match event {
         Event::Admitted(_) | Event::Resumed(_) => Some(WebhookEvent::Started),
@@ -70,7 +69,7 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
         Event::Unenforced { .. } => Some(WebhookEvent::WouldTerminate),
         Event::Terminated(..) => Some(WebhookEvent::Terminated),
         Event::Idle(_) | Event::Superseded(_) | Event::RolledBack(_) => Some(WebhookEvent::Ended),
-        // Its end has been told, or nothing has come of it yet.
+        // Already reported, or not decided yet.
         Event::TerminatedIdle(..)
         | Event::Expired(_)
         | Event::CapacityEvicted(_)
@@ -88,7 +87,7 @@ pub(super) fn kind(event: &Event<'_>) -> Option<WebhookEvent> {
 }
 
 impl StreamEvent {
-    /// `None`: it is nothing to tell.
+    /// `None` if it is not sent.
     pub(super) fn from_event(account: &Account, event: &Event<'_>, at: Moment, id: [u8; 16]) -> Option<Self> {
         let of = |stream: &Arc<Stream>, what| Some(Self::of_stream(account, stream, what, at, id));
         match event {
@@ -149,7 +148,7 @@ fn refusing(decision: &Decision) -> Vec<ViolatedRule> {
     exceeded.map(ViolatedRule::exceeded).chain(lacks.map(ViolatedRule::lacking)).collect()
 }
 
-/// The rules that would refuse, or end other streams, if they were enforced.
+/// The rules that would refuse or terminate if they were enforced.
 fn unenforced(decision: &Decision) -> Vec<ViolatedRule> {
     let exceeded = decision.violations.iter().filter(|violation| violation.mode != Mode::Enforce);
     let lacks = decision.missing_attributes.iter().filter(|lack| lack.mode != Mode::Enforce);
