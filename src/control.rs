@@ -1,5 +1,5 @@
-//! The control port: health, readiness, metrics, the APIs, and decisions for other proxies. It answers operators and applications,
-//! never viewers.
+//! The control port: health, readiness, metrics, APIs, and forward auth for other proxies. For operators and
+//! applications, not for viewers.
 
 mod authz;
 mod connection;

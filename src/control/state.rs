@@ -67,6 +67,7 @@ pub struct Revision {
     pub number: u64,
     /// When it was applied.
     pub applied: Millis,
+    /// The configuration.
     pub settings: Arc<Settings>,
 }
 
