@@ -1,4 +1,4 @@
-//! What the house tells the outside: metrics, the access log, webhooks, and the listeners that turn stream events into them.
+//! Metrics, logs and webhooks, and the observers that feed them with stream events.
 
 mod access;
 mod calls;

@@ -167,6 +167,7 @@ pub enum LoginFailure {
 }
 
 impl LoginFailure {
+    /// All reasons.
     pub const ALL: [Self; 5] = [Self::NoToken, Self::Malformed, Self::WrongToken, Self::WrongRole, Self::FromAPage];
 
     /// The label in metrics and logs.

@@ -35,6 +35,7 @@ const HISTORIES: u64 = 8 << 20;
 /// Whether a request was refused, or would be if all rules were enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
+    /// Refused.
     Refused,
     /// Admitted; unenforced rules would have refused it.
     WouldRefuse,
@@ -56,6 +57,7 @@ impl Verdict {
 /// A refusal, real or by unenforced rules.
 #[derive(Clone, Debug)]
 pub struct Refused {
+    /// Real or unenforced.
     pub verdict: Verdict,
     /// The refusal id, sent as `refusal` in the problem document.
     pub id: u64,

@@ -315,6 +315,7 @@ impl Metrics {
         self.calls.call(version, operation, outcome);
     }
 
+    /// The series of an origin.
     pub fn origin(&self, name: &str) -> OriginMetrics {
         self.origins.for_origin(name)
     }
