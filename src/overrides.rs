@@ -1,4 +1,4 @@
-//! What operators set while the gateway runs: blocks and exemptions, each for a limited time.
+//! Overrides set by operators at run time: blocks and exemptions, each for a limited time.
 
 mod store;
 

@@ -1,5 +1,5 @@
-//! What an operator has ordered while the gateway runs: blocks beside those of the file, and exemptions from all policies.
-//! Each is for a time; they are kept in a file of their own, so that a restart does not lift them.
+//! Overrides: blocks in addition to those of the file, and exemptions from all policies. Each has an end. They are
+//! saved to a file of their own and survive restarts.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,35 +15,35 @@ use crate::model::{Account, ApplicationId, Millis, StreamId};
 use crate::net::is_shortage;
 use crate::streams::{Exemptions, StreamTable, durable_file};
 
-/// Orders of one kind at most.
+/// Maximum overrides of one kind.
 const MAX_OVERRIDES: usize = 10_000;
 
-/// What an order does.
+/// The kind of an override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It shuts somebody out.
+    /// Blocks its target.
     Block,
-    /// It exempts an account from all policies.
+    /// Exempts an account from all policies.
     Exemption,
 }
 
-/// Whom an order is about, by the names that people write.
+/// The target of an override, by the names that people use.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the words are those of the file of blocks")]
+#[allow(missing_docs, reason = "the names are those of the block file")]
 pub enum Target {
     /// An account.
     Account { idp: Arc<str>, subject: Arc<str> },
-    /// A device of an account, by the name that tokens give it.
+    /// A device of an account, by the id in its tokens.
     Device { idp: Arc<str>, subject: Arc<str>, device: Arc<str> },
-    /// What a token proves.
+    /// A token.
     Token { application: Arc<str>, id: Arc<str> },
     /// A play session, by the id of its stream.
     Session(StreamId),
 }
 
 impl Target {
-    /// The account that it is about, if it is about one.
+    /// The account of the target, if any.
     pub fn account(&self) -> Option<Account> {
         match self {
             Self::Account { idp, subject } | Self::Device { idp, subject, .. } => {
@@ -65,37 +65,37 @@ impl Target {
     }
 }
 
-/// One order.
+/// An override.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The first moment at which it does not hold.
+    /// When it expires.
     pub until: Millis,
-    /// Why. Who is blocked is shown it.
+    /// The reason, shown to blocked viewers.
     pub reason: Arc<str>,
-    /// Who gave it.
+    /// The operator who set it.
     pub by: Arc<str>,
-    /// When.
+    /// When it was set.
     pub at: Millis,
-    /// Its place in lists: later orders have higher numbers.
+    /// Its position in lists: later overrides have higher numbers.
     #[serde(skip)]
     pub number: u64,
 }
 
-/// How long an order that was given or lifted stays so.
+/// How long a change to an override lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// A restart does not change it.
+    /// It survives a restart.
     OverRestarts,
-    /// Until the restart: it is written nowhere.
+    /// Until the restart; it is not saved.
     UntilRestart,
 }
 
-/// Why an order was not taken.
+/// Why an override was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrdersError {
-    /// There are as many as are kept.
+    /// The maximum is reached.
     #[error(
-        "there are {MAX_OVERRIDES} of these already: lift some, or write the lasting ones into the file of `blocks`"
+        "there are already {MAX_OVERRIDES} overrides of this kind: remove some, or move permanent blocks to the `blocks` file"
     )]
     Full,
 }
@@ -107,14 +107,14 @@ struct OverrideStore {
     last: u64,
 }
 
-/// The book as it is written to disk.
+/// The overrides as written to disk.
 #[derive(Debug, Serialize)]
 struct OverridesFile {
     blocks: Vec<Entry>,
     exemptions: Vec<Entry>,
 }
 
-/// The same as it is read: one entry that is damaged must not cost the others.
+/// Same, as read: one damaged entry must not affect the others.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Written {
@@ -122,12 +122,12 @@ struct Written {
     exemptions: Vec<Value>,
 }
 
-/// What a file has kept.
+/// Result of restoring a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Orders that are in force again.
+    /// Restored overrides.
     pub orders: usize,
-    /// Entries that cannot be read. The file is put aside with all of them.
+    /// Entries that cannot be read. The file with them is moved aside.
     pub damaged: usize,
 }
 
@@ -165,7 +165,7 @@ impl OverrideStore {
         }
     }
 
-    /// The next page, with its number.
+    /// The next version of the file, with its number.
     fn turn(&mut self) -> (u64, OverridesFile) {
         self.last += 1;
         (self.last, self.page())
@@ -180,43 +180,44 @@ impl OverrideStore {
     }
 }
 
-/// All orders that are in force.
+/// All active overrides.
 pub struct Orders {
     book: Mutex<OverrideStore>,
-    /// The number of the page that was written last. Locked while one is written.
+    /// The number of the last version written. Locked while writing.
     written: Mutex<u64>,
     table: Arc<StreamTable>,
-    /// Puts blocks in force.
+    /// Applies blocks.
     block: Box<dyn Fn(Vec<Block>) + Send + Sync>,
 }
 
 impl Orders {
-    /// None yet. Exemptions are put in force in `table`, blocks by `block`, which is given all of them at each change.
+    /// Creates an empty store. Exemptions are applied in `table`, blocks by `block`, which receives all of them on each
+    /// change.
     pub fn new(table: Arc<StreamTable>, block: impl Fn(Vec<Block>) + Send + Sync + 'static) -> Self {
         Self { book: Mutex::default(), written: Mutex::default(), table, block: Box::new(block) }
     }
 
-    /// The file of the orders beside a snapshot of streams.
+    /// The overrides file that belongs to a stream snapshot.
     pub fn beside(snapshot: &Path) -> PathBuf {
         snapshot.with_extension("orders.json")
     }
 
-    /// Where the file of the orders beside a snapshot is put that cannot be read as a whole.
+    /// Where a damaged overrides file is moved.
     pub fn damaged(snapshot: &Path) -> PathBuf {
         snapshot.with_extension("orders.damaged")
     }
 
-    /// Takes up what the file beside this snapshot says, as far as it can be read. A file with anything in it that cannot be
-    /// read is put aside, because the next order would be written in its place.
+    /// Restores what can be read from the file of this snapshot. A damaged file is moved aside, because the next change
+    /// overwrites it.
     ///
     /// # Errors
-    /// The file is there, and cannot be opened now, or can neither be read nor put aside; nothing is in force then.
+    /// The file cannot be opened now, or can neither be read nor moved aside. Nothing is applied.
     pub fn restore(&self, snapshot: &Path, now: Millis) -> io::Result<Restored> {
         let file = Self::beside(snapshot);
         let bytes = match std::fs::read(&file) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Restored::default()),
-            // Nothing is wrong with the file: orders must not be lifted for a shortage or a missing permission.
+            // The file itself is intact: a shortage or missing permission must not remove overrides.
             Err(error) if is_shortage(&error) || error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
             Err(_) => None,
         };
@@ -239,7 +240,7 @@ impl Orders {
         if damaged > 0 {
             let aside = Self::damaged(snapshot);
             match bytes {
-                // A copy: a crash between the two must not cost the orders that can be read.
+                // A copy: a crash in between must not lose the readable overrides.
                 Some(bytes) => durable_file::write(&aside, |out| out.write_all(&bytes))?,
                 None => durable_file::rename(&file, &aside)?,
             }
@@ -249,7 +250,7 @@ impl Orders {
         Ok(Restored { orders: book.blocks.len() + book.exemptions.len(), damaged })
     }
 
-    /// Writes all orders beside this snapshot, whole or not at all.
+    /// Writes all overrides beside this snapshot, atomically.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -258,10 +259,10 @@ impl Orders {
         self.write(number, &page, snapshot)
     }
 
-    /// Gives an order in place of the one about the same, if there is one. Blocks on the disk where it is kept.
+    /// Sets an override, replacing one for the same target. Blocks on disk I/O.
     ///
     /// # Errors
-    /// There are too many; nothing has changed.
+    /// The maximum is reached; nothing has changed.
     pub fn set(
         &self,
         kind: Kind,
@@ -280,7 +281,7 @@ impl Orders {
         Ok(self.changed(book, snapshot))
     }
 
-    /// Lifts the order about this one, if there is one. Blocks on the disk where orders are kept.
+    /// Removes the override of a target, if any. Blocks on disk I/O.
     pub fn remove(&self, kind: Kind, whom: &Target, snapshot: Option<&Path>, now: Millis) -> Option<(Order, Kept)> {
         let mut book = self.book.lock();
         book.forget_past(now);
@@ -288,12 +289,12 @@ impl Orders {
         Some((order, self.changed(book, snapshot)))
     }
 
-    /// The order about this one that is in force.
+    /// The active override of a target.
     pub fn find(&self, kind: Kind, whom: &Target, now: Millis) -> Option<Order> {
         self.book.lock().entries(kind).get(whom).filter(|order| now < order.until).cloned()
     }
 
-    /// The orders of a kind that are in force, oldest first.
+    /// The active overrides of a kind, oldest first.
     pub fn list(&self, kind: Kind, now: Millis) -> Vec<(Target, Order)> {
         let book = self.book.lock();
         let holding = book.entries(kind).iter().filter(|(_, order)| now < order.until);
@@ -302,7 +303,7 @@ impl Orders {
         orders
     }
 
-    /// How many orders of a kind are in force.
+    /// Number of active overrides of a kind.
     pub fn count(&self, kind: Kind, now: Millis) -> usize {
         self.book.lock().entries(kind).values().filter(|order| now < order.until).count()
     }
@@ -310,19 +311,19 @@ impl Orders {
     fn changed(&self, mut book: MutexGuard<'_, OverrideStore>, snapshot: Option<&Path>) -> Kept {
         self.enforce(&book);
         let (number, page) = book.turn();
-        // Who only looks must not wait for a disk.
+        // Readers must not wait for disk I/O.
         drop(book);
         match snapshot.map(|snapshot| self.write(number, &page, snapshot)) {
             Some(Ok(())) => Kept::OverRestarts,
             Some(Err(error)) => {
-                tracing::error!(%error, "blocks and exemptions cannot be written; they last until the restart");
+                tracing::error!(%error, "cannot save blocks and exemptions; the change lasts until the next restart");
                 Kept::UntilRestart
             }
             None => Kept::UntilRestart,
         }
     }
 
-    /// Writes a page, unless a later one has been written.
+    /// Writes a version unless a later one has been written.
     fn write(&self, number: u64, page: &OverridesFile, snapshot: &Path) -> io::Result<()> {
         let mut written = self.written.lock();
         if *written < number {

@@ -36,7 +36,7 @@ fn an_entry_that_is_damaged_costs_no_other_and_is_never_overwritten() {
         let restored = orders();
         assert_eq!(restored.restore(&snapshot, NOW).unwrap(), expected, "{written}");
         assert_eq!(restored.find(Kind::Block, &whom("alice"), NOW).is_some(), expected.orders == 1);
-        // The next order is written over what could be read, never over what could not.
+        // The next change overwrites what could be read, never what could not.
         restored.set(Kind::Exemption, whom("bob"), order(), Some(&snapshot), NOW).unwrap();
         if expected.damaged > 0 {
             assert_eq!(std::fs::read_to_string(Orders::damaged(&snapshot)).unwrap(), written);
