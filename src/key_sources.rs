@@ -1,8 +1,8 @@
-//! What identity trusts and has to be fetched: keys from files and URLs, the answers of authorization services, and the
-//! file of those who are shut out.
+//! Fetches what identity trusts: keys from files and URLs, answers of authorization callbacks, and the file of blocks.
 //!
-//! [`KeySources`] keeps all of it fresh in the background and puts it where identity looks: into [`Keys`](crate::identity::Keys),
-//! [`Verdicts`](crate::identity::Verdicts) and [`Blocks`]. What is there stays as long as nothing better comes.
+//! [`KeySources`] refreshes them in the background and updates [`Keys`](crate::identity::Keys),
+//! [`Verdicts`](crate::identity::Verdicts) and [`Blocks`]. The previous values stay in force until they can be
+//! replaced.
 
 mod blocks;
 mod callback;
@@ -31,13 +31,13 @@ use keys::KeySetSources;
 
 pub use settings::{KeySourceSettings, Observer, Pace};
 
-/// How long the end waits for files that are being read. A disk that hangs must not keep whoever waits, such as a reload.
+/// Maximum wait for file reads in flight on shutdown: a hung disk must not block a reload.
 const FINAL_READ: Duration = Duration::from_secs(1);
 
-/// Reads something again if it has changed. Blocks on the disk.
+/// Reads a file again if it has changed. Blocks on disk I/O.
 type Reader = Arc<dyn Fn() + Send + Sync>;
 
-/// Reads again and again until `end` says so. A read that is under way then is waited for.
+/// Reads periodically until `end` is set, and waits for a read in flight.
 async fn keep_reading(reader: Reader, pace: Duration, mut end: watch::Receiver<bool>) {
     let mut ticks = interval(pace);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -48,12 +48,12 @@ async fn keep_reading(reader: Reader, pace: Duration, mut end: watch::Receiver<b
         }
         let reader = reader.clone();
         if let Err(error) = spawn_blocking(move || reader()).await {
-            tracing::error!(%error, "reading files again failed");
+            tracing::error!(%error, "a file reader failed");
         }
     }
 }
 
-/// Fetches what identity trusts.
+/// Refreshes keys, callbacks and blocks.
 pub struct KeySources {
     keys: KeySetSources,
     key_files: Vec<KeyFileGroup>,
@@ -63,21 +63,21 @@ pub struct KeySources {
 }
 
 impl KeySources {
-    /// Reads every file once. URLs are fetched by [`run`](Self::run), or for who asks for a [`refresh`](Self::refresh); until
-    /// then their keys are missing.
+    /// Reads every file once. URLs are fetched by [`run`](Self::run) or on [`refresh`](Self::refresh); until then their
+    /// keys are missing.
     ///
     /// # Errors
-    /// A URL that is none, or a file of certification authorities that cannot be used. Files of keys and blocks that cannot
-    /// be read are told in the log.
+    /// A URL or the file of certification authorities is invalid. Key files and block files that cannot be read are
+    /// only logged.
     pub fn new(settings: KeySourceSettings) -> Result<Arc<Self>, HttpClientError> {
         Self::build(settings, None)
     }
 
-    /// Takes another's place: what it has fetched from the same places, and what the same services said, goes on, so that
-    /// nobody's token fails for the change. It does not end the other one.
+    /// Replaces `before` without dropping keys or answers that both configurations share, so that a reload invalidates
+    /// no token. Does not stop `before`.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn following(settings: KeySourceSettings, before: &Self) -> Result<Arc<Self>, HttpClientError> {
         Self::build(settings, Some(before))
     }
@@ -102,41 +102,41 @@ impl KeySources {
         Ok(Arc::new(key_sources))
     }
 
-    /// Who is shut out. The set is swapped whole when its file changes.
+    /// The blocks. The set is replaced as a whole when its file changes.
     pub fn blocks(&self) -> Arc<ArcSwap<Blocks>> {
         self.blocks.current()
     }
 
-    /// Shuts these out besides those of the file, and no others that were added before.
+    /// Sets the blocks in addition to those of the file. Replaces those set before.
     pub fn block_also(&self, blocks: Vec<Block>) {
         self.blocks.add(blocks);
     }
 
-    /// Reads those files again that have changed. Blocks on the disk; [`run`](Self::run) does it every second.
+    /// Reads changed files again. Blocks on disk I/O; [`run`](Self::run) calls it every second.
     pub fn reread(&self) {
         (0..self.keys.files()).for_each(|nth| self.keys.reread(nth));
         self.key_files.iter().for_each(KeyFileGroup::reread);
         self.blocks.reread();
     }
 
-    /// Keeps everything fresh until `shutdown` comes, and leaves nothing behind that runs on, except a read of a file that
-    /// hangs. Questions to authorization services belong to those who ask them, and end within their deadline; and so do fetches for unknown keys afterwards.
+    /// Refreshes everything until `shutdown` resolves. Leaves no task running, except a hung file read. Callback
+    /// requests, and later fetches for unknown keys, belong to their callers and end within their deadlines.
     pub async fn run(self: &Arc<Self>, shutdown: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
         self.keys.keep_fresh(&mut tasks);
-        // A file that hangs keeps no other file waiting.
+        // One task per file: a hung file delays no other.
         let end = watch::Sender::new(false);
         let readers = self.readers().map(|reader| keep_reading(reader, self.pace.files, end.subscribe()));
         let readers: JoinSet<()> = readers.collect();
         shutdown.await;
         end.send_replace(true);
         if timeout(FINAL_READ, readers.join_all()).await.is_err() {
-            tracing::warn!("a file of keys or blocks cannot be read to its end; nobody waits for it any longer");
+            tracing::warn!("reading a key file or block file hangs; shutting down without it");
         }
         tasks.shutdown().await;
     }
 
-    /// What reads each file, or the files that are read together, again if they have changed.
+    /// One reader per file, or per group of files read together.
     fn readers(self: &Arc<Self>) -> impl Iterator<Item = Reader> {
         let (files, groups) = (self.keys.files(), self.key_files.len());
         (0..=files + groups).map(move |nth| {
@@ -152,30 +152,28 @@ impl KeySources {
         })
     }
 
-    /// Waits until every URL of keys has been fetched once, well or not; no longer than `patience`. Needs somebody who
-    /// [`run`](Self::run)s it.
+    /// Waits for the first fetch of every URL, successful or not, for at most `patience`. Requires [`run`](Self::run).
     pub async fn fetched(&self, patience: Duration) {
-        let _ = timeout(patience, self.keys.fetched()).await; // what is late comes when it comes
+        let _ = timeout(patience, self.keys.fetched()).await; // later fetches still take effect
     }
 
-    /// Fetches the URLs of the key sources of that name, because a token names a key that is not known. Whoever else asks
-    /// meanwhile waits for the same fetch; after one, nobody causes another for a while ([`Pace::refetch`]), whatever keys
-    /// tokens name. Waits for 2 s at most.
+    /// Fetches the URLs of the key sources with that name, for a token with an unknown key. Concurrent callers share
+    /// one fetch. After a fetch, no further one starts within [`Pace::refetch`]. Waits for at most 2 s.
     ///
-    /// Whether the keys have changed, now or a moment ago: then the token is worth another look.
+    /// Returns true if the keys have changed, now or recently: the token should be verified again.
     pub async fn refresh(&self, name: &str) -> bool {
         self.keys.refresh(name).await
     }
 
-    /// Asks an authorization service, and returns when its answer, or what serves in its place, is among the verdicts. Whoever
-    /// asks the same meanwhile waits for the same answer.
+    /// Sends a callback request. Returns when its answer, or that of the failure mode, is cached. Concurrent callers
+    /// with the same request share it.
     ///
-    /// To be called on a runtime of tokio. The question goes on when the caller does not.
+    /// Must be called on a tokio runtime. The request continues if the caller is dropped.
     pub async fn ask(&self, question: CallbackRequest) {
         if let Some(service) = self.services.get(&question.service) {
             service.ask(question).await;
         } else {
-            tracing::error!(service = %question.service, "no such authorization service is configured");
+            tracing::error!(service = %question.service, "authorization service is not configured");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Those who are shut out: a file, and what is added to it.
+//! Blocks from a file, and blocks added by operators.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,14 +10,13 @@ use crate::identity::{Block, Blocks, MAX_BLOCKS, parse_blocks};
 
 use crate::net::{Seen, WatchedFile};
 
-/// Who is shut out: by the file, if there is one, and by what was added to it.
 pub(super) struct BlocksFile {
     file: Option<Mutex<WatchedFile>>,
-    /// Where it is. It can be asked for while the file is read.
+    /// Its path, available while the file is read.
     path: Option<PathBuf>,
-    /// What the file said last.
+    /// The blocks of the file, as last read.
     said: ArcSwap<Blocks>,
-    /// Further blocks; whoever follows goes on with them.
+    /// Added blocks, shared with later configurations.
     added: Arc<ArcSwap<Vec<Block>>>,
     /// Those of them that are in `current`.
     merged: Mutex<Arc<Vec<Block>>>,
@@ -25,7 +24,7 @@ pub(super) struct BlocksFile {
 }
 
 impl BlocksFile {
-    /// A file that nobody has looked at yet. What the same file said `before` counts until it has been read.
+    /// A file that has not been read. Until then, the blocks that `before` read from the same file apply.
     pub(super) fn new(path: Option<PathBuf>, before: Option<&Self>) -> Self {
         let known = before.filter(|before| before.path == path).map(|before| before.said.load_full());
         let said = ArcSwap::new(known.unwrap_or_default());
@@ -40,7 +39,7 @@ impl BlocksFile {
         self.current.clone()
     }
 
-    /// Blocks besides those of the file, in place of those that were added before.
+    /// Sets the blocks in addition to those of the file. Replaces those added before.
     pub(super) fn add(&self, blocks: Vec<Block>) {
         self.added.store(Arc::new(blocks));
         self.merge();
@@ -54,8 +53,8 @@ impl BlocksFile {
     }
 
     pub(super) fn reread(&self) {
-        // While another configuration was made ready, something may have been added to the one before it. That does not wait
-        // for the file.
+        // Blocks may have been added to the previous configuration while this one was prepared. Applied before the file
+        // is read.
         let is_late = !Arc::ptr_eq(&self.merged.lock(), &self.added.load());
         if is_late {
             self.merge();
@@ -65,7 +64,7 @@ impl BlocksFile {
         }
     }
 
-    /// Whether the file says something else now.
+    /// True if the file has changed and is valid.
     fn look(&self, file: &mut WatchedFile) -> bool {
         let seen = file.look();
         let file = file.path().display();
@@ -78,17 +77,17 @@ impl BlocksFile {
                     true
                 }
                 Err(error) => {
-                    tracing::error!(%file, %error, "the blocks cannot be used; those of before stay");
+                    tracing::error!(%file, %error, "block file is invalid; keeping the previous blocks");
                     false
                 }
             },
             Seen::Gone => {
-                tracing::warn!(%file, "there is no file of blocks; nobody is shut out by it");
+                tracing::warn!(%file, "block file does not exist; it blocks nobody");
                 self.said.store(Arc::default());
                 true
             }
             Seen::Unreadable(error) => {
-                tracing::error!(%file, %error, "the blocks cannot be read; those of before stay");
+                tracing::error!(%file, %error, "cannot read block file; keeping the previous blocks");
                 false
             }
         }

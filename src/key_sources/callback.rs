@@ -1,19 +1,19 @@
-//! Authorization services: asked by HTTP in the manner of media servers.
+//! Authorization callbacks over HTTP, in the style of media servers.
 //!
-//! | asked (query of `GET`, members of `POST`) | |
+//! | request (query of `GET`, members of `POST`) | |
 //! |---|---|
-//! | `name` `proto` `ip` `token` | see [`Question`]; `ip` is absent where the address is not known |
-//! | `host` `qs` `user_agent` `referer` | of the viewer's request, where it has them |
+//! | `name` `proto` `ip` `token` | see [`Question`]; `ip` is absent if the address is unknown |
+//! | `host` `qs` `user_agent` `referer` | of the viewer's request, if present |
 //! | `session_id` | the same for the same token, folder and address; a UUID |
-//! | `request_type` `request_number` | `new_session` and 0 at first, then `update_session` and a count |
+//! | `request_type` `request_number` | `new_session` and 0 first, then `update_session` and a count |
 //!
-//! | answered | |
+//! | response | |
 //! |---|---|
 //! | 2xx | yes: every `X-…` header, and every member of a JSON object in the body, is a claim, under its name in lower case, without `x-` and with `_` for `-`: `userid`, `max_sessions`, `authduration`, `unique`. A header goes before a member |
-//! | 4xx | no, except 408 and 429, which are no answer |
-//! | anything else, or nothing within the deadline | no answer: what it said before goes on |
+//! | 4xx | refused, except 408 and 429, which count as no answer |
+//! | anything else, or nothing within the deadline | no answer: the previous answer stays in force |
 //!
-//! `authduration` (or `auth_duration`), in seconds, is how long a yes holds.
+//! `authduration` (or `auth_duration`) is how long an admission is valid, in seconds.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -35,9 +35,9 @@ use crate::model::{Clock, StreamId};
 use super::settings::Observer;
 use crate::net::{HttpClientError, body, error_chain, url_of};
 
-/// Questions under way to one service at most; more would not be answered in time either.
+/// Maximum concurrent requests to one service; more would not be answered in time either.
 const MAX_UNDER_WAY: usize = 1024;
-/// Bytes of an answer's body, and of its claims together.
+/// Maximum bytes of a response body, and of all claims.
 const MAX_ANSWER: usize = 16 * 1024;
 
 /// One authorization service.
@@ -82,7 +82,7 @@ impl Service {
             let mut under_way = self.under_way.lock();
             let known = self.source.verdicts.get(&key, self.clock.wall());
             if !matches!(known, Err(TokenError::NotCached)) {
-                return; // somebody else has asked meanwhile
+                return; // answered in the meantime by another request
             }
             let full = under_way.len() >= MAX_UNDER_WAY;
             match under_way.entry(key) {
@@ -101,19 +101,19 @@ impl Service {
                 }
             }
         };
-        let _ = answered.changed().await; // the sender's end is what is waited for
+        let _ = answered.changed().await; // resolves when the sender is dropped
     }
 
     async fn settle(&self, question: &CallbackRequest) {
         let late = |_| format!("no answer within {:?}", self.source.deadline);
         let answer = timeout(self.source.deadline, self.answer(question)).await.map_err(late);
         let CallbackSource { name, verdicts, negative, .. } = &self.source;
-        // By the time by which tokens are judged, verdicts among them.
+        // Wall-clock time, as for tokens.
         let now = self.clock.wall();
         let result = match answer.and_then(|answer| answer) {
             Ok(answer) => {
                 if self.is_away.swap(false, Relaxed) {
-                    tracing::info!(service = %name, "the authorization service answers again");
+                    tracing::info!(service = %name, "authorization service answers again");
                 }
                 match answer {
                     Answer::Yes(claims, lifetime) => {
@@ -128,7 +128,7 @@ impl Service {
             }
             Err(why) => {
                 if !self.is_away.swap(true, Relaxed) {
-                    tracing::error!(service = %name, %why, "the authorization service does not answer; what it said goes on");
+                    tracing::error!(service = %name, %why, "authorization service does not answer; its previous answers stay in force");
                 }
                 self.serve_without(question, None);
                 return;
@@ -137,10 +137,10 @@ impl Service {
         self.observer.callback(name, result);
     }
 
-    /// What serves where there is no answer.
+    /// Applies the failure mode if there is no answer.
     fn serve_without(&self, question: &CallbackRequest, label: Option<&'static str>) {
         let instead = match self.source.away {
-            // Too many questions are not the service's silence: a flood of made-up tokens must not let them all in.
+            // Too many requests do not count as an outage: a flood of made-up tokens must not admit them all.
             Away::Admit if label.is_none() => Some(guest(&question.token)),
             Away::Admit | Away::Refuse => None,
         };
@@ -159,13 +159,13 @@ impl Service {
             return Ok(Answer::No);
         }
         if !status.is_success() {
-            return Err(format!("the answer is {status}"));
+            return Err(format!("the response is {status}"));
         }
         let mut claims = of_headers(response.headers());
         if is_json(response.headers()) {
             let body = body(response, MAX_ANSWER).await?;
             let members: Map<String, Value> =
-                serde_json::from_slice(&body).map_err(|error| format!("the body is no JSON object: {error}"))?;
+                serde_json::from_slice(&body).map_err(|error| format!("the body is not a JSON object: {error}"))?;
             for (name, value) in members {
                 claims.entry(claim(&name)).or_insert(value);
             }
@@ -173,7 +173,7 @@ impl Service {
         if claims.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum::<usize>()
             > MAX_ANSWER
         {
-            return Err(format!("the answer has more than {MAX_ANSWER} bytes of claims"));
+            return Err(format!("the response has more than {MAX_ANSWER} bytes of claims"));
         }
         let lifetime = lifetime(&claims).unwrap_or(self.source.lifetime);
         Ok(Answer::Yes(claims, lifetime))
@@ -210,7 +210,7 @@ impl Service {
     }
 }
 
-/// A question that is under way, until this is dropped: at its end, however that comes.
+/// A request in flight. Dropping it ends the request, whatever the reason.
 struct UnderWay {
     service: Arc<Service>,
     key: QuestionKey,
@@ -223,7 +223,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// The claims of a token that nobody judged.
+/// The claims of a token admitted without an answer.
 fn guest(token: &str) -> Map<String, Value> {
     let print: Vec<String> =
         digest(&SHA256, token.as_bytes()).as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -240,7 +240,7 @@ fn of_headers(headers: &HeaderMap) -> Map<String, Value> {
     claims
 }
 
-/// The name of a claim: `X-Max-Sessions` is `max_sessions`.
+/// The name of a claim: `X-Max-Sessions` becomes `max_sessions`.
 fn claim(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.strip_prefix("x-").unwrap_or(&name).replace('-', "_")

@@ -1,4 +1,4 @@
-//! The keys of one issuer, put together from the places that they are read from.
+//! The keys of one issuer, combined from all places that they are read from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::model::{Clock, Millis};
 
 use super::settings::Observer;
 
-/// The keys of one source by their places.
+/// The keys of one source, by place.
 pub(super) struct CompositeKeySet {
     pub(super) name: Arc<str>,
     pub(super) keys: Arc<Keys>,
@@ -26,7 +26,7 @@ struct Parts {
 }
 
 impl CompositeKeySet {
-    /// The keys of a source as far as they are known.
+    /// The keys of a source known so far.
     pub(super) fn new(source: &KeySource, clock: &Arc<dyn Clock>, observer: &Arc<dyn Observer>) -> Self {
         let known = |place: &KeyPlace| match place {
             KeyPlace::Fixed(key) | KeyPlace::File { key, .. } => vec![key.clone()],
@@ -38,12 +38,11 @@ impl CompositeKeySet {
         Self { name, keys, parts, clock: clock.clone(), observer: observer.clone() }
     }
 
-    /// The keys of one of its places.
     pub(super) fn keys_at(&self, place: usize) -> Vec<Arc<Key>> {
         self.parts.lock().by_place.get(place).cloned().unwrap_or_default()
     }
 
-    /// Puts what a place has now among the others' keys.
+    /// Replaces the keys of one place.
     pub(super) fn put(&self, place: usize, keys: Vec<Arc<Key>>) {
         let mut parts = self.parts.lock();
         if let Some(part) = parts.by_place.get_mut(place) {
@@ -53,7 +52,7 @@ impl CompositeKeySet {
         self.keys.replace(parts.by_place.concat());
     }
 
-    /// Whether the keys have changed within `span`.
+    /// True if the keys have changed within `span`.
     pub(super) fn has_changed_within(&self, span: Duration) -> bool {
         self.parts.lock().changed.is_some_and(|changed| self.clock.now().since(changed) < span)
     }

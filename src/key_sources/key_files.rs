@@ -1,4 +1,4 @@
-//! Files with keys of formats that have sets of their own kinds.
+//! Key files of formats with their own kinds of key sets.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::identity::{KeyFiles, MAX_SET};
 use super::settings::Observer;
 use crate::net::{Seen, WatchedFile};
 
-/// Why the files could not be used when they were read last, where they could not.
+/// Why the last read failed, if it did.
 type Failure = Option<String>;
 
 /// Files that are read together.
@@ -20,23 +20,23 @@ pub(super) struct KeyFileGroup {
 }
 
 impl KeyFileGroup {
-    /// Files that nobody has looked at yet: the first look reads them.
+    /// Files that have not been read; the first look reads them.
     pub(super) fn new(keys: KeyFiles, observer: &Arc<dyn Observer>) -> Self {
         let files = keys.files.iter().map(|path| WatchedFile::new(path.clone(), MAX_SET)).collect();
         Self { keys, files: Mutex::new((files, None)), observer: observer.clone() }
     }
 
-    /// Has them all read again when one has changed, and as long as they could not be used: that may not be for what is in
-    /// them, and then no change comes.
+    /// Reads all files again if one has changed, or if the last read failed: the cause may lie outside the files, so
+    /// that no change follows.
     pub(super) fn reread(&self) {
         let (files, failure) = &mut *self.files.lock();
-        // Every file is looked at: what is seen now is not seen again.
+        // Looks at every file: each change is reported only once.
         let changed = files.iter_mut().map(WatchedFile::look).filter(|seen| !matches!(seen, Seen::Same)).count();
         if changed == 0 && failure.is_none() {
             return;
         }
         let KeyFiles { name, read, .. } = &self.keys;
-        // What is no plain file is not opened: a pipe would wait for somebody who writes into it.
+        // Only plain files are opened: opening a pipe would block until it has a writer.
         let unreadable = files.iter().find_map(|file| Some((file.path(), file.trouble()?)));
         let keys = unreadable.map_or_else(|| read(), |(path, why)| Err(format!("`{}`: {why}", path.display())));
         match keys {
@@ -47,7 +47,7 @@ impl KeyFileGroup {
             }
             Err(why) => {
                 if changed > 0 || failure.as_ref() != Some(&why) {
-                    tracing::error!(keys = %name, %why, "the keys cannot be used; those of before serve on");
+                    tracing::error!(keys = %name, %why, "keys are invalid; keeping the previous keys");
                     self.observer.keys_fetched(name, "failed");
                 }
                 *failure = Some(why);
@@ -81,7 +81,7 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let tries = Arc::new(AtomicU32::new(0));
         let counted = tries.clone();
-        // As where another file takes the last descriptor between the look and the reading.
+        // Another file takes the last descriptor between look and read.
         let read = move || match counted.fetch_add(1, SeqCst) {
             1 | 2 => Err("Too many open files (os error 24)".to_owned()),
             _ => Ok(()),

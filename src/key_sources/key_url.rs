@@ -1,4 +1,4 @@
-//! A key set at a URL.
+//! A key set at a URL (JWKS).
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -17,12 +17,11 @@ use crate::model::Millis;
 use super::composed::CompositeKeySet;
 use crate::net::{body, error_chain};
 
-/// The longest wait after a failed fetch.
+/// Maximum delay after a failed fetch.
 const MAX_RETRY: Duration = Duration::from_mins(1);
-/// How much earlier or later than planned a fetch may come, in percent.
+/// Jitter of a fetch, in percent.
 const JITTER: u32 = 10;
 
-/// A key set at a URL.
 pub(super) struct JwksUrl {
     pub(super) source: Arc<CompositeKeySet>,
     place: usize,
@@ -31,39 +30,39 @@ pub(super) struct JwksUrl {
     times: Times,
     client: Client,
     state: Mutex<State>,
-    /// Somebody wants a fetch.
+    /// Wakes the task for an early fetch.
     wake: Notify,
-    /// Told at the end of each fetch.
+    /// Notified at the end of each fetch.
     done: watch::Sender<()>,
 }
 
-/// How often a key set is fetched.
+/// Intervals of fetches.
 pub(super) struct Times {
-    /// Again, after a success.
+    /// After a success.
     pub(super) refresh: Duration,
-    /// How long a fetch may take.
+    /// Maximum duration of a fetch.
     pub(super) timeout: Duration,
-    /// The wait after a first failure.
+    /// After a first failure.
     pub(super) retry: Duration,
 }
 
 struct State {
     phase: Phase,
-    /// Somebody fetches it again and again. Otherwise each who wants it fetches it.
+    /// A task refreshes it periodically. Otherwise each caller of [`JwksUrl::want`] fetches.
     is_kept: bool,
-    /// When it is fetched next.
+    /// When the next fetch is due.
     due: Instant,
-    /// Of the set that was fetched last.
+    /// Digest of the last set.
     digest: Option<Vec<u8>>,
-    /// Since the last success.
+    /// Failures since the last success.
     failures: u32,
-    /// Whether a fetch has ended.
+    /// True if a fetch has ended.
     tried: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// When the last fetch began, if there was one.
+    /// Start of the last fetch, if any.
     Idle(Option<Millis>),
     Wanted,
     Fetching,
@@ -84,7 +83,7 @@ impl JwksUrl {
         Self { source, place, url, rsa, times, client, state, wake: Notify::new(), done }
     }
 
-    /// Whether the other place has the same keys.
+    /// True if the other URL yields the same keys.
     pub(super) fn is_of(&self, other: &Self) -> bool {
         self.url == other.url && self.rsa == other.rsa
     }
@@ -93,15 +92,15 @@ impl JwksUrl {
         self.state.lock().digest.is_some()
     }
 
-    /// Waits until it has been fetched once, well or not.
+    /// Waits for the end of the first fetch, successful or not.
     pub(super) async fn fetched(&self) {
         let mut done = self.done.subscribe();
         if !self.state.lock().tried {
-            let _ = done.changed().await; // its end is an end too
+            let _ = done.changed().await; // a dropped sender also ends the wait
         }
     }
 
-    /// The end of a fetch that is under way or is caused by this; `None` where the last one is too recent.
+    /// Starts a fetch or joins one in flight; resolves at its end. `None` if the last one is too recent.
     pub(super) fn want(self: &Arc<Self>, now: Millis, least: Duration) -> Option<watch::Receiver<()>> {
         let mut state = self.state.lock();
         let end = self.done.subscribe();
@@ -120,7 +119,7 @@ impl JwksUrl {
         Some(end)
     }
 
-    /// Goes on where the place of the same keys in another configuration is.
+    /// Takes over the state from the same URL of the previous configuration.
     pub(super) fn take_over(&self, old: &Self) {
         let mut state = self.state.lock();
         {
@@ -146,7 +145,7 @@ impl JwksUrl {
             tokio::select! {
                 () = sleep_until(due) => {}
                 () = self.wake.notified() => {
-                    // A wish that the regular fetch has fulfilled meanwhile.
+                    // A regular fetch has served this wake-up in the meantime.
                     if self.state.lock().phase != Phase::Wanted {
                         continue;
                     }
@@ -156,7 +155,7 @@ impl JwksUrl {
         }
     }
 
-    /// Fetches once, and says when to do so again.
+    /// Fetches once, and schedules the next fetch.
     async fn attempt(&self) {
         let _under_way = Attempt::new(self);
         let fetched = self.fetch().await;
@@ -171,12 +170,12 @@ impl JwksUrl {
         state.tried = true;
     }
 
-    /// Fetches the set; whether it is another than the last one.
+    /// Fetches the set. True if it has changed.
     async fn fetch(&self) -> Result<bool, String> {
         let answer = async {
             let response = self.client.get(self.url.clone()).send().await.map_err(error_chain)?;
             if response.status() != reqwest::StatusCode::OK {
-                return Err(format!("the answer is {}", response.status()));
+                return Err(format!("the response is {}", response.status()));
             }
             body(response, MAX_SET).await
         };
@@ -193,23 +192,23 @@ impl JwksUrl {
         Ok(true)
     }
 
-    /// Says so in the log when things begin to fail, and when they no longer do.
+    /// Counts the result; logs the first failure and the recovery.
     fn tell(&self, fetched: &Result<bool, String>, failures: u32) {
         let keys = &self.source.name;
         let host = self.url.host_str().unwrap_or_default();
         let result = match fetched {
             Ok(changed) => {
                 if failures > 0 {
-                    tracing::info!(%keys, host, "the key set is fetched again");
+                    tracing::info!(%keys, host, "key set fetched again");
                 }
                 if *changed {
-                    tracing::info!(%keys, host, "the key set has changed");
+                    tracing::info!(%keys, host, "key set has changed");
                 }
                 if *changed { "changed" } else { "unchanged" }
             }
             Err(why) => {
                 if failures == 0 {
-                    tracing::error!(%keys, host, %why, "the key set cannot be fetched; the keys of before serve on");
+                    tracing::error!(%keys, host, %why, "cannot fetch key set; keeping the previous keys");
                 }
                 "failed"
             }
@@ -218,7 +217,7 @@ impl JwksUrl {
     }
 }
 
-/// As long as this lives, somebody keeps the place fresh.
+/// Marks the URL as refreshed by a task while it exists.
 struct Kept<'a>(&'a JwksUrl);
 
 impl<'a> Kept<'a> {
@@ -233,14 +232,14 @@ impl Drop for Kept<'_> {
         let mut state = self.0.state.lock();
         state.is_kept = false;
         if state.phase == Phase::Wanted {
-            // Nobody is left to do it, and those who wait need not wait in vain.
+            // No task remains to fetch: release the waiters.
             state.phase = Phase::Idle(None);
             self.0.done.send_replace(());
         }
     }
 }
 
-/// A fetch that is under way, until this is dropped: at its end, however that comes.
+/// A fetch in flight. Dropping it ends the fetch, whatever the reason.
 struct Attempt<'a> {
     url: &'a JwksUrl,
     began: Millis,
@@ -260,9 +259,9 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// A little less or more, so that gateways do not come all at once.
+/// Adds jitter, so that gateways do not fetch all at once.
 fn jittered(wait: Duration) -> Duration {
-    // A fresh hasher is as random as this needs to be.
+    // The keys of a fresh hasher are random enough.
     let percent = RandomState::new().hash_one(()) % u64::from(2 * JITTER + 1);
     wait / 100 * (100 - JITTER + u32::try_from(percent).unwrap_or(JITTER))
 }

@@ -1,4 +1,4 @@
-//! Keys from files and URLs, put together anew whenever a place of theirs changes.
+//! Keys from files and URLs, recombined when one of their places changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use super::settings::{Observer, Pace};
 use crate::net::{HttpClientError, url_of};
 use crate::net::{Seen, WatchedFile};
 
-/// How long somebody waits whose token names an unknown key.
+/// How long a request with an unknown key waits for a fetch.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Every source of keys.
+/// All key sources.
 pub(super) struct KeySetSources {
     files: Vec<FilePlace>,
     urls: Vec<Arc<JwksUrl>>,
@@ -69,19 +69,18 @@ impl KeySetSources {
         Ok(all)
     }
 
-    /// How many files there are.
     pub(super) fn files(&self) -> usize {
         self.files.len()
     }
 
-    /// Reads a file if it has changed.
+    /// Reads a file again if it has changed.
     pub(super) fn reread(&self, nth: usize) {
         if let Some(file) = self.files.get(nth) {
             file.reread();
         }
     }
 
-    /// Fetches each URL now and then again and again.
+    /// Starts a task per URL that fetches it periodically, starting now.
     pub(super) fn keep_fresh(&self, tasks: &mut JoinSet<()>) {
         for url in &self.urls {
             let url = url.clone();
@@ -89,13 +88,13 @@ impl KeySetSources {
         }
     }
 
-    /// The place of the same keys, one that has some if there are several.
+    /// The same URL in this configuration; preferably one that has keys.
     fn like(&self, other: &JwksUrl) -> Option<&JwksUrl> {
         let same = self.urls.iter().filter(|url| url.is_of(other));
         same.max_by_key(|url| url.has_keys()).map(|url| &**url)
     }
 
-    /// Waits until every URL has been fetched once, well or not.
+    /// Waits for the end of every URL's first fetch, successful or not.
     pub(super) async fn fetched(&self) {
         for url in &self.urls {
             url.fetched().await;
@@ -110,10 +109,10 @@ impl KeySetSources {
         let fetches: Vec<_> = urls.iter().filter_map(|url| url.want(now, self.pace.refetch)).collect();
         let all = async {
             for mut fetch in fetches {
-                let _ = fetch.changed().await; // its end is an end too
+                let _ = fetch.changed().await; // a dropped sender also ends the wait
             }
         };
-        let _ = timeout(PATIENCE, all).await; // whatever has come until then counts
+        let _ = timeout(PATIENCE, all).await; // later keys are used by later requests
         version() != before || urls.iter().any(|url| url.source.has_changed_within(self.pace.refetch))
     }
 }
@@ -147,17 +146,17 @@ impl FilePlace {
                 }
                 Err(why) => why,
             },
-            Seen::Gone => "there is no such file".to_owned(),
+            Seen::Gone => "no such file".to_owned(),
             Seen::Unreadable(why) => why,
         };
-        tracing::error!(%file, %keys, %why, "the keys cannot be used; those of before serve on");
+        tracing::error!(%file, %keys, %why, "keys are invalid; keeping the previous keys");
         observer.keys_fetched(keys, "failed");
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Vec<Arc<Key>>, String> {
         match &self.form {
             Form::One(algorithm, kid) => {
-                // Editors add a line end, which is no part of a secret.
+                // Editors add a line end, which is not part of a secret.
                 let bytes = bytes.strip_suffix(b"\n").map_or(bytes, |rest| rest.strip_suffix(b"\r").unwrap_or(rest));
                 let key = Key::read(*algorithm, kid.as_deref(), bytes).map_err(|error| error.to_string())?;
                 Ok(vec![Arc::new(key)])

@@ -1,4 +1,4 @@
-//! What the room is given.
+//! Settings of the key sources.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,49 +7,49 @@ use std::time::Duration;
 use crate::identity::{CallbackSource, KeyFiles, KeySource};
 use crate::model::Clock;
 
-/// Is told of everything that is fetched. Labels come from closed sets.
+/// Observes every refresh. Labels come from closed sets.
 pub trait Observer: Send + Sync {
-    /// A place of keys of that source was read: `changed`, `unchanged` or `failed`.
+    /// A place of that source was read: `changed`, `unchanged` or `failed`.
     fn keys_fetched(&self, source: &str, result: &'static str);
 
-    /// That authorization service was asked: `allowed`, `refused`; or it did not answer and its word of before goes on
-    /// (`stale`) or the configured answer serves (`away`); or too many questions were under way (`busy`).
+    /// Result of a callback: `allowed`, `refused`; without an answer, `stale` (the previous answer applies) or `away`
+    /// (the failure mode applies); or `busy` (too many requests in flight).
     fn callback(&self, service: &str, result: &'static str);
 }
 
-/// What is to be kept fresh.
+/// The sources to keep fresh.
 pub struct KeySourceSettings {
-    /// Keys, and where they are.
+    /// Keys and their places.
     pub key_sources: Vec<KeySource>,
-    /// Files with keys of formats that have sets of their own kinds.
+    /// Key files of formats with their own kinds of key sets.
     pub key_files: Vec<KeyFiles>,
-    /// Authorization services.
+    /// Authorization callbacks.
     pub callbacks: Vec<CallbackSource>,
-    /// The file of those who are shut out.
+    /// The file of blocks.
     pub blocks_file: Option<PathBuf>,
-    /// Certificates (PEM) of authorities that are trusted besides those of the system.
+    /// Certificates (PEM) of authorities trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Who is told.
+    /// Observes every refresh.
     pub observer: Arc<dyn Observer>,
-    /// How often things are looked at.
+    /// Intervals of checks.
     pub pace: Pace,
 }
 
-/// How often things are looked at.
+/// Intervals of checks.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    /// Between two looks at files.
+    /// Between two checks of the files.
     pub files: Duration,
-    /// Between the start of a fetch and the next that an unknown key may cause.
+    /// Minimum interval between fetches caused by unknown keys.
     pub refetch: Duration,
-    /// From a failed fetch to the next; doubled with each further failure, up to a minute or the usual interval.
+    /// Delay after a failed fetch; doubled with each further failure, up to a minute or the usual interval.
     pub retry: Duration,
 }
 
 impl Default for Pace {
-    /// Files every second, unknown keys every 10 s, a failed fetch after a second.
+    /// Files every second, unknown keys every 10 s, retry after one second.
     fn default() -> Self {
         Self { files: Duration::from_secs(1), refetch: Duration::from_secs(10), retry: Duration::from_secs(1) }
     }
