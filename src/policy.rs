@@ -1,7 +1,7 @@
-//! May they? A pure function from the account's streams, a candidate and the policies in force to a decision.
+//! Policy evaluation: a pure function from an account's streams, a candidate and the policies in force to a decision.
 //!
-//! Nothing here knows tables, requests or clocks. Every rule is *monotone*: one that holds for a set of streams holds
-//! for each subset, so that a decision to admit stays right when it was made over a view that lists too many.
+//! Independent of tables, requests and clocks. Every rule is *monotone*: if it is satisfied for a set of streams, it is
+//! satisfied for each subset. Admission based on a view that lists too many streams is therefore always correct.
 
 mod decision;
 mod evaluate;

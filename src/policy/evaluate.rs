@@ -1,4 +1,4 @@
-//! The decision.
+//! Evaluation of policies.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::rule_evaluation::{Claim, Member, RuleCount, RuleResult, judge, releva
 use super::select_terminations::fewest;
 use super::stream_view::{EvalContext, StreamView};
 
-/// Judges `candidate` against `policies`, given the account's other streams that hold a slot.
+/// Evaluates `candidate` against `policies`, given the account's other streams that hold a slot.
 ///
-/// `running` may be in any order and must not contain the candidate. Every rule is judged on all of `running`: what one rule
-/// ends makes no room for another. A policy that the candidate's application does not carry says nothing.
+/// `running` may have any order and must not contain the candidate. Every rule counts all of `running`: a termination
+/// by one rule makes no room for another. Policies without a binding for the candidate's application do not apply.
 pub fn evaluate(
     policies: &[Arc<Policy>],
     running: &[StreamView<'_>],
@@ -26,8 +26,8 @@ pub fn evaluate(
     evaluate_excluding(policies, running, candidate, scene, &|_, _| false)
 }
 
-/// Judges a stream that plays, and of which `after` is known where `before` was. Only what is news has consequences: a rule
-/// that it exceeded before as well, because others are exempt, the hour has changed or the limit has, says nothing.
+/// Evaluates a running stream whose attributes changed from `before` to `after`. Only new violations have consequences.
+/// A rule that was already exceeded is ignored, whether due to exemptions, the time of day or a lower limit.
 pub fn reconsider(
     policies: &[Arc<Policy>],
     running: &[StreamView<'_>],
@@ -39,7 +39,8 @@ pub fn reconsider(
     evaluate_excluding(policies, running, after, scene, &|policy, rule| old.speaks_of(policy, rule))
 }
 
-/// As [`evaluate`], but for rules that `is_settled`: they count, and are not held against the candidate.
+/// Same as [`evaluate`], except for rules for which `is_unchanged` returns true: they count, but are not applied to the
+/// candidate.
 pub fn evaluate_excluding(
     policies: &[Arc<Policy>],
     running: &[StreamView<'_>],
@@ -105,7 +106,7 @@ pub(super) fn oldest_first<'a>(running: &'a [StreamView<'a>]) -> SmallVec<[&'a S
     running
 }
 
-/// The streams that end, each with the first rule that may end it.
+/// The streams to terminate, each with the first rule that may terminate it.
 fn ending(claims: &[(usize, Claim)]) -> Vec<(StreamId, usize)> {
     let because = |stream| claims.iter().find(|(_, claim)| claim.may_end(stream)).map_or(0, |(at, _)| *at);
     let each: SmallVec<[&Claim; 4]> = claims.iter().map(|(_, claim)| claim).collect();
@@ -145,12 +146,12 @@ fn violation(
     }
 }
 
-/// The candidate's values of what the rule counts by, with their names.
+/// The candidate's values of the attributes that the rule counts by, with their names.
 pub(super) fn scope(tally: &RuleCount<'_>) -> Vec<(Arc<str>, Arc<str>)> {
     tally.scope.iter().map(|(field, value)| (field.name().into(), Arc::from(*value))).collect()
 }
 
-/// The streams that the rule has counted, oldest first.
+/// The counted streams, oldest first.
 pub(super) fn conflicts(rule: &Rule, tally: &RuleCount<'_>) -> Vec<Conflict> {
     let distinct = matches!(rule.count, Count::Distinct(_));
     let conflict = |(member, value): &(Member<'_>, &str)| Conflict {

@@ -1,4 +1,4 @@
-//! A decision as data: what went in, what each rule saw, what came out.
+//! A decision as data: input, result of each rule, outcome.
 
 use std::sync::Arc;
 
@@ -13,53 +13,53 @@ use super::rule::{Policy, Rule};
 use super::rule_evaluation::{Claim, Member, RuleResult, judge, relevant};
 use super::stream_view::{Content, EvalContext, StreamView};
 
-/// Everything that a decision rests on, and how it came about. Whoever has it can repeat it.
+/// The full input and outcome of a decision. Sufficient to repeat it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
-    /// When it was decided, milliseconds since the epoch.
+    /// Time of the decision, in milliseconds since the epoch.
     pub now: Millis,
     /// The account's identity provider.
     pub idp: Arc<str>,
-    /// How long a stream was sheltered from termination, in milliseconds.
+    /// Minimum tenure before a stream may be terminated, in milliseconds.
     pub min_tenure: u64,
-    /// Who wanted to start.
+    /// The candidate.
     pub candidate: Facts,
     /// The streams that held slots, oldest first.
     pub running: Vec<Facts>,
-    /// Each policy that the candidate's application carries, in configuration order.
+    /// The policies of the candidate's application, in configuration order.
     pub policies: Vec<PolicyExplained>,
     /// `admitted` or `refused`.
     pub outcome: &'static str,
-    /// The streams that end so that the candidate may start.
+    /// The streams that are terminated for the candidate.
     pub ending: Vec<StreamId>,
 }
 
-/// A stream, as policies see it.
+/// A stream as seen by policies.
 #[derive(Clone, Debug, Serialize)]
 pub struct Facts {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamId,
     /// The application that started it.
     pub application: Arc<str>,
-    /// The device, where something names it.
+    /// The device, if identified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<Arc<str>>,
-    /// What is played.
+    /// The asset.
     pub asset: Arc<str>,
-    /// What is known of it.
+    /// Its attributes.
     #[serde(skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
-    /// What the manifest said: `live`, `vod`, `awaited` or `unknown`.
+    /// Content type from the manifest: `live`, `vod`, `awaited` or `unknown`.
     pub content: &'static str,
     /// When it started.
     pub started: Millis,
     /// Since when it has held its slot.
     pub tenure: Millis,
-    /// When it was last heard of.
+    /// Its last heartbeat.
     pub seen: Millis,
 }
 
-/// What a policy said.
+/// Result of a policy.
 #[derive(Clone, Debug, Serialize)]
 pub struct PolicyExplained {
     /// Its name.
@@ -68,36 +68,36 @@ pub struct PolicyExplained {
     pub rules: Vec<RuleExplained>,
 }
 
-/// What a rule said.
+/// Result of a rule.
 #[derive(Clone, Debug, Serialize)]
 pub struct RuleExplained {
     /// Its name.
     pub rule: Arc<str>,
     /// Its mode.
     pub mode: &'static str,
-    /// Its target, and what it is for the candidate: `true`, `false`, `awaited`, or `lacks` an attribute.
+    /// Its target, with the result for the candidate: `true`, `false`, `awaited`, or `lacks` an attribute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetExplained>,
     /// `unconcerned`, `deferred`, `lacks`, `kept`, `exempt` or `exceeded`.
     pub result: &'static str,
-    /// The attribute that the candidate has to supply.
+    /// The required attribute that the candidate lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lacks: Option<Arc<str>>,
     /// What it counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<CountExplained>,
-    /// What it asks for where it is exceeded: `refuse` or `terminate`.
+    /// What it does if exceeded: `refuse` or `terminate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<&'static str>,
-    /// The streams that would end by this rule alone.
+    /// The streams that this rule alone would terminate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub terminates: Vec<StreamId>,
 }
 
-/// A target, and what it is for the candidate.
+/// A target and its result for the candidate.
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetExplained {
-    /// The expression, as it was written.
+    /// The expression as configured.
     pub expression: Arc<str>,
     /// `true`, `false`, `awaited`, or `lacks NAME`.
     pub result: Arc<str>,
@@ -106,22 +106,22 @@ pub struct TargetExplained {
 /// What a rule counted.
 #[derive(Clone, Debug, Serialize)]
 pub struct CountExplained {
-    /// `streamId`, or the attribute whose different values are counted.
+    /// `streamId`, or the attribute whose distinct values count.
     pub attribute: Arc<str>,
-    /// The candidate's values of what it counts by.
+    /// The candidate's values of the attributes that it counts by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<(Arc<str>, Arc<str>)>,
-    /// The highest allowed count.
+    /// The limit.
     pub limit: u32,
     /// The count with the candidate.
     pub with_candidate: u32,
-    /// The streams that were counted, oldest first.
+    /// The counted streams, oldest first.
     pub counted: Vec<Conflict>,
-    /// The smallest limit under which the candidate would have been admitted, had that limit always been in force.
+    /// The smallest limit that would have admitted the candidate, had that limit always been in force.
     pub required_limit: u16,
 }
 
-/// Decides as [`evaluate`] does, and says why.
+/// Decides like [`evaluate`], and explains the decision.
 pub fn explain(
     policies: &[Arc<Policy>],
     running: &[StreamView<'_>],

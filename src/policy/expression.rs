@@ -1,14 +1,13 @@
-//! Conditions on one stream, written in the Common Expression Language (CEL, the language definition of cel-spec).
+//! Conditions on one stream, in the Common Expression Language (CEL; see cel-spec).
 //!
-//! An expression is parsed and checked once, and becomes a tree whose nodes know their types. Evaluating it takes no memory
-//! (but for what a regular expression keeps from one match to the next), and time that its construction bounds: each node is
-//! visited at most once, there are at most 200 of them, none of them loops, and none does more than go through the text that
-//! it looks at (a regular expression: once for each of its bounded number of states).
+//! An expression is parsed and checked once, into a typed tree. Evaluation allocates nothing, except what a regular
+//! expression keeps between matches. Its time is bounded: at most 200 nodes without loops, each visited at most once.
+//! No node does more than scan its text (a regular expression: once per state, of which there is a bounded number).
 //!
-//! It is a part of CEL in which every expression that is let in means what CEL says. Left out are lists other than on the right
-//! of `in`, maps, macros, null, bytes, unsigned numbers, spans of time, arithmetic on fractions and the joining of text. Two
-//! things differ: names are fields of a known type, so that types are checked beforehand; and `package`, which CEL keeps for
-//! itself, is a field like any other.
+//! A subset of CEL: every accepted expression means what CEL defines. Not supported: lists other than on the right of
+//! `in`, maps, macros, null, bytes, unsigned numbers, durations, arithmetic on fractions, and concatenation. Two
+//! differences: names are fields with known types, checked in advance; and `package`, reserved in CEL, is an ordinary
+//! field.
 
 mod call;
 mod check;
@@ -25,8 +24,8 @@ use super::stream_view::{ApplicationBinding, EvalContext, StreamView};
 use check::{Checker, with_article};
 use node::{BoolExpr, EvalError, EvalInput, Int, Typed};
 
-/// An expression that has been checked: its types are right, its cost is bounded, and evaluating it cannot fail but for lack
-/// of an attribute.
+/// A checked expression: its types are correct, its cost is bounded, and evaluation fails only if an attribute is
+/// missing.
 #[derive(Clone, Debug)]
 pub struct Expression {
     source: Box<str>,
@@ -40,7 +39,7 @@ enum Tree {
     Int(Int),
 }
 
-/// Two expressions that are written alike are the same.
+/// Expressions are equal if their sources are.
 impl PartialEq for Expression {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source
@@ -49,35 +48,34 @@ impl PartialEq for Expression {
 
 impl Eq for Expression {}
 
-/// What is wrong with an expression.
+/// An error in an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpressionError {
-    /// Bytes of the source that it speaks of.
+    /// The range in the source, in bytes.
     pub at: Range<usize>,
     /// What is wrong, and what to write instead.
     pub message: String,
 }
 
-/// What an expression of type bool says of a stream.
+/// Result of a bool expression for a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Truth<'a> {
     /// True.
     Yes,
-    /// False, or without a value for a reason that is not the stream's (a division by zero, an overflow).
+    /// False, or undefined for a reason unrelated to the stream (division by zero, overflow).
     No,
-    /// It depends on what the manifest will say.
+    /// Depends on the manifest, which is not known yet.
     Pending,
-    /// It depends on an attribute that the stream lacks, or whose value is not of its type.
+    /// Depends on an attribute that the stream lacks, or whose value has the wrong type.
     Lacks(&'a Field),
 }
 
 impl Expression {
-    /// Parses and checks `source`, whose type must be one of `wanted`: [`Type::Bool`], [`Type::Int`] or both. Nothing else has
-    /// a use.
+    /// Parses and checks `source`, whose type must be one of `wanted`: [`Type::Bool`], [`Type::Int`] or both.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of the source.
+    /// All errors, in source order.
     pub fn compile(source: &str, wanted: &[Type]) -> Result<Self, Vec<ExpressionError>> {
         let words = scan::scan(source)?;
         let (root, info) = parse::parse(source, &words)?;
@@ -101,22 +99,22 @@ impl Expression {
         }
     }
 
-    /// As it was written.
+    /// The source.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The fields that it names, with the bytes of the source where they stand.
+    /// The fields that it uses, with their byte ranges in the source.
     pub fn places(&self) -> &[(Field, Range<usize>)] {
         &self.places
     }
 
-    /// The fields that it names.
+    /// The fields that it uses.
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
         self.places.iter().map(|(field, _)| field)
     }
 
-    /// Whether it is true of the stream. `No` where its type is not bool.
+    /// Evaluates a bool expression for the stream. `No` for other types.
     pub fn truth(
         &self,
         standing: &StreamView<'_>,
@@ -133,7 +131,7 @@ impl Expression {
         }
     }
 
-    /// Where the stream stands in an order: true before false, greater numbers before smaller; least where it is not known.
+    /// The stream's sort weight: true before false, greater numbers before smaller ones; lowest if unknown.
     pub fn weight(
         &self,
         standing: &StreamView<'_>,
@@ -150,12 +148,12 @@ impl Expression {
     }
 }
 
-/// What to say of an expression whose type is `found`.
+/// The error for an expression of type `found`.
 fn unwanted(found: Type, wanted: &[Type]) -> String {
     let wants = match wanted {
         [Type::Bool] => "a condition is true or false",
-        [Type::Int] => "a whole number is wanted",
-        _ => "true or false, or a whole number, is wanted",
+        [Type::Int] => "a whole number is required",
+        _ => "true or false, or a whole number, is required",
     };
     let instead = match (found, wanted) {
         (Type::Bool, _) => "write `… ? 1 : 0`",

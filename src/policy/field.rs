@@ -1,30 +1,30 @@
-//! What a rule may ask of a stream, by name.
+//! The fields that a rule can use, by name.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::stream_view::{ApplicationBinding, Content, EvalContext, StreamView};
 
-/// Something that is known of a stream: a word of the gateway's own, or an attribute that the application supplies.
+/// A field of a stream: built in, or an attribute set by the application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     /// `application`: the id of the application that started the stream.
     Application,
-    /// `tenant`: who owns that application.
+    /// `tenant`: the tenant that owns that application.
     Tenant,
     /// `idp`: the account's identity provider.
     Idp,
-    /// `asset`: what is played.
+    /// `asset`: the asset.
     Asset,
-    /// `deviceId`: the device, where something names it.
+    /// `deviceId`: the device, if identified.
     DeviceId,
-    /// `contentType`: `live` or `vod`. What the token says counts; else the manifest tells, a moment after the start.
+    /// `contentType`: `live` or `vod`. From the token; otherwise from the manifest, shortly after the start.
     ContentType,
     /// Any other attribute.
     Attribute(Arc<str>),
 }
 
-/// What a value is, wherever one is compared.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     /// Text, compared byte by byte.
@@ -40,7 +40,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// Whether `text` can be read as a value of this type.
+    /// True if `text` can be parsed as this type.
     pub fn reads(self, text: &str) -> bool {
         match self {
             Self::Text => true,
@@ -52,7 +52,7 @@ impl Type {
     }
 }
 
-/// `true` and `false` in any case, and the digits that some applications send instead.
+/// Parses `true` and `false` in any case, and 1 and 0, which some applications send.
 pub(super) fn read_bool(text: &str) -> Option<bool> {
     match text {
         "1" => Some(true),
@@ -63,16 +63,17 @@ pub(super) fn read_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// A whole number in decimal digits, with or without a sign.
+/// Parses a whole number in decimal digits, with or without a sign.
 pub(super) fn read_int(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// The standard attributes of the concurrency-monitoring documentation that are not text. `zipcode` is published as a number;
-/// it is text here, because zip codes begin with zeros.
+/// The standard attributes of the concurrency-monitoring documentation that are not text. `zipcode` is documented as a
+/// number, but is text here, because zip codes can begin with zeros.
 const TYPED: [(&str, Type); 3] = [("hba", Type::Bool), ("mobileDevice", Type::Bool), ("duration", Type::Int)];
 
-/// The standard attributes that are text (same documentation, "Standard metadata attributes"), and those named elsewhere in it.
+/// The standard attributes that are text (same documentation, "Standard metadata attributes"), and those mentioned
+/// elsewhere in it.
 const STANDARD: [&str; 34] = [
     "accountId",
     "applicationId",
@@ -110,33 +111,33 @@ const STANDARD: [&str; 34] = [
     "idp",
 ];
 
-/// What a look at a field finds.
+/// Result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// The value; never empty.
     Known(&'a str),
-    /// Not yet: the stream's manifest will tell.
+    /// Not known yet: it comes from the stream's manifest.
     Pending,
-    /// Nobody supplied it.
+    /// Not set.
     Missing,
 }
 
-/// What happens where the rule needs an attribute that a stream does not have.
+/// What happens if a stream lacks an attribute that the rule uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Missing {
-    /// Text counts as `Unknown`. A target that asks for anything else of it does not speak of the stream.
+    /// Text counts as `Unknown`. A target that uses it in another way does not match.
     #[default]
     Unknown,
-    /// The attribute counts as this.
+    /// The attribute counts as this value.
     TreatAs(Arc<str>),
-    /// The rule does not speak of the stream.
+    /// The rule does not apply to the stream.
     IgnoreRule,
-    /// The stream may not start without it. One that plays is not counted.
+    /// The stream is not admitted without it. A running stream is not counted.
     Refuse,
 }
 
 impl Field {
-    /// The field of that name. Any name is one.
+    /// The field with that name. Every name is valid.
     pub fn named(name: &str) -> Self {
         match name {
             "application" => Self::Application,
@@ -162,24 +163,24 @@ impl Field {
         }
     }
 
-    /// What its values are.
+    /// The type of its values.
     pub fn kind(&self) -> Type {
         let typed = TYPED.iter().find(|(name, _)| *name == self.name());
         typed.map_or(Type::Text, |(_, kind)| *kind)
     }
 
-    /// Whether the gateway itself knows it of every stream.
+    /// True if the gateway itself knows it for every stream.
     pub fn is_built_in(&self) -> bool {
         matches!(self, Self::Application | Self::Tenant | Self::Idp | Self::Asset)
     }
 
-    /// The names that mean something without any application supplying them: our own and the standard ones.
+    /// The names with a meaning of their own: built-in and standard.
     pub fn well_known() -> impl Iterator<Item = &'static str> {
         let own = ["application", "tenant", "asset"];
         own.into_iter().chain(TYPED.iter().map(|(name, _)| *name)).chain(STANDARD)
     }
 
-    /// Its value, as the stream stands. `carrier` is the stream's application.
+    /// Its value for a stream. `carrier` is the binding of the stream's application.
     pub fn resolve<'a>(
         &self,
         standing: &'a StreamView<'_>,

@@ -1,12 +1,11 @@
-//! Which of several languages suits a viewer best: `Accept-Language` (RFC 9110 section 12.5.4) by lookup (RFC 4647
-//! section 3.4).
+//! Selects a language for a viewer: `Accept-Language` (RFC 9110 section 12.5.4) by lookup (RFC 4647 section 3.4).
 
-/// Bytes of the header, and ranges in it, that are looked at. Browsers send a handful.
+/// Maximum bytes of the header, and ranges in it, that are read. Browsers send a handful.
 const MAX_HEADER: usize = 1024;
 const MAX_RANGES: usize = 32;
 
-/// Whether `tag`, in lower case, has the form of a language tag (RFC 5646 section 2.1) that begins with a language of two or
-/// three letters. Longer languages are reserved; who writes one means `german`.
+/// True if `tag`, in lower case, is a language tag (RFC 5646 section 2.1) with a primary language of two or three
+/// letters. Longer ones are reserved, and probably mistakes such as `german`.
 pub(super) fn is_tag(tag: &str) -> bool {
     let mut subtags = tag.split('-');
     let language = subtags.next().unwrap_or_default();
@@ -16,24 +15,24 @@ pub(super) fn is_tag(tag: &str) -> bool {
             .all(|subtag| matches!(subtag.len(), 1..=8) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// A language range in lower case, and how much it is wanted, in thousandths; 0: not at all.
+/// A language range in lower case, and its weight in thousandths; 0 rules it out.
 struct LanguageRange {
     range: String,
     weight: u16,
 }
 
-/// The one of `tags` (in lower case) that `header` asks for; else `fallback`, unless the header rules that out and leaves another
-/// one. What cannot be read in the header is passed over.
+/// Selects one of `tags` (in lower case) for `header`. Otherwise `fallback`, unless the header rules it out and allows
+/// another one. Unreadable parts of the header are ignored.
 pub(super) fn chosen<'t>(header: &str, tags: &[&'t str], fallback: &'t str) -> &'t str {
     let header = header.get(..header.floor_char_boundary(MAX_HEADER)).unwrap_or_default();
     let mut wishes: Vec<LanguageRange> = header.split(',').take(MAX_RANGES).filter_map(wish).collect();
-    // Ranges that are wanted alike stay in the order of the header.
+    // Stable sort: ranges of equal weight keep the order of the header.
     wishes.sort_by_key(|wish| std::cmp::Reverse(wish.weight));
     let ruled_out = |tag: &str| {
         let speaking = wishes.iter().filter(|wish| covers(&wish.range, tag));
         speaking.max_by_key(|wish| wish.range.trim_matches('*').len()).is_some_and(|wish| wish.weight == 0)
     };
-    // `*` says nothing of which one: whoever writes it gets the fallback if no other range is met.
+    // `*` names no language: it selects the fallback unless another range matches.
     let wanted = wishes.iter().filter(|wish| wish.weight > 0 && wish.range != "*");
     let found = wanted
         .flat_map(|wish| shorter_and_shorter(&wish.range))
@@ -45,7 +44,7 @@ pub(super) fn chosen<'t>(header: &str, tags: &[&'t str], fallback: &'t str) -> &
     }
 }
 
-/// Reads `de-CH;q=0.8`.
+/// Parses `de-CH;q=0.8`.
 fn wish(text: &str) -> Option<LanguageRange> {
     let (range, parameters) = text.split_once(';').map_or((text, None), |(range, rest)| (range, Some(rest)));
     let weight = match parameters {
@@ -61,7 +60,7 @@ fn wish(text: &str) -> Option<LanguageRange> {
     is_range.then_some(LanguageRange { range, weight })
 }
 
-/// A quality value (RFC 9110 section 12.4.2): from 0 to 1 with up to three decimals.
+/// Parses a quality value (RFC 9110 section 12.4.2): 0 to 1 with up to three decimals.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if !matches!(whole, "0" | "1") || decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -71,12 +70,12 @@ fn thousandths(text: &str) -> Option<u16> {
     (weight <= 1000).then_some(weight)
 }
 
-/// Whether the range is the tag, or begins it (RFC 4647 section 3.3.1).
+/// True if the range equals the tag or is a prefix of it (RFC 4647 section 3.3.1).
 fn covers(range: &str, tag: &str) -> bool {
     range == "*" || tag.strip_prefix(range).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// The range, and what is left of it from the end: no step ends with a single letter or digit (RFC 4647 section 3.4).
+/// The range, shortened step by step from the end. No step ends with a single letter or digit (RFC 4647 section 3.4).
 fn shorter_and_shorter(range: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(range), |range| {
         let mut shorter = range.rsplit_once('-')?.0;
@@ -113,7 +112,7 @@ mod tests {
             ("fr-FR, de-DE;q=0.5, *;q=0.1", "fr"),
             ("fr;q=0.5, de;q=0.5", "fr"),
             ("DE ; Q=1.000 , fr", "de"),
-            // A longer tag is not what a shorter range asks for.
+            // A longer tag does not match a shorter range.
             ("zh", "en"),
             ("*", "en"),
             ("*, fr;q=0.1", "fr"),

@@ -1,43 +1,42 @@
-//! What another limit would do: for each rule, under which limits a start would have been admitted.
+//! The effect of other limits: for each rule, the limits that would have admitted a start.
 //!
-//! Under limit N exactly those streams would be playing whose *rank* is at most N, where a stream's rank is the smallest
-//! limit under which its start would have been admitted. A start is refused under N if N streams or more would be playing, so
-//! that its own rank is the smallest N for which there are fewer. One number per stream and rule thus says what every limit
-//! would have done, and a histogram of ranks is the answer for all admissions: those above N would have been refused.
+//! A stream's *rank* is the smallest limit that would have admitted its start. With limit N, exactly the streams with
+//! rank at most N would be playing, and a start is refused if there are N or more of them. So the rank of a start is
+//! the smallest N with fewer than N such streams. One number per stream and rule thus describes the effect of every
+//! limit. In a histogram of ranks, those above N would have been refused with limit N.
 //!
-//! It is exact for rules that count streams, as long as what really is refused or ended is refused or ended under the other
-//! limits too: in shadow mode always, else for limits up to the one in force. (Whoever is refused is taken not to come again.
-//! Where streams give way to starts, one that has ended takes its rank with it: what it says of such a rule is what refusing
-//! the newest instead would have done.) Streams without a rank play under every limit: those
-//! that are exempt, and those that were there before the rule.
+//! Exact for rules that count streams, if whatever is actually refused or terminated would be so under the other limits
+//! too: in shadow mode always, otherwise for limits up to the one in force. Assumptions: a refused viewer does not
+//! retry; with terminating rules, a terminated stream takes its rank along, so that the result is that of refusing the
+//! newest instead. Streams without a rank, which are exempt or older than the rule, play under every limit.
 //!
-//! For rules that count different values it is exact for limit 1, and above that but for one case: once in a while there is
-//! room for a value under a small limit, because others were refused there, and none under a greater one, where those play.
-//! A rank cannot say that, and the refusal under the greater limit is left out.
+//! For rules that count distinct values, exact for limit 1. Above that there is one exception: occasionally a value is
+//! admitted under a small limit, because others were refused there, but not under a greater one, where those play. A
+//! rank cannot express this; the refusal under the greater limit is missing.
 
 use smallvec::SmallVec;
 
-/// The ranks of a stream: of rules by key, those above 1. What is not listed has rank 1.
+/// The ranks of a stream above 1, by rule key. Rules not listed have rank 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequiredLimits(SmallVec<[(u32, u16); 2]>);
 
 impl RequiredLimits {
-    /// The rank under the rule of that key.
+    /// The rank for the rule with that key.
     pub fn get(&self, rule: u32) -> u16 {
         self.0.iter().find(|(key, _)| *key == rule).map_or(1, |(_, rank)| *rank)
     }
 
-    /// All of them, those of rank 1 as well, so that [`has`](Self::has) can tell which rules have spoken.
+    /// Keeps all ranks, including rank 1, so that [`has`](Self::has) shows which rules applied.
     pub fn complete(pairs: impl Iterator<Item = (u32, u16)>) -> Self {
         Self(pairs.collect())
     }
 
-    /// Whether the rule of that key is listed.
+    /// True if the rule with that key is listed.
     pub fn has(&self, rule: u32) -> bool {
         self.0.iter().any(|(key, _)| *key == rule)
     }
 
-    /// Whether none is listed.
+    /// True if no rule is listed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -49,12 +48,12 @@ impl FromIterator<(u32, u16)> for RequiredLimits {
     }
 }
 
-/// The smallest limit under which there is room: fewer than that many of `taken` have a rank up to it. Where each rank is taken
-/// once, it is the smallest one that is free.
+/// The smallest limit with room: fewer than that many of `taken` have a rank up to it. If each rank is taken once, this
+/// is the smallest free one.
 pub(super) fn smallest_with_room(taken: impl Iterator<Item = u16>) -> u16 {
     let mut taken: SmallVec<[u16; 16]> = taken.collect();
     taken.sort_unstable();
-    // Under limit N there is no room if the first N of them are all at most N.
+    // With limit N there is no room if the first N of them are all at most N.
     let full = taken.iter().zip(1..=u16::MAX).take_while(|(rank, limit)| *rank <= limit).count();
     u16::try_from(full).unwrap_or(u16::MAX).saturating_add(1)
 }

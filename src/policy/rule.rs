@@ -1,4 +1,4 @@
-//! What an operator writes: policies and their rules, compiled.
+//! Compiled policies and rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use super::field::{Field, Missing};
 use super::message::Message;
 use super::stream_view::ApplicationBinding;
 
-/// What a policy does when one of its rules is exceeded.
+/// What a policy does if one of its rules is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Refuse or terminate.
     Enforce,
-    /// Pass, and say so in headers.
+    /// Pass, and report it in headers.
     Annotate,
     /// Pass, and only count.
     Shadow,
 }
 
 impl Mode {
-    /// The word in configuration and metrics.
+    /// The label in configuration and metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
@@ -33,21 +33,21 @@ impl Mode {
     }
 }
 
-/// Who gives way when a rule is exceeded. Where none may be terminated, the newest is refused.
+/// What happens if a rule is exceeded. If no stream may be terminated, the newest is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WhenExceeded {
-    /// The stream that wants to start is refused.
+    /// The new stream is refused.
     DenyNewest,
     /// The streams that started first are terminated.
     TerminateOldest,
-    /// The streams that were last heard of the longest ago are terminated.
+    /// The streams with the oldest heartbeat are terminated.
     TerminateIdlest,
     /// Streams for which the expression is true, or greatest, are terminated first; among equals the oldest.
     TerminateFirst(Expression),
 }
 
 impl WhenExceeded {
-    /// Whether streams that play give way.
+    /// True if running streams may be terminated.
     pub fn terminates(&self) -> bool {
         !matches!(self, Self::DenyNewest)
     }
@@ -58,12 +58,12 @@ impl WhenExceeded {
 pub enum Count {
     /// Streams.
     Streams,
-    /// Different values of this; more streams on a value that is counted already are free.
+    /// Distinct values of this field; further streams with a counted value are free.
     Distinct(Field),
 }
 
 impl Count {
-    /// The name of what is counted, as the session API knows it.
+    /// The name of what is counted, as in the session API.
     pub fn attribute(&self) -> &str {
         match self {
             Self::Streams => "streamId",
@@ -72,60 +72,60 @@ impl Count {
     }
 }
 
-/// The highest count that is allowed. It is the candidate's: whoever has changed plans is judged by the new one.
+/// The limit. It is the candidate's own: after a change of plan, the new plan applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// The same for everybody.
     Fixed(u32),
-    /// The number that stands in this attribute; else `otherwise`, where there is one.
+    /// The number in this attribute, else `otherwise`.
     Attribute {
-        /// Where the number stands.
+        /// The attribute.
         field: Field,
-        /// Where there is none.
+        /// If the attribute is missing or not a number.
         otherwise: Option<u32>,
     },
-    /// By the value of this attribute; else `otherwise`, where there is one.
+    /// By the value of this attribute, else `otherwise`.
     ByValue {
-        /// Which attribute.
+        /// The attribute.
         field: Field,
         /// Limits by its value.
         values: BTreeMap<Box<str>, u32>,
-        /// For any other value, and for none.
+        /// For other values, and if the attribute is missing.
         otherwise: Option<u32>,
     },
 }
 
-/// One condition on the streams of an account that play at the same time.
+/// A limit on the concurrent streams of an account.
 ///
-/// Every rule is *monotone* by its shape: whether a stream is counted depends on nothing but that stream, the candidate
-/// and the time, and a count only falls when streams go.
+/// Every rule is *monotone* by construction: whether a stream counts depends only on that stream, the candidate and the
+/// time, and a count only decreases when streams end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Unique within its policy; it stands in refusals, logs and metrics.
+    /// Unique within its policy; used in refusals, logs and metrics.
     pub name: Arc<str>,
-    /// Stands for policy and rule where streams remember them; unique within a configuration.
+    /// Identifies policy and rule in stored streams; unique within a configuration.
     pub key: u32,
-    /// What exceeding it means.
+    /// What happens if it is exceeded.
     pub mode: Mode,
-    /// Which streams it speaks of; `None`: all. An expression of type bool.
+    /// Which streams it applies to: an expression of type bool; `None` for all.
     pub target: Option<Expression>,
     /// What it counts.
     pub count: Count,
-    /// It counts only streams that are equal to the candidate in all of these.
+    /// Counts only streams that equal the candidate in all of these fields.
     pub per: Vec<Field>,
-    /// The highest count that is allowed.
+    /// The limit.
     pub limit: Limit,
-    /// Who gives way.
+    /// What happens to which stream.
     pub when_exceeded: WhenExceeded,
-    /// Streams that are counted, and never refused or terminated. An expression of type bool. Where that cannot be
-    /// told for want of an attribute, it is not so.
+    /// Streams that count, but are never refused or terminated: an expression of type bool. If an attribute for it is
+    /// missing, the stream is not exempt.
     pub exempt: Option<Expression>,
-    /// How long a running stream plays on before it is hit. `None`: it is hit at once where it gives way to another one, and
-    /// not at all where only the limit has shrunk and the rule refuses the newest.
+    /// How long a running stream plays on before it is terminated. `None`: it is terminated at once when it makes room
+    /// for another, and not at all if only the limit was lowered and the rule refuses the newest.
     pub grace: Option<Duration>,
-    /// What happens where an attribute is missing.
+    /// What happens if an attribute is missing.
     pub missing: Missing,
-    /// What the viewer is told.
+    /// The viewer message.
     pub message: Option<Arc<Message>>,
 }
 
@@ -148,7 +148,7 @@ impl Rule {
         }
     }
 
-    /// The fields whose values it looks at, each once.
+    /// The fields that it uses, each once.
     pub fn fields(&self) -> Vec<&Field> {
         let prefer = match &self.when_exceeded {
             WhenExceeded::TerminateFirst(expression) => Some(expression),
@@ -179,16 +179,16 @@ impl Rule {
 pub struct Policy {
     /// Unique within the configuration.
     pub name: Arc<str>,
-    /// In configuration order, which is the order in which violations are reported.
+    /// In configuration order, which is also the order of reported violations.
     pub rules: Vec<Rule>,
-    /// The applications that carry this policy. Streams that they started are its relevant activity.
+    /// The applications with this policy. Their streams are its relevant activity.
     pub carriers: BTreeMap<ApplicationId, ApplicationBinding>,
-    /// Whether a rule asks for what only the manifest may tell.
+    /// True if a rule uses what only the manifest provides.
     pub asks_content: bool,
 }
 
 impl Policy {
-    /// A policy of these rules.
+    /// Creates a policy from its parts.
     pub fn from_parts(name: Arc<str>, rules: Vec<Rule>, carriers: BTreeMap<ApplicationId, ApplicationBinding>) -> Self {
         let of_manifest = |field: &Field| match field {
             Field::ContentType => true,
@@ -199,7 +199,7 @@ impl Policy {
         Self { name, rules, carriers, asks_content }
     }
 
-    /// A policy that these applications carry, of a tenant without a name. Gives its rules the keys 1, 2, 3 and so on.
+    /// Creates a policy for these applications, of a tenant without a name. Its rules get the keys 1, 2, 3 and so on.
     pub fn new(name: &str, rules: Vec<Rule>, carriers: &[&str]) -> Self {
         let keyed = rules.into_iter().zip(1..).map(|(rule, key)| Rule { key, ..rule });
         let carrier = |id: &&str| (ApplicationId((*id).into()), ApplicationBinding::default());

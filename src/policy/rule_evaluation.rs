@@ -1,4 +1,4 @@
-//! One rule, one candidate: does it speak of it, what does it count, is it exceeded.
+//! Evaluates one rule for one candidate: whether it applies, what it counts, whether it is exceeded.
 
 use smallvec::SmallVec;
 
@@ -10,7 +10,7 @@ use super::required_limit::smallest_with_room;
 use super::rule::{Count, Limit, Policy, Rule, WhenExceeded};
 use super::stream_view::{ApplicationBinding, EvalContext, StreamView};
 
-/// A stream, and the application that it belongs to, as the carrier of the policy in question.
+/// A stream with its application's binding to the policy.
 #[derive(Clone, Copy)]
 pub(super) struct Member<'a> {
     pub(super) standing: &'a StreamView<'a>,
@@ -23,57 +23,54 @@ impl Member<'_> {
     }
 }
 
-/// What a rule says of a candidate.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it lives on the stack for a moment, and a box would cost more than a copy"
-)]
+/// Result of a rule for a candidate.
+#[allow(clippy::large_enum_variant, reason = "short-lived on the stack; a box would cost more than a copy")]
 pub(super) enum RuleResult<'a> {
-    /// It does not speak of it.
+    /// The rule does not apply.
     NotApplicable,
-    /// It cannot speak until the manifest has come.
+    /// Depends on the manifest, which is not known yet.
     Deferred,
-    /// It admits nobody without this.
+    /// Refused: this attribute is required.
     Lacks(&'a Field),
-    /// It has counted.
+    /// The rule applies.
     Counted(RuleCount<'a>),
 }
 
-/// What a rule has counted.
+/// The count of a rule.
 pub(super) struct RuleCount<'a> {
-    /// The candidate's values of what the rule counts by.
+    /// The candidate's values of the attributes that the rule counts by.
     pub(super) scope: SmallVec<[(&'a Field, &'a str); 2]>,
-    /// The highest allowed count.
+    /// The limit.
     pub(super) limit: u32,
     /// The counted streams, oldest first, with their values of what is counted.
     pub(super) counted: SmallVec<[(Member<'a>, &'a str); 8]>,
     /// The candidate's value of what is counted.
     pub(super) own: &'a str,
-    /// Whether the rule is never enforced against the candidate.
+    /// True if the candidate is exempt from the rule.
     pub(super) exempt: bool,
-    /// How many there are without the candidate.
+    /// The count without the candidate.
     pub(super) without: u32,
-    /// How many there would be with it.
+    /// The count with the candidate.
     pub(super) with: u32,
-    /// The smallest limit under which the candidate would be admitted, had that limit always been in force.
+    /// The smallest limit that would admit the candidate, had that limit always been in force.
     pub(super) rank: u16,
 }
 
 impl RuleCount<'_> {
-    /// Whether admitting the candidate would exceed the rule, and it is not exempt.
+    /// True if the candidate would exceed the rule and is not exempt.
     pub(super) fn is_exceeded(&self) -> bool {
         self.with > self.limit && !self.exempt
     }
 }
 
-/// Why a value is not there.
+/// Why a value is not available.
 enum Gap<'a> {
     Pending,
     Lacks(&'a Field),
 }
 
 impl<'a> Gap<'a> {
-    /// What it means for the candidate.
+    /// The result for the candidate.
     fn judged(self, missing: &Missing) -> RuleResult<'a> {
         match self {
             Self::Pending => RuleResult::Deferred,
@@ -83,7 +80,7 @@ impl<'a> Gap<'a> {
     }
 }
 
-/// A field's value, or what `missing` puts in its place.
+/// A field's value, or its replacement by `missing`.
 fn value<'a>(
     field: &'a Field,
     member: Member<'a>,
@@ -105,7 +102,7 @@ fn limit<'a>(rule: &'a Rule, member: Member<'a>, scene: &'a EvalContext<'a>) -> 
         Limit::Fixed(limit) => Ok(*limit),
         Limit::Attribute { field, otherwise } => match field.resolve(member.standing, member.carrier, scene) {
             Found::Pending => Err(Gap::Pending),
-            // What is no number is as good as nothing.
+            // A value that is not a number counts as missing.
             found => {
                 let found = if let Found::Known(text) = found { number(text) } else { None };
                 let treated = if let Missing::TreatAs(text) = &rule.missing { number(text) } else { None };
@@ -120,7 +117,7 @@ fn limit<'a>(rule: &'a Rule, member: Member<'a>, scene: &'a EvalContext<'a>) -> 
     }
 }
 
-/// What `rule` says of `candidate`, over the relevant activity of its policy, oldest first, without the candidate.
+/// Evaluates `rule` for `candidate`, given the relevant activity of its policy without the candidate, oldest first.
 pub(super) fn judge<'a>(
     rule: &'a Rule,
     relevant: &[Member<'a>],
@@ -131,7 +128,7 @@ pub(super) fn judge<'a>(
         expression.truth(member.standing, member.carrier, scene, &rule.missing)
     };
     let exempt = || rule.exempt.as_ref().map_or(Truth::No, |exempt| truth(exempt, candidate));
-    // Who is exempt is not refused for want of an attribute either.
+    // An exempt candidate is not refused for a missing attribute either.
     let judged = |gap: Gap<'a>| match (gap.judged(&rule.missing), exempt()) {
         (RuleResult::Lacks(_), Truth::Yes) => RuleResult::NotApplicable,
         (RuleResult::Lacks(_), Truth::Pending) => RuleResult::Deferred,
@@ -185,7 +182,7 @@ pub(super) fn judge<'a>(
             (counted.len(), counted.len() + 1, rank)
         }
         Count::Distinct(_) => {
-            // Each value once, with the best of its streams' ranks.
+            // Each value once, with the lowest rank of its streams.
             let mut values: SmallVec<[(&str, u16); 8]> = SmallVec::new();
             for (member, value) in &counted {
                 let rank = rank_of(member);
@@ -195,7 +192,7 @@ pub(super) fn judge<'a>(
                 }
             }
             let known = values.iter().find(|(value, _)| *value == own).map(|(_, rank)| *rank);
-            // Under a smaller limit its value may not play, and yet there may be room for it again.
+            // With a smaller limit its value may not be playing, but there may be room for it again.
             let rank = smallest_with_room(values.iter().map(|(_, rank)| *rank)).min(known.unwrap_or(u16::MAX));
             (values.len(), values.len() + usize::from(known.is_none()), rank)
         }
@@ -222,31 +219,31 @@ pub(super) fn relevant<'a>(policy: &'a Policy, running: &[&'a StreamView<'a>]) -
     running.iter().filter_map(member).collect()
 }
 
-/// Streams that end together or not at all, as far as a rule is concerned: one, or all of a value.
+/// Streams that a rule terminates together or not at all: one stream, or all with one value.
 pub(super) type Unit = SmallVec<[StreamId; 2]>;
 
-/// What a rule that is exceeded would end.
+/// What an exceeded rule would terminate.
 pub(super) struct Claim {
-    /// How many units have to go.
+    /// Number of units to terminate.
     pub(super) need: usize,
-    /// Those that may, in the order in which they go.
+    /// Units that may be terminated, in order.
     pub(super) eligible: Vec<Unit>,
-    /// Those that count but may not be ended for this rule's sake.
+    /// Units that count but may not be terminated by this rule.
     pub(super) protected: Vec<Unit>,
 }
 
-/// A unit on its way into a claim.
+/// A unit under construction.
 struct Group<'a> {
     value: &'a str,
-    /// What is smaller goes first.
+    /// Sort key: smaller goes first.
     place: i64,
     may_end: bool,
     unit: Unit,
 }
 
 impl Claim {
-    /// The claim of a rule that is exceeded; `None`: it lets no running stream give way, or not enough of them may be ended, so
-    /// that the newest is refused.
+    /// The claim of an exceeded rule. `None` if the rule terminates no streams, or too few of them may be terminated,
+    /// so that the newest is refused.
     pub(super) fn for_rule(
         rule: &Rule,
         tally: &RuleCount<'_>,
@@ -257,7 +254,7 @@ impl Claim {
             return None;
         }
         let need = tally.with.saturating_sub(tally.limit) as usize;
-        // Whoever may turn out to be exempt is sheltered until it is known.
+        // A stream that may turn out to be exempt is protected until that is known.
         let is_exempt = |member: &Member<'_>| {
             rule.exempt.as_ref().is_some_and(|exempt| {
                 let truth = exempt.truth(member.standing, member.carrier, scene, &rule.missing);
@@ -265,7 +262,7 @@ impl Claim {
             })
         };
         let may_end = |member: &Member<'_>| {
-            // The oldest is the oldest of all: a candidate that returns may itself be the one that gives way.
+            // Only older streams: a returning candidate may itself be the one to be terminated.
             member.age() < candidate.age()
                 && scene.now.since(member.standing.tenure) >= scene.min_tenure
                 && !is_exempt(member)
@@ -281,14 +278,14 @@ impl Claim {
         let distinct = matches!(rule.count, Count::Distinct(_));
         let mut groups: SmallVec<[Group<'_>; 8]> = SmallVec::new();
         for (member, value) in &tally.counted {
-            // Ending the streams of the candidate's own value would not make room for it.
+            // Terminating streams with the candidate's own value would not make room.
             if distinct && *value == tally.own {
                 continue;
             }
             let (place, may_end) = (place(member), may_end(member));
             let known = if distinct { groups.iter_mut().find(|group| group.value == *value) } else { None };
             if let Some(group) = known {
-                // A value is heard of when one of its streams is; it is preferred when one of them is.
+                // A value's last heartbeat is that of its most recent stream; its weight is that of its highest stream.
                 let idlest = matches!(rule.when_exceeded, WhenExceeded::TerminateIdlest);
                 group.place = if idlest { group.place.max(place) } else { group.place.min(place) };
                 group.may_end &= may_end;
@@ -298,7 +295,7 @@ impl Claim {
                 groups.push(Group { value, place, may_end, unit });
             }
         }
-        // The counted streams come oldest first, and so do equals.
+        // Stable sort: the counted streams come oldest first, so equals do too.
         groups.sort_by_key(|group| group.place);
         let (eligible, sheltered): (Vec<Group<'_>>, Vec<Group<'_>>) =
             groups.into_iter().partition(|group| group.may_end);
@@ -306,17 +303,17 @@ impl Claim {
         (eligible.len() >= need).then(|| Self { need, eligible: units(eligible), protected: units(sheltered) })
     }
 
-    /// The streams that end for this rule alone.
+    /// The streams that this rule alone terminates.
     pub(super) fn streams(&self) -> Vec<StreamId> {
         self.eligible.iter().take(self.need).flatten().copied().collect()
     }
 
-    /// Whether the stream may end for this rule's sake.
+    /// True if this rule may terminate the stream.
     pub(super) fn may_end(&self, stream: StreamId) -> bool {
         self.eligible.iter().flatten().any(|known| *known == stream)
     }
 
-    /// Whether whatever satisfies `other` satisfies this one.
+    /// True if everything that satisfies `other` satisfies this claim.
     pub(super) fn is_part_of(&self, other: &Self) -> bool {
         self.need <= other.need && self.eligible == other.eligible && self.protected == other.protected
     }

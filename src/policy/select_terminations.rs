@@ -1,4 +1,4 @@
-//! Which streams end where several rules let streams give way: the fewest that satisfy all of them.
+//! Selects the fewest streams to terminate so that several rules are satisfied.
 
 use smallvec::SmallVec;
 
@@ -6,10 +6,10 @@ use crate::model::StreamId;
 
 use super::rule_evaluation::Claim;
 
-/// Streams among which the fewest are sought.
+/// Maximum streams for the search.
 const MAX_UNITS: usize = 64;
-/// Looks at a set of streams. An account with dozens of streams under contrary rules could make the search long; then the
-/// union of what the rules end one by one is good enough, as it satisfies them too.
+/// Maximum search steps. For dozens of streams under conflicting rules the search could take long. Then the union of
+/// each rule's own terminations is used, which also satisfies them all.
 const LOOKS: u32 = 5_000;
 
 /// A claim, with streams as bits.
@@ -19,24 +19,24 @@ struct Mask {
 }
 
 impl Mask {
-    /// How many streams have to go besides `gone`, if none before place `from` does any more; `None`: that cannot be.
+    /// How many streams must end in addition to `gone`, if none before index `from` may; `None` if impossible.
     fn lacking(&self, gone: u64, from: usize) -> Option<usize> {
         let staying = !gone & !u64::MAX.unbounded_shl(u32::try_from(from).unwrap_or(u32::MAX));
         let units = self.units.iter().filter(|unit| **unit & staying == 0);
         let mut lacking: SmallVec<[u32; MAX_UNITS]> = units.map(|unit| (unit & !gone).count_ones()).collect();
         lacking.sort_unstable();
-        // The units of a claim have no stream in common.
+        // The units of a claim are disjoint.
         lacking.get(..self.need).map(|fewest| fewest.iter().sum::<u32>() as usize)
     }
 }
 
-/// The streams that end so that every claim is satisfied.
+/// The streams to terminate so that every claim is satisfied.
 ///
-/// Of a single claim they are its own, in its own order: whole values, however many streams play on them. Of several they are
-/// the fewest streams that satisfy all. If those that the claims end one by one are as few, it is these; else among sets of one
-/// size the first one counts, in the order in which the first claim lets streams go, then the second one, and so on.
+/// For a single claim: its own streams in its own order, with whole values, however many streams they have. For
+/// several: the fewest streams that satisfy all. If the union of each claim's own streams is as small, it is that.
+/// Otherwise, among sets of equal size, the first in the order of the first claim, then of the second, and so on.
 pub(super) fn fewest(claims: &[&Claim]) -> Vec<StreamId> {
-    // One rule that stands in two policies ends what it ends by itself.
+    // A rule that is part of two policies terminates only what it does alone.
     let says_more = |(at, claim): &(usize, &&Claim)| {
         let covers = |(other, by): (usize, &&Claim)| {
             other != *at && claim.is_part_of(by) && (other < *at || !by.is_part_of(claim))
@@ -66,8 +66,8 @@ pub(super) fn fewest(claims: &[&Claim]) -> Vec<StreamId> {
     let masks: Vec<Mask> = claims
         .iter()
         .map(|claim| {
-            // A unit that this rule shelters may still go for another rule's sake, and then it counts here as well. One with a
-            // stream that no rule may end never goes.
+            // A unit that this rule protects may be terminated by another rule, and then counts here as well. A unit
+            // with a stream that no rule may terminate always stays.
             let units = claim.eligible.iter().chain(&claim.protected);
             let units = units.filter_map(|unit| unit.iter().map(bit).try_fold(0, |mask, bit| Some(mask | bit?)));
             Mask { need: claim.need, units: units.collect() }
@@ -94,12 +94,12 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// How many streams at least have to go besides `gone`.
+    /// Minimum number of streams that must end in addition to `gone`.
     fn lacking(&self, gone: u64, from: usize) -> Option<usize> {
         self.masks.iter().try_fold(0, |most, mask| Some(mask.lacking(gone, from)?.max(most)))
     }
 
-    /// Adds `more` streams from place `from` on to those in `gone`, in order, so that every claim is satisfied.
+    /// Adds `more` streams from index `from` on to `gone`, in order, so that every claim is satisfied.
     fn extend(&mut self, gone: u64, from: usize, more: usize) -> Option<u64> {
         self.looks += 1;
         match self.lacking(gone, from)? {

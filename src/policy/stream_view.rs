@@ -1,4 +1,4 @@
-//! What a policy sees of a stream.
+//! A stream as seen by policies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,60 +7,60 @@ use crate::model::{ApplicationId, Attributes, Millis, StreamId};
 
 use super::required_limit::RequiredLimits;
 
-/// A stream that holds a slot, or the candidate for one.
+/// A stream that holds a slot, or the candidate.
 #[derive(Clone, Debug)]
 pub struct StreamView<'a> {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamId,
     /// The application that started it.
     pub application: &'a ApplicationId,
-    /// The device, where something names it.
+    /// The device, if identified.
     pub device: Option<&'a str>,
-    /// What is played.
+    /// The asset.
     pub asset: &'a str,
-    /// What is known of it.
+    /// Its attributes.
     pub attributes: Attributes,
-    /// What the manifest said.
+    /// Content type from the manifest.
     pub content: Content,
-    /// When it started; this orders the streams of an account.
+    /// When it started; defines the order of an account's streams.
     pub started: Millis,
-    /// Since when it has held its slot; what minimum tenure is measured from.
+    /// Since when it has held its slot; start of its tenure.
     pub tenure: Millis,
-    /// When it was last heard of.
+    /// Its last heartbeat.
     pub seen: Millis,
-    /// The limits under which its start would have been admitted.
+    /// The limits that would have admitted its start.
     pub ranks: RequiredLimits,
 }
 
-/// Whether a manifest said that the content is live.
+/// Content type from the manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Content {
-    /// It is.
+    /// Live.
     Live,
-    /// It is not.
+    /// Not live.
     Vod,
-    /// It has not come yet: the stream has only just started.
+    /// Not known yet: the stream has just started.
     #[default]
     Pending,
-    /// Media is played, and no manifest has said.
+    /// Media is played, but no manifest was seen.
     Unknown,
 }
 
-/// What is the same for all streams of one decision.
+/// Input that all streams of one decision share.
 #[derive(Clone, Copy, Debug)]
 pub struct EvalContext<'a> {
     /// The account's identity provider.
     pub idp: &'a str,
-    /// The time.
+    /// Current time.
     pub now: Millis,
-    /// How long a stream holds its slot before a policy may terminate it.
+    /// Minimum tenure before a policy may terminate a stream.
     pub min_tenure: Duration,
 }
 
-/// An application that carries a policy.
+/// An application to which a policy applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApplicationBinding {
-    /// Who owns it.
+    /// The tenant that owns it.
     pub tenant: Arc<str>,
     /// The attributes that it takes from the manifest: each is `live` or `vod`.
     pub from_manifest: Vec<Arc<str>>,

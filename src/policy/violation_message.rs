@@ -1,18 +1,18 @@
-//! What a violated rule says to the viewer.
+//! Viewer texts of violated rules.
 
 use std::borrow::Cow;
 
 use super::decision::Violation;
 
 impl Violation {
-    /// The operator's text in the language that suits `accept_language` best, or else ours.
+    /// The operator's message in the language that suits `accept_language` best, or the default text.
     pub fn viewer_text(&self, accept_language: Option<&str>) -> String {
         let message = self.message.as_ref();
         message
             .map_or_else(|| self.default_text(), |message| message.render(accept_language, &|name| self.place(name)).1)
     }
 
-    /// What stands in a message for a name.
+    /// The value of a placeholder.
     pub fn place(&self, name: &str) -> Option<Cow<'_, str>> {
         match name {
             "limit" => Some(self.threshold.to_string().into()),
@@ -26,7 +26,7 @@ impl Violation {
         }
     }
 
-    /// What a rule without a text of its own says.
+    /// The text of a rule without a message.
     pub fn default_text(&self) -> String {
         let Self { threshold, counted, attribute, scope, .. } = self;
         let by = scope.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");

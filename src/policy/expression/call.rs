@@ -1,4 +1,4 @@
-//! The functions of expressions: which there are, and what they take.
+//! The functions of expressions and their arguments.
 
 use cel::common::ast::{CallExpr, IdedExpr};
 use regex::RegexBuilder;
@@ -8,13 +8,13 @@ use super::node::{BoolExpr, Double, Int, Text, Time, Typed};
 use super::scan::shown;
 use super::time::{Part, Zone, nearest_zone, timestamp};
 
-/// Bytes that a compiled regular expression may take. One that needs more is refused.
+/// Maximum bytes of a compiled regular expression.
 const MAX_REGEX: usize = 256 << 10;
 
-/// Bytes of a regular expression. Its classes are written out before anybody can tell how large it becomes.
+/// Maximum bytes of a regular expression. Character classes are expanded before the compiled size is known.
 const MAX_PATTERN: usize = 1024;
 
-/// Every function but those of [`Part::NAMED`], as it is written.
+/// The functions other than [`Part::NAMED`], with their syntax.
 const FUNCTIONS: [(&str, &str); 8] = [
     ("startsWith", "NAME.startsWith(\"TEXT\")"),
     ("endsWith", "NAME.endsWith(\"TEXT\")"),
@@ -26,11 +26,11 @@ const FUNCTIONS: [(&str, &str); 8] = [
     ("timestamp", "timestamp(\"2026-12-31T20:00:00Z\")"),
 ];
 
-/// How many edits a misspelt function may be away from the one that is meant.
+/// Maximum edit distance for a suggested function name.
 const CLOSE: usize = 2;
 
 impl Checker<'_> {
-    /// Types a call of a function.
+    /// Types a function call.
     pub(super) fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Option<Typed> {
         let name = &*call.func_name;
         let part = Part::NAMED.iter().find(|(known, _)| *known == name).map(|(_, part)| *part);
@@ -51,7 +51,7 @@ impl Checker<'_> {
         }
     }
 
-    /// What must be text, because `function` is asked of it.
+    /// Types a text argument of `function`.
     fn text(&mut self, node: &IdedExpr, function: &str) -> Option<Text> {
         match self.typed(node)? {
             Typed::Text(text) => Some(text),
@@ -67,16 +67,13 @@ impl Checker<'_> {
         }
     }
 
-    /// Text that is written out; `example` shows how.
+    /// Types a text literal; `example` is shown in the error.
     fn literal_text(&mut self, node: &IdedExpr, function: &str, example: &str) -> Option<Box<str>> {
         match self.text(node, function)? {
             Text::Known(text) => Some(text),
             Text::Field(_) | Text::Choice(_) => {
                 let what = self.quoted(node);
-                self.error(
-                    self.at(node),
-                    format!("{what} is not written out: write {example}, which is checked beforehand"),
-                )
+                self.error(self.at(node), format!("{what} is not a literal: write {example}"))
             }
         }
     }
@@ -107,10 +104,10 @@ impl Checker<'_> {
                 "the pattern is too costly: repeat less, or write less of it as classes of characters",
             ),
             Err(error) => {
-                // The last line of a syntax error says what is wrong; those above draw a picture of where.
+                // The last line of a syntax error has the cause; the lines above show the position.
                 let text = error.to_string();
                 let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                self.error(self.at(pattern), format!("this is no regular expression: {why}"))
+                self.error(self.at(pattern), format!("this is not a regular expression: {why}"))
             }
         }
     }
@@ -120,7 +117,7 @@ impl Checker<'_> {
             Typed::Int(int) => Some(Typed::Int(int)),
             Typed::Text(Text::Known(text)) if text.parse::<i64>().is_err() => {
                 let what = self.quoted(node);
-                self.error(self.at(node), format!("{what} is no whole number: write one without quotation marks"))
+                self.error(self.at(node), format!("{what} is not a whole number: write one without quotation marks"))
             }
             Typed::Text(text) => Some(Typed::Int(Int::OfText(text))),
             typed => self.no_number(node, &typed, "int"),
@@ -133,7 +130,7 @@ impl Checker<'_> {
             Typed::Int(int) => Some(Typed::Double(Double::OfInt(int))),
             Typed::Text(Text::Known(text)) if text.parse::<f64>().is_err() => {
                 let what = self.quoted(node);
-                self.error(self.at(node), format!("{what} is no number: write one without quotation marks"))
+                self.error(self.at(node), format!("{what} is not a number: write one without quotation marks"))
             }
             Typed::Text(text) => Some(Typed::Double(Double::OfText(text))),
             typed => self.no_number(node, &typed, "double"),
@@ -145,7 +142,7 @@ impl Checker<'_> {
         let instead = match typed {
             Typed::Test(_) => "write `NAME ? 1 : 0`",
             Typed::Time(_) => "write `now.getHours()` or the like",
-            _ => "compare it with a number that has a fraction too",
+            _ => "compare it with a number that also has a fraction",
         };
         self.error(self.at(node), format!("{what} is {kind}, and `{function}` does not take that: {instead}"))
     }
@@ -156,7 +153,7 @@ impl Checker<'_> {
             Some(time) => Some(Typed::Time(Time::Known(time))),
             None => self.error(
                 self.at(node),
-                "this is no point in time: write date, time and offset, as in \"2026-12-31T20:00:00Z\" or \"2026-12-31T20:00:00+01:00\"",
+                "this is not a point in time: write date, time and offset, as in \"2026-12-31T20:00:00Z\" or \"2026-12-31T20:00:00+01:00\"",
             ),
         }
     }
@@ -167,7 +164,7 @@ impl Checker<'_> {
             typed => {
                 let (what, kind) = (self.quoted(time), with_article(typed.kind()));
                 let message =
-                    format!("{what} is {kind}, and `{name}` is asked of a point in time: write `now.{name}()`");
+                    format!("{what} is {kind}, and `{name}` applies to a point in time: write `now.{name}()`");
                 return self.error(self.at(time), message);
             }
         };
@@ -185,7 +182,7 @@ impl Checker<'_> {
     }
 }
 
-/// What to say of a call that fits no function.
+/// The error for a call that matches no function.
 fn unknown(name: &str, asks_a_clock: bool) -> String {
     if asks_a_clock {
         return format!("`{name}` is written as now.{name}() or now.{name}(\"Europe/Berlin\")");
@@ -198,7 +195,7 @@ fn unknown(name: &str, asks_a_clock: bool) -> String {
     let near = names().map(|known| (edits(known), known)).min().filter(|(edits, _)| *edits <= CLOSE);
     match (name, near) {
         ("not", _) => "there is no `not` in expressions: write `!`".to_owned(),
-        ("duration", _) => "spans of time cannot be written: compare `now` with `timestamp(\"…\")`, or read it with \
+        ("duration", _) => "durations are not supported: compare `now` with `timestamp(\"…\")`, or read it with \
                             `now.getHours()` or the like"
             .to_owned(),
         ("lowerAscii" | "upperAscii" | "lower" | "upper" | "toLowerCase" | "toUpperCase", _) => {

@@ -1,4 +1,4 @@
-//! From the parser's tree to a typed one; everything that is wrong is said here, with its place in the source.
+//! Turns the parser's tree into a typed one and reports all errors with their positions.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::ExpressionError;
 use super::node::{Arithmetic, BoolExpr, Choice, Double, Int, Relation, Text, Time, Typed};
 use super::scan::{Kind, Token, shown};
 
-/// Goes through the tree. What it cannot type it reports once, and returns nothing for it and all that is made of it.
+/// Types the tree. Each error is reported once; parents of an untyped node stay untyped without a further error.
 pub(super) struct Checker<'s> {
     pub(super) source: &'s str,
     pub(super) words: &'s [Token],
@@ -41,13 +41,13 @@ impl Checker<'_> {
                 self.error(self.at(node), message)
             }
             Expr::List(_) => {
-                self.error(self.at(node), "a list stands only on the right of `in`: write `NAME in [\"A\", \"B\"]`")
+                self.error(self.at(node), "a list is allowed only on the right of `in`: write `NAME in [\"A\", \"B\"]`")
             }
             Expr::Map(_) | Expr::Struct(_) => {
-                self.error(self.at(node), "`{…}` stands for nothing here: compare one field with one value at a time")
+                self.error(self.at(node), "`{…}` is not supported: compare one field with one value at a time")
             }
             Expr::Comprehension(_) | Expr::Unspecified => {
-                self.error(self.at(node), "this part stands for nothing here: compare a field with a value")
+                self.error(self.at(node), "this is not supported: compare a field with a value")
             }
         }
     }
@@ -58,9 +58,9 @@ impl Checker<'_> {
             LiteralValue::Int(value) => return Some(Typed::Int(Int::Known(*value.inner()))),
             LiteralValue::Double(value) => return Some(Typed::Double(Double::Known(*value.inner()))),
             LiteralValue::String(value) => return Some(Typed::Text(Text::Known(value.inner().into()))),
-            LiteralValue::UInt(_) => "whole numbers have a sign here: leave out the `u`",
-            LiteralValue::Bytes(_) => "fields are text: leave out the `b`",
-            LiteralValue::Null => "nothing is ever null: write \"Unknown\" for what is missing",
+            LiteralValue::UInt(_) => "unsigned numbers are not supported: remove the `u`",
+            LiteralValue::Bytes(_) => "fields are text: remove the `b`",
+            LiteralValue::Null => "no value is null: write \"Unknown\" for what is missing",
         };
         self.error(self.at(node), instead)
     }
@@ -78,7 +78,7 @@ impl Checker<'_> {
             Type::Bool => Some(Typed::Test(BoolExpr::Field(field))),
             Type::Int => Some(Typed::Int(Int::Field(field))),
             Type::Double | Type::Timestamp => {
-                self.error(at, format!("`{name}` cannot be asked for here: write another field"))
+                self.error(at, format!("`{name}` is not allowed here: write another field"))
             }
         }
     }
@@ -105,7 +105,7 @@ impl Checker<'_> {
             (operators::INDEX, _) => {
                 return self.error(
                     self.at(node),
-                    "`[…]` asks for a part, and no value has parts: write the name of a field alone",
+                    "`[…]` is not supported: no value has parts: write the name of a field alone",
                 );
             }
             (operators::EQUALS, _) => Relation::Equal,
@@ -120,7 +120,7 @@ impl Checker<'_> {
         self.relation(node, left, relation, right).map(Typed::Test)
     }
 
-    /// The parts of a chain of one logical operator. It does not matter how the parser has nested them.
+    /// Types a chain of one logical operator. The parser's nesting does not matter.
     fn logical(&mut self, node: &IdedExpr, operator: &str, sign: &str) -> Option<Vec<BoolExpr>> {
         match &node.expr {
             Expr::Call(call) if call.func_name == operator => {
@@ -131,7 +131,7 @@ impl Checker<'_> {
         }
     }
 
-    /// What must be true or false, because `sign` stands at it.
+    /// Types an operand of `sign` that must be true or false.
     fn test(&mut self, node: &IdedExpr, sign: &str) -> Option<BoolExpr> {
         let typed = match self.typed(node)? {
             Typed::Test(test) => return Some(test),
@@ -184,7 +184,7 @@ impl Checker<'_> {
         let Expr::List(list_of) = &list.expr else {
             let what = self.quoted(list);
             let message = format!(
-                "{what} is no list: write one such as [\"A\", \"B\"] on the right of `in`, or `NAME.contains(\"TEXT\")`"
+                "{what} is not a list: write one such as [\"A\", \"B\"] on the right of `in`, or `NAME.contains(\"TEXT\")`"
             );
             return self.error(self.at(list), message);
         };
@@ -208,7 +208,7 @@ impl Checker<'_> {
                     let what = self.quoted(element);
                     self.error::<()>(
                         self.at(element),
-                        format!("{what} is not written out: a list holds text or whole numbers; use `||` for the rest"),
+                        format!("{what} is not a literal: a list holds text or whole numbers; use `||` for the rest"),
                     );
                     wrong = true;
                 }
@@ -240,9 +240,7 @@ impl Checker<'_> {
             let instead = match &typed {
                 Typed::Int(_) => return Some(typed),
                 Typed::Text(_) if sign == "-" => "write `int(NAME)` (a name cannot have a `-` in it)",
-                Typed::Text(_) if sign == "+" => {
-                    "text is not joined, but compared as it is; write `int(NAME)` for a number"
-                }
+                Typed::Text(_) if sign == "+" => "text cannot be joined, only compared; write `int(NAME)` for a number",
                 Typed::Text(_) => "write `int(NAME)`",
                 Typed::Time(_) => "compare it with `timestamp(\"…\")`, or read it with `now.getHours()` or the like",
                 Typed::Double(_) => "fractions are only compared",
@@ -254,7 +252,7 @@ impl Checker<'_> {
         let (one, other) = (operand(left, one?), operand(right, other?));
         match (one?, other?) {
             (_, Typed::Int(Int::Known(0))) if matches!(operation, Arithmetic::Divide | Arithmetic::Remainder) => {
-                self.error(self.at(right), format!("nothing can be divided by 0: write another number behind `{sign}`"))
+                self.error(self.at(right), format!("division by 0: write another number after `{sign}`"))
             }
             (Typed::Int(one), Typed::Int(other)) => {
                 Some(Typed::Int(Int::Arithmetic(Box::new(one), operation, Box::new(other))))
@@ -263,7 +261,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Two values that should be of one type.
+    /// Reports two values of different types.
     fn differ<T>(&mut self, left: (&IdedExpr, &Typed), right: (&IdedExpr, &Typed), order: bool) -> Option<T> {
         let sides = [left, right].map(|(node, typed)| (self.quoted(node), typed));
         let [(one, first), (other, second)] = &sides;
@@ -282,13 +280,13 @@ impl Checker<'_> {
         self.error(start.start..end.end, message)
     }
 
-    /// What the source says there, for a sentence.
+    /// The source of a node, quoted for a message.
     pub(super) fn quoted(&self, node: &IdedExpr) -> String {
         let text = shown(self.source.get(self.at(node)).unwrap_or_default());
         if matches!(node.expr, Expr::Literal(_)) { text.to_owned() } else { format!("`{text}`") }
     }
 
-    /// The bytes of the source that a node was made of, without brackets around it.
+    /// The byte range of a node in the source, without surrounding brackets.
     pub(super) fn at(&self, node: &IdedExpr) -> Range<usize> {
         let (start, last) = self.info.offset_for(node.id).unwrap_or_default();
         let own = usize::try_from(start).unwrap_or(0)..usize::try_from(last).map_or(0, |last| last + 1);
@@ -297,7 +295,7 @@ impl Checker<'_> {
         let mut cover = |other: Range<usize>| span = span.start.min(other.start)..span.end.max(other.end);
         match &node.expr {
             Expr::Call(call) => {
-                // A call is noted at its bracket, and the name stands in front of that.
+                // The parser places a call at its bracket; the name is before that.
                 let name = nth.and_then(|nth| self.words.get(nth.checked_sub(1)?));
                 if let Some(name) = name.filter(|name| name.kind == Kind::Name && self.is(nth, "(")) {
                     cover(name.at.clone());
@@ -321,7 +319,7 @@ impl Checker<'_> {
         word.and_then(|word| self.source.get(word.at.clone())) == Some(sign)
     }
 
-    /// Where the word ends, or what it opens.
+    /// The end of the token, or of what it opens.
     fn closes(&self, nth: usize) -> usize {
         let mut depth = 0usize;
         for word in self.words.iter().skip(nth) {
@@ -353,7 +351,7 @@ pub(super) fn with_article(kind: Type) -> &'static str {
     }
 }
 
-/// What to write instead of two values of different types. `other` is the one that is written out, if one is.
+/// What to write instead of two values of different types. `other` is the literal, if there is one.
 fn remedy((one, first): (&str, &Typed), (other, second): (&str, &Typed), order: bool) -> String {
     let name = one.trim_matches('`');
     match (first, second) {

@@ -1,4 +1,4 @@
-//! Checked expressions as closed typed trees, and what they come to.
+//! Checked expressions as typed trees, and their evaluation.
 
 use chrono::{DateTime, Utc};
 use regex::Regex;
@@ -7,19 +7,19 @@ use super::super::field::{Field, Found, Missing, Type, read_bool, read_int};
 use super::super::stream_view::{ApplicationBinding, EvalContext, StreamView};
 use super::time::{Part, Zone};
 
-/// Why there is no value. A logical operator whose other side settles the matter does without it, as CEL has it.
+/// Why there is no value. As in CEL, a logical operator ignores it if the other side decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EvalError<'e> {
-    /// The manifest will tell.
+    /// Depends on the manifest, which is not known yet.
     Pending,
-    /// The stream lacks this, or it is not of its type.
+    /// The stream lacks this field, or its value has the wrong type.
     Lacks(&'e Field),
-    /// Overflow, division by zero, or text that was to be a number.
+    /// Overflow, division by zero, or text that is not a number.
     Undefined,
 }
 
 impl EvalError<'_> {
-    /// What to say of two: what may still be cured comes first, then what can be named.
+    /// Combines two errors: those that may resolve later first, then those with a field.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Pending, _) | (_, Self::Pending) => Self::Pending,
@@ -31,7 +31,7 @@ impl EvalError<'_> {
 
 type Outcome<'e, T> = Result<T, EvalError<'e>>;
 
-/// Both values, or what to say of their faults.
+/// Both values, or their combined errors.
 fn both<'e, A, B>(left: Outcome<'e, A>, right: Outcome<'e, B>) -> Outcome<'e, (A, B)> {
     match (left, right) {
         (Ok(left), Ok(right)) => Ok((left, right)),
@@ -40,7 +40,7 @@ fn both<'e, A, B>(left: Outcome<'e, A>, right: Outcome<'e, B>) -> Outcome<'e, (A
     }
 }
 
-/// The stream that is looked at, and how.
+/// Input of an evaluation.
 pub(super) struct EvalInput<'v> {
     pub(super) standing: &'v StreamView<'v>,
     pub(super) carrier: &'v ApplicationBinding,
@@ -49,7 +49,7 @@ pub(super) struct EvalInput<'v> {
 }
 
 impl<'v> EvalInput<'v> {
-    /// The field's value as `read` understands it. What it cannot read counts as missing.
+    /// The field's value, parsed by `read`. A value that does not parse counts as missing.
     fn read<'e, T>(&self, field: &'e Field, read: impl Fn(&'v str) -> Option<T>) -> Outcome<'e, T> {
         let value = match field.resolve(self.standing, self.carrier, self.scene) {
             Found::Known(value) => read(value),
@@ -71,7 +71,7 @@ impl<'v> EvalInput<'v> {
     }
 }
 
-/// How two values of one type compare.
+/// Comparison of two values of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     Equal,
@@ -113,7 +113,7 @@ impl<T> Choice<T> {
     }
 }
 
-/// A part of the expression with its type.
+/// A typed part of an expression.
 #[derive(Debug)]
 pub(super) enum Typed {
     Test(BoolExpr),
@@ -134,7 +134,7 @@ impl Typed {
         }
     }
 
-    /// Whether it is written out.
+    /// True if it is a literal.
     pub(super) fn is_literal(&self) -> bool {
         matches!(
             self,
@@ -146,7 +146,7 @@ impl Typed {
     }
 }
 
-/// What is true or false.
+/// An expression that is true or false.
 #[derive(Debug)]
 pub(super) enum BoolExpr {
     Literal(bool),
@@ -155,7 +155,7 @@ pub(super) enum BoolExpr {
     All(Vec<BoolExpr>),
     Any(Vec<BoolExpr>),
     Choice(Box<Choice<BoolExpr>>),
-    /// Equal to each other, or not.
+    /// Equality of two tests; the flag is false for inequality.
     Tests(Box<BoolExpr>, bool, Box<BoolExpr>),
     Texts(Text, Relation, Text),
     Ints(Int, Relation, Int),
@@ -210,7 +210,7 @@ fn texts<'e>(
     both(one.evaluate(look), other.evaluate(look)).map(|(one, other)| holds(one, other))
 }
 
-/// `decisive`, if any of `tests` is that, whatever the others come to: `&&` and `||` do not care for the order.
+/// Returns `decisive` if any of `tests` is that, whatever the others are: `&&` and `||` ignore the order.
 fn settle<'e>(tests: &'e [BoolExpr], decisive: bool, look: &EvalInput<'_>) -> Outcome<'e, bool> {
     let mut fault: Option<EvalError<'e>> = None;
     for test in tests {
@@ -223,7 +223,7 @@ fn settle<'e>(tests: &'e [BoolExpr], decisive: bool, look: &EvalInput<'_>) -> Ou
     fault.map_or(Ok(!decisive), Err)
 }
 
-/// What is text.
+/// A text.
 #[derive(Debug)]
 pub(super) enum Text {
     Known(Box<str>),
@@ -240,7 +240,7 @@ impl Text {
         }
     }
 
-    /// The number that it says. `Unknown` is none, so that a field which is missing is missed here too.
+    /// The number in the text. `Unknown` does not parse, so that a missing field is missing here too.
     fn number<'e, T: std::str::FromStr>(&'e self, look: &EvalInput<'_>) -> Outcome<'e, T> {
         self.evaluate(look)?.parse().map_err(|_| match self {
             Self::Field(field) => EvalError::Lacks(field),
@@ -259,12 +259,12 @@ pub(super) enum Arithmetic {
     Remainder,
 }
 
-/// What is a whole number.
+/// A whole number.
 #[derive(Debug)]
 pub(super) enum Int {
     Known(i64),
     Field(Field),
-    /// Characters of a text (Unicode code points).
+    /// Length of a text in Unicode code points.
     Size(Text),
     OfText(Text),
     Negative(Box<Int>),
@@ -298,7 +298,7 @@ impl Int {
     }
 }
 
-/// What is a number with a fraction.
+/// A number with a fraction.
 #[derive(Debug)]
 pub(super) enum Double {
     Known(f64),
@@ -319,7 +319,7 @@ impl Double {
     }
 }
 
-/// What is a point in time.
+/// A point in time.
 #[derive(Debug)]
 pub(super) enum Time {
     Now,

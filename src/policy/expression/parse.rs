@@ -1,4 +1,4 @@
-//! From source to the parser's tree, and what to say where it finds none.
+//! Parses the source and explains syntax errors.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use cel::parser::{ParseError, Parser};
 use super::ExpressionError;
 use super::scan::{Kind, Token, shown};
 
-/// Whether somebody who writes this name means the account's set of streams.
+/// True if the name probably means the account's set of streams.
 fn is_a_set(name: &str) -> bool {
     let name = name.replace('_', "").to_ascii_lowercase();
     let kinds = ["active", "other", "running", "concurrent"];
@@ -17,12 +17,12 @@ fn is_a_set(name: &str) -> bool {
     name == "others" || matches!(bare, "streams" | "streamcount" | "sessions" | "sessioncount" | "count")
 }
 
-/// Whether a call of that name on a list is one of CEL's macros, which stand for nothing here.
+/// True if a call of that name on a list is a CEL macro, which is not supported.
 fn is_a_macro(name: &str) -> bool {
     matches!(name, "all" | "exists" | "exists_one" | "existsOne" | "map" | "filter")
 }
 
-/// Whether CEL keeps the word for itself. `package` is one too; here it is the standard attribute of that name.
+/// True if the word is reserved in CEL. `package` is too, but here it is a standard attribute.
 fn is_reserved(name: &str) -> bool {
     #[rustfmt::skip]
     let reserved = [
@@ -32,16 +32,16 @@ fn is_reserved(name: &str) -> bool {
     reserved.contains(&name)
 }
 
-/// Brackets and choices that the parser follows; what [`scan`](super::scan::scan) lets through is never deeper.
+/// Nesting that the parser follows; [`scan`](super::scan::scan) rejects deeper sources.
 const MAX_RECURSION: u16 = 192;
 
-/// What the parser is shown where `package` stands. Names are read from the source, so that this one is never seen.
+/// Replaces `package` for the parser. Names are read from the source, so that this one is never shown.
 const STAND_IN: &str = "_ackage";
 
-/// The tree that `source` stands for, with positions in `source`.
+/// Parses `source`; positions refer to `source`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The syntax errors.
 pub(super) fn parse(source: &str, words: &[Token]) -> Result<(IdedExpr, SourceInfo), Vec<ExpressionError>> {
     let words = Words { source, words };
     let slips = words.slips();
@@ -50,7 +50,7 @@ pub(super) fn parse(source: &str, words: &[Token]) -> Result<(IdedExpr, SourceIn
     }
     let parser = Parser::new().max_recursion_depth(MAX_RECURSION).error_recovery_limit(1);
     parser.parse_with_source_info(&words.for_the_parser()).map_err(|errors| {
-        // The later ones come of the first. An incomplete tree is reported where it begins, and tells nothing.
+        // Later errors follow from the first. An incomplete tree is reported at its start, which is not useful.
         let errors = &errors.errors;
         let first = errors.iter().find(|error| error.msg.starts_with("Syntax error")).or_else(|| errors.first());
         vec![words.explain(first)]
@@ -83,7 +83,7 @@ impl<'s> Words<'s> {
         shown
     }
 
-    /// What no parser would object to, or not in words that help.
+    /// Mistakes that the parser accepts or explains badly.
     fn slips(&self) -> Vec<ExpressionError> {
         let named = self.words.iter().enumerate().filter(|(_, word)| word.kind == Kind::Name);
         let found = named.filter_map(|(nth, word)| {
@@ -92,19 +92,19 @@ impl<'s> Words<'s> {
             let has_dot = self.text(self.nth(nth.checked_sub(1))) == ".";
             let message = if is_a_set(name) && !has_dot {
                 format!(
-                    "`{name}`: an expression speaks of one stream at a time. A rule whose truth depended on how many there are \
-                     would not stay true when streams go: write `limit`, `count` or `per` instead"
+                   "`{name}`: an expression refers to one stream at a time. A rule that depended on the number of streams \
+                     would not stay true when streams end: write `limit`, `count` or `per` instead"
                 )
             } else if is_a_macro(name) && has_dot && is_called {
-                format!("`{name}` walks over a list, and a stream has none: compare the field itself, or write `NAME in [\"A\", \"B\"]`")
+                format!("`{name}` requires a list, and a stream has none: compare the field itself, or write `NAME in [\"A\", \"B\"]`")
             } else if name == "has" && is_called {
-                "whether a stream has an attribute is not asked here: write `missing:` at the rule, or compare the attribute with \
+               "`has` is not supported: write `missing:` at the rule, or compare the attribute with \
                  \"Unknown\""
                     .to_owned()
             } else if is_reserved(name) {
-                format!("`{name}` is a word that expressions keep for themselves: a field of that name cannot be asked for")
+                format!("`{name}` is a reserved word and cannot be the name of a field")
             } else if matches!(name, "True" | "False" | "TRUE" | "FALSE") {
-                format!("`{name}` is no value: write `{}`", name.to_lowercase())
+                format!("`{name}` is not a value: write `{}`", name.to_lowercase())
             } else {
                 return None;
             };
@@ -131,22 +131,24 @@ impl<'s> Words<'s> {
         let signs = |sign| self.words.iter().filter(|word| self.text(Some(word)) == sign).count();
         let message = match here {
             _ if error.is_some_and(|error| error.msg.starts_with("invalid ")) => {
-                format!("`{text}` is no number that fits into 64 bits")
+                format!("`{text}` does not fit into 64 bits")
             }
-            _ if signs("?") > signs(":") => "`?` wants its `:`: write `CONDITION ? THIS : THAT`".to_owned(),
-            None => format!("the expression ends too early: something is missing behind `{last}`"),
-            Some(_) if before.is_none() => format!("an expression does not begin with `{text}`"),
+            _ if signs("?") > signs(":") => "`?` requires `:`: write `CONDITION ? THIS : THAT`".to_owned(),
+            None => format!("the expression ends too early: something is missing after `{last}`"),
+            Some(_) if before.is_none() => format!("an expression cannot begin with `{text}`"),
             Some(_) if ends && (is_value(here) || matches!(text, "!" | "(" | "{")) => {
                 format!("an operator is missing between `{last}` and `{text}`, such as `==` or `&&`")
             }
             Some(_) => {
-                format!("`{text}` does not belong behind `{last}`: something is missing between them, or one too many")
+                format!(
+                    "`{text}` cannot follow `{last}`: something is missing between them, or one of them is superfluous"
+                )
             }
         };
         ExpressionError { at: here.map_or(self.source.len()..self.source.len(), |word| word.at.clone()), message }
     }
 
-    /// Operators of other languages, at the place where the parser gave up or in front of it.
+    /// Operators of other languages, at or before the position of the error.
     fn misspelt(&self, here: Option<&Token>, before: Option<&Token>) -> Option<ExpressionError> {
         [here, before].into_iter().flatten().filter(|word| word.kind == Kind::Name).find_map(|word| {
             let name = self.text(Some(word));
@@ -173,7 +175,7 @@ impl<'s> Words<'s> {
         })
     }
 
-    /// The byte where the parser's line and column are, which count characters from 1.
+    /// The byte at the parser's line and column, which count characters from 1.
     fn byte(&self, (line, column): (isize, isize)) -> usize {
         let before = |n: isize| usize::try_from(n - 1).unwrap_or(0);
         let lines: Range<usize> = 0..before(line);

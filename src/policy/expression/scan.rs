@@ -1,23 +1,22 @@
-//! The words and signs of an expression: bounds what the parser gets to see, and finds the slips that it would answer with
-//! riddles.
+//! Tokenizes an expression: limits what the parser receives, and finds mistakes that the parser would explain badly.
 
 use std::ops::Range;
 
 use super::ExpressionError;
 
-/// Bytes of an expression.
+/// Maximum bytes of an expression.
 const MAX_SOURCE: usize = 2048;
 
-/// Names, values and operators of an expression; its nodes are no more.
+/// Maximum names, values and operators of an expression; an upper bound of its nodes.
 const MAX_WORDS: usize = 200;
 
-/// Brackets within brackets.
+/// Maximum depth of brackets.
 const MAX_DEPTH: usize = 32;
 
-/// What a word is.
+/// Kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Of a field, a function, or a word of the language.
+    /// A field, a function or a keyword.
     Name,
     Number,
     /// In quotation marks.
@@ -26,14 +25,14 @@ pub(super) enum Kind {
     Sign,
 }
 
-/// A word or sign, and its bytes in the source.
+/// A token and its byte range in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) at: Range<usize>,
 }
 
-/// Signs of more than one character, and what to write instead of those that CEL does not have.
+/// Signs of several characters, and the replacement for those that CEL does not have.
 const SIGNS: [(&str, Option<&str>); 15] = [
     ("===", Some("==")),
     ("!==", Some("!=")),
@@ -52,19 +51,19 @@ const SIGNS: [(&str, Option<&str>); 15] = [
     ("|", Some("||")),
 ];
 
-/// A piece of the source as a sentence quotes it.
+/// A piece of the source for a message.
 pub(super) fn shown(text: &str) -> &str {
     if text.len() > 60 || text.contains(char::is_control) { "…" } else { text }
 }
 
-/// Takes an expression apart.
+/// Splits an expression into tokens.
 ///
 /// # Errors
-/// It is too long or too deep, or something in it can be no word of an expression.
+/// It is too long or too deep, or contains an invalid token.
 pub(super) fn scan(source: &str) -> Result<Vec<Token>, Vec<ExpressionError>> {
     let whole = |message| Err(vec![ExpressionError { at: 0..source.len(), message }]);
     if source.len() > MAX_SOURCE {
-        return whole(format!("the expression is longer than {MAX_SOURCE} bytes: make two rules of it"));
+        return whole(format!("the expression is longer than {MAX_SOURCE} bytes: split it into two rules"));
     }
     let mut scan = Scan { source, words: Vec::new(), counted: 0, open: Vec::new(), errors: Vec::new() };
     let mut at = 0;
@@ -72,14 +71,14 @@ pub(super) fn scan(source: &str) -> Result<Vec<Token>, Vec<ExpressionError>> {
         at = scan.word(at, first);
         if scan.counted > MAX_WORDS {
             return whole(format!(
-                "the expression has more than {MAX_WORDS} names, values and operators: make two rules of it"
+                "the expression has more than {MAX_WORDS} names, values and operators: split it into two rules"
             ));
         }
         if scan.open.len() > MAX_DEPTH {
-            return whole(format!("brackets stand more than {MAX_DEPTH} deep: leave out those that are not needed"));
+            return whole(format!("brackets are nested more than {MAX_DEPTH} deep: remove those that are not needed"));
         }
     }
-    // A text that is never closed has swallowed what closes them.
+    // An unclosed text has swallowed the closing brackets.
     let open = if scan.errors.is_empty() { std::mem::take(&mut scan.open) } else { Vec::new() };
     for (open, closing) in open {
         let sign = scan.text(open..open + 1);
@@ -94,9 +93,9 @@ pub(super) fn scan(source: &str) -> Result<Vec<Token>, Vec<ExpressionError>> {
 struct Scan<'s> {
     source: &'s str,
     words: Vec<Token>,
-    /// Words that make a node of the tree.
+    /// Tokens that become a node of the tree.
     counted: usize,
-    /// Brackets that wait for the sign that closes them.
+    /// Open brackets, with the sign that closes them.
     open: Vec<(usize, char)>,
     errors: Vec<ExpressionError>,
 }
@@ -117,7 +116,7 @@ impl<'s> Scan<'s> {
         end
     }
 
-    /// Takes what begins at `at`, which is white space, a comment or a word. Returns where it ends.
+    /// Reads white space, a comment or a token at `at`. Returns its end.
     fn word(&mut self, at: usize, first: char) -> usize {
         let rest = self.text(at..self.source.len());
         match first {
@@ -139,7 +138,7 @@ impl<'s> Scan<'s> {
             ')' | ']' | '}' => self.close(at, first),
             '\u{201c}'..='\u{201f}' | '\u{2018}'..='\u{201b}' | '\u{ab}' | '\u{bb}' => {
                 let end = at + first.len_utf8();
-                self.error(at..end, format!("`{first}` is no quotation mark here: write \""));
+                self.error(at..end, format!("`{first}` is not a quotation mark here: write \""));
                 end
             }
             _ => self.sign(at, first, rest),
@@ -177,18 +176,20 @@ impl<'s> Scan<'s> {
         }
         let message = match first {
             '`' | '$' | '@' | '#' => {
-                format!("`{first}` means nothing here: write a field's name alone, as in `channel`")
+                format!("`{first}` has no meaning here: write a field's name alone, as in `channel`")
             }
             _ if first.is_alphanumeric() => {
-                format!("`{first}` cannot stand here: names are of a to z, digits and `_`, and other text is in \"…\"")
+                format!(
+                    "`{first}` is not allowed here: names consist of a to z, digits and `_`; write other text in \"…\""
+                )
             }
-            _ => format!("`{}` means nothing here: remove it", first.escape_debug()),
+            _ => format!("`{}` has no meaning here: remove it", first.escape_debug()),
         };
         self.error(at..end, message);
         end
     }
 
-    /// Text in quotation marks, behind `prefix` bytes that say what it is.
+    /// Reads quoted text, after `prefix` bytes of prefix.
     fn quoted(&mut self, at: usize, prefix: usize) -> usize {
         let raw = self.text(at..at + prefix).contains(['r', 'R']);
         let start = at + prefix;
@@ -200,9 +201,8 @@ impl<'s> Scan<'s> {
             let here = start + inside;
             if std::mem::take(&mut escaped) {
                 if !r#"abfnrtv\?"'`xXuU0123"#.contains(next) {
-                    let message = format!(
-                        "`\\{next}` stands for nothing: write `\\\\{next}`, or r\"…\" for text without escapes"
-                    );
+                    let message =
+                        format!("`\\{next}` is not an escape: write `\\\\{next}`, or r\"…\" for text without escapes");
                     self.error(here - 1..here + next.len_utf8(), message);
                 }
             } else if self.text(here..self.source.len()).starts_with(quote) {
@@ -214,12 +214,12 @@ impl<'s> Scan<'s> {
             }
         }
         let end = self.source.len();
-        self.error(at..end, format!("the text that begins here is never closed: write `{quote}` behind it"));
+        self.error(at..end, format!("the text that begins here is never closed: write `{quote}` after it"));
         end
     }
 }
 
-/// Bytes of the number that `rest` begins with: digits, a fraction, an exponent, hexadecimal digits, and a suffix.
+/// Length of the number at the start of `rest`: digits, a fraction, an exponent, hexadecimal digits, and a suffix.
 fn number(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     let hexadecimal = rest.starts_with("0x") || rest.starts_with("0X");

@@ -1,21 +1,21 @@
-//! Points in time: how they are written, and what a clock on the wall shows.
+//! Points in time, time zones, and parts of local time.
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime, Timelike, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-/// Where the clock hangs.
+/// A time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Zone {
-    /// As far from UTC all year.
+    /// A fixed offset from UTC.
     Fixed(FixedOffset),
-    /// By the IANA time zone database.
+    /// A zone of the IANA time zone database.
     Named(Tz),
 }
 
 impl Zone {
     pub(super) const UTC: Self = Self::Named(Tz::UTC);
 
-    /// Reads the name of a zone, or an offset such as `+02:00` (CEL allows one without its sign).
+    /// Parses the name of a zone, or an offset such as `+02:00` (CEL allows it without a sign).
     pub(super) fn named(name: &str) -> Option<Self> {
         let Some((hours, minutes)) = name.split_once(':') else {
             return name.parse().ok().map(Self::Named);
@@ -33,7 +33,7 @@ impl Zone {
         (minutes < 60).then(|| FixedOffset::east_opt(east * seconds)).flatten().map(Self::Fixed)
     }
 
-    /// What the clock shows.
+    /// Local time in the zone.
     pub(super) fn local(self, time: DateTime<Utc>) -> NaiveDateTime {
         match self {
             Self::Fixed(offset) => time.with_timezone(&offset).naive_local(),
@@ -42,7 +42,7 @@ impl Zone {
     }
 }
 
-/// The zone that is nearest to what was written: its city under another continent, another case, or a slip of the pen.
+/// The zone closest to `written`: same city under another continent, different case, or a typo.
 pub(super) fn nearest_zone(written: &str) -> Option<&'static str> {
     let wanted = written.replace(' ', "_").to_ascii_lowercase();
     let city = wanted.rsplit('/').next().unwrap_or_default();
@@ -55,13 +55,13 @@ pub(super) fn nearest_zone(written: &str) -> Option<&'static str> {
     names().map(|name| (distance(name), name)).min().filter(|(edits, _)| *edits <= 3).map(|(_, name)| name)
 }
 
-/// Reads a date and time with its offset (RFC 3339), of the years 1 to 9999 as CEL has it.
+/// Parses a date and time with offset (RFC 3339), of the years 1 to 9999 as in CEL.
 pub(super) fn timestamp(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
     (1..=9999).contains(&time.year()).then_some(time)
 }
 
-/// What can be read off a clock and a calendar.
+/// A part of date or time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Year,
@@ -82,7 +82,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// The functions that ask for it.
+    /// The functions that return the parts.
     pub(super) const NAMED: [(&'static str, Self); 10] = [
         ("getFullYear", Self::Year),
         ("getMonth", Self::Month),

@@ -72,8 +72,8 @@ fn what_is_wrong_with_a_text_is_said_in_one_sentence() {
         ("at most {limit", "a `{` is never closed"),
         ("at most {limit {count}", "a `{` is never closed"),
         ("at most limit}", "a `}` closes nothing"),
-        ("at most {}", "`{}` names nothing"),
-        ("at most { }", "`{}` names nothing"),
+        ("at most {}", "`{}` has no name"),
+        ("at most { }", "`{}` has no name"),
         ("at most { limit }", "write `{limit}`"),
         ("}{", "a `}` closes nothing"),
         ("{", "never closed"),
@@ -88,12 +88,12 @@ fn what_is_wrong_with_a_text_is_said_in_one_sentence() {
 #[test]
 fn what_is_wrong_with_texts_by_language_names_the_language() {
     for (pairs, language, said) in [
-        (&[("de_CH", "a")][..], Some("de_CH"), "`de_CH` is no language tag: write `de-CH`"),
+        (&[("de_CH", "a")][..], Some("de_CH"), "`de_CH` is not a language tag: write `de-CH`"),
         (&[("german", "a")], Some("german"), "write one such as `en` or `pt-BR`, or `default`"),
-        (&[("", "a")], Some(""), "is no language tag"),
+        (&[("", "a")], Some(""), "is not a language tag"),
         (&[("en", "a"), ("de", "{")], Some("de"), "never closed"),
-        (&[("de-CH", "a"), ("de-ch", "a")], Some("de-ch"), "stands here twice"),
-        (&[], None, "no text stands here"),
+        (&[("de-CH", "a"), ("de-ch", "a")], Some("de-ch"), "is repeated with different case"),
+        (&[], None, "no text is given"),
     ] {
         let error = Message::in_languages(&texts(pairs)).unwrap_err();
         assert!(error.message.contains(said), "{error}");

@@ -1,4 +1,4 @@
-//! Accounts and configurations of every kind.
+//! Generated accounts and configurations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::support::{NOW, Play, condition, decide_in, distinct, id, number, poli
 use crate::model::StreamId;
 use crate::policy::{Content, Count, Decision, Found, Limit, Missing, Mode, Policy, Rule, Truth, Violation};
 
-/// The last one carries no policy.
+/// The last one has no policy.
 pub(super) const APPLICATIONS: [&str; 4] = ["tv", "web", "phone", "kiosk"];
 const TENURE: Duration = Duration::from_secs(30);
 
-/// An account, somebody who wants to start, and what stands in the configuration.
+/// An account, a candidate, and a configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) policies: Vec<Arc<Policy>>,
@@ -48,7 +48,7 @@ impl Case {
         (policy, policy.rules.iter().find(|rule| rule.name == violation.rule).unwrap())
     }
 
-    /// Whether nothing but its place in an order decides whether this stream ends for that violation's sake.
+    /// True if only the order decides whether this violation terminates the stream.
     fn may_end_alone(&self, violation: &Violation, stream: StreamId) -> bool {
         let (policy, rule) = self.rule(violation);
         let play = self.play(stream);
@@ -61,7 +61,7 @@ impl Case {
         is_older && scene.now.since(play.tenure) >= TENURE && !exempt
     }
 
-    /// The streams that this violation lets give way, with all that share their value.
+    /// The streams that this violation may terminate, with all that share their value.
     pub(super) fn may_end(&self, violation: &Violation) -> Vec<StreamId> {
         let own = self.own_value(violation);
         let conflicts = &violation.conflicts;
@@ -78,7 +78,7 @@ impl Case {
         conflicts.iter().filter(|conflict| may(&conflict.value, conflict.stream)).map(|c| c.stream).collect()
     }
 
-    /// The candidate's value of what is counted, where that is not streams.
+    /// The candidate's value of the counted attribute, unless streams are counted.
     fn own_value(&self, violation: &Violation) -> Option<String> {
         let (policy, rule) = self.rule(violation);
         let Count::Distinct(field) = &rule.count else { return None };
@@ -95,7 +95,7 @@ fn one_of<T: Clone + std::fmt::Debug + 'static>(choices: &[T]) -> impl Strategy<
     prop::sample::select(choices.to_vec())
 }
 
-/// Stream `n`. Many start, rest and are heard of at the same times.
+/// Stream `n`. Many share start, tenure and heartbeat times.
 fn play(n: u8) -> impl Strategy<Value = Play> {
     let contents = one_of(&[Content::Live, Content::Vod, Content::Pending, Content::Unknown]);
     let devices = one_of(&[None, Some("a"), Some("b"), Some("c"), Some("lobby")]);
@@ -172,7 +172,7 @@ pub(super) fn rule(n: usize) -> impl Strategy<Value = Rule> {
     )
 }
 
-/// A rule under which running streams give way.
+/// A rule that terminates running streams.
 fn yielding(n: usize) -> impl Strategy<Value = Rule> {
     let target = one_of(&[None, None, Some("channel == 'news'"), Some("application == 'tv'"), Some("deviceId != 'b'")]);
     (rule(n), target, 1..4_u32, one_of(&["", "", "lobby"])).prop_map(|(rule, target, limit, exempt)| {

@@ -1,4 +1,4 @@
-//! What other limits would do, against worlds in which they are in force.
+//! Compares required limits with simulations under other limits.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Who gives way: in which order, for whose sake, and no more than have to.
+//! Terminations: in which order, by which rule, and never more than needed.
 
 use std::time::Duration;
 

@@ -91,22 +91,22 @@ fn logic_takes_what_is_true_or_false() {
 #[test]
 fn arithmetic_is_on_whole_numbers() {
     said(&[
-        ("channel + 'x' == 'yx'", "channel", "`channel` is text, and `+` takes whole numbers: text is not joined"),
+        ("channel + 'x' == 'yx'", "channel", "`channel` is text, and `+` takes whole numbers: text cannot be joined"),
         ("device-type == 'tv'", "device", "a name cannot have a `-` in it"),
         ("-channel == 5", "channel", "`-` takes a whole number"),
         ("now - timestamp('2026-01-01T00:00:00Z') > 5", "now", "compare it with `timestamp"),
         ("duration * 1.5 > 2.0", "1.5", "fractions are only compared"),
         ("hba + 1 > 1", "hba", "write `NAME ? 1 : 0`"),
-        ("duration / 0 == 1", "0", "nothing can be divided by 0"),
-        ("duration % 0 == 1", "0", "nothing can be divided by 0"),
-        ("duration == 99999999999999999999", "99999999999999999999", "no number that fits into 64 bits"),
+        ("duration / 0 == 1", "0", "division by 0"),
+        ("duration % 0 == 1", "0", "division by 0"),
+        ("duration == 99999999999999999999", "99999999999999999999", "does not fit into 64 bits"),
     ]);
 }
 
 #[test]
 fn what_speaks_of_other_streams_is_not_monotone() {
-    let sentence = "speaks of one stream at a time. A rule whose truth depended on how many there are would not stay true when \
-                    streams go: write `limit`, `count` or `per` instead";
+    let sentence = "refers to one stream at a time. A rule that depended on the number of streams would not stay true when \
+                    streams end: write `limit`, `count` or `per` instead";
     said(&[
         ("streams.size() < 3", "streams", sentence),
         ("count > 2", "count", sentence),
@@ -131,22 +131,22 @@ fn what_has_no_place_in_a_condition_is_refused_with_what_to_write_instead() {
         ("a.b.c == 'x'", "a.b.c", "no value has parts"),
         ("now.hour > 5", "now.hour", "write `now.getHours()`"),
         ("channel[0] == 'a'", "channel[0]", "no value has parts"),
-        ("{'a': 1} == {'a': 1}", "{'a': 1}", "stands for nothing here"),
-        ("Stream{channel: 'a'} == 'b'", "{channel: 'a'}", "stands for nothing here"),
-        ("['a'] == ['a']", "['a']", "a list stands only on the right of `in`"),
+        ("{'a': 1} == {'a': 1}", "{'a': 1}", "is not supported"),
+        ("Stream{channel: 'a'} == 'b'", "{channel: 'a'}", "is not supported"),
+        ("['a'] == ['a']", "['a']", "a list is allowed only on the right of `in`"),
         ("channel in []", "[]", "the list is empty"),
-        ("'tv' in deviceType", "deviceType", "`deviceType` is no list: write one"),
-        ("channel in ['a', country]", "country", "`country` is not written out"),
+        ("'tv' in deviceType", "deviceType", "`deviceType` is not a list: write one"),
+        ("channel in ['a', country]", "country", "`country` is not a literal"),
         ("hba in [true]", "true", "a list holds text or whole numbers"),
-        ("genre.exists(g, g == 'x')", "exists", "`exists` walks over a list"),
-        ("['a'].all(x, x == channel)", "all", "walks over a list"),
+        ("genre.exists(g, g == 'x')", "exists", "`exists` requires a list"),
+        ("['a'].all(x, x == channel)", "all", "requires a list"),
         ("has(channel)", "has", "write `missing:` at the rule"),
         ("has(stream.channel)", "has", "write `missing:` at the rule"),
         ("channel == null", "null", "write \"Unknown\" for what is missing"),
-        ("channel == b'a'", "b'a'", "leave out the `b`"),
-        ("duration == 5u", "5u", "leave out the `u`"),
-        ("for == 'a'", "for", "a word that expressions keep for themselves"),
-        ("hba == True", "True", "`True` is no value: write `true`"),
+        ("channel == b'a'", "b'a'", "remove the `b`"),
+        ("duration == 5u", "5u", "remove the `u`"),
+        ("for == 'a'", "for", "a reserved word"),
+        ("hba == True", "True", "`True` is not a value: write `true`"),
     ]);
 }
 
@@ -166,28 +166,28 @@ fn functions_are_named_as_they_are_written() {
         ("channel.startsWith()", "channel.startsWith()", "is written as"),
         ("duration.startsWith('a')", "duration", "`duration` is a whole number, and `startsWith` takes text"),
         ("channel.startsWith(5)", "5", "5 is a whole number, and `startsWith` takes text"),
-        ("channel.matches(country)", "country", "`country` is not written out"),
-        ("channel.matches('(')", "'('", "this is no regular expression: unclosed group"),
+        ("channel.matches(country)", "country", "`country` is not a literal"),
+        ("channel.matches('(')", "'('", "this is not a regular expression: unclosed group"),
         ("channel.matches('(?:a{1000}){1000}')", "'(?:a{1000}){1000}'", "the pattern is too costly"),
         ("channel.lowerAscii() == 'a'", "channel.lowerAscii()", "(?i)"),
         ("lookup(channel) == 'a'", "lookup(channel)", "there is no function `lookup`: there are startsWith"),
         ("not(hba)", "not(hba)", "write `!`"),
-        ("int('abc') == 1", "'abc'", "'abc' is no whole number"),
+        ("int('abc') == 1", "'abc'", "'abc' is not a whole number"),
         ("int(1.5) == 1", "1.5", "`int` does not take that"),
         ("int(hba) == 1", "hba", "write `NAME ? 1 : 0`"),
-        ("double('x') < 1.0", "'x'", "'x' is no number"),
+        ("double('x') < 1.0", "'x'", "'x' is not a number"),
         ("now > timestamp('2026-01-01')", "'2026-01-01'", "write date, time and offset"),
-        ("now > timestamp(channel)", "channel", "`channel` is not written out"),
-        ("duration('1h') == now", "duration('1h')", "spans of time cannot be written"),
+        ("now > timestamp(channel)", "channel", "`channel` is not a literal"),
+        ("duration('1h') == now", "duration('1h')", "durations are not supported"),
         ("getHours() > 5", "getHours()", "`getHours` is written as now.getHours()"),
-        ("channel.getHours() > 5", "channel", "`getHours` is asked of a point in time: write `now.getHours()`"),
+        ("channel.getHours() > 5", "channel", "`getHours` applies to a point in time: write `now.getHours()`"),
         ("now.getHours('Berlin') > 5", "'Berlin'", "there is no time zone 'Berlin': did you mean \"Europe/Berlin\"?"),
         ("now.getHours('europe/berlin') > 5", "'europe/berlin'", "did you mean \"Europe/Berlin\"?"),
         ("now.getHours('Europe/Brelin') > 5", "'Europe/Brelin'", "did you mean \"Europe/Berlin\"?"),
         ("now.getHours('New York') > 5", "'New York'", "did you mean \"America/New_York\"?"),
         ("now.getHours('+25:00') > 5", "'+25:00'", "write one such as"),
         ("now.getHours('+2:00') > 5", "'+2:00'", "write one such as"),
-        ("now.getHours(idp) > 5", "idp", "`idp` is not written out"),
+        ("now.getHours(idp) > 5", "idp", "`idp` is not a literal"),
     ]);
 }
 
@@ -203,19 +203,19 @@ fn slips_of_other_languages_are_told_from_riddles() {
         ("hba OR hba", "OR", "there is no `OR` in expressions: write `||`"),
         ("not hba", "not", "write `!`"),
         ("channel not in ['a']", "not", "write `!(NAME in [\"A\", \"B\"])`"),
-        ("channel == \u{201c}a\u{201d}", "\u{201c}", "is no quotation mark here: write \""),
+        ("channel == \u{201c}a\u{201d}", "\u{201c}", "is not a quotation mark here: write \""),
         ("channel == 'a", "'a", "the text that begins here is never closed"),
         ("channel.matches('\\d+')", "\\d", "write `\\\\d`, or r\"…\""),
         ("(hba", "(", "`(` is never closed: write `)`"),
         ("hba)", ")", "`)` closes nothing"),
         ("(hba]", "]", "`]` does not close `(`: write `)`"),
         ("$channel == 'a'", "$", "write a field's name alone"),
-        ("straße == 'a'", "ß", "names are of a to z, digits and `_`"),
-        ("hba ? hba", "", "`?` wants its `:`"),
-        ("hba ==", "", "the expression ends too early: something is missing behind `==`"),
-        ("== hba", "==", "an expression does not begin with `==`"),
+        ("straße == 'a'", "ß", "names consist of a to z, digits and `_`"),
+        ("hba ? hba", "", "`?` requires `:`"),
+        ("hba ==", "", "the expression ends too early: something is missing after `==`"),
+        ("== hba", "==", "an expression cannot begin with `==`"),
         ("hba mobileDevice", "mobileDevice", "an operator is missing between `hba` and `mobileDevice`"),
-        ("hba && == 5", "==", "`==` does not belong behind `&&`"),
+        ("hba && == 5", "==", "`==` cannot follow `&&`"),
         ("'é' == 'é'\n  hba", "hba", "an operator is missing between `'é'` and `hba`"),
         ("", "", "the expression is empty"),
         ("  // nothing", "  // nothing", "the expression is empty"),
@@ -263,7 +263,7 @@ fn what_is_too_long_or_too_deep_is_refused_at_once() {
         assert!(!errors[0].message.is_empty());
     }
     let (_, message) = first(&format!("channel in [{}]", "'a',".repeat(199)));
-    assert!(message.contains("more than 200 names, values and operators: make two rules of it"), "{message}");
+    assert!(message.contains("more than 200 names, values and operators: split it into two rules"), "{message}");
     let (_, message) = first(&("channel == '".to_owned() + &"x".repeat(2048) + "'"));
     assert!(message.contains("longer than 2048 bytes"), "{message}");
     for long in ["x", "'x' ", "f(", "now.getHours('x') > ", "int('x') + "] {
