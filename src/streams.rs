@@ -1,8 +1,8 @@
-//! How many? The only door to stream state.
+//! Stream state, and the only way to change it.
 //!
-//! [`Stream`] is one play, with the clocks that its heartbeats move. [`account`] is the pure state machine over one
-//! account's streams. [`StreamTable`] asks the policies, commits what they decided through an
-//! [`AccountStore`](store::AccountStore), and tells an [`Observer`] what happened.
+//! [`Stream`] is one stream, with the clocks that its heartbeats move. [`account`] is the pure state machine over one
+//! account's streams. [`StreamTable`] evaluates the policies, commits their decisions through an
+//! [`AccountStore`](store::AccountStore), and notifies an [`Observer`].
 
 pub mod account;
 mod admission_request;

@@ -1,4 +1,4 @@
-//! One account's streams: a pure state machine. Time comes in, transitions come out.
+//! One account's streams: a pure state machine with time as input and transitions as output.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,99 +10,100 @@ use super::{Cause, SUPERSEDE_GRACE, Settings, Stream};
 use crate::model::{Attributes, Millis, StreamId};
 use crate::policy::{Decision, Explanation, Policy};
 
-/// So many streams without a slot are kept at most; the one that has been without for longest goes first.
+/// Maximum streams without a slot; the one without a slot for longest is removed first.
 const MAX_WITHOUT_SLOT: usize = 32;
 
-/// So many terminated streams are remembered at most; the one whose memory would end first goes first, and those that
-/// applications declared before those whose players could come back. Who starts and ends streams by the hundred must neither
-/// fill the table nor have it forget who was killed.
+/// Maximum tombstones. The one that expires first is removed first, and declared streams before those whose players
+/// could return. Starting and ending hundreds of streams must neither fill the table nor displace the tombstones of
+/// killed streams.
 const MAX_TOMBSTONES: usize = 256;
 
-/// The memory of a terminated stream.
+/// The tombstone of a terminated stream.
 #[derive(Clone, Debug)]
 pub struct Tombstone {
-    /// The stream as it was.
+    /// Its last state.
     pub stream: Arc<Stream>,
-    /// Why it ended.
+    /// Why it was terminated.
     pub cause: Cause,
-    /// Until when it is remembered; every refused request renews it.
+    /// When the tombstone expires; each refused request renews it.
     pub until: Millis,
-    /// Whether its player has been refused already.
+    /// True if its player has already been refused.
     pub told: bool,
 }
 
 impl Tombstone {
-    /// Whether its player could come back if it were forgotten. What an application declared, and no player asked for, needs a
+    /// True if its player could return without the tombstone. A declared stream without player requests needs a new
     /// start.
     pub fn keeps_out(&self) -> bool {
         self.stream.was_followed() || !self.stream.is_declared()
     }
 
-    /// Whether its viewer stopped it, long enough ago for what was under way then to have arrived: the same may be started
-    /// again under another name.
+    /// True if its viewer stopped it, and requests in flight at that time have arrived since. The same play may then
+    /// start again under another id.
     pub fn may_be_started_again(&self, now: Millis) -> bool {
         self.cause == Cause::Stopped && now.since(self.stream.since()) >= SUPERSEDE_GRACE
     }
 }
 
-/// What has changed with time alone.
+/// A change caused by time alone.
 #[derive(Clone, Debug)]
 pub enum Transition {
-    /// Silence freed the slot.
+    /// Lost its slot for lack of heartbeats.
     Idle(Arc<Stream>),
-    /// The place in the record was given up.
+    /// Removed from the record.
     Forgotten(Arc<Stream>),
-    /// It stayed silent, and the stream that stood for it has replaced it.
+    /// Stayed silent and was replaced by the stream that took it over.
     Replaced {
-        /// The stream that was left.
+        /// The abandoned stream.
         stream: Arc<Stream>,
-        /// The one that plays in its place.
+        /// The stream that replaced it.
         by: Arc<Stream>,
-        /// Whether it loses its slot by that. Else silence has taken it before.
+        /// True if it loses its slot by this; false if it was already idle.
         held: bool,
     },
 }
 
-/// A stream that plays on for a time before it is terminated. It counts no more: what took its place does.
+/// A stream in grace before its termination. It no longer counts; its replacement does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PendingTermination {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamId,
-    /// Why it will end, unless there is room again by then.
+    /// Why it will be terminated, unless there is room by then.
     pub cause: Cause,
     /// When.
     pub due: Millis,
 }
 
-/// A set of changes to commit in one piece. The order of application is: set, end, leave, stay, supersede, bury, add, take-overs.
+/// Changes that are committed together. Applied in this order: set, terminate, leave, stay, supersede, bury, admit,
+/// takeovers.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// What is known of a stream from now on.
+    /// New attributes of a stream.
     pub set: Option<(StreamId, Attributes)>,
     /// Streams to terminate, and why.
     pub terminate: Vec<(StreamId, Cause)>,
-    /// Streams to terminate later.
+    /// Streams to terminate after a grace.
     pub leave: Vec<PendingTermination>,
-    /// Streams that were to leave and may stay.
+    /// Streams in grace that may stay.
     pub stay: Vec<StreamId>,
-    /// Streams that the same device leaves.
+    /// Streams superseded on the same device.
     pub supersede: Vec<StreamId>,
-    /// A stream that was refused and is remembered, because its application goes on asking for it.
+    /// A refused stream that gets a tombstone, because its application keeps asking for it.
     pub bury: Option<(Arc<Stream>, Cause)>,
-    /// A stream that takes a slot: a new one, or one in the record that resumes.
+    /// A stream that takes a slot: a new one, or a resumed one of the record.
     pub admit: Option<Arc<Stream>>,
-    /// On what the end of streams rests whose players could not guess it.
+    /// Explanations of terminations that their players could not foresee.
     pub explained: Vec<(StreamId, Explanation)>,
-    /// Take-overs that begin, or of which something has become known.
+    /// Takeovers that begin or change.
     pub takeovers: Vec<Takeover>,
     /// Pairs of clients that turned out to be two.
     pub disputes: Vec<Dispute>,
-    /// Take-overs that are decided: the taker and the stream that it stood for.
+    /// Settled takeovers: the taker and the stream that it had taken over.
     pub settled: Vec<(StreamId, StreamId)>,
 }
 
 impl Change {
-    /// Whether there is nothing to commit.
+    /// True if there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         let Self { set, terminate, leave, stay, supersede, bury, admit, takeovers, disputes, settled, explained: _ } =
             self;
@@ -114,49 +115,46 @@ impl Change {
     }
 }
 
-/// How a start is to be answered.
+/// The answer to a start.
 #[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it lives on the stack for a moment, and a box would cost more than a copy"
-)]
+#[allow(clippy::large_enum_variant, reason = "short-lived on the stack; a box would cost more than a copy")]
 pub enum Plan {
-    /// It goes on with a stream that is there.
+    /// Continues an existing stream.
     Continue(Arc<Stream>),
-    /// This stream was terminated and stays out.
+    /// The stream was terminated and stays out.
     Terminated(StreamId, Cause),
     /// The policies refuse it.
     Refuse(Box<Refused>),
-    /// Commit this, then it may.
+    /// Admitted, once this change is committed.
     Admit(Decision, Change),
 }
 
 /// A refusal by policy.
 #[derive(Debug)]
 pub struct Refused {
-    /// What the policies decided.
+    /// The decision.
     pub decision: Decision,
-    /// On what, and why.
+    /// Its explanation.
     pub explanation: Explanation,
 }
 
-/// What is to be done about a stream that plays.
+/// The result of evaluating a running stream again.
 #[derive(Debug)]
 pub struct Judgement {
-    /// What the policies decided; `None` where there is only something to note.
+    /// The decision; `None` if there are only attributes to store.
     pub decision: Option<Decision>,
-    /// On what, and why, where they end the stream, or would if all rules were enforced.
+    /// The explanation, if the stream is terminated, or would be if all rules were enforced.
     pub explanation: Option<Explanation>,
-    /// What is to be committed.
+    /// The change to commit.
     pub change: Change,
 }
 
-/// What starts and returns are judged by.
+/// Input of an evaluation.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyContext<'a> {
     /// The policies of the stream's application.
     pub policies: &'a [Arc<Policy>],
-    /// The windows.
+    /// The timeouts.
     pub settings: &'a Settings,
     /// The account's identity provider.
     pub idp: &'a str,
@@ -165,16 +163,16 @@ pub struct PolicyContext<'a> {
 /// The streams of one account.
 #[derive(Clone, Debug, Default)]
 pub struct AccountState {
-    /// Rises with every change of the set of streams.
+    /// Increases with every change of the set of streams.
     pub version: u64,
     streams: SmallVec<[Arc<Stream>; 2]>,
-    /// Most accounts have none: it costs them a pointer.
+    /// Most accounts have none; this costs them only a pointer.
     #[allow(clippy::box_collection)]
     tombstones: Option<Box<Vec<Tombstone>>>,
-    /// Likewise.
+    /// Same.
     #[allow(clippy::box_collection)]
     leaving: Option<Box<Vec<PendingTermination>>>,
-    /// Likewise.
+    /// Same.
     takeovers: Option<Box<Takeovers>>,
 }
 
@@ -189,66 +187,66 @@ pub use give_back::GivenBack;
 pub use takeover::{Dispute, Takeover, Takeovers, Verdict, Verification};
 
 impl AccountState {
-    /// The streams in the record, in the order in which they came.
+    /// The streams in the record, in order of arrival.
     pub fn streams(&self) -> &[Arc<Stream>] {
         &self.streams
     }
 
-    /// The terminated streams that are remembered.
+    /// The tombstones.
     pub fn tombstones(&self) -> &[Tombstone] {
         self.tombstones.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// The streams that are about to be terminated.
+    /// The streams in grace.
     pub fn leaving(&self) -> &[PendingTermination] {
         self.leaving.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// The streams about which has to be decided now, without a request: their time to leave has come, or that of a take-over.
+    /// The streams that need a decision now, without a request: their grace is over, or their takeover is due.
     pub fn due(&self, settings: &Settings, now: Millis) -> impl Iterator<Item = StreamId> {
         let leaving = self.leaving().iter().filter(move |leaving| leaving.due <= now).map(|leaving| leaving.stream);
         leaving.chain(self.due_takers(settings, now))
     }
 
-    /// Whether the stream holds a slot and counts: one that is about to leave does not, nor one for which another stands.
+    /// True if the stream holds a slot and counts. Streams in grace and taken-over streams do not count.
     fn counts(&self, stream: &Stream) -> bool {
         self.counts_without(stream, &[])
     }
 
-    /// The same once the streams in `gone` have ended: those for which they stand count again.
+    /// Same, after the streams in `gone` have ended: those that they took over count again.
     fn counts_without(&self, stream: &Stream, gone: &[StreamId]) -> bool {
         stream.has_slot()
             && !self.leaving().iter().any(|leaving| leaving.stream == stream.id)
             && self.taken_over_without(stream.id, gone).is_none()
     }
 
-    /// How many streams hold a slot once `change` is in force.
+    /// Number of streams that hold a slot once `change` is committed.
     pub fn level_after(&self, change: &Change) -> usize {
         let ends = |id| change.supersede.contains(&id) || change.terminate.iter().any(|(ended, _)| *ended == id);
         let stays = self.streams.iter().filter(|stream| stream.has_slot() && !ends(stream.id)).count();
         stays + usize::from(change.admit.is_some())
     }
 
-    /// When a stream starts that wants to start at `wanted`: after all others of the account, so that the order of starts is the
-    /// order of admission, whatever the clock did. The start is sealed into the play session and kept by snapshots, and so is the
-    /// order.
+    /// The start time of a stream that starts at `wanted`: later than all other streams of the account, so that the
+    /// order of starts is the order of admission, whatever the clock does. It is sealed into the play session and kept
+    /// in snapshots, and so is the order.
     pub(in crate::streams) fn next_start(&self, wanted: Millis) -> Millis {
         let ended = self.tombstones().iter().map(|tombstone| tombstone.stream.started);
         let newest = self.streams.iter().map(|stream| stream.started).chain(ended).max();
         newest.map_or(wanted, |newest| wanted.max(newest + Duration::from_millis(1)))
     }
 
-    /// The stream of that name.
+    /// The stream with that id.
     pub fn find(&self, id: StreamId) -> Option<&Arc<Stream>> {
         self.streams.iter().find(|stream| stream.id == id)
     }
 
-    /// Whether nothing is left to remember.
+    /// True if the record can be removed.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty() && self.tombstones().is_empty() && self.takeovers.is_none()
     }
 
-    /// Brings every stream up to `now`: silent ones fall idle, idle ones are forgotten, tombstones crumble.
+    /// Advances expiry: streams without a heartbeat become idle, idle streams are removed, tombstones expire.
     pub fn expire(&mut self, settings: &Settings, now: Millis, mut on: impl FnMut(Transition)) {
         let before = self.streams.len();
         self.streams.retain(|stream| {
@@ -280,7 +278,7 @@ impl AccountState {
         self.settle_takeovers(settings, now, &mut on);
     }
 
-    /// Whoever has no slot any more needs not be terminated.
+    /// Streams without a slot need no termination.
     fn drop_leaving(&mut self) {
         if let Some(leaving) = &mut self.leaving {
             let streams = &self.streams;
@@ -289,7 +287,7 @@ impl AccountState {
         self.leaving.take_if(|leaving| leaving.is_empty());
     }
 
-    /// When [`settle`](Self::settle) has something to do next, if nothing is heard until then.
+    /// When [`expire`](Self::expire) has something to do next, if no request comes until then.
     pub fn next_deadline(&self, settings: &Settings, now: Millis) -> Option<Millis> {
         let streams = self.streams.iter().map(|stream| {
             let retained = stream.last_seen().max(stream.since()) + settings.idle_retention;
@@ -300,8 +298,8 @@ impl AccountState {
         streams.chain(tombstones).chain(leaving).chain(self.takeover_deadline(settings)).min()
     }
 
-    /// Whether the stream that another one gave way to may still come to nothing. Applications are told at once: they ask so
-    /// rarely that what is undecided then would be told as nothing at all.
+    /// True if the stream that evicted this one may still be rolled back. Never for declared streams: their
+    /// applications ask so rarely that they must be answered at once.
     fn is_provisional(&self, tombstone: &Tombstone) -> bool {
         let Cause::Evicted { by, .. } = &tombstone.cause else { return false };
         if tombstone.stream.is_declared() {
@@ -310,13 +308,13 @@ impl AccountState {
         !tombstone.told && self.find(*by).is_some_and(|stream| stream.is_reserved() && !stream.was_followed())
     }
 
-    /// The memory of a stream that was terminated for good, and whose player may be told.
+    /// The tombstone of a stream whose termination is final.
     pub fn terminated(&self, id: StreamId) -> Option<&Tombstone> {
         let tombstone = self.tombstones().iter().find(|tombstone| tombstone.stream.id == id)?;
         (!self.is_provisional(tombstone)).then_some(tombstone)
     }
 
-    /// Applies a change. Streams that are no longer there are passed over: they have ended already.
+    /// Applies a change. Ignores streams that are no longer in the record.
     pub fn apply(&mut self, change: &Change, settings: &Settings, now: Millis) {
         self.version += 1;
         if let Some((id, attributes)) = &change.set
@@ -374,8 +372,8 @@ impl AccountState {
         }
     }
 
-    /// Takes back a start that nothing has followed. Streams that gave way to it, and whose players have not been told
-    /// yet, may compete again. Returns the stream that left.
+    /// Rolls back a start without any further request. Streams that it evicted, and whose players have not been refused
+    /// yet, may compete again. Returns the removed stream.
     pub fn roll_back(&mut self, id: StreamId, now: Millis) -> Option<Arc<Stream>> {
         let at = self.streams.iter().position(|s| s.id == id && s.is_reserved() && !s.was_followed())?;
         let stream = self.streams.remove(at);
@@ -385,7 +383,7 @@ impl AccountState {
         Some(stream)
     }
 
-    /// Streams that gave way to this one, and whose players have not been told yet, may compete again.
+    /// Streams evicted by this one, and whose players have not been refused yet, may compete again.
     fn lift_tombstones(&mut self, id: StreamId, now: Millis) {
         let by_it = |cause: &Cause| matches!(cause, Cause::Evicted { by, .. } if *by == id);
         if let Some(leaving) = &mut self.leaving {
@@ -402,7 +400,7 @@ impl AccountState {
         }
     }
 
-    /// Puts a stream back that a snapshot has kept.
+    /// Restores a stream from a snapshot.
     pub fn restore(&mut self, stream: Arc<Stream>) {
         if self.find(stream.id).is_none() {
             self.version += 1;
@@ -410,7 +408,7 @@ impl AccountState {
         }
     }
 
-    /// Puts back which of its streams are about to be terminated.
+    /// Restores streams in grace.
     pub fn restore_leaving(&mut self, leaving: Vec<PendingTermination>) {
         if !leaving.is_empty() {
             self.leaving.get_or_insert_default().extend(leaving);
@@ -418,7 +416,7 @@ impl AccountState {
         }
     }
 
-    /// Puts a tombstone back that a snapshot has kept.
+    /// Restores a tombstone from a snapshot.
     pub fn restore_tombstone(&mut self, tombstone: Tombstone) {
         tombstone.stream.end(Millis(0));
         self.version += 1;

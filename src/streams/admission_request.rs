@@ -1,59 +1,59 @@
-//! Who wants to play what, what a request says of it, and where a stream is in its life.
+//! Admission requests, heartbeats and states of streams.
 
 use std::sync::Arc;
 
 use crate::model::{Account, ApplicationId, Attributes, ClientEvidence, Device, Millis, StreamId};
 
-/// Who wants to play what: everything a stream is born with.
+/// A request to start or resume a stream.
 #[derive(Clone, Debug)]
 pub struct AdmissionRequest {
-    /// The stream's name.
+    /// The stream's id.
     pub stream: StreamId,
-    /// Whose limit it counts against.
+    /// The account whose limits apply.
     pub account: Account,
-    /// Which application started it.
+    /// The application that started it.
     pub application: ApplicationId,
-    /// On which device.
+    /// The device.
     pub device: Device,
-    /// What is played: the path of the entry manifest.
+    /// The asset: path of the entry manifest.
     pub asset: Arc<str>,
-    /// When it wants to start. It starts later if others of its account have not started earlier. A stream that comes back keeps
-    /// its start, and with it its place in the order.
+    /// The requested start. It is later if other streams of the account started at the same time. A returning stream
+    /// keeps its start, and so its place in the order.
     pub started: Millis,
-    /// What is known of it when it starts.
+    /// Attributes at the start.
     pub attributes: Attributes,
-    /// What the request shows of its client, where it comes from a viewer.
+    /// Evidence about the client, for requests from viewers.
     pub client: ClientEvidence,
 }
 
-/// What an observed request says about its stream.
+/// Kind of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// A playlist or MPD refresh.
     Presence,
-    /// Media bytes asked for, or still being sent.
+    /// Media bytes requested, or still being sent.
     Playback,
 }
 
-/// Where a stream is in its life.
+/// State of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Admitted, no media yet. Holds a slot.
+    /// Admitted, no media requested yet. Holds a slot.
     Reserved,
-    /// Holds a slot.
+    /// Playing. Holds a slot.
     Playing,
-    /// A live player that polls without media. Holds a slot for a time.
+    /// A live player that refreshes its playlist without requesting media. Holds a slot for a time.
     Paused,
-    /// Silent. Holds no slot; a request lets it compete again.
+    /// No heartbeat. Holds no slot; a request makes it compete again.
     Idle,
-    /// The same device started something else. Holds no slot; late requests pass for a moment.
+    /// The same device started another stream. Holds no slot; late requests pass for a short time.
     Superseded,
-    /// Out of the record.
+    /// Terminated or removed.
     Ended,
 }
 
 impl State {
-    /// The word in metrics and listings.
+    /// The label in metrics and listings.
     pub fn label(self) -> &'static str {
         match self {
             Self::Reserved => "reserved",

@@ -1,33 +1,33 @@
-//! How often a healthy player of this content is heard of, and so how long silence means nothing.
+//! Expected request intervals of players, and the idle timeouts derived from them.
 
 use std::time::Duration;
 
 use super::Settings;
 
-/// Late requests of a superseded stream pass without a slot for this long: a player that zaps still has fetches of the
-/// old channel under way, and they must neither be refused nor count.
+/// Late requests of a superseded stream pass without a slot for this long. After a zap, requests of the old channel are
+/// still in flight; they must neither be refused nor count.
 pub const SUPERSEDE_GRACE: Duration = Duration::from_secs(10);
 
-/// What a manifest says about the rhythm of its players.
+/// What a manifest shows about its players' request intervals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cadence {
-    /// Whether the player refreshes a manifest while it plays.
+    /// True if the player refreshes a manifest while it plays.
     pub live: bool,
-    /// Whether it does so in steps of partial segments.
+    /// True if it does so per partial segment.
     pub low_latency: bool,
-    /// The larger of the target duration and the longest segment; `None` where nothing says.
+    /// The larger of the target duration and the longest segment; `None` if unknown.
     pub segment: Option<Duration>,
-    /// The longest segment alone.
+    /// The longest segment.
     pub longest: Option<Duration>,
-    /// How often players refresh the entry manifest, where it is the entry manifest that they refresh.
+    /// Refresh interval of the entry manifest, if players refresh it.
     pub refresh: Option<Duration>,
 }
 
 impl Cadence {
-    /// Silence longer than this frees the slot.
+    /// The idle timeout: without a heartbeat for this long, the stream loses its slot.
     ///
-    /// Three segments and a margin: live players ask once a segment; low-latency ones more often; those of recorded
-    /// content fetch in bursts and are silent while their buffer drains.
+    /// Three segments and a margin: live players request once per segment, low-latency ones more often. VOD players
+    /// fetch in bursts and are silent while their buffer drains.
     pub fn idle(&self, settings: &Settings) -> Duration {
         let window = match (self.segment, self.live) {
             (None, true) => secs(30),
@@ -39,15 +39,15 @@ impl Cadence {
         window.clamp(settings.idle_min, settings.idle_max.max(settings.idle_min))
     }
 
-    /// A live player that has not asked for media for this long, while it polls, is paused.
+    /// A live player that polls without requesting media for this long is paused.
     pub fn paused_after(&self) -> Option<Duration> {
         self.live.then(|| self.segment.map_or(secs(20), |d| d * 2))
     }
 
-    /// The same device asking for the same entry manifest within this time goes on with the stream that it has.
+    /// A device that requests the same entry manifest within this time continues its stream.
     ///
-    /// Content whose entry manifest is itself refreshed (a live MPD, a media playlist without a multivariant one) stretches
-    /// it, so that a refresh is not taken for another start.
+    /// Longer if the entry manifest itself is refreshed (a live MPD, a media playlist without a multivariant one), so
+    /// that a refresh is not taken for a new start.
     pub fn entry_window(&self) -> Duration {
         self.refresh.map_or(secs(5), |refresh| (refresh * 3).clamp(secs(5), secs(120)))
     }

@@ -1,4 +1,4 @@
-//! From where a stream is asked for, and what for, in a few bits.
+//! Compact hashes of a client and of the media that it requests.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
@@ -7,33 +7,33 @@ use aws_lc_rs::digest;
 
 use crate::model::{ClientEvidence, StreamId};
 
-/// Where a request comes from: hashes of the client's network and of its user agent.
+/// A client: hashes of its network and its user agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// The lowest bit tells the version of IP.
+    /// The lowest bit is the IP version.
     pub(super) network: u32,
     pub(super) agent: u32,
 }
 
 impl Client {
-    /// The client of that network and that `User-Agent`. An IPv4 address counts whole (as a number below 2³²), an IPv6
-    /// address by its /64 (the lower 64 bits are zero); zero is an unknown network.
+    /// A client by network and `User-Agent`. An IPv4 address is used in full (a number below 2³²), an IPv6 address by
+    /// its /64 (the lower 64 bits are zero). Zero is an unknown network.
     pub fn new(network: u128, agent: &[u8]) -> Self {
         let version_6 = u32::from(network >> 64 != 0);
         let network = hash(&[&network.to_ne_bytes()]);
         Self { network: network & !1 | version_6, agent: hash(&[agent]) }
     }
 
-    /// What this client shows of itself, with the hash of its token and the time of its issue in seconds, where they are known.
-    /// A client without a known address or agent shows none.
+    /// Evidence about this client, with the hash of its token and the token's issue time in seconds, if known. An
+    /// unknown address or agent is left out.
     pub fn evidence(self, is_known: bool, has_agent: bool, token: u32, issued: u32) -> ClientEvidence {
         let network = if is_known { self.network | 2 } else { 0 };
         let agent = if has_agent { self.agent | 1 } else { 0 };
         ClientEvidence { network, agent, token, issued }
     }
 
-    /// The name of the stream that this client's network has for itself, once it has been split off from `stream`: the head
-    /// of a SHA-256, so that gateways of one build give the same.
+    /// The id of the stream that is split off from `stream` for this client's network: the head of a SHA-256, so that
+    /// gateways of one build agree.
     pub fn split_from(self, stream: StreamId) -> StreamId {
         let mut bytes = [0; 20];
         let (head, tail) = bytes.split_at_mut(16);
@@ -43,7 +43,7 @@ impl Client {
     }
 }
 
-/// What stands for the media that a request asks for: `parts` are its path, query and range.
+/// A hash of requested media: `parts` are its path, query and range.
 pub fn media_hash(parts: &[&[u8]]) -> u32 {
     hash(parts)
 }

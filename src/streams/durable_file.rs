@@ -1,6 +1,6 @@
-//! Files that a crash leaves whole: the content of before, or all of the new one.
+//! Crash-safe files: either the old content or all of the new one.
 //!
-//! Everything that the gateway writes to disk goes through here: snapshots of streams and what operators have ordered.
+//! All files that the gateway writes use this: stream snapshots and overrides.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -12,16 +12,16 @@ use parking_lot::Mutex;
 
 use crate::net::{SHORTAGE_REMEDY, is_shortage};
 
-/// What the name of a file that is still being written ends with. One that a crash has left is overwritten.
+/// Suffix of a file that is being written. One left by a crash is overwritten.
 const UNFINISHED: &str = ".unfinished";
 
-/// A new file names accounts, so that its owner alone reads it. One that is there keeps its owner and its permissions.
+/// A new file names accounts, so only its owner may read it. An existing file keeps owner and permissions.
 const MODE: u32 = 0o600;
 
-/// Writers of one file take turns. Writers of two files hardly ever wait for each other.
+/// Serializes writers of one file. Writers of different files rarely share a lock.
 static TURNS: [Mutex<()>; 16] = [const { Mutex::new(()) }; 16];
 
-/// What could not be done with a file, and what helps.
+/// An operation that failed, with a remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {}: {error}; {}", file.display(), remedy(error, file))]
 struct Failure {
@@ -30,13 +30,13 @@ struct Failure {
     error: io::Error,
 }
 
-/// Writes `file` anew: what `fill` writes goes into a file beside it, which is on the disk before it takes the place of
-/// `file`, and the change of place is on the disk when this returns. Where it fails, `file` is as it was.
+/// Replaces `file`. `fill` writes to a file beside it, which is synced and then renamed; the rename is synced too. On
+/// failure `file` is unchanged.
 ///
-/// A symbolic link stays one; the file that it leads to is written.
+/// A symbolic link is kept; its target is replaced.
 ///
 /// # Errors
-/// The file cannot be written. The error names it and says what to do.
+/// The file cannot be written. The error names it and the remedy.
 #[allow(clippy::similar_names, reason = "a file, and what fills it")]
 pub fn write<T>(file: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
     let target = target_of(file);
@@ -49,16 +49,16 @@ pub fn write<T>(file: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>)
         Ok(value)
     });
     written.map_err(|error| {
-        // What is left of it would only fill the disk.
+        // The partial file is useless and takes up space.
         let _ = fs::remove_file(&unfinished);
         failure("write", file, error)
     })
 }
 
-/// Renames a file within its folder. The change is on the disk when this returns.
+/// Renames a file within its folder and syncs the rename.
 ///
 /// # Errors
-/// The file cannot be renamed. The error names it, and is [`ErrorKind::NotFound`] where it is not there.
+/// The file cannot be renamed. The error names it; [`ErrorKind::NotFound`] if it does not exist.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to).and_then(|()| sync_folder_of(to)).map_err(|error| failure("rename", from, error))
 }
@@ -68,7 +68,7 @@ fn fill_beside<T>(
     unfinished: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
 ) -> io::Result<T> {
-    // Whatever lies there, a link included, is not written through.
+    // Never writes through an existing file, or through a link.
     if let Err(error) = fs::remove_file(unfinished)
         && error.kind() != ErrorKind::NotFound
     {
@@ -76,7 +76,7 @@ fn fill_beside<T>(
     }
     let out = OpenOptions::new().write(true).create_new(true).mode(MODE).open(unfinished)?;
     if let Ok(known) = fs::metadata(target) {
-        // Only root may give a file away. The group is tried alone, so that its members go on reading.
+        // Only root may change the owner. The group is tried alone, so that its members keep read access.
         let _ = fchown(&out, Some(known.uid()), Some(known.gid())).or_else(|_| fchown(&out, None, Some(known.gid())));
         out.set_permissions(Permissions::from_mode(known.mode() & 0o777))?;
     }
@@ -86,7 +86,7 @@ fn fill_beside<T>(
     Ok(value)
 }
 
-/// The file that takes the place of this one: where it is a link, what that leads to. A rename would replace the link.
+/// The file that is replaced: for a link, its target. A rename would replace the link itself.
 pub fn target_of(file: &Path) -> PathBuf {
     if file.is_symlink() { fs::canonicalize(file).unwrap_or_else(|_| file.into()) } else { file.into() }
 }
@@ -98,7 +98,7 @@ pub fn unfinished(target: &Path) -> PathBuf {
     name.into()
 }
 
-/// The folder that has to be written to.
+/// The folder that must be writable.
 pub fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -106,15 +106,15 @@ pub fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// A rename is a change of the folder, which a crash may undo until the folder is on the disk.
+/// A rename changes the folder; a crash may undo it until the folder is synced.
 fn sync_folder_of(file: &Path) -> io::Result<()> {
     let folder = match File::open(folder_of(file)) {
-        // Who may write to a folder and not list it cannot do more.
+        // Writable folders without read permission cannot be opened for a sync.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
         folder => folder?,
     };
     match folder.sync_all() {
-        // Some file systems of networks do not know it of folders.
+        // Some network file systems do not support this for folders.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
         synced => synced,
     }
@@ -129,11 +129,11 @@ fn remedy(error: &io::Error, file: &Path) -> String {
     match error.kind() {
         _ if is_shortage(error) => SHORTAGE_REMEDY.to_owned(),
         ErrorKind::NotFound | ErrorKind::NotADirectory => format!("create the folder {folder}"),
-        ErrorKind::PermissionDenied => format!("let the gateway's user write to the folder {folder}"),
+        ErrorKind::PermissionDenied => format!("give the gateway's user write access to the folder {folder}"),
         ErrorKind::ReadOnlyFilesystem => format!("{folder} is on a read-only file system: name a file elsewhere"),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("make room on the disk of {folder}"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("free disk space for {folder}"),
         ErrorKind::IsADirectory => "this is a folder: remove it, or name another file".to_owned(),
-        _ => format!("look at the disk of {folder}"),
+        _ => format!("check the disk of {folder}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What happens to streams, for whoever listens.
+//! Stream events and their observers.
 
 use std::sync::Arc;
 
@@ -12,27 +12,27 @@ use crate::policy::{Decision, Explanation, MissingAttribute, RequiredLimit, Viol
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Cause {
-    /// By policy: another stream started and this one gave way.
+    /// By policy: replaced by another stream.
     Evicted {
-        /// The policy whose rule asked for it.
+        /// The policy.
         policy: Arc<str>,
         /// The rule.
         rule: Arc<str>,
-        /// The stream that took its place.
+        /// The stream that replaced it.
         by: StreamId,
     },
-    /// By policy: an older stream came back after the gateway was started anew, and this one had been admitted meanwhile.
+    /// By policy: an older stream returned after a restart, and this one had been admitted in between.
     Displaced {
-        /// The policy whose rule asked for it.
+        /// The policy.
         policy: Arc<str>,
         /// The rule.
         rule: Arc<str>,
-        /// The stream that came back.
+        /// The stream that returned.
         by: StreamId,
     },
-    /// By policy: something became known of it, or a limit has shrunk.
+    /// By policy: an attribute became known or changed, or a limit was lowered.
     Refused {
-        /// The policy whose rule asked for it.
+        /// The policy.
         policy: Arc<str>,
         /// The rule.
         rule: Arc<str>,
@@ -41,32 +41,32 @@ pub enum Cause {
     Stopped,
     /// By an operator or another viewer.
     Killed {
-        /// What the viewer is told.
+        /// The reason shown to the viewer.
         reason: Arc<str>,
-        /// The stream whose viewer wanted the slot; `None`: an operator did it.
+        /// The stream that it was killed for; `None` for an operator.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Box<Terminator>>,
     },
 }
 
-/// The stream for whose sake another one was killed, as it was then.
+/// The stream that another one was killed for, at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminator {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamId,
     /// The application that started it.
     pub application: ApplicationId,
-    /// When.
+    /// When it started.
     pub started: Millis,
-    /// What was known of it.
+    /// Its attributes.
     pub attributes: Attributes,
 }
 
 impl Cause {
-    /// Every value that [`label`](Self::label) gives.
+    /// All values of [`label`](Self::label).
     pub const LABELS: [&str; 5] = ["evicted", "displaced", "refused", "stopped", "killed"];
 
-    /// The word in metrics and problem documents.
+    /// The label in metrics and problem documents.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Evicted { .. } => "evicted",
@@ -90,7 +90,7 @@ pub enum TakeoverReason {
     SameToken,
     /// It came from the same network, with the same user agent or a token that was issued together with the start's.
     SameClient,
-    /// What may be its own client has started another stream since, and it has not been heard again.
+    /// A client that may be its own has started another stream since, without a further request for this one.
     LeftForAnother,
     /// Its next request is overdue by its own cadence.
     Overdue,
@@ -99,7 +99,7 @@ pub enum TakeoverReason {
 }
 
 impl TakeoverReason {
-    /// The word in logs and explanations.
+    /// The label in logs and explanations.
     pub fn label(self) -> &'static str {
         match self {
             Self::Displaced => "displaced",
@@ -113,20 +113,20 @@ impl TakeoverReason {
     }
 }
 
-/// How a take-over ended.
+/// Result of a takeover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeoverResult {
-    /// One of the two stayed silent: it has been left for the other.
+    /// One of the two stayed silent: it was left for the other.
     Replaced,
-    /// Both were played. The policies decided between them.
+    /// Both play. The policies decided.
     BothReal,
 }
 
 impl TakeoverResult {
-    /// Every result.
+    /// All results.
     pub const ALL: [Self; 2] = [Self::Replaced, Self::BothReal];
 
-    /// The word in metrics and logs.
+    /// The label in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::Replaced => "replaced",
@@ -135,88 +135,88 @@ impl TakeoverResult {
     }
 }
 
-/// Something that happened to a stream of an account.
+/// An event of a stream.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A new stream took a slot.
     Admitted(&'a Arc<Stream>),
     /// An idle or unknown stream took a slot again.
     Resumed(&'a Arc<Stream>),
-    /// A start or a resume was refused. Nothing changed.
+    /// A start or a return was refused. Nothing changed.
     Refused(&'a AdmissionRequest, &'a Decision),
     /// A rule would have been exceeded, in any mode.
     Violated(&'a Violation),
-    /// It was admitted, or plays on, although rules that are not enforced would have refused it, or ended others for it.
+    /// Admitted or continued, although unenforced rules would have refused it or terminated others.
     Unenforced {
         /// The stream.
         stream: &'a Arc<Stream>,
-        /// What the policies decided.
+        /// The decision.
         decision: &'a Decision,
-        /// On what, and why.
+        /// Its explanation.
         explanation: &'a Explanation,
     },
-    /// A rule demands an attribute that a start does not bring, in any mode.
+    /// A rule requires an attribute that a start lacks, in any mode.
     MissingAttribute(&'a MissingAttribute),
-    /// What an admission, or a refused one, would have needed of a rule.
+    /// The required limit of a rule for an admission, or a refused one.
     RequiredLimit(&'a RequiredLimit),
-    /// A start or a return was decided on.
+    /// A start or a return was decided.
     AdmissionAttempt {
-        /// Whose.
+        /// The application.
         application: &'a ApplicationId,
-        /// How many streams of the account hold a slot with it; where it was refused: would hold one.
+        /// Streams of the account that hold a slot including this one, or would if it had been admitted.
         level: usize,
-        /// Whether it was admitted.
+        /// True if it was admitted.
         admitted: bool,
     },
-    /// It plays on for the grace of a rule before it is terminated.
+    /// It plays on for the grace of a rule before termination.
     Terminating(&'a Arc<Stream>, &'a Cause),
-    /// Silence freed the slot.
+    /// It lost its slot for lack of heartbeats.
     Idle(&'a Arc<Stream>),
-    /// The same device started something else.
+    /// The same device started another stream.
     Superseded(&'a Arc<Stream>),
-    /// A start that would have been refused was admitted provisionally in the place of another stream.
+    /// A start that would have been refused was admitted provisionally in place of another stream.
     TakenOver {
-        /// The stream that was admitted.
+        /// The admitted stream.
         stream: &'a Arc<Stream>,
         /// The stream that does not count meanwhile.
         taken: &'a Arc<Stream>,
         /// Why it was chosen.
         reason: TakeoverReason,
     },
-    /// That was decided.
+    /// A takeover was settled.
     TakeoverSettled {
-        /// The stream that stood for the other.
+        /// The taker.
         stream: &'a Arc<Stream>,
-        /// The stream that it stood for.
+        /// The taken stream.
         taken: &'a Arc<Stream>,
-        /// What it came to.
+        /// The result.
         result: TakeoverResult,
     },
-    /// The start was taken back, because the origin answered it with an error.
+    /// A start was rolled back because the origin answered with an error.
     RolledBack(&'a Arc<Stream>),
-    /// It was terminated.
+    /// The stream was terminated.
     Terminated(&'a Arc<Stream>, &'a Cause),
-    /// On what that rests, where its player could not guess it.
+    /// Explanation of a termination that the player could not foresee.
     Explained(&'a Arc<Stream>, &'a Explanation),
-    /// The same of one that had lost its slot before: it cannot come back.
+    /// An idle stream was terminated: it cannot return.
     TerminatedIdle(&'a Arc<Stream>, &'a Cause),
-    /// Its place in the record was given up.
+    /// It was removed from the record.
     Expired(&'a Arc<Stream>),
-    /// The table was full, and the place of a stream without a slot was given up.
+    /// The table was full, and a stream without a slot was removed.
     CapacityEvicted(&'a Arc<Stream>),
-    /// The table was full of accounts whose streams hold slots: a start or a return passed without being counted.
+    /// The table was full of accounts with slots: a start or a return was admitted without being counted.
     CapacityExceeded(&'a Arc<Stream>),
-    /// The store did not commit; the admission was not decided.
+    /// The store did not commit; no decision was made.
     Unavailable,
 }
 
-/// Hears of everything that happens in a [`StreamTable`](super::StreamTable). Called under the account's lock: be quick.
+/// Observes all events of a [`StreamTable`](super::StreamTable). Called under the account's lock, so it must be fast.
 pub trait Observer: Send + Sync {
-    /// `event` has happened to a stream of `account`.
+    /// Called after `event` has happened to a stream of `account`.
     fn observe(&self, account: &Account, event: &Event<'_>);
 }
 
-/// Each hears of everything, one after the other.
+/// Notifies each observer in order.
 impl Observer for Vec<Arc<dyn Observer>> {
     fn observe(&self, account: &Account, event: &Event<'_>) {
         for observer in self {
@@ -225,7 +225,7 @@ impl Observer for Vec<Arc<dyn Observer>> {
     }
 }
 
-/// Hears nothing.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoopObserver;
 

@@ -1,46 +1,46 @@
-//! When the next request of a stream is overdue, going by its own requests.
+//! Determines from a stream's own requests when its next one is overdue.
 //!
-//! A player that plays asks at a steady pace once its buffer is full: a live one for each segment, one of recorded content
-//! each time a segment has been played. The longest of its recent pauses, a part of that again, and a second are what it is
-//! given: half of it where tokens name devices, so that few starts need to guess, and a quarter elsewhere. Until three pauses have been seen nothing is known of its buffer, which may be deep: then it is given as long as
-//! all media that it has asked for takes to play.
+//! With a full buffer, a player requests at a steady pace: live per segment, VOD whenever a segment has been played.
+//! The timeout is its longest recent pause, plus a fraction of that, plus a second. The fraction is a half if tokens
+//! name devices, so that few starts need a guess, and a quarter otherwise. Until three pauses were seen, the depth of
+//! its buffer is unknown: then the timeout is the duration of all media that it has requested.
 //!
-//! Overdue is a reason to look twice, never to end a stream: a stream that is taken over and asks again is heard.
+//! Overdue alone never ends a stream: a taken-over stream that sends another request is still served.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-/// So many pauses make a rhythm.
+/// Pauses needed for an estimate.
 const LEARNED: u8 = 3;
-/// A pause this short is part of a burst where no manifest has told how long a segment is.
+/// Maximum pause within a burst, if the segment duration is unknown.
 const BURST_MS: u32 = 400;
-/// Nobody is overdue sooner.
+/// Minimum timeout.
 const MIN_WINDOW: Duration = Duration::from_secs(3);
-/// What every request may be late, for the network's sake.
+/// Tolerance for network delays.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Connections that are open.
+/// Bits that count open connections.
 const OPEN: u32 = 0xffff;
-/// There has been one.
+/// Set once there was a connection.
 const EVER: u32 = 1 << 30;
-/// Its client closes connections while it plays: that they are closed says nothing.
+/// Set if the client closes connections while it plays: closed connections are then no evidence.
 const RECONNECTS: u32 = 1 << 31;
 
-/// How a stream's requests follow each other, and the connections that carry them.
+/// The request intervals of a stream, and the connections that carry them.
 #[derive(Debug, Default)]
 pub(super) struct Rhythm {
-    /// The longest recent pause between two requests, in milliseconds.
+    /// Longest recent pause between two requests, in milliseconds.
     pause_ms: AtomicU32,
-    /// Media that was asked for before the rhythm was known.
+    /// Media requests before the pauses are known.
     asked: AtomicU32,
     /// Pauses seen, up to [`LEARNED`].
     pauses: AtomicU8,
-    /// Kept connections, and [`EVER`] and [`RECONNECTS`].
+    /// Open connections, and [`EVER`] and [`RECONNECTS`].
     connections: AtomicU32,
 }
 
 impl Rhythm {
-    /// A request came `pause` milliseconds after the last sign of life. `segment_ms` is zero where no manifest has told it.
+    /// Records a request `pause` milliseconds after the last heartbeat. `segment_ms` is zero if unknown.
     #[inline]
     pub(super) fn note(&self, pause: u64, is_media: bool, segment_ms: u32, live: bool) {
         let pauses = self.pauses.load(Relaxed);
@@ -49,13 +49,13 @@ impl Rhythm {
         }
         let pause = u32::try_from(pause).unwrap_or(u32::MAX);
         let known = self.pause_ms.load(Relaxed);
-        // What is short of a segment by much is a buffer that fills.
+        // Pauses much shorter than a segment mean that the buffer is filling.
         let least = match (segment_ms, live) {
             (0, _) => BURST_MS,
             (segment, true) => segment / 10 * 3,
             (segment, false) => segment / 10 * 7,
         };
-        // A viewer's pause is not the player's rhythm; one that has changed is learnt step by step.
+        // A viewer's pause is not the player's interval; a changed interval is adopted step by step.
         let pause = if pauses >= LEARNED { pause.min(known.saturating_add(known / 2)) } else { pause };
         if pause >= least.max(1) {
             self.pause_ms.store(pause.max(known - known / 8), Relaxed);
@@ -67,9 +67,9 @@ impl Rhythm {
         }
     }
 
-    /// How long the stream may be silent before its next request is overdue; `None` where nothing is known yet. `played` is
-    /// the time since it took its slot, `silent` the part of it since its last sign of life. `slack`: what part of a pause it may
-    /// take longer.
+    /// How long the stream may be silent before its next request is overdue; `None` if unknown. `played` is the time
+    /// since it took its slot, `silent` the part of it since its last heartbeat. `slack` is the divisor of the pause
+    /// for the extra time.
     pub(super) fn timeout(&self, segment_ms: u32, slack: u32, played: Duration, silent: Duration) -> Option<Duration> {
         if self.pauses.load(Relaxed) >= LEARNED {
             let pause = Duration::from_millis(u64::from(self.pause_ms.load(Relaxed)));
@@ -79,11 +79,11 @@ impl Rhythm {
             return None;
         }
         let media = Duration::from_millis(u64::from(segment_ms)) * self.asked.load(Relaxed).saturating_add(1);
-        // What it had asked for when it was last heard of, less what had been played by then.
+        // Media requested by its last heartbeat, minus what was played by then.
         Some((media.saturating_sub(played.saturating_sub(silent)) + MARGIN).max(MIN_WINDOW))
     }
 
-    /// A kept connection carries the stream's requests from now on.
+    /// A connection now carries the stream's requests.
     pub(super) fn connected(&self) {
         let add = |state: u32| {
             let again = state & EVER != 0 && state & OPEN == 0;
@@ -93,13 +93,13 @@ impl Rhythm {
         let _ = self.connections.fetch_update(Relaxed, Relaxed, add);
     }
 
-    /// It does so no more: it was closed, or carries another stream's.
+    /// A connection was closed, or carries another stream's requests.
     pub(super) fn disconnected(&self) {
         let take = |state: u32| (state & OPEN != 0).then(|| state - 1);
         let _ = self.connections.fetch_update(Relaxed, Relaxed, take);
     }
 
-    /// Whether its client has closed all connections, and has not been seen to do so while it plays.
+    /// True if its client has closed all connections, and was never seen to do so while playing.
     pub(super) fn has_hung_up(&self) -> bool {
         self.connections.load(Relaxed) == EVER
     }
@@ -130,9 +130,9 @@ mod tests {
         for _ in 0..10 {
             rhythm.note(1500, true, SEGMENT, false);
         }
-        // Ten segments of 4 s in 15 s, and the one that may be asked for before the buffer has run dry.
+        // Ten segments of 4 s in 15 s, and the one that may be requested before the buffer is empty.
         assert_eq!(rhythm.timeout(SEGMENT, 2, secs(15), secs(0)), Some(secs(44 - 15 + 1)));
-        // The same a while later: silence does not shorten it.
+        // The same later: silence does not shorten it.
         assert_eq!(rhythm.timeout(SEGMENT, 2, secs(25), secs(10)), Some(secs(44 - 15 + 1)));
     }
 

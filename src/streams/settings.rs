@@ -1,33 +1,33 @@
-//! How long things last.
+//! Timeouts and limits of streams.
 
 use std::time::Duration;
 
-/// The windows of a stream's life. All of them are configuration; the defaults suit most origins.
+/// All are configurable; the defaults suit most origins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long an admitted entry manifest holds a slot before any media is asked for.
+    /// How long an admitted stream holds a slot before the first media request.
     pub reserve: Duration,
-    /// The shortest idle window that a manifest may lead to.
+    /// Minimum idle timeout derived from a manifest.
     pub idle_min: Duration,
-    /// The longest.
+    /// Maximum idle timeout.
     pub idle_max: Duration,
-    /// How long a live player that polls without fetching media keeps its slot.
+    /// How long a live player that polls without media keeps its slot.
     pub paused_timeout: Duration,
-    /// How long an idle stream's place in the record is kept.
+    /// How long an idle stream is kept in the record.
     pub idle_retention: Duration,
-    /// How long a terminated stream is remembered after its last refused request.
+    /// How long a tombstone is kept after the last refused request.
     pub tombstone: Duration,
-    /// How long a stream holds its slot before a policy may terminate it.
+    /// Minimum tenure of a slot before a policy may terminate the stream.
     pub min_tenure: Duration,
-    /// How long two clients must use one stream at the same time before that is sharing. Casting overlaps for up to a minute.
+    /// How long two clients must use one stream concurrently to count as sharing. Casting overlaps for up to a minute.
     pub sharing_overlap: Duration,
-    /// How often a declared stream has to be heard of through the session API.
+    /// Heartbeat interval of declared streams.
     pub interval: Duration,
-    /// How long one that is late keeps its slot.
+    /// How long a declared stream with a late heartbeat keeps its slot.
     pub grace: Duration,
-    /// How a start may stand for a stream that its viewer may have left.
+    /// Which streams a start may take over.
     pub takeover: TakeoverSettings,
-    /// How many accounts are kept at most.
+    /// Maximum number of accounts.
     pub capacity: u64,
 }
 
@@ -35,7 +35,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "one for each kind of evidence")]
 pub struct TakeoverSettings {
-    /// Those on the device that the start's token names.
+    /// Those on the device in the start's token.
     pub device: bool,
     /// Those that were started with the same token.
     pub token: bool,
@@ -43,8 +43,8 @@ pub struct TakeoverSettings {
     pub client: bool,
     /// Those whose next request is overdue, or whose client has closed all connections.
     pub overdue: bool,
-    /// How long the other stream must stay silent after the new one's first media to have been left. Zero: there are no
-    /// take-overs.
+    /// How long the other stream must be silent after the new one's first media to count as left. Zero disables
+    /// takeovers.
     pub verify: Duration,
 }
 

@@ -1,19 +1,19 @@
-//! Whether one stream is used from two places at the same time.
+//! Detects one stream used from two places at the same time.
 //!
-//! A false accusation is the worst outcome, so whoever cannot be told from the owner's own household, device or habits
-//! is a guest. What one viewer does with one play session, and what tells it from sharing:
+//! A false positive is the worst outcome: a client that cannot be distinguished from the owner's household, device or
+//! habits is a guest. What one viewer does with one play session, and how it differs from sharing:
 //!
-//! - *Several user agents of one network* (helpers of a player, a television that takes over from a telephone): one place.
-//!   The owner of a stream is a network, and nobody in it is ever accused.
-//! - *One device under several addresses* (dual stack, address pools of carriers, Wi-Fi to mobile): the user agent stays.
-//!   A place whose user agent the owner has too, or whose address is of the other IP version, must also ask for the same
-//!   media as the owner, again and again: a player under two addresses asks for each segment once. The few that it has to
-//!   ask for anew, and those that a viewer who skips back asks for anew, are not enough.
-//! - *Hand-over* (casting): one of the two falls silent within [`Settings::sharing_overlap`](super::Settings).
+//! - *Several user agents of one network* (helpers of a player, a television that takes over from a phone): one place.
+//!   The owner of a stream is a network, and nobody in it is ever suspected.
+//! - *One device with several addresses* (dual stack, carrier address pools, Wi-Fi to mobile): the user agent stays the
+//!   same. A place with the owner's user agent, or with an address of the other IP version, must also repeatedly
+//!   request the same media as the owner: a player with two addresses requests each segment once. The few repeats
+//!   after errors or seeking back are not enough.
+//! - *Hand-over* (casting): one of the two becomes silent within [`Settings::sharing_overlap`](super::Settings).
 //!
-//! Not found are therefore: two screens behind one address; copies of one user agent on two networks that play different
-//! parts or different renditions; players of recorded content that fetch in bursts more than [`STEADY`] apart; and a client
-//! that changes its network with every request.
+//! Not detected: two screens behind one address; copies of one user agent on two networks that play different parts or
+//! renditions; VOD players that fetch in bursts more than [`STEADY`] apart; and a client that changes its network with
+//! every request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,48 +23,48 @@ use parking_lot::Mutex;
 use super::Client;
 use crate::model::{Millis, StreamId};
 
-/// So many places besides the owner are told apart. When all of them have been found to share, the play session is public
-/// and whoever else comes is a stranger at once.
+/// Maximum places besides the owner. If all of them share, the play session is public and any further client is a
+/// stranger at once.
 const MAX_OTHERS: usize = 7;
-/// The owner's mark in [`Lately`].
+/// The owner's mark in [`RecentMedia`].
 const OWNER: u8 = 1;
-/// So often must the owner and the other have asked by turns.
+/// Minimum alternations between the owner and the other.
 const MIN_TURNS: u8 = 8;
-/// So many of the same media must both have asked for, where their addresses and user agents alone prove nothing.
+/// Minimum media requested by both, if addresses and user agents alone are no proof.
 const MIN_COMMON: u16 = 8;
-/// Counts are halved when one of them reaches this, so that the long past weighs little.
+/// Counts are halved when one reaches this, so that the past loses weight.
 const HALVED_AT: u16 = 64;
-/// Who has not asked for media for this long (or for the idle window, if that is shorter) is not playing beside another.
+/// A client without media requests for this long (or for the idle timeout, if shorter) does not play beside another.
 /// Longer than three segments of nearly all content.
 pub const STEADY: Duration = Duration::from_secs(30);
-/// So many of the latest media of a stream are remembered.
+/// Number of recent media that are kept.
 const LATELY: usize = 64;
 
-/// What a client is to a stream.
+/// The role of a client for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SharingVerdict {
-    /// It asks from where the stream is played.
+    /// Uses the stream from the owner's network.
     Owner,
-    /// It asks from elsewhere, and nothing is wrong with that yet.
+    /// Uses the stream from elsewhere, so far without a conflict.
     Guest,
-    /// It plays beside the owner. This is the name of the stream that it should have for itself.
+    /// Plays beside the owner. Contains the id of the stream to split off for it.
     Other(StreamId),
 }
 
-/// What a stream knows of itself, and the windows that apply.
+/// Data of the stream, and the timeouts that apply.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SharingParams {
-    /// The stream's name.
+    /// The stream's id.
     pub(super) stream: StreamId,
-    /// When anybody last asked for media of it.
+    /// Last media request by any client.
     pub(super) playback: Millis,
-    /// The last sign of life of any kind.
+    /// Last heartbeat of any kind.
     pub(super) seen: Millis,
-    /// Silence longer than this is absence.
+    /// A silence longer than this is absence.
     pub(super) idle: Duration,
     /// Playing beside the owner for this long is sharing.
     pub(super) overlap: Duration,
-    /// For so long it is remembered who shared.
+    /// How long sharers are remembered.
     pub(super) idle_retention: Duration,
 }
 
@@ -77,25 +77,25 @@ impl SharingParams {
 const OWNED: u64 = 1 << 32;
 const WATCHED: u64 = 1 << 33;
 
-/// Who uses one stream.
+/// The users of one stream.
 ///
-/// As long as that is one network, all there is to it is one word. It is written under the lock alone and read without: a
-/// request that races with the arrival of a second network is not noted, and nothing else.
+/// With a single network this is one word. It is written only under the lock and read without: a request that races
+/// with the arrival of a second network is not recorded, with no other effect.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
-    /// The owner's network, `OWNED` once there is one, `WATCHED` while there are others.
+    /// The owner's network; `OWNED` once there is one, `WATCHED` while there are others.
     owner: AtomicU64,
     others: Mutex<Option<Box<Watch>>>,
 }
 
 impl Sharing {
-    /// Whether the client asks from where the stream is played, and nobody else does. The hot path: one load.
+    /// True if the client is on the owner's network and nobody else uses the stream. Hot path: one load.
     #[inline]
     pub(super) fn is_alone(&self, client: Client) -> bool {
         self.owner.load(Ordering::Acquire) == OWNED | u64::from(client.network)
     }
 
-    /// What the client is to the stream, for a request that asks for `media` or, if that is `None`, for something else.
+    /// Classifies the client for a request for `media`, or `None` for other requests.
     pub(super) fn ask(&self, client: Client, media: Option<u32>, terms: &SharingParams, now: Millis) -> SharingVerdict {
         let mut others = self.others.lock();
         let owner = self.owner.load(Ordering::Acquire);
@@ -104,7 +104,7 @@ impl Sharing {
             return SharingVerdict::Owner;
         }
         if owner & WATCHED == 0 {
-            // Whoever asks for the manifest may do so for another: a page for its player, a telephone for a television.
+            // A manifest may be fetched for another client: by a page for its player, by a phone for a television.
             if media.is_none() {
                 return if owner == 0 { SharingVerdict::Owner } else { SharingVerdict::Guest };
             }
@@ -132,7 +132,7 @@ impl Sharing {
     }
 }
 
-/// The places from which a stream is used, where there are several.
+/// The places that use a stream, if there are several.
 #[derive(Debug)]
 struct Watch {
     owner: Place,
@@ -190,7 +190,7 @@ impl Watch {
         }
     }
 
-    /// The owner has fallen silent: the stream goes on elsewhere. What was noted of others was noted beside the old owner.
+    /// The owner is silent: the stream continues elsewhere. Data about the others relative to the old owner is dropped.
     fn hand_over(&mut self, client: Client, now: Millis) {
         self.owner = Place::new(client, OWNER, now);
         self.others.retain(|other| other.shares);
@@ -201,8 +201,9 @@ impl Watch {
         self.others.len() == MAX_OTHERS && self.others.iter().all(|other| other.shares)
     }
 
-    /// A place for a newcomer. Nobody who plays is displaced, or many at once would displace each other for ever and none
-    /// be found; except that one who could be the owner under another address gives way to one who could not.
+    /// Allocates a place for a newcomer. A playing client is not displaced, or many at once would displace each other
+    /// forever without detection. Exception: a place that could be the owner with another address is displaced by one
+    /// that could not.
     fn admit(&mut self, client: Client, now: Millis) -> Option<usize> {
         let taken = self.others.iter().fold(OWNER, |taken, other| taken | other.place.bit);
         let mut bit = 1_u8.checked_shl(taken.trailing_ones()).unwrap_or(0);
@@ -221,17 +222,17 @@ impl Watch {
     }
 }
 
-/// One network from which a stream is used.
+/// A network from which a stream is used.
 #[derive(Debug)]
 struct Place {
     network: u32,
-    /// Its mark in [`Lately`].
+    /// Its mark in [`RecentMedia`].
     bit: u8,
-    /// The user agents that asked for media.
+    /// The user agents that requested media.
     agents: Agents,
-    /// When it last asked for media.
+    /// Last media request.
     asked: Millis,
-    /// When it last asked for anything.
+    /// Last request of any kind.
     seen: Millis,
 }
 
@@ -248,18 +249,18 @@ impl Place {
         self.seen = self.seen.max(now);
     }
 
-    /// Whether both may be one device, or one household, under two addresses.
+    /// True if both may be one device or household with two addresses.
     fn may_be(&self, other: &Self) -> bool {
         (self.network ^ other.network) & 1 != 0 || self.agents.share_one(&other.agents)
     }
 }
 
-/// A place beside the owner's.
+/// A place besides the owner's.
 #[derive(Debug)]
 struct Other {
     place: Place,
     both: OverlapStats,
-    /// The verdict.
+    /// True if it was found to share.
     shares: bool,
 }
 
@@ -276,8 +277,8 @@ impl Other {
         }
     }
 
-    /// The owner, or this place, asks for media that those with the marks `before` have asked for. The owner had done so last
-    /// at `owner_asked`.
+    /// Records a media request by the owner or this place. `before` has the marks of earlier requesters; the owner's
+    /// last media request was at `owner_asked`.
     fn step(&mut self, by_owner: bool, before: u8, owner_asked: Millis, terms: &SharingParams, now: Millis) {
         if now.since(owner_asked.min(self.place.asked)) > terms.steady() {
             self.both = OverlapStats::begin(by_owner, now);
@@ -294,19 +295,19 @@ impl Other {
     }
 }
 
-/// What the owner and another have done since both have been asking steadily.
+/// Activity of the owner and another place since both request steadily.
 #[derive(Debug)]
 struct OverlapStats {
     since: Millis,
     owner_was_last: bool,
     turns: u8,
-    /// Media asked for by the owner.
+    /// Media requested by the owner.
     by_owner: u16,
-    /// Media asked for by the other.
+    /// Media requested by the other.
     by_other: u16,
-    /// Media that one asked for when the other had.
+    /// Media requested by both.
     common: u16,
-    /// Media that one asked for more than once.
+    /// Media requested more than once by the same place.
     again: u16,
 }
 
@@ -333,18 +334,18 @@ impl OverlapStats {
         }
     }
 
-    /// Whether two play the same side by side. A player under two addresses that skips back asks for much again from either,
-    /// but then as much again from the same as from the other one.
+    /// True if two clients play the same content side by side. A player with two addresses that seeks back repeats
+    /// requests too, but as often for its own as for the other's.
     fn is_the_same_twice(&self) -> bool {
         self.common >= MIN_COMMON && self.common * 2 >= self.by_owner.max(self.by_other) && self.common > self.again * 2
     }
 }
 
-/// A few user agents; zero is none.
+/// A few user agents; zero is unused.
 #[derive(Debug, Default)]
 struct Agents {
     known: [u32; 4],
-    /// There were more.
+    /// True if there were more.
     many: bool,
 }
 
@@ -359,13 +360,13 @@ impl Agents {
         }
     }
 
-    /// Whether one is, or may be, in both.
+    /// True if both have, or may have, one in common.
     fn share_one(&self, other: &Self) -> bool {
         self.many || other.many || self.known.iter().any(|agent| *agent != 0 && other.known.contains(agent))
     }
 }
 
-/// The latest media of a stream, each once, and by whom they were asked for.
+/// The recent media of a stream, and which places requested them.
 #[derive(Debug)]
 struct RecentMedia {
     media: [u32; LATELY],
@@ -380,7 +381,7 @@ impl Default for RecentMedia {
 }
 
 impl RecentMedia {
-    /// Notes that the place with that mark asked for it. Returns the marks of those that had done so before.
+    /// Records a request by the place with that mark. Returns the marks of earlier requesters.
     fn note(&mut self, media: u32, bit: u8) -> u8 {
         let at = self.media.iter().position(|known| *known == media).unwrap_or_else(|| {
             self.next = (self.next + 1) % LATELY;
@@ -393,7 +394,7 @@ impl RecentMedia {
         before
     }
 
-    /// Takes a mark from everything, before another place gets it.
+    /// Removes a mark before it is reused.
     fn forget(&mut self, bit: u8) {
         self.by.iter_mut().for_each(|by| *by &= !bit);
     }

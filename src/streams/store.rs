@@ -1,4 +1,4 @@
-//! Where the accounts' records live, behind one atomic operation: commit this change if the version is still N.
+//! Storage of account records, with one atomic operation: commit a change if the version is still N.
 
 mod capacity;
 mod in_memory;
@@ -17,37 +17,37 @@ use super::account::{AccountState, Change};
 use super::{Settings, Stream};
 use crate::model::{Account, AccountKey, ApplicationId, Device, Millis, StreamId};
 
-/// The store did not answer in time, or is away.
+/// The store is unavailable or did not answer in time.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the stream store is not available")]
+#[error("the stream store is unavailable")]
 pub struct Unavailable;
 
-/// What became of a commit.
+/// Result of a commit.
 #[derive(Debug)]
 pub enum Commit {
-    /// It is in force.
+    /// Committed.
     Done,
-    /// The record has moved on; this is the new one.
+    /// The record has changed; this is the current one.
     Conflict(AccountState),
 }
 
-/// The home of the accounts' records.
+/// A store of account records.
 ///
-/// A record that a store returns is settled: it holds for `now`. Streams that this gateway serves are shared with the
-/// hot path, so that heartbeats move their clocks without asking the store.
+/// Returned records are up to date for `now`. Streams that this gateway serves are shared with the hot path, so that
+/// heartbeats move their clocks without the store.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// The stream, if this gateway knows it. One look-up, no await: the hot path.
+    /// The stream, if this gateway has it. Hot path: one lookup, no await.
     fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>>;
 
-    /// The stream of this device and application that took its slot last, if one holds one here. One look-up, no await.
+    /// The stream of this device and application that took its slot last, if any holds one here. One lookup, no await.
     fn find_of_device(&self, account: &AccountKey, application: &ApplicationId, device: &Device)
     -> Option<Arc<Stream>>;
 
-    /// How many streams of the account this gateway knows, with and without a slot.
+    /// Number of streams of the account on this gateway, with and without a slot.
     fn streams_of(&self, account: &AccountKey) -> usize;
 
-    /// How long a decision may wait for the store; `None` for one that never makes it wait.
+    /// How long a decision may wait for the store; `None` if it never waits.
     fn timeout(&self) -> Option<Duration>;
 
     /// The account's record, empty if there is none.
@@ -65,30 +65,30 @@ pub trait AccountStore: Send + Sync {
     /// Renews the tombstone of a stream whose player has just been refused.
     async fn acknowledge(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
 
-    /// Takes back a start that nothing has followed; see [`Record::roll_back`].
+    /// Rolls back a start without any further request; see [`AccountState::roll_back`].
     async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
 
-    /// Gives back what a request took that the origin did not honour; see [`Record::give_back`].
+    /// Gives back what a request took that the origin did not serve; see [`AccountState::give_back`].
     async fn give_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable>;
 
-    /// The stream's clocks were set anew in a way that may bring its next deadline forward.
+    /// The stream's clocks changed in a way that may bring its next deadline forward.
     fn reschedule(&self, account: &AccountKey, now: Millis);
 
-    /// Does what time alone brings about. Call it about once a second.
+    /// Advances expiry. Call it about once a second.
     fn tick(&self, now: Millis);
 
-    /// Streams whose time to leave has come since this was last asked.
+    /// Returns and clears the streams whose grace is over.
     fn take_due(&self) -> Vec<(Account, StreamId)>;
 
-    /// Swaps the windows.
+    /// Replaces the settings.
     fn configure(&self, settings: Settings);
 
-    /// The first `most` accounts that this gateway knows behind `after`, in the order of their keys. Not settled.
+    /// The first `most` accounts of this gateway after `after`, in key order. Not up to date.
     fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, AccountState)>;
 
-    /// The account and its record, if this gateway knows it. Not settled.
+    /// The account and its record, if this gateway has it. Not up to date.
     fn peek(&self, account: &AccountKey) -> Option<(Account, AccountState)>;
 
-    /// Takes up an account from a snapshot. `false`: there is no room for it.
+    /// Restores an account from a snapshot. Returns false if there is no room.
     fn restore(&self, kept: AccountSnapshot, now: Millis) -> bool;
 }

@@ -1,4 +1,4 @@
-//! One play of one asset, and the clocks that its heartbeats move.
+//! One stream and the clocks that its heartbeats move.
 
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -27,57 +27,56 @@ const ENDED: u8 = 4;
 
 /// One stream of an account.
 ///
-/// What it *is* never changes; what is known of it may (`judged`). Its clocks are atomics, moved by heartbeats without any
-/// lock; its phase changes only under the lock of the account's record, with one exception: the first media turns RESERVED
-/// into PLAYING.
+/// Its identity is immutable; its attributes may change (`inputs`). Its clocks are atomics that heartbeats move without
+/// a lock. Its phase changes only under the lock of the account's record, with one exception: the first media request
+/// turns RESERVED into PLAYING.
 ///
-/// The race between a heartbeat and a decision that takes the stream for silent is settled by order: the heartbeat
-/// stores its time and *then* reads the phase, the decision stores IDLE and *then* reads the time again. Whichever
-/// comes second sees the other (both sides are sequentially consistent), so a slot is never counted as free while
-/// its holder believes that it has it.
+/// A race between a heartbeat and an expiry is resolved by order: the heartbeat stores its time and *then* reads the
+/// phase, the expiry stores IDLE and *then* reads the time again. Whichever is second sees the other (both are
+/// sequentially consistent). So a slot is never counted as free while its holder assumes that it has it.
 #[derive(Debug)]
 pub struct Stream {
-    /// The stream's name.
+    /// The stream's id.
     pub id: StreamId,
-    /// When it started, milliseconds since the epoch. It orders the streams of an account: one that starts does so after all
-    /// others, and be it a few milliseconds later than the clock says.
+    /// When it started, in milliseconds since the epoch. Orders the streams of an account: a new one starts after all
+    /// others, if necessary a few milliseconds later than the clock.
     pub started: Millis,
-    /// Which application started it.
+    /// The application that started it.
     pub application: ApplicationId,
-    /// On which device.
+    /// The device.
     pub device: Device,
-    /// What is played.
+    /// The asset.
     pub asset: Arc<str>,
-    /// What its start showed of its client.
+    /// Evidence about its client at the start.
     pub client: ClientEvidence,
-    /// When the current phase began; for RESERVED and PLAYING since when the slot has been held.
+    /// Start of the current phase; for RESERVED and PLAYING, start of the slot.
     since: AtomicU64,
     presence: AtomicU64,
     playback: AtomicU64,
-    /// When the entry manifest was last asked for.
+    /// Last request for the entry manifest.
     entry: AtomicU64,
-    /// When it was last heard of through the session API; zero where it never was.
+    /// Last heartbeat through the session API; zero if never.
     declared: AtomicU64,
-    /// Whether its application has been told of its end.
+    /// True if its application was informed of its end.
     told: AtomicBool,
-    /// Requests that are being answered.
+    /// Requests in flight.
     open: AtomicU32,
     idle_ms: AtomicU32,
-    /// Zero where the content is not live.
+    /// Zero if the content is not live.
     paused_after_ms: AtomicU32,
     entry_window_ms: AtomicU32,
-    /// Zero where no manifest has said it.
+    /// Zero if unknown.
     segment_ms: AtomicU32,
     phase: AtomicU8,
-    /// The player refreshes the entry manifest itself, as those of a live MPD do.
+    /// True if the player refreshes the entry manifest itself, as for a live MPD.
     refreshes_entry: AtomicBool,
-    /// What it exceeded when it last took its slot, of policies that annotate.
+    /// The violations of annotating policies when it last took its slot.
     annotations: ArcSwapOption<Vec<Violation>>,
-    /// What policies look at, and what they found. Looked at where something is decided, never on the hot path.
+    /// Inputs of policies, and their results. Used for decisions, never on the hot path.
     inputs: Mutex<Inputs>,
-    /// Why it may have to be judged again, as bits.
+    /// Why it may need to be evaluated again, as bits.
     pending: AtomicU8,
-    /// What a manifest said: nothing yet, live, VOD.
+    /// Content type from the manifest: unknown, live, VOD.
     content: AtomicU8,
     sharing: Sharing,
     pace: Pace,
@@ -90,7 +89,7 @@ mod silence;
 mod usage;
 
 impl Stream {
-    /// A stream that has just been admitted.
+    /// A newly admitted stream.
     pub fn reserve(candidate: &AdmissionRequest, settings: &Settings, now: Millis) -> Self {
         let unknown = Cadence::default();
         Self {
@@ -127,15 +126,15 @@ impl Stream {
     pub fn resumed(candidate: &AdmissionRequest, settings: &Settings, now: Millis) -> Self {
         let stream = Self::reserve(candidate, settings, now);
         stream.playback.store(now.0, SeqCst);
-        // Its play session may come from a clock that was ahead.
+        // The play session may come from a clock that was ahead.
         stream.since.store(candidate.started.min(now).0, SeqCst);
         stream.entry.store(0, SeqCst);
         stream.phase.store(PLAYING, SeqCst);
         stream
     }
 
-    /// A stream that a snapshot has kept: in phase since `since`, last heard of at `seen`; it holds its slot if it is given
-    /// a time from which to count its silence.
+    /// A stream from a snapshot: in its phase since `since`, with the last heartbeat at `seen`. It holds its slot if
+    /// `holds_from` is set, which starts its idle timeout.
     pub fn restored(
         candidate: &AdmissionRequest,
         settings: &Settings,
@@ -151,9 +150,10 @@ impl Stream {
         stream
     }
 
-    /// A heartbeat. Returns whether the stream holds its slot; if not, it has to compete before the request may pass.
+    /// Records a heartbeat. Returns true if the stream holds its slot; otherwise it must compete before the request may
+    /// pass.
     ///
-    /// This is the hot path: one store, one load.
+    /// Hot path: one store, one load.
     pub fn heartbeat(&self, signal: Signal, now: Millis) -> bool {
         let (own, other) = match signal {
             Signal::Playback => (&self.playback, &self.presence),
@@ -169,7 +169,7 @@ impl Stream {
             PLAYING => true,
             RESERVED => {
                 if signal == Signal::Playback {
-                    // Losing this exchange means that somebody else moved it on; the load below says where to.
+                    // If the exchange fails, another thread changed the phase; the load below reads it.
                     let _ = self.phase.compare_exchange(RESERVED, PLAYING, SeqCst, SeqCst);
                 }
                 self.phase.load(SeqCst) <= PLAYING
@@ -178,12 +178,12 @@ impl Stream {
         }
     }
 
-    /// A request of the stream begins to be answered; as long as it is open the stream is not silent.
+    /// A request of the stream starts. While it is in flight, the stream is not idle.
     pub fn opened(&self) {
         self.open.fetch_add(1, SeqCst);
     }
 
-    /// The request has been answered or given up: the last sign of life of that kind.
+    /// The request has ended, which counts as a heartbeat of that kind.
     pub fn closed(&self, signal: Signal, now: Millis) {
         match signal {
             Signal::Playback => self.playback.store(now.0, SeqCst),
@@ -192,18 +192,19 @@ impl Stream {
         self.open.fetch_sub(1, SeqCst);
     }
 
-    /// The request came to nothing, and its end is no sign of life.
+    /// The request failed; its end is not a heartbeat.
     pub fn abandoned(&self) {
         self.open.fetch_sub(1, SeqCst);
     }
 
-    /// Takes over what a manifest of the stream says about its rhythm. Returns whether that was news.
+    /// Applies a manifest's cadence. Returns true if that changed anything.
     pub fn learn(&self, cadence: &Cadence, settings: &Settings) -> bool {
         self.set_content(cadence.live);
         let idle = self.idle_ms.swap(millis(cadence.idle(settings)), SeqCst);
         let paused = self.paused_after_ms.swap(cadence.paused_after().map_or(0, millis), SeqCst);
         self.entry_window_ms.fetch_max(millis(cadence.entry_window()), SeqCst);
-        // A target duration may be far above what segments have; that would make a ripper of everybody.
+        // A target duration may be far above the actual segment durations, which would make every viewer look like a
+        // ripper.
         if let Some(segment) = cadence.longest.or(cadence.segment) {
             self.segment_ms.store(millis(segment), SeqCst);
         }
@@ -213,63 +214,63 @@ impl Stream {
         idle != self.idle_ms.load(SeqCst) || paused != self.paused_after_ms.load(SeqCst)
     }
 
-    /// Whether a manifest said that it is live.
+    /// True if a manifest was live.
     pub fn is_live(&self) -> bool {
         self.paused_after_ms.load(SeqCst) != 0
     }
 
-    /// The last sign of life of any kind.
+    /// The last heartbeat of any kind.
     pub fn last_seen(&self) -> Millis {
         self.last_request().max(Millis(self.declared.load(SeqCst)))
     }
 
-    /// When its player last asked for anything. What its application says comes from no network of the player's.
+    /// The player's last request. Session API heartbeats are excluded: they do not come from the player's network.
     fn last_request(&self) -> Millis {
         let heard = self.presence.load(SeqCst).max(self.playback.load(SeqCst));
         Millis(heard.max(self.entry.load(SeqCst)))
     }
 
-    /// Since when the stream has been in its phase; for a stream that holds a slot: since when it has held it.
+    /// Start of the current phase; for a stream with a slot, start of the slot.
     pub fn since(&self) -> Millis {
         Millis(self.since.load(SeqCst))
     }
 
-    /// Whether the player has shown that it got its manifest, or more.
+    /// True if a request has followed the entry manifest.
     pub fn was_followed(&self) -> bool {
         self.presence.load(SeqCst) != 0 || self.playback.load(SeqCst) != 0
     }
 
-    /// Whether the same device, asking for the same entry manifest now, goes on with this stream.
+    /// True if a request for the same entry manifest by the same device continues this stream.
     pub fn continues_from_entry(&self, now: Millis) -> bool {
         let window = Duration::from_millis(u64::from(self.entry_window_ms.load(SeqCst)));
         now.since(Millis(self.entry.load(SeqCst))) < window
     }
 
-    /// Notes that the entry manifest was asked for again.
+    /// Records a request for the entry manifest.
     pub fn entered(&self, now: Millis) {
         self.entry.store(now.0, SeqCst);
     }
 
-    /// Whether its player comes back to the entry manifest by itself.
+    /// True if its player refreshes the entry manifest by itself.
     pub fn refreshes_entry(&self) -> bool {
         self.refreshes_entry.load(SeqCst)
     }
 
-    /// Notes that its player came back to the entry manifest, where no manifest could say that it would.
+    /// Records that its player returned to the entry manifest, for manifests that do not show it.
     pub fn returned_to_entry(&self) {
         if !self.refreshes_entry() {
             self.refreshes_entry.store(true, SeqCst);
         }
     }
 
-    /// Until when the stream holds its slot if nothing more is heard of it. `None`: it holds none.
+    /// Until when the stream holds its slot without further heartbeats. `None` if it holds none.
     pub fn slot_until(&self, settings: &Settings, now: Millis) -> Option<Millis> {
         let phase = self.phase.load(SeqCst);
         (phase <= PLAYING).then(|| self.silent_from(phase, settings, now))
     }
 
-    /// When a stream in `phase` counts as silent, going by the clocks as they stand. Either sign of life keeps it: requests
-    /// of its player, and the word of its application.
+    /// When a stream in `phase` becomes idle, by its current clocks. Requests of its player and heartbeats of its
+    /// application both keep it.
     fn silent_from(&self, phase: u8, settings: &Settings, now: Millis) -> Millis {
         let by_traffic = self.without_requests_from(phase, settings, now);
         match self.declared() {
@@ -298,29 +299,29 @@ impl Stream {
         by_presence.max(playback + idle)
     }
 
-    /// Whether it is in the phase of playing, as nearly every stream is that is asked.
+    /// True in the phase PLAYING, as for nearly every stream.
     pub fn is_playing(&self) -> bool {
         self.phase.load(SeqCst) == PLAYING
     }
 
-    /// Whether the stream has a slot that settling has not taken from it. In a settled record this is the truth, whatever
-    /// a heartbeat or another gateway's windows would make of its clocks.
+    /// True if expiry has not taken its slot. In an up-to-date record this is authoritative, whatever the clocks show.
     pub(super) fn has_slot(&self) -> bool {
         self.phase.load(SeqCst) <= PLAYING
     }
 
-    /// Whether a live player has asked for no media since its slot was freed, nor its application for the slot.
+    /// True if a live player has requested no media since its slot was freed, and its application has sent no
+    /// heartbeat.
     pub(super) fn is_idle_without_media(&self) -> bool {
         let wanted = self.playback.load(SeqCst).max(self.declared.load(SeqCst));
         self.phase.load(SeqCst) == IDLE && self.is_live() && wanted < self.since.load(SeqCst)
     }
 
-    /// Whether the stream holds a slot now.
+    /// True if the stream holds a slot now.
     pub fn holds(&self, settings: &Settings, now: Millis) -> bool {
         self.slot_until(settings, now).is_some_and(|until| now < until)
     }
 
-    /// The state as a person would name it.
+    /// The state for users.
     pub fn state(&self, settings: &Settings, now: Millis) -> State {
         match self.phase.load(SeqCst) {
             RESERVED | PLAYING if !self.holds(settings, now) => State::Idle,
@@ -341,15 +342,15 @@ impl Stream {
         }
     }
 
-    /// Frees the slot if the stream has fallen silent. Returns whether it did so now.
+    /// Frees the slot if the stream is idle. Returns true if it did so now.
     pub(super) fn expire(&self, settings: &Settings, now: Millis) -> bool {
         let before = self.phase.load(SeqCst);
         if before > PLAYING || self.holds(settings, now) {
             return false;
         }
         self.phase.store(IDLE, SeqCst);
-        // A heartbeat that came between the look and the store read the old phase; its time is visible here, and media
-        // or an application's word among it would have moved RESERVED on.
+        // A heartbeat between the check and the store read the old phase; its time is visible here. Media requests and
+        // heartbeats of an application would have ended RESERVED.
         let reserved = before == RESERVED && self.playback.load(SeqCst) == 0 && !self.is_declared();
         let phase = if reserved { RESERVED } else { PLAYING };
         if now < self.silent_from(phase, settings, now) {
@@ -360,10 +361,10 @@ impl Stream {
         true
     }
 
-    /// The stream has competed again and won.
+    /// The stream has taken a slot again.
     pub(super) fn resume(&self, now: Millis) {
         self.since.store(now.0, SeqCst);
-        // Where its application has just said that it plays, nothing is known of media.
+        // After a heartbeat of its application, media playback is unknown.
         if self.declared.load(SeqCst) != now.0 {
             self.playback.store(now.0, SeqCst);
         }
@@ -375,14 +376,14 @@ impl Stream {
         self.phase.store(SUPERSEDED, SeqCst);
     }
 
-    /// Back to where it was: the start that its device left it for has come to nothing.
+    /// Undoes superseding: the start that superseded it was rolled back.
     pub(super) fn restore(&self) {
         let followed = self.playback.load(SeqCst) != 0 || self.is_declared();
         self.since.store(self.started.0, SeqCst);
         self.phase.store(if followed { PLAYING } else { RESERVED }, SeqCst);
     }
 
-    /// Whether nothing has been heard of it since the request of media that gave it its slot.
+    /// True if there was no heartbeat since the media request that took the slot.
     pub(super) fn is_only_returned(&self) -> bool {
         let since = self.since.load(SeqCst);
         self.phase.load(SeqCst) == PLAYING
@@ -392,7 +393,7 @@ impl Stream {
             && !self.is_declared()
     }
 
-    /// Back into competition, without a slot.
+    /// Makes it compete again, without a slot.
     pub(super) fn set_idle(&self, now: Millis) {
         self.since.store(now.0, SeqCst);
         self.phase.store(IDLE, SeqCst);
@@ -403,8 +404,8 @@ impl Stream {
         self.phase.store(ENDED, SeqCst);
     }
 
-    /// Whether what is still being sent of the stream should stop: it has given way, and what was under way then has had
-    /// time to arrive.
+    /// True if responses in flight should stop: it has lost its place, and requests that were in flight then have had
+    /// time to finish.
     pub fn is_terminated(&self, now: Millis) -> bool {
         self.phase.load(SeqCst) >= SUPERSEDED && now.since(self.since()) >= SUPERSEDE_GRACE
     }

@@ -1,4 +1,4 @@
-//! The one door to stream state.
+//! The table of all streams.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,74 +22,73 @@ mod takeover;
 
 pub use exempt::Exemptions;
 
-/// Decisions for different accounts run side by side; those for one account, one after the other.
+/// Decisions for different accounts run in parallel, those for one account in sequence.
 const LOCK_STRIPES: usize = 1024;
-/// A store that other gateways write to may move on between a look and a commit. This often it is looked at again.
+/// Attempts if another gateway changes the record between read and commit.
 const MAX_CAS_RETRIES: usize = 6;
 
-/// Accounts that are read at once where all of them are.
+/// Accounts per page when all are visited.
 const PAGE: usize = 64;
 
 /// The answer to a start or a return.
 #[derive(Debug)]
 pub enum AdmissionOutcome {
-    /// The stream may go on.
+    /// Admitted.
     Admitted {
-        /// The stream, to carry with the connection.
+        /// The stream, to be kept with the connection.
         stream: Arc<Stream>,
-        /// Whether it took its slot just now.
+        /// True if it took its slot just now.
         created: bool,
     },
-    /// It may not.
+    /// Refused.
     Refused(Refusal),
 }
 
 /// Why a viewer is refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// A start or a return that the policies do not admit.
+    /// The policies refuse a start or a return.
     Policy {
-        /// What was decided, on what, and why.
+        /// The decision with its explanation.
         refused: Box<Refused>,
         /// The streams that hold the slots, oldest first.
         holders: Vec<Arc<Stream>>,
     },
-    /// A stream that was terminated.
+    /// The stream was terminated.
     Terminated(Cause),
 }
 
-/// A stream that had been admitted provisionally, or in whose place another had been, ends: both are played, and it is more than
-/// the policies admit.
+/// A stream of a takeover that is terminated: both play, and the policies do not admit both.
 #[derive(Debug)]
 pub struct Surplus {
-    /// Why it ends.
+    /// Why it is terminated.
     pub cause: Cause,
-    /// What was decided, on what, and why.
+    /// The decision with its explanation.
     pub refused: Refused,
     /// The streams that hold the slots, oldest first.
     pub holders: Vec<Arc<Stream>>,
 }
 
-/// A stream that has ended and is remembered.
+/// A terminated stream with a tombstone.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// The stream as it was.
+    /// Its last state.
     pub stream: Arc<Stream>,
-    /// Why it ended.
+    /// Why it was terminated.
     pub cause: Cause,
-    /// Whether its application has been told before.
+    /// True if its application was already informed.
     pub was_told: bool,
 }
 
-/// The policies that are in force, by application.
+/// The policies in force, by application.
 pub type InForce = BTreeMap<ApplicationId, Vec<Arc<Policy>>>;
 
-/// How much a snapshot held.
+/// Result of restoring a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Accounts taken up.
+    /// Restored accounts.
     pub accounts: usize,
-    /// Lines that could not be read and were passed over.
+    /// Unreadable lines, which were skipped.
     pub damaged: usize,
 }
 
@@ -98,19 +97,19 @@ pub struct StreamTable {
     store: Arc<dyn AccountStore>,
     observer: Arc<dyn Observer>,
     locks: Vec<Mutex<()>>,
-    /// For what is decided without a request: streams whose grace is over.
+    /// For decisions without a request: streams whose grace is over.
     in_force: ArcSwap<(InForce, Settings)>,
-    /// The last ones by which all accounts were judged. It is locked while they are judged by others.
+    /// The state by which all accounts were last evaluated. Locked during such an evaluation.
     judged_by: Mutex<Arc<(InForce, Settings)>>,
     exemptions: ArcSwap<Exemptions>,
-    /// When the gateway was started, where streams may have played before of which it knows nothing.
+    /// Start of the gateway, if earlier streams may be unknown.
     opened: ArcSwapOption<Millis>,
-    /// By how many milliseconds wall time is ahead of the time that comes in.
+    /// Offset of wall-clock time from monotonic time, in milliseconds.
     wall_ahead: AtomicI64,
 }
 
 impl StreamTable {
-    /// A table over the given store.
+    /// Creates a table over the given store.
     pub fn new(store: Arc<dyn AccountStore>, observer: Arc<dyn Observer>) -> Self {
         let in_force = Arc::new((InForce::new(), Settings::default()));
         let locks = (0..LOCK_STRIPES).map(|_| Mutex::new(())).collect();
@@ -126,25 +125,25 @@ impl StreamTable {
         }
     }
 
-    /// The same, for a gateway that was started at `opened` and may not know of all that played before: for the longest idle
-    /// window from then on, streams that come back stay before those that started since.
+    /// For a gateway that started at `opened` and may not know all earlier streams: for the maximum idle timeout from
+    /// then on, returning streams take precedence over those started since.
     #[must_use]
     pub fn opened_at(self, opened: Millis) -> Self {
         self.opened.store(Some(Arc::new(opened)));
         self
     }
 
-    /// A snapshot has told of everything that played before.
+    /// A snapshot contained all earlier streams.
     fn knows_all(&self) {
         self.opened.store(None);
     }
 
-    /// The stream of a play session, if this gateway knows it. The hot path: one look-up, no await.
+    /// The stream of a play session, if this gateway has it. Hot path: one lookup, no await.
     pub fn find(&self, account: &AccountKey, stream: StreamId) -> Option<Arc<Stream>> {
         self.store.find(account, stream)
     }
 
-    /// The stream that a device plays, for requests that do not say which one they belong to.
+    /// The stream of a device, for requests that do not name their stream.
     pub fn find_of_device(
         &self,
         account: &AccountKey,
@@ -154,17 +153,17 @@ impl StreamTable {
         self.store.find_of_device(account, application, device)
     }
 
-    /// How many streams of the account this gateway knows, with and without a slot.
+    /// Number of streams of the account on this gateway, with and without a slot.
     pub fn streams_of(&self, account: &AccountKey) -> usize {
         self.store.streams_of(account)
     }
 
-    /// A start: somebody asks for an entry manifest without a play session.
+    /// Decides a start: a request for an entry manifest without a play session.
     ///
-    /// The same device asking twice within the entry window goes on with the stream that it has.
+    /// A second request of the same device within the entry window continues its stream.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn start(
         &self,
         candidate: &AdmissionRequest,
@@ -178,7 +177,7 @@ impl StreamTable {
         if let AdmissionOutcome::Admitted { stream, created: false } = &admission
             && stream.refreshes_entry()
         {
-            // Only a refresh stretches the window. A second start stays one for the few seconds that it takes to make one.
+            // Only a refresh extends the window. A second start must come within a few seconds.
             stream.entered(now);
             self.store.reschedule(&candidate.account.key(), now);
         } else if let AdmissionOutcome::Admitted { stream, created: false } = &admission {
@@ -187,11 +186,11 @@ impl StreamTable {
         Ok(admission)
     }
 
-    /// A return: a request with a play session whose stream holds no slot here, because it fell silent, was superseded or
-    /// terminated, or because this gateway has never seen it.
+    /// Decides a return: a request with a play session whose stream holds no slot here. It became idle, was superseded
+    /// or terminated, or is unknown to this gateway.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn resume(
         &self,
         candidate: &AdmissionRequest,
@@ -212,10 +211,11 @@ impl StreamTable {
         self.decide(candidate, plan, &law, now).await
     }
 
-    /// The same for a stream that something else names than its play session, such as a token. If it is not known, it starts now.
+    /// Same, for a stream named by something other than its play session, such as a token. If it is unknown, it starts
+    /// now.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn resume_unsealed(
         &self,
         candidate: &AdmissionRequest,
@@ -228,10 +228,10 @@ impl StreamTable {
         self.decide(candidate, plan, &law, now).await
     }
 
-    /// What a start would be told, without starting.
+    /// The refusal that a start would get, without starting.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn consider(
         &self,
         candidate: &AdmissionRequest,
@@ -251,18 +251,18 @@ impl StreamTable {
         })
     }
 
-    /// The account's streams as of now, for explanations.
+    /// The account's up-to-date record, for explanations.
     ///
     /// # Errors
-    /// The store is not available.
+    /// The store is unavailable.
     pub async fn record(&self, account: &Account, now: Millis) -> Result<AccountState, Unavailable> {
         self.store.load(account, now).await
     }
 
-    /// Why the stream was terminated, if it was and is remembered. Its player is about to be told, which renews the memory.
+    /// Why the stream was terminated, if it has a tombstone, which is renewed.
     ///
     /// # Errors
-    /// The store is not available.
+    /// The store is unavailable.
     pub async fn terminated(
         &self,
         account: &Account,
@@ -277,8 +277,8 @@ impl StreamTable {
         Ok(cause)
     }
 
-    /// Decides within the store's patience. A start is a promise to a viewer, so that a store in this process is waited for
-    /// however busy the machine is: letting it pass undecided would break the limit just when it matters.
+    /// Decides within the store's timeout. An in-memory store has none, however busy the machine is: an undecided start
+    /// would break the limit under load.
     async fn decide(
         &self,
         candidate: &AdmissionRequest,
@@ -321,7 +321,7 @@ impl StreamTable {
                 Plan::Refuse(refused) => {
                     let settings = self.in_force.load().1.clone();
                     let disputes = record.disputes_of(candidate, &settings, now);
-                    // Where others have come first, the next refusal renews them.
+                    // If the record has changed, the next refusal renews them.
                     let _ = self.commit(account, &record, &Change { disputes, ..Change::default() }, now).await?;
                     self.report(account, &refused.decision);
                     for demand in &refused.decision.required_limits {
@@ -337,7 +337,8 @@ impl StreamTable {
                 Plan::Admit(decision, change) => (decision, change),
             };
             let level = record.level_after(&change);
-            // The streams are shared with the store: once it is committed, those that gave way no longer count.
+            // Explained before the commit: streams are shared with the store, and terminated ones no longer count
+            // afterwards.
             let unenforced = change.admit.as_ref().filter(|_| decision.has_unenforced());
             let unenforced = unenforced.map(|stream| record.explain_admission(stream, &change, law, now));
             match self.store.commit(account, record.version, &change, now).await? {
@@ -362,14 +363,13 @@ impl StreamTable {
         Err(Unavailable)
     }
 
-    /// Judges a stream that plays again: what a rule had waited for has become known, and, where `attributes` are given,
-    /// these have, with the asset for which they were told. An attribute that is there and is not given stays; one that is
-    /// frozen stays as it is.
+    /// Evaluates a running stream again: a rule waited for something that is now known, or `attributes` have changed,
+    /// for the given asset. Attributes that are not given stay, and so do immutable ones.
     ///
-    /// Returns why the stream has ended, if it has. It may also have to end later, for the grace of a rule.
+    /// Returns the refusal if the stream was terminated. It may also be in grace instead.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn judge(
         &self,
         account: &Account,
@@ -384,11 +384,11 @@ impl StreamTable {
         let mut record = self.store.load(account, now).await?;
         let has_news = record.find(stream).is_some_and(|stream| stream.take_pending());
         if !has_news && attributes.is_none() {
-            // Another request of the stream has come first.
+            // Another request of the stream was faster.
             return Ok(None);
         }
         for _ in 0..MAX_CAS_RETRIES {
-            // It has ended meanwhile.
+            // Terminated in the meantime.
             let Some(known) = record.find(stream).cloned() else { return Ok(None) };
             let set = attributes.and_then(|(news, asset)| known.attribute_update(news, asset).attributes);
             let Some(judgement) = record.plan_judgement(stream, set, &law, now) else { return Ok(None) };
@@ -424,10 +424,10 @@ impl StreamTable {
         Err(Unavailable)
     }
 
-    /// Ends a stream, if it is there. Its player is refused from its next request on.
+    /// Terminates a stream, if it exists. Its player is refused from its next request on.
     ///
     /// # Errors
-    /// The store is not available; nothing was changed.
+    /// The store is unavailable; nothing was changed.
     pub async fn end(
         &self,
         account: &Account,
@@ -450,7 +450,7 @@ impl StreamTable {
         Err(Unavailable)
     }
 
-    /// Commits a change that takes no slot. Returns the record as it is, if it has moved on.
+    /// Commits a change that takes no slot. Returns the current record if it has changed.
     async fn commit(
         &self,
         account: &Account,
@@ -467,7 +467,7 @@ impl StreamTable {
         })
     }
 
-    /// Tells of a decision that is in force, and notes what the stream has to remember of it.
+    /// Reports a committed decision, and stores its results in the stream.
     fn note(&self, account: &Account, stream: &Stream, decision: &Decision, starts: bool) {
         self.report(account, decision);
         for demand in stream.record_decision(decision, starts) {
@@ -484,34 +484,34 @@ impl StreamTable {
         }
     }
 
-    /// Takes back a start that the origin answered with an error.
+    /// Rolls back a start that the origin answered with an error.
     ///
     /// # Errors
-    /// The store is not available; the slot comes free when the reservation runs out.
+    /// The store is unavailable; the slot is freed when the reservation expires.
     pub async fn roll_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
         self.store.roll_back(account, stream, now).await
     }
 
-    /// Gives back what a request took that the origin answered with an error or a redirect: its slot, the slots of the streams
-    /// that its device had left for it, and the end of those that gave way to it and have not been told.
+    /// Gives back what a request took that the origin answered with an error or a redirect: its slot, the slots of
+    /// superseded streams, and evictions that no player has seen.
     ///
     /// # Errors
-    /// The store is not available; the slot comes free when the stream falls silent.
+    /// The store is unavailable; the slot is freed when the stream becomes idle.
     pub async fn give_back(&self, account: &Account, stream: StreamId, now: Millis) -> Result<(), Unavailable> {
         self.store.give_back(account, stream, now).await
     }
 
-    /// A stream's clocks were set in a way that may bring its next deadline forward, such as a shorter idle window.
+    /// A stream's clocks changed in a way that may bring its next deadline forward, such as a shorter idle timeout.
     pub fn reschedule(&self, account: &AccountKey, now: Millis) {
         self.store.reschedule(account, now);
     }
 
-    /// Does what time alone brings about. Call it about once a second.
+    /// Advances expiry. Call it about once a second.
     pub fn tick(&self, now: Millis) {
         self.store.tick(now);
     }
 
-    /// Puts windows and policies in force, for a table of no streams: none is judged by them. Later changes are for
+    /// Sets settings and policies for an empty table, without evaluating streams. For later changes see
     /// [`apply_policy_change`](Self::apply_policy_change).
     #[must_use]
     pub fn configured(mut self, settings: Settings, in_force: InForce) -> Self {
@@ -522,7 +522,7 @@ impl StreamTable {
         self
     }
 
-    /// Calls `visit` for every account that this gateway knows. For tests and tools; not in the way of requests.
+    /// Calls `visit` for every account of this gateway. For tests and tools, not for requests.
     pub fn each(&self, visit: &mut dyn FnMut(&Account, &AccountState)) {
         let mut last = None;
         loop {
@@ -541,7 +541,7 @@ impl StreamTable {
     }
 }
 
-/// The streams that the violated rules speak of, oldest first.
+/// The streams in conflict with the violated rules, oldest first.
 fn holders(record: &AccountState, decision: &Decision) -> Vec<Arc<Stream>> {
     let counted = |stream: &Stream| {
         decision.violations.iter().any(|violation| violation.conflicts.iter().any(|one| one.stream == stream.id))

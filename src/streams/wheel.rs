@@ -1,4 +1,4 @@
-//! What is due when: a ring of one-second slots, each with the things to look at in that second.
+//! A timer wheel: a ring of one-second slots.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -7,15 +7,16 @@ use parking_lot::Mutex;
 use crate::model::Millis;
 
 const SLOTS: Tick = 1024;
-/// Streams that start in the same second are due in the same second: so many of them do not wait for each other.
+/// Lanes per slot: streams that start in the same second are due in the same second, and must not contend.
 const LANES: usize = 8;
 
-/// A second of the wheel. Zero means "not scheduled". Narrow, because a million cells keep one: it lasts until 2106.
+/// A second of the wheel. Zero means "not scheduled". 32 bits, because a million entries keep one: sufficient until
+/// 2106.
 pub(super) type Tick = u32;
 
 type Lane<T> = Mutex<Vec<(Tick, T)>>;
 
-/// Things to look at later.
+/// Scheduled items.
 pub(super) struct Wheel<T> {
     slots: Box<[[Lane<T>; LANES]]>,
     /// The last second that was taken out.
@@ -28,21 +29,20 @@ impl<T> Wheel<T> {
         Self { slots, done: AtomicU32::new(0) }
     }
 
-    /// The second in which something due at `deadline` is looked at: the first that begins after it.
+    /// The second in which something due at `deadline` is visited: the first that begins after it.
     pub(super) fn tick_for(deadline: Millis) -> Tick {
         second(deadline).saturating_add(1)
     }
 
-    /// Puts `item` up for `tick`, or for the next second if that one has been taken out already: requests bring their own
-    /// time along, which may be a little late. Returns the second in which it comes out. Items of different `lane`s do not wait
-    /// for each other.
+    /// Schedules `item` for `tick`, or for the next second if that was already taken out: requests bring their own,
+    /// possibly late, time. Returns the second in which it comes out. Items of different `lane`s do not contend.
     pub(super) fn schedule(&self, tick: Tick, lane: u8, item: T) -> Tick {
         loop {
             let tick = tick.max(self.done.load(SeqCst).saturating_add(1));
             let lanes = self.slots.get(slot_of(tick));
             let Some(lane) = lanes.and_then(|lanes| lanes.get(usize::from(lane) % LANES)) else { return tick };
             let mut lane = lane.lock();
-            // Whoever takes out a second says so before it looks into the lanes.
+            // The taker announces a second before it reads the lanes.
             if self.done.load(SeqCst) < tick {
                 lane.push((tick, item));
                 return tick;
@@ -50,7 +50,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Everything that was scheduled up to `now`. What lies further ahead than the ring reaches stays for its turn.
+    /// Everything scheduled up to `now`. Items beyond the ring's range stay for a later turn.
     pub(super) fn take_due(&self, now: Millis) -> Vec<T> {
         let present = second(now);
         let done = self.done.fetch_max(present, SeqCst);
@@ -68,7 +68,7 @@ impl<T> Wheel<T> {
     }
 }
 
-/// The second in which `time` lies.
+/// The second that contains `time`.
 pub(super) fn second(time: Millis) -> Tick {
     Tick::try_from(time.seconds()).unwrap_or(Tick::MAX)
 }

@@ -1,4 +1,4 @@
-//! What is to be done about streams that an application declares.
+//! Decisions about streams that an application declares.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use crate::model::{Attributes, Device, Millis, StreamId};
 use crate::policy::{Decision, Violation, evaluate, explain};
 use crate::streams::{AdmissionRequest, Cause, Stream, Terminator};
 
-/// What a viewer is told whose stream was killed from another device.
+/// Shown to the viewer of a stream that was killed from another device.
 const KILLED: &str = "Playback was stopped from another device";
 
-/// A stream that is to be killed so that another may start, and the code by which it was named.
+/// A stream to kill so that another may start, and the termination code that named it.
 pub type Kill = (StreamId, Arc<str>);
 
 impl AccountState {
-    /// Decides a start that an application declares. The streams in `kills` count as gone; they are killed only if it is
-    /// admitted, and then even if there was room. The record must be settled.
+    /// Decides the start of a declared stream. The streams in `kills` do not count. They are killed only if it is
+    /// admitted, and then even if there was room. The record must be up to date.
     pub fn plan_declare(
         &self,
         candidate: &AdmissionRequest,
@@ -33,7 +33,7 @@ impl AccountState {
         let running = self.running(stream.id, &gone);
         let decision = evaluate(law.policies, &running, &standing, &scene);
         if decision.refuses() {
-            // Nobody is killed, so that the account is told of as it stands.
+            // Nobody is killed, so the refusal describes the account as it is.
             let running = self.running(stream.id, &[]);
             let whole = evaluate(law.policies, &running, &standing, &scene);
             let explanation = explain(law.policies, &running, &standing, &scene);
@@ -53,7 +53,7 @@ impl AccountState {
         Plan::Admit(decision, change)
     }
 
-    /// The streams that are killed for the sake of another, each once, and what is known of that one then.
+    /// The distinct streams that are killed for another, and the attributes of that one afterwards.
     pub fn take_place(&self, kills: &[Kill], known: &Attributes) -> (Vec<StreamId>, Attributes) {
         let (mut gone, mut codes): (Vec<StreamId>, Vec<&str>) = Default::default();
         for (id, code) in kills {
@@ -70,21 +70,21 @@ impl AccountState {
         (gone, superseded.into_iter().chain(rest).collect())
     }
 
-    /// What is remembered of a start that was refused, for an application that goes on asking for it.
+    /// The tombstone of a refused start, for an application that keeps asking for it.
     pub fn bury_refused(
         candidate: &AdmissionRequest,
         decision: &Decision,
         law: &PolicyContext<'_>,
         now: Millis,
     ) -> Change {
-        // Nobody asks what was known of it, and there may be many.
+        // Its attributes are never read, and there may be many tombstones.
         let candidate = AdmissionRequest { attributes: Attributes::default(), ..candidate.clone() };
         let stream = Arc::new(Stream::declare(&candidate, law.settings, now));
         let (cause, _) = refusal(decision);
         Change { bury: Some((stream, cause)), ..Change::default() }
     }
 
-    /// The declared stream that a viewer plays who starts by traffic: same application, same device, same asset or channel.
+    /// The declared stream that matches a start by traffic: same application, same device, same asset or channel.
     pub(super) fn declared_play(&self, candidate: &AdmissionRequest) -> Option<&Arc<Stream>> {
         candidate.device.name()?;
         self.streams.iter().find(|stream| {
@@ -96,7 +96,7 @@ impl AccountState {
         })
     }
 
-    /// The stream that plays by traffic already and that an application now declares, unless it is to be killed by that.
+    /// The undeclared stream that matches a declaration, unless the declaration kills it.
     pub fn undeclared_play(&self, candidate: &AdmissionRequest, kills: &[Kill]) -> Option<&Arc<Stream>> {
         let device = candidate.attributes.get("deviceId")?;
         self.streams.iter().find(|stream| {
@@ -110,7 +110,7 @@ impl AccountState {
     }
 }
 
-/// Why streams end whose slots that one wanted.
+/// The cause of termination for streams that `stream` kills.
 pub fn killed_by(stream: &Stream) -> Cause {
     let by = Terminator {
         stream: stream.id,

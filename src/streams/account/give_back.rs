@@ -1,4 +1,4 @@
-//! A request took a slot, and the origin did not honour it: it failed, or sent the viewer elsewhere.
+//! Returns a slot when the origin failed or redirected the request that took it.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use crate::streams::Stream;
 /// What was given back.
 #[derive(Debug)]
 pub enum GivenBack {
-    /// A stream that began with the request is gone. Those that its device had left for it hold their slots again.
+    /// The stream, which began with the request, is removed. The streams superseded by it hold their slots again.
     Removed(Arc<Stream>, Vec<Arc<Stream>>),
-    /// A stream that had come back with the request has no slot again.
+    /// The stream, which had resumed with the request, is idle again.
     Idle(Arc<Stream>),
 }
 
 impl AccountState {
-    /// Gives back what a request took for a stream: its slot, and what others lost to it. `None`: the stream has been heard of
-    /// since, so it keeps what it has.
+    /// Gives back what a request took: its slot, and what other streams lost to it. `None` if the stream has had a
+    /// heartbeat since, and keeps its slot.
     pub fn give_back(&mut self, id: StreamId, now: Millis) -> Option<GivenBack> {
         let stream = self.find(id)?.clone();
         let taken = stream.since();

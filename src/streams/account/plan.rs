@@ -1,4 +1,4 @@
-//! What is to be done about a start, a return, or something that has become known of a stream that plays.
+//! Decisions about starts, returns and changes of running streams.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::policy::{
 };
 use crate::streams::{AdmissionRequest, Cause, SUPERSEDE_GRACE, Stream};
 
-/// So many streams that a device has just left may go on without a slot for that time. More would be a way to watch more
-/// than one at once.
+/// Maximum superseded streams of a device that may continue without a slot during the grace. More would allow watching
+/// several at once.
 const LATE_STREAMS: usize = 3;
 
 impl AccountState {
-    /// Decides a start at an entry manifest. The record must be settled.
+    /// Decides a start at an entry manifest. The record must be up to date.
     pub fn plan_start(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Plan {
         let same_play = |stream: &Stream| {
             stream.application == candidate.application
@@ -26,15 +26,15 @@ impl AccountState {
                 && (stream.device.name().is_some() || stream.client.token == candidate.client.token)
                 && stream.continues_from_entry(now)
         };
-        // Whoever comes with a token is judged by what that says.
+        // A request with a token is evaluated with that token's attributes.
         let news = |stream: &Stream| stream.attribute_update(&candidate.attributes, &candidate.asset).attributes;
-        // Where a token names the play session, another asset under the same name is still the same stream.
+        // If a token names the play session, another asset with the same name is still the same stream.
         let known = self.find(candidate.stream).or_else(|| self.streams.iter().find(|stream| same_play(stream)));
         let known = known.or_else(|| self.declared_play(candidate));
         if let Some(stream) = known
             && (stream.has_slot() || stream.refreshes_entry())
         {
-            // A refresh by a live player whose pause has lasted too long is not yet a wish to play.
+            // A refresh by a live player that has been paused for too long is not a new start.
             let polls = stream.is_idle_without_media();
             return if polls {
                 Plan::Continue(stream.clone())
@@ -42,10 +42,10 @@ impl AccountState {
                 self.plan_return(stream, news(stream), law, now)
             };
         }
-        // A player that refreshes its entry manifest comes back here by itself after its stream was terminated.
+        // A player that refreshes its entry manifest returns here by itself after its stream was terminated.
         let stays_out =
             |stream: &Stream| stream.id == candidate.stream || stream.refreshes_entry() && same_play(stream);
-        // What its own viewer stopped may be started again; only what was under way then stays out.
+        // A stream stopped by its own viewer may start again; only requests in flight at that time stay refused.
         let may_return =
             |tombstone: &Tombstone| tombstone.stream.id != candidate.stream && tombstone.may_be_started_again(now);
         let mut terminated = self.tombstones().iter().filter(|tombstone| !may_return(tombstone));
@@ -56,13 +56,13 @@ impl AccountState {
             // A hint is not enough to end a stream: two televisions behind one router share it.
             Device::Hint(_) => Vec::new(),
             named @ Device::Named(_) => {
-                // What an application has declared, it ends itself.
+                // Declared streams are ended by their applications.
                 let same_device =
                     self.streams.iter().filter(|s| s.device == *named && s.has_slot() && !s.is_declared());
                 same_device.map(|stream| stream.id).collect()
             }
         };
-        // Somebody who zaps away and back within the window finds the stream that they left.
+        // A viewer who returns within the window resumes the same stream.
         if let Some(stream) = known {
             return self.plan(stream, supersede, news(stream), None, law, now);
         }
@@ -71,7 +71,7 @@ impl AccountState {
         self.plan(&Arc::new(stream), supersede, None, None, law, now)
     }
 
-    /// Decides whether a stream of the record that has lost its slot gets one again. The record must be settled.
+    /// Decides whether a stream of the record that has lost its slot gets one again. The record must be up to date.
     pub fn plan_resume(&self, stream: &Arc<Stream>, law: &PolicyContext<'_>, now: Millis) -> Plan {
         self.plan_return(stream, None, law, now)
     }
@@ -89,11 +89,12 @@ impl AccountState {
         if self.is_late(stream, now) {
             return Plan::Continue(stream.clone());
         }
-        // A live player whose pause has lasted too long goes on polling without a slot; its next media competes.
+        // A live player that has been paused for too long continues to poll without a slot; its next media request
+        // competes.
         if stream.is_idle_without_media() && stream.last_seen() >= stream.since() {
             return Plan::Continue(stream.clone());
         }
-        // What its device has only looked at since (the next episode, fetched ahead) gives the slot back.
+        // A stream that its device has only prefetched since (the next episode) gives its slot back.
         let looked_at = self
             .streams
             .iter()
@@ -102,9 +103,9 @@ impl AccountState {
         self.plan(stream, looked_at, news, Some(now), law, now)
     }
 
-    /// Whether a request of the stream is one that was under way when its device left it.
+    /// True if a request of the stream was in flight when its device started another.
     fn is_late(&self, stream: &Stream, now: Millis) -> bool {
-        // Of two that were left in the same millisecond, the one that started first was.
+        // Ties within a millisecond are broken by start.
         let left = |stream: &Stream| (stream.since(), stream.started, stream.id);
         let left_since =
             |other: &&Arc<Stream>| other.is_superseded() && other.device == stream.device && left(other) > left(stream);
@@ -113,8 +114,8 @@ impl AccountState {
             && self.streams.iter().filter(left_since).count() < LATE_STREAMS
     }
 
-    /// Decides whether a stream that this record does not know, but whose play session is genuine, may go on. It keeps the start
-    /// that its play session names, and with it its place in the order.
+    /// Decides about a stream that is not in the record but has a valid play session. It keeps the start in its play
+    /// session, and so its place in the order.
     pub fn plan_reattach(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Plan {
         self.plan_known(candidate, law, now).unwrap_or_else(|| {
             let stream = Stream::resumed(candidate, law.settings, now);
@@ -122,8 +123,8 @@ impl AccountState {
         })
     }
 
-    /// The same for a stream that something else names than its play session: a token, a device, the client that shares a play
-    /// session with another. Where the record does not know it, it starts now.
+    /// Same, for a stream named by something other than its play session: a token, a device, or a split of a shared
+    /// session. A stream that is not in the record starts now.
     pub fn plan_unsealed(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Plan {
         self.plan_known(candidate, law, now).unwrap_or_else(|| {
             let mut stream = Stream::resumed(candidate, law.settings, now);
@@ -132,9 +133,9 @@ impl AccountState {
         })
     }
 
-    /// What is to be done about the request of a stream that the record knows or remembers; `None`: it does neither.
+    /// Decides about a stream that the record has, or has a tombstone for; `None` otherwise.
     fn plan_known(&self, candidate: &AdmissionRequest, law: &PolicyContext<'_>, now: Millis) -> Option<Plan> {
-        // After a silence its application has declared anew what its player goes on with.
+        // After it became idle, its application has declared it again under another id.
         let is_over = || self.tombstones().iter().any(|tombstone| tombstone.stream.id == candidate.stream);
         if self.find(candidate.stream).is_none_or(|stream| !stream.has_slot())
             && let Some(declared) = self.declared_play(candidate).filter(|_| !is_over())
@@ -145,7 +146,7 @@ impl AccountState {
             return Some(self.plan_resume(stream, law, now));
         }
         let tombstone = self.tombstones().iter().find(|tombstone| tombstone.stream.id == candidate.stream)?;
-        // It gave way to a start that the origin has not answered yet. Until then it plays on, without a slot.
+        // It was evicted by a start that the origin has not answered yet. Until then it continues without a slot.
         Some(if self.is_provisional(tombstone) {
             Plan::Continue(tombstone.stream.clone())
         } else {
@@ -153,8 +154,7 @@ impl AccountState {
         })
     }
 
-    /// `news`: what is known of the stream from now on, where that changes. `played`: when it first asked for media, if it does
-    /// now.
+    /// `news`: the new attributes, if they change. `played`: time of the first media request, if this is one.
     fn plan(
         &self,
         stream: &Arc<Stream>,
@@ -199,7 +199,7 @@ impl AccountState {
         Plan::Admit(decision, change)
     }
 
-    /// Why a start or a return of this record was planned so; `None` where the policies were not asked.
+    /// Explains a plan for this record; `None` if no policies were evaluated.
     pub fn explain(&self, plan: &Plan, law: &PolicyContext<'_>, now: Millis) -> Option<Explanation> {
         match plan {
             Plan::Continue(_) | Plan::Terminated(..) => None,
@@ -211,7 +211,7 @@ impl AccountState {
         }
     }
 
-    /// Why `change` admits the stream to this record.
+    /// Explains why `change` admits the stream.
     pub fn explain_admission(
         &self,
         stream: &Stream,
@@ -228,7 +228,7 @@ impl AccountState {
         explain(law.policies, &running, &stream.view(now), &scene(law, now))
     }
 
-    /// What [`plan_judgement`](Self::plan_judgement) decides, told in full; `None` where the stream does not count.
+    /// Explains [`plan_judgement`](Self::plan_judgement); `None` if the stream does not count.
     pub fn explain_judgement(
         &self,
         id: StreamId,
@@ -244,15 +244,15 @@ impl AccountState {
         Some(explain(law.policies, &self.running(id, &[]), &candidate, &scene(law, now)))
     }
 
-    /// The streams that count, but for `id` and those that leave.
+    /// The streams that count, except `id` and those in `without`.
     pub(super) fn running(&self, id: StreamId, without: &[StreamId]) -> SmallVec<[StreamView<'_>; 8]> {
         let others = self.streams.iter().filter(|other| other.id != id && !without.contains(&other.id));
         others.filter(|other| self.counts_without(other, without)).map(|other| other.view(other.since())).collect()
     }
 
-    /// Decides about a stream that plays, as if it started now in its place in the order: something has become known of it
-    /// (`attributes`, where those change), or a rule had waited for its first media. `None`: there is nothing to judge. The record must be
-    /// settled.
+    /// Evaluates a running stream again, as if it started now in its place in the order: its attributes have changed
+    /// (`attributes`), or a rule waited for its first media. `None` if there is nothing to evaluate. The record must be
+    /// up to date.
     pub fn plan_judgement(
         &self,
         id: StreamId,
@@ -277,7 +277,7 @@ impl AccountState {
         let decision = reconsider(law.policies, &running, &before, &candidate, &scene);
         let mut change = Change { set, ..Change::default() };
         let mut decision = decision;
-        // A rule that had to wait for the manifest decides about a start, which may stand for another stream.
+        // A rule that waited for the manifest decides about a start, which may take over another stream.
         if decision.refuses() && before.content == Content::Pending {
             let played = Some(stream.last_media()).filter(|media| *media != Millis(0));
             if let Some((without, takeover)) =
@@ -289,7 +289,7 @@ impl AccountState {
         }
         if decision.refuses() {
             let (cause, grace) = refusal(&decision);
-            // A rule that had to wait for the manifest decides about a start, which knows no grace.
+            // A rule that waited for the manifest decides about a start, which has no grace.
             let grace = grace.filter(|_| before.content == candidate.content);
             dismiss(&mut change, id, cause, grace, now);
         } else {
@@ -305,7 +305,7 @@ impl AccountState {
         Some(Judgement { decision: Some(decision), explanation, change })
     }
 
-    /// Decides about a stream whose time to leave has come: it ends, unless there is room for it again.
+    /// Decides about a stream whose grace is over: it is terminated unless there is room again.
     pub fn plan_leave(&self, id: StreamId, law: &PolicyContext<'_>, now: Millis) -> Option<Change> {
         let leaving = self.leaving().iter().find(|leaving| leaving.stream == id && leaving.due <= now)?;
         let stream = self.find(id)?;
@@ -319,10 +319,10 @@ impl AccountState {
         })
     }
 
-    /// Decides about all streams of the account after policies have changed, as if they started now, one after the other, and
-    /// only as far as rules speak that `is_settled` does not name: those that were in force before. A stream that a rule of
-    /// today would have refused goes on if all that the rule does is to refuse the newest, unless it says after which grace
-    /// the stream is to end. `law` gives the law for a stream's application; the record must be settled.
+    /// Evaluates all streams of the account after a policy change, as if they started now one by one. Rules for which
+    /// `is_settled` returns true were in force before and are skipped. A stream that a new rule refuses continues if
+    /// the rule only refuses the newest, unless the rule has a grace. `law` returns the policies for a stream's
+    /// application; the record must be up to date.
     pub fn plan_reform<'a>(
         &self,
         law: &dyn Fn(&Stream) -> Option<PolicyContext<'a>>,
@@ -338,7 +338,7 @@ impl AccountState {
             let running: SmallVec<[StreamView<'_>; 8]> =
                 staying.iter().map(|other| other.view(other.since())).collect();
             let (candidate, scene) = (stream.view(stream.since()), scene(&law, now));
-            // Rules that would refuse it, and let it go on.
+            // Decisions of rules that would refuse the stream but let it continue.
             let mut lenient: Vec<Decision> = Vec::new();
             loop {
                 let settled = |policy: &Policy, rule: &Rule| {
@@ -363,9 +363,8 @@ impl AccountState {
         (!change.terminate.is_empty() || !change.leave.is_empty()).then_some(change)
     }
 
-    /// A rule with a grace lets streams play beside those that took their place. So that its limit is not passed by for good by
-    /// starting again and again, at most as many leave at the same time as may play; then those that have left the longest
-    /// end at once.
+    /// With a grace, streams play beside those that replaced them. So that repeated starts cannot bypass the limit, at
+    /// most as many streams are in grace as may play. Beyond that, the oldest are terminated at once.
     pub(super) fn bound_leaving(&self, decision: &Decision, change: &mut Change) {
         for violation in decision.enforced() {
             let of_rule = |cause: &Cause| matches!(cause, Cause::Evicted { policy, rule, .. } if *policy == violation.policy && *rule == violation.rule);
@@ -391,7 +390,7 @@ fn refused(violation: &Violation) -> Cause {
     Cause::Refused { policy: violation.policy.clone(), rule: violation.rule.clone() }
 }
 
-/// Why a running stream has to end, and after which grace.
+/// Why a running stream must be terminated, and its grace.
 pub(super) fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration>) {
     let refusing = decision.enforced().find(|violation| violation.effect == Effect::Refuse);
     if let Some(violation) = refusing {
@@ -402,7 +401,7 @@ pub(super) fn refusal(decision: &Decision) -> (Cause, Option<std::time::Duration
     (Cause::Refused { policy, rule }, None)
 }
 
-/// Adds what the decision ends to a change.
+/// Adds the terminations of a decision to a change.
 pub(super) fn end(decision: &Decision, change: &mut Change, cause: impl Fn(&Violation) -> Cause, now: Millis) {
     for (stream, violation) in decision.terminations() {
         dismiss(change, stream, cause(violation), violation.grace, now);

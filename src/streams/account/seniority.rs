@@ -1,4 +1,4 @@
-//! Who stays when streams come back that were here before the gateway was started.
+//! Seniority after a restart: older streams return and displace newer ones.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::model::{Millis, StreamId};
 use crate::policy::{Decision, Effect, StreamView, Violation, evaluate, evaluate_excluding, explain};
 use crate::streams::{AdmissionRequest, Cause, Stream};
 
-/// So many streams that started since are asked to give way at most.
+/// Maximum newer streams that are considered.
 const MAX_NEWCOMERS: usize = 32;
-/// Starts of one account at the same moment lie this much ahead of the clock at most.
+/// Starts of one account at the same moment are at most this far ahead of the clock.
 const AHEAD: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// When the gateway was started. What played before is known only as far as a snapshot tells or it has come back.
+/// Start of the gateway. Earlier streams are known only from a snapshot or once they have returned.
 #[derive(Clone, Copy, Debug)]
 struct Opening {
     at: Millis,
@@ -23,22 +23,23 @@ struct Opening {
 }
 
 impl Opening {
-    /// Whether a stream with that start was there before. One whose start lies ahead started while the clock was wrong.
+    /// True if a stream with that start is older than the gateway. A start in the future means that the clock was
+    /// wrong.
     fn follows(self, started: Millis) -> bool {
         started < self.at || started > self.now + AHEAD
     }
 }
 
 impl AccountState {
-    /// Whether the stream is neither there nor remembered.
+    /// True if the record has neither the stream nor a tombstone for it.
     pub fn is_unknown(&self, id: StreamId) -> bool {
         self.find(id).is_none() && self.tombstones().iter().all(|tombstone| tombstone.stream.id != id)
     }
 
-    /// Decides again about a stream whose play session is genuine, that this record does not know, and that `refused` keeps
-    /// out. The gateway was started at `opened`, a moment ago, and streams have been admitted since that would have met this
-    /// one: each is judged as if it had. The youngest comes first. Whichever of them a rule would have refused beside
-    /// it ends; where the rule lets others give way, its own order says who does. `None`: the refusal stands.
+    /// Decides again about a returning stream with a valid play session that the record does not have and that
+    /// `refused` rejects. The gateway started at `opened`, a moment ago. Streams admitted since are evaluated as if
+    /// this one had been there, youngest first. A stream that a rule would have refused is terminated; for terminating
+    /// rules, their own order applies. `None` if the refusal stands.
     pub fn plan_senior(
         &self,
         candidate: &AdmissionRequest,
@@ -54,7 +55,7 @@ impl AccountState {
         };
         let mut newcomers: SmallVec<[&Arc<Stream>; 4]> =
             self.streams.iter().filter(|stream| self.counts(stream) && is_newer(stream)).collect();
-        // Its own device has gone on to something else.
+        // Its own device has started another stream.
         let same_device =
             |stream: &&Arc<Stream>| candidate.device.name().is_some() && stream.device == candidate.device;
         if newcomers.iter().any(same_device) {
@@ -82,7 +83,7 @@ impl AccountState {
                 gone.push(newcomer.id);
             } else {
                 for (id, violation) in decision.terminations() {
-                    // By the rule's own order it is the returning stream itself that gives way.
+                    // In the rule's own order, the returning stream itself is terminated.
                     if id == candidate.stream {
                         return None;
                     }

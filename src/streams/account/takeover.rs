@@ -1,15 +1,14 @@
-//! Provisional take-over: a start that would be refused is admitted in the place of a stream that its viewer may have left.
+//! Provisional takeover: a start that would be refused is admitted in place of a stream that its viewer may have left.
 //!
-//! Whether the other stream has been left, nobody can know when the start comes: a viewer who zaps, reloads or changes the
-//! screen says nothing of what came before. So the start is admitted at once, and the other stream, which counts no more,
-//! is watched. If it stays silent for `takeover.verify` after the first media of the new one, it has been replaced. If it
-//! asks for more media, and the new one does so after it, both are real: then the policies decide between them as they
-//! stand, and the one that they name ends.
+//! At the start it is unknown whether the other stream was left: a viewer who zaps, reloads or changes the screen sends
+//! no signal. So the start is admitted at once, and the other stream no longer counts. If that stays silent for
+//! `takeover.verify` after the first media of the new one, it is replaced. If it requests more media, and then the new
+//! one does too, both are real: the policies decide, and one is terminated.
 //!
-//! A stream that was replaced, and comes back while its pause would have kept its slot, takes the place back in the same
-//! way. A pair of clients that was found to be two is not helped again for `streams.tombstone`.
+//! A replaced stream that returns while its pause would have kept its slot takes its place back in the same way. Two
+//! clients found to be different get no takeover again for `streams.tombstone`.
 
-#![allow(clippy::similar_names, reason = "a taker and the stream that it has taken over")]
+#![allow(clippy::similar_names, reason = "taker and taken")]
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -24,73 +23,73 @@ use crate::model::{ClientEvidence, Device, Millis, StreamId};
 use crate::policy::{Decision, Effect, Mode, StreamView, Violation, evaluate, explain};
 use crate::streams::{AdmissionRequest, Cause, Settings, Stream, TakeoverReason};
 
-/// What the other stream asks for within this time of the new one's first media was under way before.
+/// Requests of the other stream within this time after the new one's first media were in flight before.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
-/// So many take-overs of one account are watched at once. Whoever zaps faster is refused until some are settled.
+/// Maximum open takeovers of one account. Further starts are refused until some are settled.
 const MAX_OPEN: usize = 32;
-/// So many pairs of clients that were found to be two are remembered at most.
+/// Maximum disputes that are kept.
 const MAX_DISPUTES: usize = 32;
 
-/// One stream stands provisionally in the place of another.
+/// A stream that provisionally takes the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Takeover {
-    /// The stream that was admitted.
+    /// The admitted stream.
     pub taker: StreamId,
     /// The stream that does not count meanwhile.
     pub taken: StreamId,
     /// Why it was chosen.
     pub reason: TakeoverReason,
-    /// Whether it was silent then, whatever else spoke for it.
+    /// True if it was silent at that time, in addition to other evidence.
     #[serde(default)]
     pub silent: bool,
     /// When the taker was admitted.
     pub since: Millis,
-    /// When the taker first asked for media.
+    /// First media request of the taker.
     pub played: Option<Millis>,
-    /// When the taken stream asked for more media after that.
+    /// Next media request of the taken stream after that.
     pub insisted: Option<Millis>,
-    /// The taken stream has been replaced. Until then it may take its place back.
+    /// Set once the taken stream is replaced: until when it may take its place back.
     pub replaced: Option<Millis>,
-    /// How often one of the two has come back after it had been replaced.
+    /// How often one of the two has returned after it was replaced.
     #[serde(default)]
     pub returns: u8,
-    /// Until when the stream that was replaced was to be waited for by its own cadence.
+    /// When the next request of the replaced stream was due, by its own cadence.
     #[serde(default)]
     pub due_back: Option<Millis>,
-    /// One of the two has come back by then: it had been playing from its buffer.
+    /// One of the two returned in time: it had been playing from its buffer.
     #[serde(default)]
     pub buffered: bool,
-    /// Streams that the taker had stood for before, and that turned out to be played.
+    /// Streams that the taker had taken over before, and that turned out to be playing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub played_on: Vec<StreamId>,
 }
 
 impl Takeover {
-    /// Whether it is not yet known whether both are real.
+    /// True until the takeover is settled.
     fn is_open(&self) -> bool {
         self.replaced.is_none()
     }
 
-    /// From now on the taker stands for this stream.
+    /// Lets the taker take over this stream instead.
     fn hand_to(&mut self, taken: StreamId, now: Millis) {
         (self.taken, self.played, self.insisted) = (taken, self.played.map(|_| now), None);
     }
 }
 
-/// A client that was found to be another than the one whose stream it took over.
+/// A client that turned out to be different from the one whose stream it took over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
-    /// The stream that went on.
+    /// The stream that continued.
     pub stream: StreamId,
-    /// The device of the client that has to wait.
+    /// The device of the client that must wait.
     pub device: Device,
-    /// What else is known of it.
+    /// Further evidence about that client.
     pub client: ClientEvidence,
-    /// The stream had been silent, and was heard again: its silence means nothing to that client any more. Else only that the two
-    /// look alike means nothing.
+    /// True if the stream had been silent and then continued: its silence is no longer evidence for that client.
+    /// Otherwise only similarity is not.
     #[serde(default)]
     pub silence: bool,
-    /// How long.
+    /// When the dispute expires.
     pub until: Millis,
 }
 
@@ -100,17 +99,17 @@ impl Dispute {
     }
 }
 
-/// The take-overs of one account, and what was learnt from former ones.
+/// The takeovers of one account, and disputes from former ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Takeovers {
-    /// Those that are watched, and those whose taken stream may come back.
+    /// Open takeovers, and those whose taken stream may return.
     pub current: Vec<Takeover>,
-    /// Pairs that are not helped again for a time.
+    /// Pairs without a further takeover for a time.
     pub disputes: Vec<Dispute>,
 }
 
 impl Takeovers {
-    /// The same with every time so many milliseconds later.
+    /// Shifts every time by this many milliseconds.
     #[must_use]
     pub fn shifted(mut self, by: i64) -> Self {
         for one in &mut self.current {
@@ -126,60 +125,60 @@ impl Takeovers {
     }
 }
 
-/// That a stream may have been left.
+/// Evidence that a stream was left.
 #[derive(Clone, Copy, Debug)]
 struct Likely {
-    /// What speaks for it first.
+    /// The strongest evidence.
     reason: TakeoverReason,
-    /// Whether it is silent.
+    /// True if it is silent.
     silent: bool,
-    /// How likely it is.
+    /// Likelihood.
     weight: u32,
 }
 
-/// What comes of media that is asked for while a take-over is watched.
+/// Result of a media request during an open takeover.
 #[derive(Debug, Default)]
 pub struct Verification {
-    /// What is to be committed.
+    /// The change to commit.
     pub change: Change,
-    /// Both are real: the policies decided between them.
+    /// Set if both are real: the decision between them.
     pub verdict: Option<Verdict>,
 }
 
-/// A decision between two streams that are both played.
+/// A decision between two streams that both play.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The stream that had been admitted provisionally.
+    /// The stream that was admitted provisionally.
     pub taker: StreamId,
-    /// The stream that it stood for.
+    /// The stream that it had taken over.
     pub taken: StreamId,
-    /// What was decided about the younger of them, on what, and why.
+    /// The decision about the younger one, with its explanation.
     pub refused: Refused,
 }
 
 impl AccountState {
-    /// The take-overs that are watched or may be undone.
+    /// The takeovers that are open or may be undone.
     pub fn takeovers(&self) -> &[Takeover] {
         self.takeovers.as_deref().map_or(&[], |all| &all.current)
     }
 
-    /// The stream that stands for `taken`, which therefore does not count.
+    /// The stream that has taken over `taken`, which therefore does not count.
     pub fn taken_over_by(&self, taken: StreamId) -> Option<&Arc<Stream>> {
         self.taken_over_without(taken, &[])
     }
 
-    /// The same once the streams in `gone` have ended.
+    /// Same, after the streams in `gone` have ended.
     pub(super) fn taken_over_without(&self, taken: StreamId, gone: &[StreamId]) -> Option<&Arc<Stream>> {
         let stands = |one: &&Takeover| one.is_open() && one.taken == taken && !gone.contains(&one.taker);
         let mut open = self.takeovers().iter().filter(stands);
         open.find_map(|one| self.find(one.taker).filter(|taker| taker.has_slot()))
     }
 
-    /// Decides about a stream that comes back and [is played](Self::proven_beside) beside the one that replaced it: the younger of
-    /// the two is judged as if it started now.
+    /// Decides about a returning stream that [is playing](Self::proven_beside) beside the one that replaced it: the
+    /// younger one is evaluated as if it started now.
     pub(super) fn plan_proven(&self, stream: &Arc<Stream>, law: &PolicyContext<'_>, now: Millis) -> Option<Plan> {
         let other = self.proven_beside(stream, now)?;
-        // If it is itself the younger one, it is refused as any other return.
+        // If it is itself the younger one, it is refused like any other return.
         if (other.started, other.id) < (stream.started, stream.id) {
             return None;
         }
@@ -207,10 +206,10 @@ impl AccountState {
         Some(Plan::Admit(left, change))
     }
 
-    /// Finds a stream in whose place the candidate may be admitted, though `decision` refuses it or would end another's stream
-    /// for it. Returns what the policies say without that stream.
+    /// Finds a stream that the candidate may take over, although `decision` refuses it or would terminate another
+    /// stream. Returns the decision without that stream.
     ///
-    /// `played`: when the candidate first asked for media, if that is what it does now.
+    /// `played`: time of the candidate's first media request, if this is one.
     pub(super) fn plan_takeover(
         &self,
         (stream, candidate): (&Stream, &StreamView<'_>),
@@ -238,11 +237,11 @@ impl AccountState {
             }
         }
         for (Likely { reason, silent, .. }, other) in found {
-            // The policies end this one by themselves.
+            // The policies terminate this one anyway.
             if !decision.refuses() && decision.ending.iter().any(|(ended, _)| *ended == other.id) {
                 return None;
             }
-            // It goes on, and so does what it stands for itself: only it does not count.
+            // It continues, and so do the streams that it has taken over: only it does not count.
             let mut running = self.running(stream.id, without);
             running.retain(|running| running.stream != other.id);
             let decision = evaluate(law.policies, &running, candidate, &scene(law, now));
@@ -250,7 +249,7 @@ impl AccountState {
                 continue;
             }
             let before = self.displaced(stream.id, other.id);
-            // What was under way when its own client started the other one says nothing of which of the two is played.
+            // Requests in flight when its own client started the other stream are no evidence of which one plays.
             let played = played.filter(|now| silent || now.since(other.started) >= IN_FLIGHT);
             let takeover = Takeover {
                 taker: stream.id,
@@ -271,12 +270,12 @@ impl AccountState {
         None
     }
 
-    /// The take-over by which `taker` has replaced `taken`.
+    /// The takeover by which `taker` has replaced `taken`.
     fn displaced(&self, taken: StreamId, taker: StreamId) -> Option<&Takeover> {
         self.takeovers().iter().find(|one| !one.is_open() && (one.taken, one.taker) == (taken, taker))
     }
 
-    /// Whether a stream stands for the other, or for one that stands for it.
+    /// True if `one` has taken over `other`, directly or through other takeovers.
     fn stands_for(&self, one: StreamId, other: StreamId) -> bool {
         let mut seen: SmallVec<[StreamId; 8]> = SmallVec::from_slice(&[one]);
         let mut at = 0;
@@ -294,8 +293,8 @@ impl AccountState {
         false
     }
 
-    /// A stream comes back that another has replaced, though it had only been playing from its buffer, and it is not the first
-    /// of the two to do so: both are played. Returns the one that stands in its place.
+    /// The stream that replaced `stream`, if both are proven to play: `stream` returns in time for its buffer, and one
+    /// of the two has done so before.
     pub(super) fn proven_beside(&self, stream: &Stream, now: Millis) -> Option<&Arc<Stream>> {
         let proven = |one: &&Takeover| {
             !one.is_open() && one.taken == stream.id && one.buffered && one.due_back.is_some_and(|due| now <= due)
@@ -304,7 +303,7 @@ impl AccountState {
         self.find(one.taker).filter(|taker| taker.has_slot())
     }
 
-    /// Whether the viewer who wants `stream` may have left `other` for it, and how likely that is.
+    /// Whether the viewer of `stream` may have left `other` for it, with the likelihood.
     fn may_be_left(&self, stream: &Stream, other: &Stream, settings: &Settings, now: Millis) -> Option<Likely> {
         let rules = &settings.takeover;
         let beside = self.proven_beside(stream, now).map(|beside| beside.id);
@@ -323,20 +322,20 @@ impl AccountState {
                 weight: 200,
             });
         }
-        // Its device has left it for something else, and what it still asks for is late.
+        // Its device has left it for another stream; its further requests are late.
         let was_left =
             stream.device.name().is_some() && stream.device == other.device && stream.started < other.started;
         let (same, differ) = match (stream.device.name(), other.device.name()) {
             (Some(one), Some(other)) => (one == other, one != other),
-            // A client whose tokens name its device is not one whose tokens name none.
+            // A client with device names in its tokens is not the same as one without.
             (None, None) => (false, false),
             _ => (false, true),
         };
-        // One that has played nothing yet stands for another that may be played all the time.
+        // A taker that has played nothing yet may stand for a stream that plays all the time.
         let is_mere_stand_in = || {
             other.last_media() == Millis(0) && self.takeovers().iter().any(|one| one.is_open() && one.taker == other.id)
         };
-        // What may be its own client has started another since, and it has not been heard again.
+        // A client that may be its own has started another stream since, without a further request for this one.
         let was_left_for_another = || {
             let is_alike = |one: &Stream| {
                 rules.token && one.client.has_same_token(&other.client)
@@ -381,9 +380,9 @@ impl AccountState {
         Some(Likely { reason, silent: silent.is_some(), weight })
     }
 
-    /// Whether the client of `stream` was found to be another than that of `other`, or of one for which that stands, a short while
-    /// ago: how it looks means nothing then. And whether silence of `other` meant nothing either. Whoever shows the very device of
-    /// `other`, or its token, is taken for its own client, and not for one that looks alike.
+    /// Whether the client of `stream` was recently found to be different from that of `other`, or of a stream that this
+    /// has taken over: then similarity is no evidence. And whether silence of `other` was no evidence either. A client
+    /// with the device or token of `other` counts as its own, not as similar.
     fn disputed(&self, stream: &Stream, other: &Stream) -> (bool, bool) {
         let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
         let between = disputes.iter().filter(|dispute| {
@@ -396,12 +395,12 @@ impl AccountState {
         between.fold((false, false), |(_, silence), dispute| (true, silence || dispute.silence))
     }
 
-    /// The viewer starts a stream again that another one has just taken over, and so has come back to it: now it stands for the
-    /// other one. `None`: no other stands for it.
+    /// The viewer starts a stream again that another has just taken over: the direction of the takeover is reversed.
+    /// `None` if none has.
     pub fn plan_turn_back(&self, id: StreamId, now: Millis) -> Option<Change> {
         let taker = self.taken_over_by(id)?.id;
         let one = self.takeovers().iter().find(|one| one.is_open() && (one.taker, one.taken) == (taker, id))?;
-        // The one that counts: it stands for the taker, or for one that does.
+        // The one that counts: it has taken over the taker, directly or indirectly.
         let mut last = taker;
         for _ in self.takeovers() {
             last = self.taken_over_by(last).map_or(last, |stream| stream.id);
@@ -410,7 +409,7 @@ impl AccountState {
         Some(Change { settled: vec![(taker, id)], takeovers: vec![back], ..Change::default() })
     }
 
-    /// The disputes that keep a client out which has just been refused: they last as long as it goes on asking.
+    /// The disputes against a client that was just refused. They are renewed as long as it keeps asking.
     pub fn disputes_of(&self, refused: &AdmissionRequest, settings: &Settings, now: Millis) -> Vec<Dispute> {
         let disputes = self.takeovers.as_deref().map_or(&[][..], |all| &all.disputes);
         let keeps_out = disputes.iter().filter(|dispute| dispute.is_with(&refused.device, &refused.client));
@@ -421,7 +420,8 @@ impl AccountState {
         renewed.chain(found).collect()
     }
 
-    /// A stream of a take-over asks for media. `law` gives the law for a stream's application. The record must be settled.
+    /// Handles a media request of a stream in a takeover. `law` returns the policies for a stream's application. The
+    /// record must be up to date.
     pub fn plan_verification<'a>(
         &self,
         id: StreamId,
@@ -433,7 +433,7 @@ impl AccountState {
         let verify = law_of(id).map_or(Duration::ZERO, |law| law.settings.takeover.verify);
         let open = |one: &&Takeover| one.is_open() && self.taken_over_by(one.taken).is_some();
         for one in self.takeovers().iter().filter(open) {
-            // What has been decided about it meanwhile is all there is to say.
+            // The stream has been terminated in the meantime.
             if done.change.terminate.iter().any(|(ended, _)| *ended == id) {
                 break;
             }
@@ -450,8 +450,8 @@ impl AccountState {
                     continue;
                 }
                 let insisted = Takeover { insisted: one.insisted.or(Some(now)), ..one.clone() };
-                // The taker may be silent for long while its buffer drains, which would say nothing; or it is not the first time
-                // that one of the two comes back and the other goes on.
+                // Both play if the taker is silent only while its buffer drains, or if it is not the first time that
+                // one of the two returns while the other continues.
                 let drains = taker.due_back().is_some_and(|due| due > now + verify);
                 let is_received = one.insisted.is_some() && taker.is_being_sent();
                 let is_told = drains || is_received || one.returns > 1 || one.buffered;
@@ -476,8 +476,8 @@ impl AccountState {
         done
     }
 
-    /// Both are played. Whether a third stream has not been heard of since, which may be the one that was left: within `verify` it
-    /// is waited for, and then the take-over turns to it or is decided.
+    /// Both play. Returns true while a third stream, silent since, may be the one that was left. It is waited for
+    /// within `verify`; then the takeover moves to it or is settled.
     fn waits_for_others<'a>(
         &self,
         one: &Takeover,
@@ -510,8 +510,8 @@ impl AccountState {
         silent.any(|other| is_in_conflict(&decision, other.id))
     }
 
-    /// The takers that still receive what they asked for, though the streams that they stand for have been heard: nothing but a
-    /// decision ends that.
+    /// Takers that still receive earlier responses although the streams that they took over have continued: only a
+    /// decision ends this.
     pub(super) fn due_takers(&self, settings: &Settings, now: Millis) -> impl Iterator<Item = StreamId> {
         self.takeovers().iter().filter_map(move |one| {
             let (taker, taken) = (self.find(one.taker)?, self.find(one.taken)?);
@@ -535,8 +535,8 @@ impl AccountState {
         done
     }
 
-    /// Both are played. Where another stream may be the one that `stream` has been left for, `stream` stands for that one from
-    /// now on, and no more for, or beside, `older`.
+    /// Both play. If `stream` may have been left for another stream, `stream` takes over that one instead of competing
+    /// with `older`.
     fn move_on<'a>(
         &self,
         one: &Takeover,
@@ -553,7 +553,7 @@ impl AccountState {
         let decision = evaluate(law.policies, &running, &candidate, &scene(&law, now));
         for other in self.streams.iter().filter(|other| self.counts(other)) {
             let is_silent = other.is_overdue(law.settings, now) || other.has_hung_up(now);
-            // What has started since, or was played since, has not been left for it.
+            // A stream that started or played since was not left for it.
             let is_heard = other.since() > one.since || other.last_media() >= stream.started.min(played) + IN_FLIGHT;
             let is_known = other.id == older.id || one.played_on.contains(&other.id);
             if is_known || is_heard && !is_silent || self.stands_for(other.id, stream.id) {
@@ -573,7 +573,7 @@ impl AccountState {
             }
             done.change.settled.push((one.taker, one.taken));
             let played_on = one.played_on.iter().copied().chain([older.id]).collect();
-            // It is given the whole time.
+            // Restarts the verification time.
             let played = one.played.map(|_| now);
             done.change.takeovers.push(Takeover {
                 taker: stream.id,
@@ -592,7 +592,7 @@ impl AccountState {
         false
     }
 
-    /// Both are real: the policies decide about the younger of the two, as if it started now.
+    /// Both are real: the policies decide about the younger one, as if it started now.
     fn settle_between<'a>(
         &self,
         one: &Takeover,
@@ -606,7 +606,7 @@ impl AccountState {
         if self.move_on(one, (younger, older), law, done, now) {
             return;
         }
-        // Where nothing is in force for it any more, nothing speaks against either.
+        // If no policies apply any more, both continue.
         let Some(law) = law(younger) else { return };
         let running = self.running_beside(younger.id, &[older.id]);
         let (candidate, scene) = (younger.view(younger.since()), scene(&law, now));
@@ -614,7 +614,7 @@ impl AccountState {
         let change = &mut done.change;
         if decision.refuses() {
             change.terminate.push((younger.id, refusal(&decision).0));
-            // Whoever had taken over the one that ends stands for the one that goes on.
+            // Streams that had taken over the terminated one now take over the one that continues.
             for other in self.takeovers().iter().filter(|other| other.is_open() && other.taken == younger.id) {
                 if other.taker != older.id {
                     let played = other.played.map(|_| now);
@@ -639,20 +639,20 @@ impl AccountState {
         change.disputes.push(dispute);
         change.settled.push((one.taker, one.taken));
         let explanation = explain(law.policies, &running, &candidate, &scene);
-        // Whichever ends is told at its next request.
+        // The terminated stream's next request is refused with this explanation.
         let ended = done.change.terminate.iter().map(|(ended, _)| (*ended, explanation.clone()));
         done.change.explained.extend(ended);
         done.verdict = Some(Verdict { taker: taker.id, taken: taken.id, refused: Refused { decision, explanation } });
     }
 
-    /// The streams that count and those in `beside`, but for `id`.
+    /// The streams that count and those in `beside`, except `id`.
     fn running_beside(&self, id: StreamId, beside: &[StreamId]) -> SmallVec<[StreamView<'_>; 8]> {
         let others = self.streams.iter().filter(|other| other.id != id);
         let counted = others.filter(|other| self.counts(other) || beside.contains(&other.id));
         counted.map(|other| other.view(other.since())).collect()
     }
 
-    /// Takes up what a change says of take-overs. What the change admits is in the record already.
+    /// Applies the takeovers of a change. The stream that it admits is already in the record.
     pub(super) fn apply_takeovers(&mut self, change: &Change) {
         if change.takeovers.is_empty() && change.disputes.is_empty() && change.settled.is_empty() {
             return;
@@ -677,9 +677,9 @@ impl AccountState {
         }
     }
 
-    /// Puts back what a snapshot has kept.
+    /// Restores takeovers from a snapshot.
     pub fn restore_takeovers(&mut self, mut takeovers: Takeovers, now: Millis) {
-        // Nobody could be heard meanwhile.
+        // No requests could arrive in the meantime.
         for one in takeovers.current.iter_mut().filter(|one| one.is_open()) {
             (one.played, one.insisted) = (one.played.map(|_| now), None);
         }
@@ -689,17 +689,17 @@ impl AccountState {
         }
     }
 
-    /// What of it is worth keeping over a restart.
+    /// The takeovers for a snapshot.
     pub fn kept_takeovers(&self) -> Takeovers {
         self.takeovers.as_deref().cloned().unwrap_or_default()
     }
 
-    /// Ends the take-overs of which time tells enough.
+    /// Settles the takeovers whose time is over.
     pub(super) fn settle_takeovers(&mut self, settings: &Settings, now: Millis, on: &mut dyn FnMut(Transition)) {
         if self.takeovers.is_none() {
             return;
         }
-        // What one pass ends may end more: each take-over ends once.
+        // Settling one may make others due. Each is settled once.
         while self.pass_takeovers(settings, now, on) {}
         let streams = &self.streams;
         self.takeovers.take_if(|all| {
@@ -738,7 +738,7 @@ impl AccountState {
             };
             let due = due_at(&one, &taker, &taken, settings).is_some_and(|due| due <= now);
             if !taken.has_slot() {
-                // It fell silent by its own window, or its device has left it.
+                // It became idle by its own timeout, or its device has left it.
                 if taken.is_idle() && one.played.is_some() {
                     on(Transition::Replaced { stream: taken.clone(), by: taker, held: false });
                     one.replaced = Some(may_return_until(&taken, settings, now));
@@ -767,7 +767,7 @@ impl AccountState {
                     kept.push(one);
                 }
             } else if taken.is_being_sent() {
-                // Its client still receives what it asked for before.
+                // Its client still receives an earlier response.
                 one.insisted = Some(now);
                 kept.push(one);
             } else if taken.fall_silent(now) {
@@ -786,7 +786,7 @@ impl AccountState {
         }
         kept.retain(|one| one.taker != one.taken);
         for one in orphaned {
-            // The taker was itself left for another: that one stands for the first.
+            // The taker was itself taken over: its taker takes over this one.
             let plays = |id| self.streams.iter().any(|stream| stream.id == id && stream.has_slot());
             let heir = {
                 let all: SmallVec<[&Takeover; 8]> = kept.iter().chain(&known).collect();
@@ -804,7 +804,7 @@ impl AccountState {
         changed
     }
 
-    /// When the first take-over has to be looked at again.
+    /// When the next takeover is due.
     pub(super) fn takeover_deadline(&self, settings: &Settings) -> Option<Millis> {
         let current = self.takeovers().iter();
         let due = current.filter_map(|one| match one.replaced {
@@ -814,7 +814,7 @@ impl AccountState {
         due.min()
     }
 
-    /// Tells streams whose media is waited for.
+    /// Marks the streams whose media requests matter for a takeover.
     pub(super) fn mark_contested(&self) {
         for stream in &self.streams {
             let is_party = |one: &Takeover| one.is_open() && (one.taker == stream.id || one.taken == stream.id);
@@ -823,10 +823,10 @@ impl AccountState {
     }
 }
 
-/// The take-over whose taker stands for `left` now: the one that took its place, or the one that took that one's.
+/// The takeover whose taker now stands for `left`, directly or through further takeovers.
 fn heir<'t>(all: &[&'t Takeover], left: StreamId, plays: &dyn Fn(StreamId) -> bool) -> Option<&'t Takeover> {
     let mut at = left;
-    // Each step leads to another take-over, so there are no more steps than take-overs.
+    // Each step leads to another takeover, so their number bounds the steps.
     for _ in 0..all.len() {
         let mut of_it = all.iter().filter(|one| one.taken == at);
         if let Some(heir) = of_it.clone().find(|one| plays(one.taker)) {
@@ -837,7 +837,7 @@ fn heir<'t>(all: &[&'t Takeover], left: StreamId, plays: &dyn Fn(StreamId) -> bo
     None
 }
 
-/// When silence has said enough.
+/// When silence is sufficient evidence.
 fn due_at(one: &Takeover, taker: &Stream, taken: &Stream, settings: &Settings) -> Option<Millis> {
     let verify = |stream: &Stream| settings.takeover.verify.min(stream.idle_window());
     match (one.insisted, one.played) {
@@ -847,7 +847,7 @@ fn due_at(one: &Takeover, taker: &Stream, taken: &Stream, settings: &Settings) -
     }
 }
 
-/// A pause keeps a slot for so long. Whoever comes back within that time is heard before the one that took its place.
+/// A pause keeps a slot for this long. A stream that returns within that time takes precedence over its replacement.
 fn may_return_until(stream: &Stream, settings: &Settings, now: Millis) -> Millis {
     now.max(stream.last_media() + settings.paused_timeout)
 }

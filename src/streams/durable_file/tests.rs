@@ -81,7 +81,7 @@ fn a_file_that_cannot_be_filled_is_as_it_was() {
     assert_eq!(error.kind(), ErrorKind::StorageFull);
     let told = error.to_string();
     let (start, end) = (format!("cannot write {}: ", file.display()), folder.path().display());
-    assert!(told.starts_with(&start) && told.ends_with(&format!("; make room on the disk of {end}")), "{told}");
+    assert!(told.starts_with(&start) && told.ends_with(&format!("; free disk space for {end}")), "{told}");
     assert_eq!((read(&file), mode(&file), names(folder.path())), ("one".to_owned(), 0o640, vec!["file".to_owned()]));
 }
 
@@ -124,7 +124,7 @@ fn a_folder_that_cannot_be_written_to_costs_no_file() {
     match written {
         Ok(()) => assert_eq!(read(&file), "two", "this is root"),
         Err(error) => {
-            assert!(error.to_string().contains("; let the gateway's user write to the folder "), "{error}");
+            assert!(error.to_string().contains("; give the gateway's user write access to the folder "), "{error}");
             assert_eq!(read(&file), "one");
         }
     }

@@ -1,4 +1,4 @@
-//! How many accounts the table keeps, and which of them go first when it is full.
+//! Capacity of the table, and the eviction order when it is full.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -9,42 +9,41 @@ use parking_lot::Mutex;
 
 use crate::model::AccountKey;
 
-/// Accounts that may go are listed in so many parts, so that those of different accounts seldom wait for each other.
+/// Shards of the eviction list, so that different accounts seldom contend.
 const SHARDS: usize = 64;
 
-/// What is lost with an account that holds no slot.
+/// What is lost by evicting an account without a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Worth {
-    /// The place of silent streams, or of starts that were refused. Whoever plays again competes again anyway.
+    /// Idle streams or refused starts. They compete again anyway when they return.
     Little,
-    /// That a stream was terminated, and must not come back.
+    /// Tombstones, which keep terminated streams out.
     Tombstones,
 }
 
-/// Where an account stands in the list of those that may go: what is worth less first, and among equals those that have held no
-/// slot for longest.
+/// Position in the eviction order: lower worth first, then longest without a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(NonZeroU32);
 
 const RANK: u32 = 1 << 31;
 
 impl Place {
-    /// Whether the account is worth more than that it should be found here.
+    /// The worth encoded in the position.
     pub(super) fn worth(self) -> Worth {
         if self.0.get() & RANK == 0 { Worth::Little } else { Worth::Tombstones }
     }
 }
 
-/// Accounts that may go, and how many there are of all.
+/// The evictable accounts, and the number of all.
 pub(super) struct Room<T> {
     taken: AtomicU64,
-    /// By worth. So that a full table of which nothing may go costs a start no more than two looks.
+    /// Number by worth, so that a full table without evictable accounts costs a start only two checks.
     listed: [AtomicUsize; 2],
     shards: Box<[Shard<T>]>,
 }
 
 struct Shard<T> {
-    /// Counts up, and begins anew after two billion: then a few accounts go out of turn.
+    /// A counter that wraps after two billion: then a few accounts are evicted out of order.
     next: AtomicU32,
     list: Mutex<BTreeMap<Place, Arc<T>>>,
 }
@@ -57,29 +56,29 @@ impl<T> Default for Room<T> {
 }
 
 impl<T> Room<T> {
-    /// How many accounts there are.
+    /// Number of accounts.
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Relaxed)
     }
 
-    /// Takes room for one more, if there are fewer than `capacity`.
+    /// Reserves room for one account if there are fewer than `capacity`.
     pub(super) fn take(&self, capacity: u64) -> bool {
         self.taken.fetch_update(Relaxed, Relaxed, |taken| (taken < capacity).then_some(taken + 1)).is_ok()
     }
 
-    /// One is gone.
+    /// Frees the room of one account.
     pub(super) fn give_back(&self) {
         let _ = self.taken.fetch_update(Relaxed, Relaxed, |taken| Some(taken.saturating_sub(1)));
     }
 
-    /// From now on the account may go. Returns its place.
+    /// Makes the account evictable. Returns its position.
     pub(super) fn list(&self, key: AccountKey, worth: Worth, account: Arc<T>) -> Option<Place> {
         let shard = self.shard(key)?;
         let mut list = shard.list.lock();
         let rank = if worth == Worth::Tombstones { RANK } else { 0 };
         let place = loop {
             let number = shard.next.fetch_add(1, Relaxed) & !RANK | rank;
-            // Zero is nobody's place.
+            // Zero is not a valid position.
             let Some(place) = NonZeroU32::new(number).map(Place) else { continue };
             if !list.contains_key(&place) {
                 break place;
@@ -90,7 +89,7 @@ impl<T> Room<T> {
         Some(place)
     }
 
-    /// The account may not go any more, or is gone. Nothing is done where it has been taken out already.
+    /// Makes the account not evictable. No effect if it was already removed from the list.
     pub(super) fn unlist(&self, key: AccountKey, place: Place) {
         let Some(shard) = self.shard(key) else { return };
         if shard.list.lock().remove(&place).is_some() {
@@ -98,8 +97,8 @@ impl<T> Room<T> {
         }
     }
 
-    /// Takes out the account that goes first, and says where it stood. Near the account for which there is to be room, others
-    /// seldom look at the same time.
+    /// Removes and returns the next account to evict, with its position. The search starts near the new account's
+    /// shard, to avoid contention.
     pub(super) fn next(&self, near: AccountKey) -> Option<(Place, Arc<T>)> {
         for worth in [Worth::Little, Worth::Tombstones] {
             let first = usize::from(near.0[1]) % SHARDS;

@@ -1,4 +1,4 @@
-//! The table in this process: moka keeps the accounts, a short lock guards each.
+//! The in-memory store: a moka map of accounts, each with a short lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,12 +18,12 @@ use crate::streams::account::{AccountState, Change, GivenBack, Tombstone, Transi
 use crate::streams::wheel::{Tick, Wheel, second};
 use crate::streams::{Event, Observer, Settings, Stream, TakeoverResult};
 
-/// A start that finds the table full gives up so many accounts at most: more than one only where many start at once.
+/// Maximum evictions per start: more than one only under contention.
 const MAX_EVICTIONS: usize = 8;
-/// The log says at most this often that the table is full.
+/// Minimum interval between warnings that the table is full.
 const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
-/// One account in the table. There are a million of them: its size counts.
+/// One account. There may be a million of them: its size matters.
 struct AccountEntry {
     account: Account,
     inner: Mutex<Inner>,
@@ -32,21 +32,21 @@ struct AccountEntry {
 #[derive(Default)]
 struct Inner {
     record: AccountState,
-    /// The second of the wheel in which this cell is looked at next; zero if in none.
+    /// The tick of the wheel that visits this entry next; zero if none.
     scheduled: Tick,
-    /// Where it stands among the accounts that may go when the table is full.
+    /// Its position in the eviction order, if evictable.
     place: Option<Place>,
 }
 
 impl Inner {
-    /// The cell is out of the table; whoever still holds it has to look again.
+    /// Marks an entry that was removed from the table; holders must look it up again.
     const GONE: Tick = Tick::MAX;
 
     fn is_gone(&self) -> bool {
         self.scheduled == Self::GONE
     }
 
-    /// What is lost with the account; `None`: a stream holds a slot, and the account stays.
+    /// What is lost with the account; `None` if a stream holds a slot, and the account stays.
     fn worth(&self) -> Option<Worth> {
         if self.record.streams().iter().any(|stream| stream.has_slot()) {
             return None;
@@ -56,28 +56,28 @@ impl Inner {
     }
 }
 
-/// The embedded home of the accounts' records.
+/// The in-memory store of account records.
 ///
-/// A full table gives up accounts without a slot, and never one whose stream holds a slot: nobody who makes up accounts can push
-/// out those who play. moka would decide by use alone, so it keeps accounts without a bound of its own.
+/// A full table evicts only accounts without a slot, so that made-up accounts cannot displace playing ones. moka would
+/// evict by use alone, so it has no capacity here.
 pub struct InMemoryStore {
     cells: Cache<AccountKey, Arc<AccountEntry>>,
-    /// The same in order, for listings.
+    /// The same in key order, for listings.
     index: Index<AccountEntry>,
     room: Room<AccountEntry>,
     wheel: Wheel<Arc<AccountEntry>>,
-    /// Streams whose time to leave has come.
+    /// Streams whose grace is over.
     due: Mutex<Vec<(Account, StreamId)>>,
-    /// Starts and returns for which there was no room, since the log has said so.
+    /// Starts and returns without room since the last warning.
     unaccounted: AtomicU64,
-    /// When the log has said so.
+    /// Time of the last warning.
     warned: Mutex<Millis>,
     settings: ArcSwap<Settings>,
     observer: Arc<dyn Observer>,
 }
 
 impl InMemoryStore {
-    /// An empty table.
+    /// Creates an empty table.
     pub fn new(settings: Settings, observer: Arc<dyn Observer>) -> Self {
         Self {
             cells: Cache::builder().build(),
@@ -92,13 +92,12 @@ impl InMemoryStore {
         }
     }
 
-    /// How many accounts are kept.
+    /// Number of accounts.
     pub fn accounts(&self) -> u64 {
         self.room.taken()
     }
 
-    /// Runs `action` on the settled record of an account that is in the table, and makes sure that its next deadline is
-    /// watched.
+    /// Runs `action` on the up-to-date record of an account in the table, and schedules its next deadline.
     fn with_known<T>(
         &self,
         key: AccountKey,
@@ -110,7 +109,7 @@ impl InMemoryStore {
             let cell = self.cells.get(&key)?;
             let mut inner = cell.inner.lock();
             if inner.is_gone() {
-                // Between its mark and its removal; the remover is a few instructions away.
+                // Between the mark and the removal, which follows immediately.
                 drop(inner);
                 std::thread::yield_now();
                 continue;
@@ -123,7 +122,7 @@ impl InMemoryStore {
         }
     }
 
-    /// The same where the account may not be in the table. `Err`: there is no room for it.
+    /// Same, if the account may not be in the table. `Err` if there is no room.
     fn with<T>(
         &self,
         account: &Account,
@@ -142,7 +141,7 @@ impl InMemoryStore {
         }
     }
 
-    /// Puts an account into the table that is not there.
+    /// Inserts an account into the table.
     fn enter(&self, key: AccountKey, account: &Account, now: Millis) -> Result<(), Unavailable> {
         let settings = self.settings.load();
         let mut evictions = 0;
@@ -165,11 +164,11 @@ impl InMemoryStore {
         Ok(())
     }
 
-    /// Gives up the account that goes first. `false`: none may go.
+    /// Evicts one account. Returns false if none may be evicted.
     fn evict_one(&self, near: AccountKey, settings: &Settings, now: Millis) -> bool {
         while let Some((place, cell)) = self.room.next(near) {
             let mut inner = cell.inner.lock();
-            // It has taken a slot or gone since.
+            // It has taken a slot or was removed since.
             if inner.place != Some(place) {
                 continue;
             }
@@ -217,7 +216,7 @@ impl InMemoryStore {
         });
     }
 
-    /// Notes whether the account may go when the table is full.
+    /// Updates the account's position in the eviction order.
     fn list(&self, cell: &Arc<AccountEntry>, inner: &mut MutexGuard<'_, Inner>) {
         let worth = inner.worth();
         if worth == inner.place.map(Place::worth) {
@@ -230,22 +229,22 @@ impl InMemoryStore {
         inner.place = worth.and_then(|worth| self.room.list(key, worth, cell.clone()));
     }
 
-    /// Schedules the cell's next look, unless an earlier one is.
+    /// Schedules the entry's next visit, unless an earlier one is scheduled.
     fn watch(&self, cell: &Arc<AccountEntry>, inner: &mut MutexGuard<'_, Inner>, settings: &Settings, now: Millis) {
-        // An empty record is looked at as well, to be removed.
+        // An empty record is visited too, to be removed.
         let deadline = inner.record.next_deadline(settings, now).unwrap_or(now);
         let tick = Wheel::<Arc<AccountEntry>>::tick_for(deadline);
         if inner.scheduled == 0 || tick < inner.scheduled {
-            // Somewhere in memory: as good as chance, and no hash of the account's name.
+            // Its address serves as a random lane without a hash of the account.
             let [_, lane, ..] = Arc::as_ptr(cell).addr().to_le_bytes();
             inner.scheduled = self.wheel.schedule(tick, lane, cell.clone());
         }
     }
 
-    /// One cell's turn: settle it, and remove it if nothing is left.
+    /// Visits an entry: advances its expiry and removes it if empty.
     fn visit(&self, cell: &Arc<AccountEntry>, settings: &Settings, now: Millis) {
         let mut inner = cell.inner.lock();
-        // A cell that was put forward leaves its former place in the wheel behind.
+        // A rescheduled entry leaves its former position in the wheel behind.
         if inner.is_gone() || inner.scheduled > second(now) {
             return;
         }
@@ -262,7 +261,7 @@ impl InMemoryStore {
         }
     }
 
-    /// The log says that the table is full, if it was.
+    /// Warns if the table is full.
     fn warn(&self, settings: &Settings, now: Millis) {
         if self.unaccounted.load(Relaxed) == 0 {
             return;
@@ -277,8 +276,8 @@ impl InMemoryStore {
             starts,
             accounts = self.accounts(),
             capacity = settings.capacity,
-            "the stream table is full of accounts that play; these starts and returns passed without being counted: raise \
-             streams.capacity, or find out who starts streams under so many accounts"
+            "the stream table is full of accounts that play; these starts and returns were admitted without being counted: \
+             raise streams.capacity, or check who starts streams under so many accounts"
         );
     }
 }
@@ -312,7 +311,7 @@ impl AccountStore for InMemoryStore {
     }
 
     async fn load(&self, account: &Account, now: Millis) -> Result<AccountState, Unavailable> {
-        // Whoever is only looked at, or refused, takes no room.
+        // Reading or refusing an unknown account takes no room.
         Ok(self.with_known(account.key(), now, |record, _| record.clone()).unwrap_or_default())
     }
 
@@ -341,7 +340,7 @@ impl AccountStore for InMemoryStore {
                 self.observer.observe(account, &Event::Terminating(stream, cause));
             }
             for (stream, held, cause) in &ending {
-                // Who counts slots has been told already that a silent stream holds none.
+                // Observers that count slots already know that an idle stream holds none.
                 let event = if *held { Event::Terminated(stream, cause) } else { Event::TerminatedIdle(stream, cause) };
                 self.observer.observe(account, &event);
                 let mut explained = change.explained.iter().filter(|(id, _)| *id == stream.id);

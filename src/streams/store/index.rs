@@ -1,4 +1,4 @@
-//! Accounts in the order of their keys, which the table's own map does not know.
+//! Accounts in key order, which the table's map does not provide.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 
 use crate::model::AccountKey;
 
-/// One for each first byte of a key, so that accounts that come and go seldom meet, and all of them are in order.
+/// One part per first byte of a key: little contention, and overall order.
 const PARTS: usize = 256;
 
 type Part<T> = Mutex<BTreeMap<AccountKey, Arc<T>>>;
 
-/// Finds what belongs to an account, and what to the next ones.
+/// Looks up accounts, and lists them in order.
 #[derive(Debug)]
 pub(super) struct Index<T>(Box<[Part<T>]>);
 
@@ -24,14 +24,13 @@ impl<T> Default for Index<T> {
 }
 
 impl<T> Index<T> {
-    /// From now on this one belongs to the account.
     pub(super) fn insert(&self, key: AccountKey, one: Arc<T>) {
         if let Some(part) = self.0.get(part_of(key)) {
             part.lock().insert(key, one);
         }
     }
 
-    /// Forgets this one, unless another has taken its place.
+    /// Removes this entry, unless it was replaced.
     pub(super) fn remove(&self, key: AccountKey, one: &Arc<T>) {
         let Some(part) = self.0.get(part_of(key)) else { return };
         let mut part = part.lock();
@@ -40,12 +39,11 @@ impl<T> Index<T> {
         }
     }
 
-    /// What belongs to the account.
     pub(super) fn get(&self, key: AccountKey) -> Option<Arc<T>> {
         self.0.get(part_of(key))?.lock().get(&key).cloned()
     }
 
-    /// The first `most` behind `after`, or from the beginning.
+    /// The first `most` after `after`, or from the beginning.
     pub(super) fn behind(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Arc<T>)> {
         let mut found = Vec::new();
         let from = after.map_or(Unbounded, Excluded);

@@ -1,4 +1,4 @@
-//! A record as it is written to disk and read at start.
+//! Records as written to disk and read at start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use crate::streams::{AdmissionRequest, Cause, Settings, Stream};
 /// One account.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AccountSnapshot {
-    /// Who.
+    /// The account.
     pub account: Account,
     /// Its streams.
     pub streams: Vec<StreamSnapshot>,
-    /// Its terminated streams that are remembered.
+    /// Its tombstones.
     pub tombstones: Vec<KeptTombstone>,
-    /// Its streams that are about to be terminated.
+    /// Its streams in grace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaving: Vec<PendingTermination>,
     /// When this was written; zero in files of earlier versions.
     #[serde(default)]
     pub saved: Millis,
-    /// Whether the gateway went on after this was written, so that more may have happened since.
+    /// True if the gateway continued after this was written, so that more may have happened.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub runs: bool,
-    /// Its take-overs.
+    /// Its takeovers.
     #[serde(default, skip_serializing_if = "is_default")]
     pub takeovers: Takeovers,
 }
@@ -36,7 +36,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// One stream. Its cadence is learned again from the next manifest.
+/// One stream. Its cadence comes from the next manifest.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StreamSnapshot {
     stream: StreamId,
@@ -46,16 +46,16 @@ pub struct StreamSnapshot {
     started: Millis,
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     attributes: Attributes,
-    /// Whether its manifest said that it is live.
+    /// True if its manifest was live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live: Option<bool>,
-    /// Whether an application has declared it.
+    /// True if an application declared it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     declared: bool,
-    /// Whether none of its media has been asked for here.
+    /// True if none of its media was requested here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     untouched: bool,
-    /// What its start showed of its client.
+    /// Evidence about its client at the start.
     #[serde(default, skip_serializing_if = "is_default")]
     client: ClientEvidence,
     since: Millis,
@@ -73,7 +73,7 @@ pub struct KeptTombstone {
 }
 
 impl AccountSnapshot {
-    /// What is worth keeping of a record.
+    /// Captures a record.
     pub fn capture(account: &Account, record: &AccountState, settings: &Settings, now: Millis) -> Self {
         let streams = record.streams().iter().map(|stream| StreamSnapshot::capture(stream, settings, now));
         let tombstones = record.tombstones().iter().map(|tombstone| KeptTombstone {
@@ -93,7 +93,7 @@ impl AccountSnapshot {
         }
     }
 
-    /// The same with every time so many milliseconds later.
+    /// Shifts every time by this many milliseconds.
     #[must_use]
     pub fn shifted(mut self, by: i64) -> Self {
         if self.saved != Millis(0) {
@@ -112,11 +112,11 @@ impl AccountSnapshot {
         self
     }
 
-    /// Lays everything back into a record.
+    /// Restores the record.
     pub fn restore_into(mut self, record: &mut AccountState, settings: &Settings, now: Millis) {
-        // The clock may have been set back since. Starts stay as they are: they are an order.
+        // The clock may have been set back since. Starts stay unchanged: they are an order.
         self.set_back(self.saved.since(now));
-        // After so long nobody waits for the gateway any more.
+        // After this long, no viewer is still waiting.
         let is_late = self.saved != Millis(0) && now.since(self.saved) >= settings.idle_retention;
         for mut kept in self.streams {
             kept.holds &= !is_late;
@@ -187,8 +187,8 @@ impl StreamSnapshot {
             attributes: self.attributes,
             client: self.client,
         };
-        // The time that the gateway was away is not held against the viewer: a stream that held its slot at the end has
-        // until the end of its idle window from now.
+        // Downtime of the gateway does not count as silence: a stream that held its slot gets a full idle timeout from
+        // now.
         let stream = Stream::restored(&candidate, settings, self.since, self.seen, self.holds.then_some(now));
         if self.declared {
             stream.restore_declared(if self.holds { now } else { self.seen }, self.untouched);

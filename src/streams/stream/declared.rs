@@ -7,7 +7,7 @@ use crate::model::{Attributes, Device, Millis};
 use crate::streams::{AdmissionRequest, Settings};
 
 impl Stream {
-    /// A stream that an application declares: it plays and holds its slot from now on, and no manifest is waited for.
+    /// A declared stream: it plays and holds its slot at once, without a manifest.
     pub fn declare(candidate: &AdmissionRequest, settings: &Settings, now: Millis) -> Self {
         let stream = Self::reserve(candidate, settings, now);
         stream.entry.store(0, SeqCst);
@@ -16,8 +16,8 @@ impl Stream {
         stream
     }
 
-    /// A stream that a snapshot has kept was declared, and its application last heard of then; with `alone`, nothing else was
-    /// heard of it, and no window of a player's keeps its slot.
+    /// Restores a declared stream from a snapshot, with the last heartbeat of its application. With `alone`, there were
+    /// no player requests, so that no player timeout keeps its slot.
     pub(in crate::streams) fn restore_declared(&self, at: Millis, alone: bool) {
         self.declared.store(at.0, SeqCst);
         if alone {
@@ -25,21 +25,21 @@ impl Stream {
         }
     }
 
-    /// Its application says that it plays. Returns whether it holds its slot; if not, it has to compete or is over.
+    /// Records a heartbeat of its application. Returns true if it holds its slot; otherwise it must compete or is over.
     pub fn heartbeat_declared(&self, now: Millis) -> bool {
         self.declared.store(now.0, SeqCst);
-        // An application's word is worth as much as media: no origin's error takes the start back.
+        // An application's heartbeat equals a media request: an origin error does not roll the start back.
         let _ = self.phase.compare_exchange(RESERVED, PLAYING, SeqCst, SeqCst);
         self.phase.load(SeqCst) <= PLAYING
     }
 
-    /// Whether it plays on that device. Of a declared stream the application says on which, among what else is known of it.
+    /// True if it plays on that device. For declared streams, the device may also be an attribute.
     pub(in crate::streams) fn is_on(&self, device: &Device) -> bool {
         self.device == *device
             || self.is_declared() && device.name().is_some_and(|name| self.attributes().get("deviceId") == Some(name))
     }
 
-    /// Whether it plays the asset that these name; where neither names one, the channel.
+    /// True if it plays the asset in `attributes`; if neither has one, the channel.
     pub fn plays_same_content(&self, attributes: &Attributes) -> bool {
         let own = self.attributes();
         let both = |name| (own.get(name), attributes.get(name));
@@ -49,17 +49,17 @@ impl Stream {
         }
     }
 
-    /// Its application is told of its end. Returns whether it has been told before: what its player is told is another matter.
+    /// Records that its application was informed of its end. Returns true if it already was. Independent of its player.
     pub(in crate::streams) fn acknowledge_end(&self) -> bool {
         self.told.swap(true, SeqCst)
     }
 
-    /// Whether an application has declared it through the session API.
+    /// True if an application declared it through the session API.
     pub fn is_declared(&self) -> bool {
         self.declared.load(SeqCst) != 0
     }
 
-    /// When its application last said that it plays; `None` where it never did.
+    /// Last heartbeat of its application, if any.
     pub fn declared(&self) -> Option<Millis> {
         Some(Millis(self.declared.load(SeqCst))).filter(|declared| declared.0 != 0)
     }

@@ -1,4 +1,4 @@
-//! What is known of a stream, how policies see it, and whether it has to be judged again.
+//! Attributes of a stream, its view for policies, and when to evaluate it again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -15,15 +15,15 @@ use crate::streams::attribute_update::{AttributeUpdate, LEARNED_AGAIN};
 const LIVE: u8 = 1;
 const VOD: u8 = 2;
 
-/// A rule waits for what the manifest will say, or for the first media.
+/// A rule depends on the manifest or on the first media request.
 const DEFERRED: u8 = 1;
-/// A rule asks for what the manifest says.
+/// A rule uses the content type of the manifest.
 const ASKS_CONTENT: u8 = 2;
-/// The manifest has said something new since it was judged.
+/// The manifest has changed the content type since the last evaluation.
 const NEWS: u8 = 4;
 
 impl Stream {
-    /// Who plays what, as of now: what would have to start anew.
+    /// The admission request that would start this stream anew.
     pub fn admission_request(&self, account: &Account) -> AdmissionRequest {
         AdmissionRequest {
             stream: self.id,
@@ -37,14 +37,13 @@ impl Stream {
         }
     }
 
-    /// What is known of it. What its manifests say comes on top.
+    /// Its attributes, without those from its manifests.
     pub fn attributes(&self) -> Attributes {
         self.inputs.lock().attributes.clone()
     }
 
-    /// What would be known of it, were `news` known as well. With another asset it is another play under the same name, of
-    /// which nothing is frozen yet; but what an application has declared is named by the application, and not by the path of
-    /// its manifest.
+    /// The attributes after adding `news`. Another asset means another play under the same id, for which nothing is
+    /// immutable. Declared streams are identified by their application, not by the path of the manifest.
     pub fn attribute_update(&self, news: &Attributes, asset: &str) -> AttributeUpdate {
         AttributeUpdate::compute(&self.attributes(), news, *asset != *self.asset && !self.is_declared())
     }
@@ -53,19 +52,19 @@ impl Stream {
         self.inputs.lock().attributes = attributes;
     }
 
-    /// What policies know of its content.
+    /// The content type for policies.
     fn content_for_policies(&self) -> Content {
         match self.content.load(SeqCst) {
             LIVE => Content::Live,
             VOD => Content::Vod,
-            // No manifest of it need ever pass here.
+            // Its manifest may never pass this gateway.
             _ if self.is_declared() => Content::Unknown,
             _ if self.playback.load(SeqCst) == 0 || self.came_from_elsewhere() => Content::Pending,
             _ => Content::Unknown,
         }
     }
 
-    /// How policies see it; `tenure` is since when it has held its slot.
+    /// Its view for policies; `tenure` is the start of its slot.
     pub(in crate::streams) fn view(&self, tenure: Millis) -> StreamView<'_> {
         let inputs = self.inputs.lock();
         let content = self.content_for_policies();
@@ -83,26 +82,26 @@ impl Stream {
         }
     }
 
-    /// Notes what a decision about it leaves behind: what it exceeded, what it took of each rule, whether it has to be judged
-    /// again. Returns what it took for the first time; `starts` is whether it takes its slot by this decision.
+    /// Stores the results of a decision: violations, required limits, and whether to evaluate it again. Returns the
+    /// required limits that are new. `starts` is true if the decision gives it its slot.
     pub(in crate::streams) fn record_decision<'a>(
         &self,
         decision: &'a Decision,
         starts: bool,
     ) -> SmallVec<[&'a RequiredLimit; 4]> {
         let annotating = decision.violations.iter().filter(|violation| violation.mode == Mode::Annotate);
-        // A judgement tells of news alone: what the stream has exceeded since its start it exceeds still.
+        // A reevaluation reports only changes: earlier violations still apply.
         let before = if starts { None } else { self.annotations() };
         let annotating: Vec<Violation> = before.iter().flat_map(|all| all.iter()).chain(annotating).cloned().collect();
         self.annotations.store((!annotating.is_empty()).then(|| Arc::new(annotating)));
         let deferred = if decision.deferred { DEFERRED } else { 0 };
         let pending = deferred | if decision.asks_content { ASKS_CONTENT } else { 0 };
-        // What the manifest has said while it was judged is still news.
+        // A change by the manifest during the evaluation is still pending.
         let keep_news = |before: u8| Some(before & (NEWS | CONTESTED) | pending);
         let before = self.pending.fetch_update(SeqCst, SeqCst, keep_news).unwrap_or_else(|before| before);
         let waited = before & (DEFERRED | ASKS_CONTENT) != 0;
         let mut inputs = self.inputs.lock();
-        // A stream that is judged again has told before what it takes of the rules that had not waited.
+        // At a reevaluation, required limits of rules that had not waited were already reported.
         let before = inputs.ranks.take().unwrap_or_default();
         let news = decision.required_limits.iter().filter(|demand| starts || waited && !before.has(demand.key));
         let news = news.collect();
@@ -113,8 +112,8 @@ impl Stream {
         news
     }
 
-    /// Whether the stream has to be judged again, now that `signal` has come: its manifest has said something new that a rule
-    /// asks for, or a rule had waited for that, and media is played without.
+    /// True if the stream must be evaluated again at this `signal`: its manifest has changed something that a rule
+    /// uses, or a rule waited for the manifest and media is played without one.
     #[inline]
     pub fn needs_reevaluation(&self, signal: Signal) -> bool {
         let pending = self.pending.load(Relaxed);
@@ -122,17 +121,17 @@ impl Stream {
         pending & NEWS != 0 || pending & DEFERRED != 0 && ends_waiting()
     }
 
-    /// What is known of it by now is about to be judged. Returns whether there was anything new to judge.
+    /// Clears the pending change before an evaluation. Returns true if there was one.
     pub(in crate::streams) fn take_pending(&self) -> bool {
         self.pending.fetch_and(!NEWS, SeqCst) & (DEFERRED | NEWS) != 0
     }
 
-    /// It could not be judged: what is new is still new.
+    /// The evaluation failed: the change is still pending.
     pub(in crate::streams) fn restore_pending(&self) {
         self.pending.fetch_or(NEWS, SeqCst);
     }
 
-    /// From now on it is judged when its manifest says something new.
+    /// Makes manifest changes trigger an evaluation.
     pub(in crate::streams) fn watch_content(&self) {
         let mut inputs = self.inputs.lock();
         if self.pending.fetch_or(ASKS_CONTENT, SeqCst) & ASKS_CONTENT == 0 {
@@ -140,13 +139,13 @@ impl Stream {
         }
     }
 
-    /// Which content it was last judged by.
+    /// The content type at the last evaluation.
     pub(in crate::streams) fn evaluated_content(&self) -> Content {
         self.inputs.lock().content
     }
 
-    /// Whether a token may tell something of it again, and that it now has. Two tokens that take turns on one stream, or a
-    /// value that differs with each request, must not have it judged each time.
+    /// True if a token may change attributes now, which is recorded. Two tokens that alternate on one stream, or a
+    /// value that differs per request, must not cause an evaluation each time.
     pub fn may_update_attributes(&self, now: Millis) -> bool {
         let mut inputs = self.inputs.lock();
         let may = now.since(inputs.learned) >= LEARNED_AGAIN || inputs.learned == Millis(0);
@@ -156,19 +155,19 @@ impl Stream {
         may
     }
 
-    /// Whether its entry manifest was asked of another gateway, or before this one was started: what that said is not known
-    /// here, and the player may never ask for it again.
+    /// True if its entry manifest was requested from another gateway, or before a restart: its content is unknown, and
+    /// the player may never request it again.
     fn came_from_elsewhere(&self) -> bool {
         self.entry.load(SeqCst) == 0
     }
 
-    /// What it exceeded when it last took its slot, of policies that annotate; `None` where it kept all of them.
+    /// The violations of annotating policies when it last took its slot; `None` if there were none.
     pub fn annotations(&self) -> Option<Arc<Vec<Violation>>> {
-        // Nearly always there is nothing, and then nothing is counted up or down.
+        // Usually there are none, which avoids a reference count.
         if self.annotations.load().is_none() { None } else { self.annotations.load_full() }
     }
 
-    /// `live` or `vod`, once a manifest has said which.
+    /// `live` or `vod`, once a manifest has shown it.
     pub fn content(&self) -> Option<&'static str> {
         match self.content.load(Relaxed) {
             LIVE => Some("live"),
@@ -177,10 +176,10 @@ impl Stream {
         }
     }
 
-    /// What a manifest says, or said before the gateway was started anew.
+    /// Applies the content type of a manifest or a snapshot.
     ///
-    /// What is live stays so: the advertisements in between are not, nor is anything else that its player may fetch under the
-    /// same play session, nor the playlist of an event that is over.
+    /// Live is final: advertisements, other content under the same play session, and the playlist of an ended event are
+    /// not live.
     pub(in crate::streams) fn set_content(&self, live: bool) {
         if !live && self.content.load(SeqCst) == LIVE {
             return;

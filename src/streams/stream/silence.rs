@@ -1,4 +1,4 @@
-//! Whether the silence of a stream means that its viewer has left it.
+//! Whether a stream's silence means that its viewer has left.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
@@ -8,35 +8,35 @@ use crate::model::Millis;
 use crate::streams::Settings;
 use crate::streams::admission_request::Signal;
 
-/// One of its requests is waited for: it is in the place of another stream, or another stream is in its place.
+/// The stream is part of an open takeover, so its media requests matter.
 pub(super) const CONTESTED: u8 = 8;
-/// A player that was given its entry manifest asks for more within this time.
+/// A player requests more within this time after its entry manifest.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(5);
-/// So much may lie between the requests of a player that opens a connection for each.
+/// Maximum gap between requests of a player that opens a connection for each.
 const BETWEEN_CONNECTIONS: Duration = Duration::from_secs(1);
 
 impl Stream {
-    /// When its player last asked for media, or was last sent some. Zero: never.
+    /// The last media request or media response. Zero if never.
     pub(in crate::streams) fn last_media(&self) -> Millis {
         Millis(self.playback.load(SeqCst))
     }
 
-    /// How long silence means nothing.
+    /// The idle timeout.
     pub(in crate::streams) fn idle_window(&self) -> Duration {
         Duration::from_millis(u64::from(self.idle_ms.load(SeqCst)))
     }
 
-    /// Whether media is being sent.
+    /// True if requests are in flight.
     pub(in crate::streams) fn is_being_sent(&self) -> bool {
         self.open.load(SeqCst) > 0
     }
 
-    /// Whether it has lost its slot to silence.
+    /// True if it has lost its slot for lack of heartbeats.
     pub(in crate::streams) fn is_idle(&self) -> bool {
         self.phase.load(SeqCst) == IDLE
     }
 
-    /// Whether its next request is overdue by its own cadence, so that its viewer may have left it.
+    /// True if its next request is overdue by its own cadence, so that its viewer may have left.
     pub(in crate::streams) fn is_overdue(&self, settings: &Settings, now: Millis) -> bool {
         if self.is_being_sent() || self.is_declared() {
             return false;
@@ -53,12 +53,12 @@ impl Stream {
         }
     }
 
-    /// What part of its usual pause it may take longer: the less the better starts can be told apart without it.
+    /// The divisor of the usual pause for extra time: less where starts can be distinguished without it.
     fn slack(&self) -> u32 {
         if self.device.name().is_some() { 2 } else { 4 }
     }
 
-    /// Until when its next request is to be waited for, going by its own cadence.
+    /// When its next request is due, by its own cadence.
     pub(in crate::streams) fn due_back(&self) -> Option<Millis> {
         let last = self.last_request();
         let patience = self.rhythm.timeout(
@@ -70,7 +70,7 @@ impl Stream {
         Some(last + patience)
     }
 
-    /// Whether its client has closed all its connections.
+    /// True if its client has closed all connections.
     pub(in crate::streams) fn has_hung_up(&self, now: Millis) -> bool {
         !self.is_being_sent()
             && !self.is_declared()
@@ -78,24 +78,24 @@ impl Stream {
             && now.since(self.last_request()) >= BETWEEN_CONNECTIONS
     }
 
-    /// A kept connection carries its requests.
+    /// A connection carries its requests.
     pub fn connected(&self) {
         self.rhythm.connected();
     }
 
-    /// That connection was closed, or carries another stream's requests now.
+    /// That connection was closed, or carries another stream's requests.
     pub fn disconnected(&self) {
         self.rhythm.disconnected();
     }
 
-    /// Frees the slot of a stream that was left. Returns whether it is so: media that is asked for at the same moment keeps it.
+    /// Frees the slot of an abandoned stream. Returns false if a concurrent media request keeps it.
     pub(in crate::streams) fn fall_silent(&self, now: Millis) -> bool {
         let (before, media) = (self.phase.load(SeqCst), self.last_media());
         if before > PLAYING || self.is_being_sent() {
             return false;
         }
         self.phase.store(IDLE, SeqCst);
-        // See `settle`: a heartbeat stores its time, and reads the phase then.
+        // See [`Stream::expire`]: a heartbeat stores its time, then reads the phase.
         if self.last_media() != media || self.is_being_sent() {
             let reserved = before == RESERVED && self.last_media().0 == 0;
             self.phase.store(if reserved { RESERVED } else { PLAYING }, SeqCst);
@@ -105,7 +105,7 @@ impl Stream {
         true
     }
 
-    /// Whether media that it asks for tells which of two streams is played. The hot path: one load.
+    /// True if its media requests decide a takeover. Hot path: one load.
     #[inline]
     pub fn is_contested(&self, signal: Signal) -> bool {
         signal == Signal::Playback && self.pending.load(Relaxed) & CONTESTED != 0

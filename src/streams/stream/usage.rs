@@ -1,4 +1,4 @@
-//! By whom a stream is used, and how fast.
+//! Sharing and download rate of a stream.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use crate::streams::sharing::{SharingParams, SharingVerdict};
 use crate::streams::{Client, Settings};
 
 impl Stream {
-    /// What the client is to this stream. To be asked before the request's heartbeat, and of the stream that its play session
-    /// names, never of one that was split off. `media` gives the [`media_hash`](super::media_hash) of a request that counts
-    /// as playback, `None` for all others; it is called only if somebody else uses the stream too.
+    /// Classifies the client. Call it before the request's heartbeat, for the stream named by the play session, never
+    /// for a split one. `media` returns the [`media_hash`](super::media_hash) of a playback request, `None` for others;
+    /// it is called only if the stream has other users.
     ///
-    /// This is the hot path: one load, as long as the stream is used from one network.
+    /// Hot path: one load while the stream is used from one network.
     #[inline]
     pub fn classify_client(
         &self,
@@ -36,8 +36,8 @@ impl Stream {
         self.sharing.ask(client, media(), &terms, now)
     }
 
-    /// A whole segment was asked for and is being sent. Returns whether the stream's media is pulled faster than `multiple`
-    /// times real time, for too long. Never, where no manifest has told the duration of a segment.
+    /// Records a full segment request. Returns true if the download rate exceeds `multiple` times real time for too
+    /// long. Always false if the segment duration is unknown.
     pub fn record_download(&self, multiple: u32, now: Millis) -> bool {
         match self.segment_ms.load(SeqCst) {
             0 => false,
@@ -45,12 +45,12 @@ impl Stream {
         }
     }
 
-    /// Whether the stream's media has been pulled too fast, and real time has not caught up yet.
+    /// True while the download rate is exceeded.
     pub fn exceeds_download_rate(&self, multiple: u32, now: Millis) -> bool {
         self.pace.exceeds(multiple, now)
     }
 
-    /// Whether that is told for the first time: a stream that is pulled too fast is counted once.
+    /// True on the first call: each stream is counted once.
     pub fn first_download_rate_excess(&self) -> bool {
         self.pace.is_news()
     }

@@ -10,14 +10,14 @@ use crate::streams::store::{Commit, Unavailable};
 use crate::streams::{AdmissionRequest, Settings, Stream};
 
 impl StreamTable {
-    /// A start that an application declares. Each is a stream of its own, but for one whose device plays the same asset here
-    /// already: that goes on under its own name.
+    /// Decides the start of a declared stream. Each is a new stream, unless its device already plays the same asset
+    /// here: then that stream continues under its own id.
     ///
-    /// Where it is admitted, `kills` end in the same commit; where it is not, nothing ends. With `remember`, a start that is
-    /// refused is remembered as a stream that has ended, so that its application may go on asking for it.
+    /// If admitted, `kills` are terminated in the same commit; otherwise nothing is. With `remember`, a refused start
+    /// gets a tombstone, so that its application may keep asking for it.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn declare(
         &self,
         candidate: &AdmissionRequest,
@@ -31,7 +31,7 @@ impl StreamTable {
         let law = self.law(account, policies, settings, now);
         let mut admission = self.join(candidate, kills, policies, settings, now).await?;
         if admission.is_none() {
-            // A play that has started since is joined as well.
+            // A stream that has started in the meantime is joined too.
             let plan = |record: &AccountState| match record.undeclared_play(candidate, kills) {
                 Some(stream) => Plan::Continue(stream.clone()),
                 None => record.plan_declare(candidate, kills, &law, now),
@@ -46,7 +46,7 @@ impl StreamTable {
         let admission = if let Some(admission) = admission {
             admission
         } else {
-            // There is one that cannot be joined: what is told of it would end it.
+            // A matching stream cannot be joined: the new attributes would terminate it.
             self.decide(candidate, |record| record.plan_declare(candidate, kills, &law, now), &law, now).await?
         };
         if let (AdmissionOutcome::Refused(Refusal::Policy { refused, .. }), true) = (&admission, remember) {
@@ -56,8 +56,8 @@ impl StreamTable {
         Ok(admission)
     }
 
-    /// Declares a stream that plays by traffic already: it has its slot. `None`: there is none, or a rule would end it for what
-    /// its application tells of it, and a start that is refused ends nothing.
+    /// Declares a stream that already plays by traffic and has its slot. `None` if there is none, or if the new
+    /// attributes would terminate it: a refused start ends nothing.
     async fn join(
         &self,
         candidate: &AdmissionRequest,
@@ -68,7 +68,7 @@ impl StreamTable {
     ) -> Result<Option<AdmissionOutcome>, Unavailable> {
         let account = &candidate.account;
         let (stream, news) = {
-            // Two starts at once must not both take it for theirs.
+            // Two concurrent declarations must not both join it.
             let _turn = self.lock(account).lock().await;
             let record = self.store.load(account, now).await?;
             let Some(stream) = record.undeclared_play(candidate, kills) else { return Ok(None) };
@@ -94,12 +94,13 @@ impl StreamTable {
         Ok(Some(AdmissionOutcome::Admitted { stream, created: false }))
     }
 
-    /// An application says that a stream which holds its slot plays on, and perhaps more of it. What is frozen stays.
+    /// Records a heartbeat of an application for a stream with a slot, with optional new attributes. Immutable ones
+    /// stay.
     ///
-    /// Returns why the stream has ended by that, if it has; its application counts as told.
+    /// Returns the refusal if the stream was terminated by this; its application counts as informed.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn heartbeat(
         &self,
         account: &Account,
@@ -121,10 +122,10 @@ impl StreamTable {
         Ok(refusal)
     }
 
-    /// A declared stream that has fallen silent is heard of again and competes. `None`: it is not in the record.
+    /// An idle declared stream gets a heartbeat and competes. `None` if it is not in the record.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn revive(
         &self,
         account: &Account,
@@ -139,25 +140,25 @@ impl StreamTable {
         stream.heartbeat_declared(now);
         let plan = |record: &AccountState| match record.find(stream.id) {
             Some(stream) => record.plan_resume(stream, &law, now),
-            // It has ended meanwhile. Its caller looks again.
+            // Terminated in the meantime. The caller looks again.
             None => Plan::Continue(stream.clone()),
         };
         let candidate = stream.admission_request(account);
         Ok(Some(self.decide(&candidate, plan, &law, now).await?))
     }
 
-    /// Whether a stream of the record keeps all policies now: one that plays does, one that has fallen silent does if it
-    /// would be admitted again.
+    /// True if a stream of the record complies with all policies now: a playing one does, an idle one does if it would
+    /// be admitted again.
     pub fn keeps_policies(record: &AccountState, stream: &Arc<Stream>, law: &PolicyContext<'_>, now: Millis) -> bool {
         let leaves = record.leaving().iter().any(|leaving| leaving.stream == stream.id);
         let plan = || record.plan_resume(stream, law, now);
         !leaves && matches!(plan(), Plan::Continue(_) | Plan::Admit(..))
     }
 
-    /// Why a stream has ended, if it has and is remembered. Whoever asks is about to be told, which renews the memory.
+    /// Why a stream was terminated, if it has a tombstone, which is renewed.
     ///
     /// # Errors
-    /// The store is not available.
+    /// The store is unavailable.
     pub async fn ended(&self, account: &Account, stream: StreamId, now: Millis) -> Result<Option<Ended>, Unavailable> {
         let _turn = self.lock(account).lock().await;
         let record = self.store.load(account, now).await?;
@@ -168,7 +169,7 @@ impl StreamTable {
         Ok(Some(Ended { stream, cause, was_told }))
     }
 
-    /// Commits what `plan` makes of the record; `None`: nothing.
+    /// Commits the change that `plan` returns; `None` for nothing.
     pub(super) async fn change(
         &self,
         account: &Account,

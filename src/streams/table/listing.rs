@@ -1,18 +1,18 @@
-//! Looking at accounts, without touching them.
+//! Read-only listings of accounts.
 
 use super::StreamTable;
 use crate::model::{Account, AccountKey};
 use crate::streams::account::AccountState;
 
 impl StreamTable {
-    /// The first `most` accounts that this gateway knows, in the order of their keys, behind `after` or from the beginning. An
-    /// account that is there all the while is met once, whatever comes and goes meanwhile. Records are as they stand: what
-    /// time has brought about since they were last looked at is not in them.
+    /// The first `most` accounts of this gateway in key order, after `after` or from the beginning. An account that
+    /// exists throughout is listed once, whatever comes and goes. Records are not up to date: expiry since the last
+    /// visit is missing.
     pub fn page(&self, after: Option<AccountKey>, most: usize) -> Vec<(AccountKey, Account, AccountState)> {
         self.store.page(after, most)
     }
 
-    /// One account and its record as it stands; `None` if this gateway knows nothing of it.
+    /// One account and its record, not up to date; `None` if this gateway does not have it.
     pub fn peek(&self, account: &AccountKey) -> Option<(Account, AccountState)> {
         self.store.peek(account)
     }

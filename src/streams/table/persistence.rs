@@ -1,4 +1,4 @@
-//! The table over a restart.
+//! Snapshots of the table across restarts.
 
 use std::io::{self, BufRead};
 use std::path::Path;
@@ -9,7 +9,8 @@ use crate::streams::store::AccountSnapshot;
 use crate::streams::{Settings, durable_file};
 
 impl StreamTable {
-    /// Writes every account to `file`, one JSON document a line, with wall times: the next start has another one-way time. The file appears whole or not at all, and is on the disk.
+    /// Writes every account to `file`, one JSON document per line, with wall-clock times, since the monotonic clock
+    /// restarts. The file is replaced atomically and synced.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -17,7 +18,7 @@ impl StreamTable {
         self.write(file, settings, now, false)
     }
 
-    /// The same while the gateway goes on. Accounts are read one after the other, and no request waits for the file.
+    /// Same, while the gateway continues. Accounts are read one by one, and no request waits for the file.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -46,17 +47,17 @@ impl StreamTable {
         })
     }
 
-    /// Takes up what [`save`](Self::save) wrote. Lines that do not read are counted and passed over: their streams come back
-    /// with their play sessions. What a gateway has written when it stopped is all that there was, and who comes back later
-    /// has no seniority.
+    /// Restores what [`save`](Self::save) wrote. Unreadable lines are counted and skipped: their streams return with
+    /// their play sessions. A snapshot of a stopped gateway is complete, so that streams returning later have no
+    /// seniority.
     ///
     /// # Errors
-    /// The file is there but cannot be read.
+    /// The file exists but cannot be read.
     pub fn restore(&self, file: &Path, now: Millis) -> io::Result<Restored> {
         let mut restored = Restored::default();
         let offset = self.moment(now).offset().saturating_neg();
         let lines = match std::fs::File::open(file) {
-            // Bytes, not text: damage may have broken the encoding of one line, and must not cost the others.
+            // Bytes, not text: damage may break the encoding of one line, and must not affect the others.
             Ok(file) => io::BufReader::new(file).split(b'\n'),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(restored),
             Err(error) => return Err(error),
@@ -71,7 +72,7 @@ impl StreamTable {
                 Err(_) => restored.damaged += 1,
             }
         }
-        // One of no accounts may be one of a gateway that ran, and had none then.
+        // A snapshot without accounts may be from a running gateway that had none then.
         if !runs && restored.accounts > 0 && restored.damaged == 0 {
             self.knows_all();
         }

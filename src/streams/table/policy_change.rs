@@ -1,4 +1,4 @@
-//! What is decided without a request: streams whose grace is over, and those that the rules of today would not have admitted.
+//! Decisions without a request: streams whose grace is over, and reevaluation after policy changes.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::streams::account::{PolicyContext, Verification};
 use crate::streams::{Settings, Stream};
 
 impl StreamTable {
-    /// Judges the streams whose grace is over. Call it after [`tick`](Self::tick).
+    /// Decides about the streams whose grace is over. Call it after [`tick`](Self::tick).
     pub async fn expire_grace(&self, now: Millis) {
         for (account, stream) in self.store.take_due() {
             let in_force = self.in_force.load_full();
@@ -20,7 +20,7 @@ impl StreamTable {
             let Ok(mut record) = self.store.load(&account, now).await else { continue };
             for _ in 0..MAX_CAS_RETRIES {
                 let Some(known) = record.find(stream) else { break };
-                // Where nothing is left that would send it away, it stays.
+                // If no policy applies any more, it stays.
                 let nothing = PolicyContext { policies: &[], settings, idp: &account.idp };
                 let law = law_in_force(policies, settings, &account, known).filter(|_| !self.is_exempt(&account, now));
                 let law = law.unwrap_or(nothing);
@@ -42,16 +42,15 @@ impl StreamTable {
         }
     }
 
-    /// Puts windows and policies in force, and judges the streams of all accounts by the rules that were not in force before.
-    /// Returns how many streams ended or will.
+    /// Applies settings and policies, and evaluates the streams of all accounts by the rules that were not in force
+    /// before. Returns how many streams are terminated, now or after a grace.
     ///
-    /// Takes long where there are many accounts. It reads a page of accounts at a time and lets other tasks of its thread run
-    /// between two pages; no lock is held over more than one account. With a million accounts of one stream each, a page
-    /// takes about 0.1 ms, and all of them 1.0 to 1.8 s, which would be one pause without pages (`benches/streams.rs`).
+    /// Slow with many accounts. Reads a page of accounts at a time and yields between pages; locks only one account at
+    /// a time. With a million accounts of one stream each, a page takes about 0.1 ms and all of them 1.0 to 1.8 s,
+    /// which would be one pause without pages (`benches/streams.rs`).
     ///
-    /// A change that comes while another one is applied waits for it: rules of the one before it are applied to every
-    /// account, also where it leaves them as they are. Where the one before was dropped half-way, this one also judges by the
-    /// rules that both have.
+    /// Concurrent changes are serialized: rules of the earlier one are applied to every account, even if the later one
+    /// keeps them. If the earlier one was dropped half-way, the later one also evaluates the rules common to both.
     pub async fn apply_policy_change(&self, settings: Settings, in_force: InForce, now: Millis) -> usize {
         let mut judged_by = self.judged_by.lock().await;
         let in_force = Arc::new((in_force, settings));
@@ -98,7 +97,7 @@ impl StreamTable {
         ended
     }
 
-    /// Judges the streams of one account. Returns how many ended or will.
+    /// Evaluates the streams of one account. Returns how many are terminated, now or after a grace.
     async fn judge_account<'a>(
         &self,
         account: &Account,
@@ -120,7 +119,7 @@ impl StreamTable {
     }
 }
 
-/// What a stream is judged by without a request; `None` where its application is gone.
+/// The policies for a stream without a request; `None` if its application was removed.
 pub(super) fn law_in_force<'a>(
     policies: &'a InForce,
     settings: &'a Settings,

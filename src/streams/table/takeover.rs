@@ -1,4 +1,4 @@
-//! Which of two streams is played, when one stands provisionally in the place of the other.
+//! Verification of takeovers.
 
 use std::sync::Arc;
 
@@ -11,12 +11,13 @@ use crate::streams::store::Unavailable;
 use crate::streams::{Event, Settings, Stream, TakeoverResult};
 
 impl StreamTable {
-    /// Media is asked for of a stream that [is contested](Stream::is_contested). `policies` are those of its application.
+    /// Handles a media request of a stream that [is contested](Stream::is_contested). `policies` are those of its
+    /// application.
     ///
-    /// Returns why the stream has ended, if it has: both are played, and the policies name this one.
+    /// Returns why the stream was terminated, if it was: both play, and the policies chose this one.
     ///
     /// # Errors
-    /// The store is not available; nothing was decided.
+    /// The store is unavailable; nothing was decided.
     pub async fn verify(
         &self,
         account: &Account,
@@ -55,7 +56,7 @@ impl StreamTable {
         Err(Unavailable)
     }
 
-    /// Tells that both streams of a take-over are played, and what the policies say of that.
+    /// Reports that both streams of a takeover play, with the decision.
     pub(super) fn tell_verdict(&self, account: &Account, record: &AccountState, verdict: Option<&Verdict>) {
         let Some(Verdict { taker, taken, refused }) = verdict else { return };
         if let (Some(stream), Some(taken)) = (record.find(*taker), record.find(*taken)) {
@@ -65,7 +66,7 @@ impl StreamTable {
         self.report(account, &refused.decision);
     }
 
-    /// Tells in whose place `stream` stands by this change.
+    /// Reports the takeovers of a change.
     pub(super) fn tell_takeovers(
         &self,
         account: &Account,
