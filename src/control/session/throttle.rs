@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::config::SessionApi;
 use crate::model::{AccountKey, Millis, StreamId};
 
-/// Number and size of buckets: 256Ki windows in 4 MiB, without eviction by a background task. A cache with per-entry
+/// Number and size of buckets: 256Ki windows in 4 MiB, so that none needs to be evicted. A cache with per-entry
 /// expiry took a third of a heartbeat's time.
 const BUCKETS: usize = 32_768;
 const ROOM: usize = 8;
