@@ -48,7 +48,7 @@ fn authorize_bare() {}
 #[openapi(paths(authorize, authorize_bare))]
 struct Documented;
 
-/// The OpenAPI paths of `/authz`.
+/// The `OpenAPI` paths of `/authz`.
 pub(super) fn documented() -> utoipa::openapi::OpenApi {
     Documented::openapi()
 }

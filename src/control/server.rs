@@ -20,7 +20,7 @@ impl Control {
     /// Answers on `listener` until `stop` resolves.
     ///
     /// # Errors
-    /// The OpenAPI document cannot be serialized.
+    /// The `OpenAPI` document cannot be serialized.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let router = self.clone().router()?;
         Port::new(self, router).serve(listener, stop).await;

@@ -130,7 +130,7 @@ pub struct ControlParts {
     pub started: Millis,
     /// The last count of streams.
     pub counted: Counted,
-    /// The OpenAPI document, once the routes are built.
+    /// The `OpenAPI` document, once the routes are built.
     pub document: OnceLock<Bytes>,
 }
 
