@@ -42,7 +42,7 @@ pub(super) enum State {
     Reserved,
     /// Playing. Holds a slot.
     Playing,
-    /// A live player that refreshes its playlist without requesting media. Holds a slot until `streams.paused_timeout`.
+    /// A live player that refreshes its playlist without requesting media. Holds a slot for `streams.paused_timeout`.
     Paused,
     /// No heartbeat. Holds no slot.
     Idle,

@@ -243,7 +243,7 @@ fn file(control: &Control) -> Option<PathBuf> {
 
 fn missing(kind: Kind) -> Problem {
     Problem::nothing(match kind {
-        Kind::Block => "No active block of this API. Remove blocks of the `blocks` file in that file.",
+        Kind::Block => "No active block set through this API. Remove blocks of the `blocks` file in that file.",
         Kind::Exemption => "No active exemption for this account.",
     })
 }

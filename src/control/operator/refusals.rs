@@ -67,7 +67,7 @@ pub(super) async fn show(
     let id = is_id.then(|| u64::from_str_radix(&name, 16).ok()).flatten();
     let refused = id.and_then(|id| control.decisions.refusal(id)).ok_or_else(|| {
         Problem::nothing(format!(
-           "No refusal with this id is stored. Refusals are kept for {}, less under heavy load, and are lost on restart. \
+           "No refusal with this id is stored. Refusals are kept for {}, less if there are very many, and are lost on restart. \
              Search the log for the id.",
             humantime::format_duration(KEPT)
         ))
