@@ -13,7 +13,7 @@ const NOW: Millis = Millis(1_782_941_415_250);
 
 const BOTH: [Type; 2] = [Type::Bool, Type::Int];
 
-/// A stream with these attributes; `content` as if no token had named it.
+/// A stream with these attributes; `content` comes from the manifest.
 struct Case<'a> {
     pairs: &'a [(&'a str, &'a str)],
     content: Content,
@@ -46,7 +46,7 @@ impl Case<'_> {
         with(&standing, &carrier, &scene, &self.missing)
     }
 
-    /// `yes`, `no`, `awaited`, or the field that is lacked.
+    /// `yes`, `no`, `awaited`, or the missing field.
     fn truth(&self, source: &str) -> String {
         let expression = compile(source);
         self.look(|standing, carrier, scene, missing| match expression.truth(standing, carrier, scene, missing) {

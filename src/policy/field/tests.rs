@@ -9,7 +9,7 @@ fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
 
-/// What a look at the field of that name finds.
+/// Result of a lookup of the field with that name.
 fn found(name: &str, pairs: &[(&str, &str)], device: Option<&str>, content: Content) -> String {
     let application = ApplicationId("tv".into());
     let standing = StreamView {

@@ -1,4 +1,4 @@
-//! What is counted, by what, and up to where.
+//! Counts, scopes and limits.
 
 use super::support::{decide, distinct, ended, household, id, is_quiet, stream, streams, tv, violated};
 use crate::policy::{Content, Missing};

@@ -16,7 +16,7 @@ fn there_is_room_under_the_smallest_limit_that_has_fewer_streams_than_it_allows(
         (&[2], 1),
         (&[1, 3], 2),
         (&[3, 2, 1], 4),
-        // Streams that run under every limit, although it does not allow so many.
+        // Streams that run under every limit, even above it.
         (&[1, 1, 1], 4),
         (&[1, 1, 4], 3),
     ] {
@@ -39,15 +39,15 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![3 => start, 2 => any::<usize>().prop_map(Step::Stop)], 1..60)
 }
 
-/// What happens under one rule that refuses nobody, and what would under each limit.
+/// Results under a rule that refuses nobody, and under each limit.
 struct Worlds {
-    /// Who plays, with the ranks that the engine gave.
+    /// The running streams, with their ranks.
     playing: Vec<Play>,
     /// The ranks of all starts.
     demands: Vec<u16>,
-    /// Under each limit from 1 on: who plays, and how many starts were refused.
+    /// For each limit from 1 on: the running streams, and the number of refused starts.
     limited: Vec<(Vec<Play>, usize)>,
-    /// Whether a start was admitted under one limit and refused under a greater one.
+    /// True if a start was admitted under one limit and refused under a greater one.
     smaller_was_kinder: bool,
 }
 
@@ -93,7 +93,7 @@ fn play(rule: &Rule, steps: &[Step]) -> Worlds {
 }
 
 impl Worlds {
-    /// For each limit from 1 on: how many starts it refused, and how many demands say that it would have.
+    /// For each limit from 1 on: how many starts it refused, and how many according to the required limits.
     fn refused(&self) -> Vec<(usize, usize)> {
         let foreseen = |limit: u16| self.demands.iter().filter(|rank| **rank > limit).count();
         (1..).zip(&self.limited).map(|(limit, (_, refused))| (*refused, foreseen(limit))).collect()
@@ -116,7 +116,7 @@ proptest! {
             for (refused, foreseen) in worlds.refused() {
                 prop_assert_eq!(refused, foreseen, "{}", rule.name);
             }
-            // The ranks say as well who would be playing.
+            // The ranks also show which streams would be playing.
             for (limit, (playing, _)) in (1..).zip(&worlds.limited) {
                 let would = worlds.playing.iter().filter(|play| play.ranks.get(1) <= limit);
                 let would: Vec<_> = would.map(|play| play.stream).collect();

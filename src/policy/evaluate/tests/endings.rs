@@ -27,7 +27,7 @@ fn a_stream_is_sheltered_until_it_has_held_its_slot_for_the_minimum_tenure() {
     assert!(decision.refuses());
     assert_eq!(decision.violations[0].effect, Effect::Refuse);
     assert!(ended(&decision).is_empty());
-    // It started long ago, but has only just been given a slot again.
+    // It started long ago, but has just taken a slot again.
     assert!(decide_in(&scene, &policies, &[tv(1).tenure(NOW - 29)], &candidate).refuses());
 }
 
@@ -44,7 +44,7 @@ fn a_candidate_that_returns_with_an_early_start_gives_way_itself() {
     let policies = household(vec![streams("one", 1).latest_wins()]);
     assert!(decide(&policies, &[tv(1).started(500)], &tv(2).started(400)).refuses());
     assert_eq!(ended(&decide(&policies, &[tv(1).started(500)], &tv(2).started(600))), [id(1)]);
-    // Of two that started at once the one with the smaller id is the older.
+    // For equal starts, the smaller id counts as older.
     assert!(decide(&policies, &[tv(2).started(500)], &tv(1).started(500)).refuses());
     assert_eq!(ended(&decide(&policies, &[tv(1).started(500)], &tv(2).started(500))), [id(1)]);
 }

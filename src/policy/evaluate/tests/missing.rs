@@ -1,9 +1,9 @@
-//! What happens where a rule needs what a stream does not have, or does not have yet.
+//! Attributes that are missing, or not known yet.
 
 use super::support::{Play, decide, distinct, ended, household, id, is_quiet, streams, tv};
 use crate::policy::{Content, Decision, Missing, Mode, Rule};
 
-/// What one rule says of a candidate beside the streams that play.
+/// Decides one rule for a candidate, with these running streams.
 fn say(rule: Rule, running: &[Play], candidate: &Play) -> Decision {
     decide(&household(vec![rule]), running, candidate)
 }
@@ -12,7 +12,7 @@ fn treat_as(value: &str) -> Missing {
     Missing::TreatAs(value.into())
 }
 
-/// The attribute that the candidate has to supply.
+/// The required attribute that the candidate lacks.
 fn lacking(decision: &Decision) -> Vec<&str> {
     assert_eq!(decision.refuses(), !decision.missing_attributes.is_empty());
     assert!(decision.violations.is_empty() && ended(decision).is_empty());
@@ -79,7 +79,7 @@ fn a_rule_may_be_ignored_for_streams_that_lack_what_it_needs() {
         assert!(say(rule.clone(), &[full(1)], &full(2)).refuses(), "{name}");
         let decision = say(rule.clone(), &[full(1)], &tv(2));
         assert!(is_quiet(&decision) && decision.required_limits.is_empty(), "{name} does not speak of it");
-        // The limit is the candidate's: there is nothing that others could lack.
+        // The limit is the candidate's: other streams cannot lack it.
         assert_eq!(is_quiet(&say(rule, &[tv(1)], &full(2))), &*name != "by plan", "{name} counts no such stream");
     }
 }
@@ -94,7 +94,7 @@ fn a_stream_may_have_to_supply_what_a_rule_needs() {
         assert_eq!(lacking(&say(rule.clone(), &[], &tv(2))), [attribute], "{name}");
         let full = tv(2).channel("news").device("b").with("contractType", "basic");
         assert!(is_quiet(&say(rule.clone(), &[], &full)), "{name}");
-        // One that plays is not counted, and not ended.
+        // A running stream is neither counted nor terminated.
         let decision = say(rule, &[tv(1)], &full);
         assert_eq!(is_quiet(&decision), &*name != "by plan", "{name}");
     }

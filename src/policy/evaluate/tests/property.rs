@@ -1,4 +1,4 @@
-//! Whatever the rules and whoever plays: what is true of every decision.
+//! Properties of every decision, for generated rules and streams.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use super::support::{Play, ended, is_quiet, policy};
 use crate::model::{Millis, StreamId};
 use crate::policy::{Decision, Effect, EvalContext, Mode, Policy, WhenExceeded, evaluate};
 
-/// Everything that a decision says.
+/// The whole content of a decision.
 fn said(decision: &Decision) -> String {
     format!("{decision:?}")
 }
 
-/// Every set of these streams, smaller ones first.
+/// All subsets of these streams, smaller ones first.
 fn sets(streams: &[StreamId]) -> Vec<Vec<StreamId>> {
     let mut sets: Vec<Vec<StreamId>> = (0..1_u32 << streams.len())
         .map(|mask| (0..streams.len()).filter(|at| mask & (1 << at) != 0).map(|at| streams[at]).collect())
@@ -97,7 +97,7 @@ proptest! {
                 Effect::Refuse => None,
             })
             .collect();
-        // One rule that counts values ends the oldest value, not the one with the fewest streams.
+        // A rule that counts values terminates the oldest value, not the one with the fewest streams.
         let is_one_rules_choice = alone.iter().any(|(counts_values, streams)| {
             *counts_values && alone.iter().all(|(_, other)| other.iter().all(|stream| streams.contains(stream)))
         });

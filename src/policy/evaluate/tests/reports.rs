@@ -1,4 +1,4 @@
-//! What a decision says besides yes and no.
+//! Contents of decisions besides admission.
 
 use super::support::{decide, distinct, household, id, is_quiet, policy, streams, tv, violated};
 use crate::policy::{Effect, Mode};

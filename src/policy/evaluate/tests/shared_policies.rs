@@ -1,4 +1,4 @@
-//! Policies that applications of several tenants share, and what their relevant activity is.
+//! Policies shared by applications of several tenants, and their relevant activity.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn dry_run() -> [Arc<Policy>; 2] {
     })
 }
 
-/// As long as there is only P1.
+/// Only P1.
 fn only_p1() -> [Arc<Policy>; 1] {
     let [p1, _] = dry_run();
     [p1]

@@ -1,4 +1,4 @@
-//! Accounts and rules in few words.
+//! Builders for accounts and rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::policy::{
     Rule, StreamView, Type, WhenExceeded, evaluate, explain,
 };
 
-/// The time of every decision that does not say another one: 1000 s after the epoch.
+/// The default time of decisions: 1000 s after the epoch.
 pub(super) const NOW: u64 = 1000;
 
-/// A stream that holds a slot, or wants one.
+/// A stream that holds a slot, or the candidate.
 #[derive(Clone, Debug)]
 pub(super) struct Play {
     pub(super) stream: StreamId,
@@ -74,7 +74,7 @@ impl Play {
         Self { started: Millis(seconds * 1000), tenure: Millis(seconds * 1000), ..self }
     }
 
-    /// It lost its slot, and has had one again since then.
+    /// It lost its slot and took one again at that time.
     pub(super) fn tenure(self, seconds: u64) -> Self {
         Self { tenure: Millis(seconds * 1000), ..self }
     }
@@ -111,12 +111,12 @@ pub(super) fn number(source: &str) -> Expression {
     Expression::compile(source, &[Type::Int]).unwrap()
 }
 
-/// At most `limit` streams; who wants one more is refused.
+/// At most `limit` streams; denies the newest.
 pub(super) fn streams(name: &str, limit: u32) -> Rule {
     Rule::streams(name, limit, WhenExceeded::DenyNewest)
 }
 
-/// At most `limit` different values; who brings one more is refused.
+/// At most `limit` distinct values; denies the newest.
 pub(super) fn distinct(attribute: &str, name: &str, limit: u32) -> Rule {
     Rule { count: Count::Distinct(Field::named(attribute)), ..streams(name, limit) }
 }
@@ -176,12 +176,12 @@ pub(super) fn policy(name: &str, rules: Vec<Rule>, carriers: &[&str]) -> Arc<Pol
     Arc::new(Policy::new(name, rules, carriers))
 }
 
-/// One policy of these rules, on the application `tv`.
+/// One policy with these rules, on the application `tv`.
 pub(super) fn household(rules: Vec<Rule>) -> [Arc<Policy>; 1] {
     [policy("household", rules, &["tv"])]
 }
 
-/// What the policies say, where no stream is sheltered by its tenure. The explanation must say the same.
+/// Decides without minimum tenure, and checks that the explanation agrees.
 pub(super) fn decide(policies: &[Arc<Policy>], running: &[Play], candidate: &Play) -> Decision {
     decide_in(&scene(Duration::ZERO), policies, running, candidate)
 }
@@ -198,12 +198,12 @@ pub(super) fn decide_in(
     decision
 }
 
-/// Nobody is refused, and no enforced rule is exceeded.
+/// Nothing is refused, and no enforced rule is exceeded.
 pub(super) fn is_quiet(decision: &Decision) -> bool {
     !decision.refuses() && decision.enforced().next().is_none()
 }
 
-/// The streams that end.
+/// The terminated streams.
 pub(super) fn ended(decision: &Decision) -> Vec<StreamId> {
     decision.terminations().map(|(stream, _)| stream).collect()
 }
@@ -213,7 +213,7 @@ pub(super) fn violated(decision: &Decision) -> Vec<&str> {
     decision.violations.iter().map(|violation| &*violation.rule).collect()
 }
 
-/// The explanation tells the story of this decision.
+/// Checks that the explanation agrees with the decision.
 fn assert_same(decision: &Decision, explanation: &Explanation) {
     assert_eq!(explanation.outcome == "refused", decision.refuses());
     assert_eq!(explanation.ending, ended(decision));

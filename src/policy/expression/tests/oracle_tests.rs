@@ -1,4 +1,4 @@
-//! Whatever is let in means what the interpreter of the `cel` crate says.
+//! Every accepted expression has the same meaning as in the interpreter of the `cel` crate.
 
 use cel::{Context, Program, Value};
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ fn relation() -> impl Strategy<Value = &'static str> {
     select(&["==", "!=", "<", "<=", ">", ">="][..])
 }
 
-/// In UTC only: that interpreter reads a clock in the offset that was written, where CEL has it in UTC.
+/// In UTC only: that interpreter uses the written offset for local time, whereas CEL uses UTC.
 fn time() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("now".to_owned()),
@@ -118,7 +118,7 @@ fn test(depth: u32) -> BoxedStrategy<String> {
     prop_oneof![2 => leaf, 4 => logical, 2 => chain, 2 => not, 1 => choice, 1 => same, 1 => texts, 2 => ints].boxed()
 }
 
-/// What a stream has of each field that the expressions ask for.
+/// The stream's value of each field used by the expressions.
 #[derive(Clone, Debug)]
 struct Stream {
     texts: Vec<Option<&'static str>>,
@@ -128,7 +128,7 @@ struct Stream {
 }
 
 fn stream() -> impl Strategy<Value = Stream> {
-    // An empty value is none.
+    // An empty value counts as missing.
     let texts = proptest::collection::vec(proptest::option::of(select(&VALUES[1..])), TEXTS.len());
     let bools = proptest::collection::vec(proptest::option::of(any::<bool>()), BOOLS.len());
     let now = prop_oneof![Just(NOW.0), 0..4_000_000_000_000u64];
@@ -181,7 +181,7 @@ proptest! {
         prop_assert_eq!(stream.ours(&source), stream.theirs(&source), "{}", source);
     }
 
-    /// Neither panics, nor takes long, nor says nothing; what is let in is let in by CEL.
+    /// Never panics, never takes long, always gives a reason; every accepted expression is valid CEL.
     #[test]
     fn any_text_is_let_in_or_refused_with_places_in_it(source in "[a-c0-9 .,()\\[\\]{}?:!<>=&|+*/%'\"\\\\é-]{0,40}") {
         match Expression::compile(&source, &BOTH) {

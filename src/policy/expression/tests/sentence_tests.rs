@@ -1,8 +1,8 @@
-//! What is said of expressions that are wrong, and where.
+//! Error messages for invalid expressions, and their positions.
 
 use super::*;
 
-/// The part of the source that the first error speaks of, and what it says.
+/// The source range of the first error, and its message.
 fn first(source: &str) -> (String, String) {
     let errors = Expression::compile(source, &[Type::Bool]).expect_err(source);
     (source[errors[0].at.clone()].to_owned(), errors[0].message.clone())
