@@ -11,7 +11,7 @@ impl Clock for Hands {
     }
 }
 
-/// Counts up.
+/// A counter instead of random bytes.
 #[derive(Default)]
 struct Counter(AtomicU64);
 

@@ -19,7 +19,7 @@ impl Clock for Time {
     }
 }
 
-/// Counts how often it is asked.
+/// Counts the calls.
 #[derive(Default)]
 struct Random(AtomicU64);
 
@@ -164,7 +164,7 @@ fn what_nobody_wants_costs_nothing_and_what_finds_no_room_is_counted() {
     assert_eq!(random.0.load(SeqCst), 1, "the source of all events");
     assert!(webhooks.work.lock().runtime.is_none(), "no thread");
 
-    // Nothing takes from these queues.
+    // These queues are never read.
     let hook =
         |queue, events: &[WebhookEvent]| Hook::new(webhook("http://a.example/", events, queue), "a".into(), &metrics);
     let ((few, _few), (others, _others)) = (hook(3, &[WebhookEvent::Refused]), hook(9, &[WebhookEvent::Started]));
