@@ -1,4 +1,4 @@
-//! A stream's life, sentence by sentence.
+//! A stream's life.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
 
@@ -18,7 +18,7 @@ fn live() -> Cadence {
     Cadence { live: true, segment: Some(Duration::from_secs(4)), ..Cadence::default() }
 }
 
-/// The same where the entry manifest is itself the playlist that players refresh.
+/// Same, if players refresh the entry manifest itself.
 fn live_entry() -> Cadence {
     Cadence { refresh: Some(Duration::from_secs(4)), ..live() }
 }
@@ -33,7 +33,7 @@ struct House {
 impl House {
     fn new(limit: u32, when_exceeded: WhenExceeded) -> Self {
         let policy = Policy::new("household", vec![Rule::streams("streams", limit, when_exceeded)], &["tv"]);
-        // Take-overs have tests of their own.
+        // Takeovers have their own tests.
         let takeover = TakeoverSettings { verify: Duration::ZERO, ..TakeoverSettings::default() };
         let settings = Settings { takeover, ..Settings::default() };
         Self { record: AccountState::default(), settings, policies: vec![Arc::new(policy)] }
@@ -53,7 +53,7 @@ impl House {
         seen
     }
 
-    /// Carries out a plan as a store does.
+    /// Executes a plan like a store.
     fn carry_out(&mut self, plan: Plan, now: Millis) -> Plan {
         match &plan {
             Plan::Admit(_, change) => self.record.apply(change, &self.settings, now),

@@ -1,4 +1,4 @@
-//! How fast is too fast, sentence by sentence.
+//! Download rates of players and rippers.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
 
@@ -7,24 +7,24 @@ use super::*;
 const START: u64 = 1_700_000_000_000;
 const MULTIPLE: u32 = 4;
 
-/// How somebody pulls media.
+/// A player.
 #[derive(Clone, Copy, Debug)]
 struct Player {
-    /// Renditions that are fetched apart.
+    /// Renditions that are fetched separately.
     renditions: u64,
-    /// Milliseconds of a segment.
+    /// Segment duration in milliseconds.
     segment: u64,
-    /// Milliseconds of media that it keeps ahead of what plays.
+    /// Buffer depth in milliseconds.
     buffer: u64,
-    /// How many times real time the line carries, all renditions together.
+    /// Line speed as a multiple of real time, for all renditions together.
     line: u64,
     /// Milliseconds of media played in ten milliseconds: 10 is normal speed.
     speed: u64,
-    /// So often does the viewer skip to where nothing is buffered (or a change of quality drops the buffer).
+    /// Number of seeks to unbuffered positions (or quality changes that drop the buffer).
     skips: u64,
-    /// So many milliseconds lie between two of them.
+    /// Milliseconds between two of them.
     every: u64,
-    /// Milliseconds of wall time that it is watched for.
+    /// Duration of the simulation in milliseconds.
     watched: u64,
 }
 
@@ -41,7 +41,7 @@ const VIEWER: Player = Player {
 };
 
 impl Player {
-    /// After how many milliseconds it was noticed, if ever.
+    /// When it was detected, in milliseconds, if ever.
     fn noticed(self, multiple: u32) -> Option<u64> {
         let pace = Pace::default();
         let (mut now, mut played, mut fetched, mut skips) = (0, 0, 0, 0);
@@ -62,7 +62,7 @@ impl Player {
             } else {
                 (now, played) = (now + 100, played + 10 * self.speed);
             }
-            // Nothing plays that was not fetched.
+            // Only fetched media plays.
             played = played.min(fetched);
         }
         None
@@ -96,7 +96,7 @@ fn no_known_player_is_too_fast() {
     }
 }
 
-/// Somebody who never waits.
+/// A ripper, which never waits.
 fn ripper(renditions: u64, times: u64, film: u64) -> Option<u64> {
     let watched = film / times;
     Player { renditions, line: times * renditions, buffer: u64::MAX / 2, watched, ..VIEWER }.noticed(MULTIPLE)

@@ -48,7 +48,7 @@ fn what_a_crash_has_left_is_no_obstacle_and_is_never_written_through() {
     assert_eq!(read(&file), "one", "a crash before the rename has changed nothing");
     put(&file, "two").unwrap();
     assert_eq!((read(&file), names(folder.path())), ("two".to_owned(), vec!["file".to_owned()]));
-    // A link that somebody laid there.
+    // A link planted in its place.
     fs::write(&foreign, "foreign").unwrap();
     symlink(&foreign, &unfinished).unwrap();
     put(&file, "three").unwrap();
@@ -108,7 +108,7 @@ fn an_error_names_the_file_and_the_remedy() {
     assert!(gone.to_string().starts_with(&format!("cannot rename {}/a: ", folder.path().display())), "{gone}");
 }
 
-/// Root may write everywhere but to what the kernel keeps for itself.
+/// Root may write everywhere except where the kernel does not allow it.
 #[test]
 fn a_folder_that_cannot_be_written_to_costs_no_file() {
     for file in ["/proc/streamgate.snapshot", "/sys/streamgate.snapshot"] {
@@ -131,7 +131,7 @@ fn a_folder_that_cannot_be_written_to_costs_no_file() {
     assert_eq!(names(folder.path()), ["file"]);
 }
 
-/// A file system of 64 KiB, where the machine lets us have one: not every container may mount.
+/// A file system of 64 KiB, if the machine permits it: not every container may mount.
 #[test]
 fn a_full_disk_costs_nothing_but_the_new_content() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Who plays beside whom, sentence by sentence.
+//! Sharing of one stream.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
 
@@ -26,7 +26,7 @@ fn at(seconds: u64) -> Millis {
     Millis((1_000_000 + seconds) * 1000)
 }
 
-/// A stream of segments of 6 s, live unless it is [`Play::recorded`]. Remembers what it was last told, as a stream does.
+/// A stream with segments of 6 s, live unless it is [`Play::recorded`]. Remembers the last verdict, like a stream.
 struct Play {
     idle: Duration,
     sharing: Sharing,
@@ -83,7 +83,7 @@ impl Play {
         self.ask(client, None, seconds)
     }
 
-    /// Each client asks every 6 s for what is its own: `from` the time where it is in the film.
+    /// Each client requests its own media every 6 s; the numbers are positions in the film.
     fn side_by_side(&mut self, clients: &[(Client, u64)], from: u64, to: u64) {
         for now in (from..to).step_by(6) {
             for (client, film) in clients {
@@ -192,7 +192,7 @@ fn taking_turns_does_not_split() {
     play.accuses_nobody();
 }
 
-/// A player under several addresses that asks for each media once, from the `nth` address as `pick` says.
+/// A player with several addresses that requests each media once, from the address chosen by `pick`.
 fn flapping(addresses: &[Client], pick: impl Fn(u64) -> usize, media: impl Iterator<Item = u64>) -> Play {
     let mut play = Play::default();
     for (asked, media) in media.enumerate() {
@@ -202,7 +202,7 @@ fn flapping(addresses: &[Client], pick: impl Fn(u64) -> usize, media: impl Itera
     play
 }
 
-/// Numbers that look random and are the same every time.
+/// Pseudo-random numbers, reproducible.
 fn scatter(n: u64) -> usize {
     usize::try_from((n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).expect("24 bits")
 }
@@ -220,10 +220,10 @@ fn one_device_under_several_addresses_does_not_split() {
 #[test]
 fn retries_under_the_other_address_do_not_split() {
     let dual_stack = [client(HOME, FILM), client(HOME_6, FILM)];
-    // Every third media is asked for twice, first under one address, then under the other.
+    // Every third media is requested twice, once from each address.
     let media = (0..1000).flat_map(|n| if n % 3 == 0 { vec![n, n] } else { vec![n] });
     flapping(&dual_stack, |n| usize::try_from(n).expect("small"), media).accuses_nobody();
-    // On a bad line nearly all of the few requests under the second address repeat one of the first.
+    // On a bad line nearly all of the few requests from the second address repeat one of the first.
     let mut play = Play::default();
     for n in 0..400 {
         play.media(dual_stack[0], n, n * 3);
@@ -313,7 +313,7 @@ fn a_split_client_stays_split_while_it_is_heard_of_and_for_a_time_after() {
     let mut play = Play::default();
     play.side_by_side(&[(home, 0), (office, 10_000)], 0, 120);
     let split = SharingVerdict::Other(office.split_from(STREAM));
-    // The owner has long been silent: what was split off is no heir.
+    // The owner has long been silent: the split client does not become the owner.
     for now in (120..3000).step_by(600) {
         assert_eq!(play.playlist(office, now), split);
     }
@@ -378,7 +378,7 @@ fn changing_the_agent_with_every_request_hides_nothing() {
     let mut play = Play::default();
     for now in (0..120).step_by(6) {
         play.media(client(HOME, FILM), now, now);
-        // More agents than are kept: then what both ask for decides.
+        // More agents than are kept: then the common media decide.
         play.media(client(OFFICE, &format!("agent {now}")), now, now + 1);
     }
     let accused: HashSet<StreamId> = play.accused.iter().map(|client| client.split_from(STREAM)).collect();
@@ -412,7 +412,7 @@ fn who_was_split_stays_so_when_the_owner_moves() {
 fn a_newcomer_inherits_nothing_from_who_was_there_before() {
     let [home, office, mobile] = [HOME, OFFICE, MOBILE].map(|network| client(network, FILM));
     let mut play = Play::default();
-    // Somebody is always there, so that what was noted is kept.
+    // A client is always present, so that the data is kept.
     let helper = client(HOME_6, FILM);
     play.side_by_side(&[(home, 0), (helper, 10_000), (office, 0)], 0, 50);
     play.side_by_side(&[(home, 0), (helper, 10_000)], 50, 90);
@@ -420,7 +420,7 @@ fn a_newcomer_inherits_nothing_from_who_was_there_before() {
     for now in (90..162).step_by(6) {
         play.media(home, now, now);
         play.media(helper, 10_000 + now, now);
-        // What the one before had asked for as well.
+        // Media that the previous client also requested.
         play.media(mobile, now - 90, now);
     }
     assert_eq!(play.accused, HashSet::from([mobile]));
@@ -453,7 +453,7 @@ fn many_threads_agree_on_who_shares() {
             scope.spawn(move || {
                 let mut split = [false; 4];
                 for n in 0..4000 {
-                    // Every thread is every client in turn: nobody falls silent because its thread does.
+                    // Every thread acts as every client in turn, so that no client becomes silent with its thread.
                     let who = (thread + usize::try_from(n).expect("small")) % homes.len();
                     match ask(who, n) {
                         SharingVerdict::Owner => assert_eq!(who, 0, "the owner never changes"),
@@ -471,20 +471,19 @@ fn many_threads_agree_on_who_shares() {
     assert_eq!(verdicts.into_inner(), HashSet::from([1, 2, 3]));
 }
 
-/// Stays of clients, one after the other: who, for how long, how long the last one stays on beside the next, and what is
-/// asked for in which rhythm.
+/// Successive stays of clients: who, how long, how long the previous one overlaps the next, and the request rhythm.
 fn stays() -> impl Strategy<Value = Vec<(usize, u64, u64, u64)>> {
     prop::collection::vec((0_usize..5, 160_u64..600, 0_u64..58, 1_u64..12), 1..30)
 }
 
 proptest! {
-    /// Two that follow each other overlap by less than 60 s, and none comes back while it might still be playing.
+    /// Successive clients overlap by less than 60 s, and none returns while it might still be playing.
     #[test]
     fn nobody_is_accused_who_never_overlaps_by_the_grace(stays in stays(), same in any::<bool>(), seed in any::<u64>()) {
         let mut requests = Vec::new();
         let (mut from, mut last) = (0, None);
         for (who, lasts, overlap, rhythm) in stays {
-            // The same again would be one stay; a third one starts when the first has long gone.
+            // The same client again would be one stay; a third one starts long after the first has left.
             if last == Some(who) { continue; }
             last = Some(who);
             for now in (from..from + lasts).step_by(usize::try_from(rhythm).expect("small")) {
@@ -496,7 +495,7 @@ proptest! {
         let mut play = Play::default();
         for (now, salt, who) in requests {
             let agent = format!("agent {who}");
-            // Either all watch the same, or each something else.
+            // Either all play the same, or each something else.
             let media = if same { now } else { now + who as u64 * 100_000 };
             let who = client(HOME + who as u128, &agent);
             if salt == 0 { play.playlist(who, now); } else { play.media(who, media, now); }
@@ -505,8 +504,8 @@ proptest! {
         play.accuses_nobody();
     }
 
-    /// Whatever is asked for by whomever and whenever, memory is bounded, and who has just played owns the stream or could
-    /// have been told apart from who does.
+    /// For any requests, memory is bounded, and the client that just played owns the stream or is distinguishable from
+    /// the owner.
     #[test]
     fn any_interleaving_is_answered_and_bounded(
         requests in prop::collection::vec((0_u64..40, 0_u128..20, 0_u8..6, prop::option::of(0_u64..50)), 1..600),

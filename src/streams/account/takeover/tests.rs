@@ -1,4 +1,4 @@
-//! Take-overs, sentence by sentence.
+//! Takeovers.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests say what failed by panicking")]
 
@@ -86,7 +86,7 @@ impl House {
         }
     }
 
-    /// A request for media, as the table treats it. `false`: it is refused.
+    /// Handles a media request like the table. Returns false if it is refused.
     fn media(&mut self, stream: &Arc<Stream>, now: Millis) -> bool {
         self.settle(now);
         if stream.is_contested(Signal::Playback) {
@@ -109,7 +109,7 @@ impl House {
         }
     }
 
-    /// Plays on every four seconds from `from` to `to`. `false`: it is refused meanwhile.
+    /// Plays from `from` to `to` with a request every four seconds. Returns false if one is refused.
     fn plays(&mut self, stream: &Arc<Stream>, from: u64, to: u64) -> bool {
         (from..=to).step_by(4).all(|now| self.media(stream, at(now)))
     }
@@ -172,7 +172,7 @@ fn the_oldest_ends_where_the_policy_says_so() {
     let mut house = House::new(1, WhenExceeded::TerminateOldest);
     let old = house.start(1, client(1, 7), at(0)).expect("room");
     assert!(house.plays(&old, 0, 20));
-    // Its tenure protects it from being ended for a start at once.
+    // Its tenure protects it from immediate termination by a start.
     let new = house.start(2, client(1, 7), at(21)).expect("may be the same client");
     assert!(house.media(&new, at(25)));
     assert!(house.media(&old, at(28)));
@@ -200,7 +200,7 @@ fn of_several_that_may_have_been_left_the_one_that_stays_silent_was() {
     let first = house.start(1, client(1, 7), at(0)).expect("room");
     let second = house.start(2, client(1, 7), at(1)).expect("room");
     assert!((0..5).all(|n| house.media(&first, at(2 + 4 * n)) && house.media(&second, at(4 + 4 * n))));
-    // The first goes on; the second is left for another.
+    // The first continues; the second is left for another.
     let third = house.start(3, client(1, 7), at(21)).expect("may be the same client");
     for n in 0..10 {
         assert!(house.media(&first, at(23 + 4 * n)), "the first plays on");
@@ -319,7 +319,7 @@ fn two_tokens_on_one_asset_are_two_starts() {
 
 #[test]
 fn the_chain_of_takers_never_lets_more_play_than_the_limit() {
-    // Three clients that cannot be told apart play side by side; one slot.
+    // Three indistinguishable clients play side by side, with one slot.
     let mut house = House::of(1);
     let mut streams = vec![house.start(1, client(1, 7), at(0)).expect("room")];
     assert!(house.plays(&streams[0], 0, 20));
@@ -345,7 +345,7 @@ fn a_stream_that_its_own_client_has_left_for_another_makes_room_at_once() {
     assert!(house.plays(&left, 0, 20));
     let zapped = house.start(2, client(1, 7), at(21)).expect("room");
     assert!(house.media(&zapped, at(22)));
-    // Another client that looks like neither starts before the first stream is overdue.
+    // A client similar to neither starts before the first stream is overdue.
     let other = house.start(3, client(2, 8), at(23)).expect("the first was left for the second");
     assert_eq!(house.record.takeovers()[0].taken, left.id);
     assert_eq!(house.record.takeovers()[0].reason, TakeoverReason::LeftForAnother);
@@ -373,7 +373,7 @@ fn a_client_that_was_found_another_may_start_when_the_stream_falls_silent() {
     assert!(house.plays(&old, 28, 40));
     assert!(house.start(3, client(2, 7), at(42)).is_err(), "it looks the same and is not");
     let again = house.start(4, client(2, 7), at(50)).expect("the other one has fallen silent");
-    // It is heard again after all: then its silence means nothing to that client any more.
+    // It continues after all: then its silence is no longer evidence for that client.
     assert!(house.media(&again, at(51)) && house.media(&old, at(54)) && !house.media(&again, at(56)));
     assert!(house.plays(&old, 58, 70));
     assert!(house.start(5, client(2, 7), at(82)).is_err(), "the same pair is not helped again");
@@ -396,7 +396,7 @@ fn a_request_that_was_under_way_when_its_client_zapped_ends_nothing() {
     let mut house = House::of(1);
     let old = house.start(1, client(1, 7), at(0)).expect("room");
     old.learn(&vod(), &house.settings);
-    // It has fetched far ahead, and lost its slot to the silence since.
+    // It has fetched far ahead, and has since lost its slot.
     assert!((0..20).all(|n| house.media(&old, Millis(at(0).0 + 100 * n))));
     let new = house.start(2, client(1, 7), at(100)).expect("room");
     assert!(house.media(&old, at(100)), "it asked as its viewer zapped");
@@ -411,7 +411,7 @@ fn a_place_that_is_given_back_is_given_back_by_whoever_holds_it() {
     assert!(house.plays(&owner, 0, 20));
     let first = house.start(2, client(1, 7), at(21)).expect("may be the same client");
     assert!(house.media(&first, at(22)));
-    // The same client goes on under another name.
+    // The same client continues under another id.
     let second = house.start(3, client(1, 7), at(23)).expect("may be the same client");
     let (mut owner_plays, mut second_plays) = (true, true);
     for n in 6..30 {
@@ -427,7 +427,7 @@ fn of_three_that_look_alike_and_are_played_two_are_left_though_two_fetch_in_burs
     let mut house = House::of(2);
     let back = house.start(1, client(1, 7), at(0)).expect("room");
     assert!(house.plays(&back, 0, 8));
-    // It loses its slot to a long pause; two others start that fetch eight segments every 32 s.
+    // It loses its slot to a long pause; two others start and fetch eight segments every 32 s.
     let first = house.start(2, client(2, 7), at(70)).expect("room");
     let second = house.start(3, client(3, 7), at(75)).expect("room");
     let fetch = |house: &mut House, stream: &Arc<Stream>, now: u64| {
@@ -449,6 +449,6 @@ fn of_three_that_look_alike_and_are_played_two_are_left_though_two_fetch_in_burs
         }
     }
     assert_eq!(plays.iter().filter(|plays| **plays).count(), 2, "{plays:?}");
-    // Two bursts of the first, the second of which ends it: it came back in time, so it was played all along.
+    // Two bursts of the first, the second of which terminates it: it returned in time, so it was playing throughout.
     assert!(over.last().is_some_and(|last| *last < 166 + 32), "{over:?}");
 }
