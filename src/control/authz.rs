@@ -26,7 +26,7 @@ use crate::admission::{AUTHZ, Admission, Current};
     ),
     responses(
         (status = 200, description = "The request is allowed. Streamgate-* headers identify the viewer."),
-        (status = 401, description = "The request has no valid token.", content_type = "application/problem+json",
+        (status = 401, description = "The request has no token.", content_type = "application/problem+json",
             body = serde_json::Value),
         (status = 403, description = "The request is refused; the body has the reason.", content_type = "application/problem+json",
             body = serde_json::Value),
@@ -38,7 +38,7 @@ fn authorize() {}
 /// Same as `GET`, without a body.
 #[utoipa::path(head, path = "/authz", tag = "authz", operation_id = "authorize_bare", responses(
     (status = 200, description = "The request is allowed."),
-    (status = 401, description = "The request has no valid token."),
+    (status = 401, description = "The request has no token."),
     (status = 403, description = "The request is refused."),
 ))]
 #[allow(dead_code, reason = "as above")]
