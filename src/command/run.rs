@@ -76,7 +76,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let orders = orders(&settings, &table, &current, &*clock)?;
     let readiness = readiness(&current);
     let refresh = refresh(&metrics, &webhooks, log.take_dropped(), store, &orders, &clock);
-    let questions = Arc::new(Admission {
+    let admission = Arc::new(Admission {
         table: table.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
@@ -86,7 +86,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         listed: ListedSegments::default(),
         requests: RequestIds::new(&SystemEntropy),
     });
-    let gateway = Gateway::new(current.clone(), questions.clone(), KEPT * settings.threads);
+    let gateway = Gateway::new(current.clone(), admission.clone(), KEPT * settings.threads);
     let expiry = Arc::new(Expiry::new(table.clone(), clock.clone()));
     let background = Background {
         expiry: expiry.clone(),
@@ -119,7 +119,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let certificates = listeners.iter().map(|(_, certificate)| certificate.clone());
     let bound = bound.into_iter().zip(certificates).collect();
     let control = ControlParts {
-        questions,
+        admission,
         current: Arc::new({
             let current = current.clone();
             move || current.load().runtime.clone()

@@ -54,12 +54,12 @@ pub(super) fn documented() -> utoipa::openapi::OpenApi {
 }
 
 /// The routes of `/authz`: the viewer's request is in header fields, or in the path and the method.
-pub(super) fn routes(questions: Arc<Admission>, current: Current) -> Router {
+pub(super) fn routes(admission: Arc<Admission>, current: Current) -> Router {
     let answer = any(move |request: Request| {
-        let (questions, snapshot) = (questions.clone(), current());
+        let (admission, config) = (admission.clone(), current());
         async move {
             let (parts, _) = request.into_parts();
-            let answer: Response = questions.authorize(snapshot, parts).await.map(Body::from);
+            let answer: Response = admission.authorize(config, parts).await.map(Body::from);
             answer
         }
     });

@@ -74,7 +74,7 @@ impl Port {
         peer: SocketAddr,
         mut closing: watch::Receiver<()>,
     ) {
-        let metrics = self.control.metrics.clone();
+        let metrics = self.control.admission.metrics.clone();
         let _shown = Shown::new(&metrics);
         let limits = self.control.settings().limits.clone();
         let activity = Arc::new(Activity::new());
@@ -114,14 +114,14 @@ impl Port {
         limits: &Limits,
     ) -> Result<Response, Infallible> {
         let _serving = Serving::new(activity);
-        let metrics = &self.control.metrics;
+        let metrics = &self.control.admission.metrics;
         let mut request = request.map(|body| timed(body, limits.body_timeout, metrics));
         request.extensions_mut().insert(ConnectInfo(peer));
         self.service.call(request).await
     }
 
     fn refuse(&self, reason: &str) {
-        self.control.metrics.control_connections_refused.with_label_values(&[reason]).inc();
+        self.control.admission.metrics.control_connections_refused.with_label_values(&[reason]).inc();
     }
 }
 

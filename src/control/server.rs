@@ -1,6 +1,7 @@
 //! The HTTP server of the control port.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -14,21 +15,26 @@ use utoipa_axum::routes;
 
 use super::connection::Port;
 use super::document::{self, empty};
+use super::state::ControlParts;
 use super::{Control, authz, operator, session};
 
-impl Control {
+impl ControlParts {
     /// Answers on `listener` until `stop` resolves.
     ///
     /// # Errors
     /// The `OpenAPI` document cannot be serialized.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         let router = self.clone().router()?;
         Port::new(self, router).serve(listener, stop).await;
         Ok(())
     }
 
-    fn router(self) -> io::Result<Router> {
-        let authz = authz::routes(self.questions.clone(), self.current.clone());
+    fn router(self: Arc<Self>) -> io::Result<Router> {
+        let authz = authz::routes(self.admission.clone(), self.current.clone());
         let mut whole = empty();
         whole.merge(authz::documented());
         let routes = OpenApiRouter::with_openapi(whole)
@@ -78,7 +84,7 @@ async fn ready(State(control): State<Control>) -> Response {
 async fn metrics(State(control): State<Control>) -> Response {
     (control.refresh)();
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-    (headers, control.metrics.render()).into_response()
+    (headers, control.admission.metrics.render()).into_response()
 }
 
 fn plain(status: StatusCode, text: String) -> Response {

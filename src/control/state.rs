@@ -1,6 +1,5 @@
 //! Shared state of the control port.
 
-use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -107,13 +106,12 @@ pub trait ProcessControl: Send + Sync {
 }
 
 /// The control port's state. A pointer, since each request has a copy.
-#[derive(Clone)]
-pub struct Control(Arc<ControlParts>);
+pub type Control = Arc<ControlParts>;
 
 /// The control port's parts.
 pub struct ControlParts {
     /// Shared with the gateway.
-    pub questions: Arc<Admission>,
+    pub admission: Arc<Admission>,
     /// The configuration in force.
     pub current: Current,
     /// Rate limits of the session API.
@@ -147,28 +145,6 @@ impl ControlParts {
 
     /// The block that applies to this viewer, if any.
     pub(super) fn blocked(&self, account: &AccountKey, device: &Device, stream: StreamId) -> Option<Block> {
-        self.blocks().blocked(account, device, None, stream, self.clock.wall()).cloned()
-    }
-}
-
-impl From<ControlParts> for Control {
-    fn from(parts: ControlParts) -> Self {
-        Self(Arc::new(parts))
-    }
-}
-
-impl Deref for Control {
-    type Target = ControlParts;
-
-    fn deref(&self) -> &ControlParts {
-        &self.0
-    }
-}
-
-impl Deref for ControlParts {
-    type Target = Admission;
-
-    fn deref(&self) -> &Admission {
-        &self.questions
+        self.blocks().blocked(account, device, None, stream, self.admission.clock.wall()).cloned()
     }
 }

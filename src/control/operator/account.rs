@@ -91,8 +91,8 @@ pub(super) async fn show(
     PathParams((idp, subject)): PathParams<(String, String)>,
 ) -> Result<Answer<AccountShown>, Problem> {
     let account = account(&idp, &subject)?;
-    let (settings, moment, key) = (control.settings(), control.clock.moment(), account.key());
-    let record = control.table.peek(&key).map(|(_, record)| record);
+    let (settings, moment, key) = (control.settings(), control.admission.clock.moment(), account.key());
+    let record = control.admission.table.peek(&key).map(|(_, record)| record);
     let is_known = record.as_ref().is_some_and(|record| !record.is_empty());
     let record = record.unwrap_or_default();
     let ordered = control.orders.list(Kind::Block, moment.wall).into_iter();
@@ -104,7 +104,7 @@ pub(super) async fn show(
     // No device and no stream has these ids, so only a block of the account matches.
     let blocked = control.blocked(&key, &Device::Hint(0), StreamId([0; 16]));
     let history: Vec<HappenedShown> =
-        control.decisions.history(&key).iter().map(|one| HappenedShown::new(one, moment)).collect();
+        control.admission.decisions.history(&key).iter().map(|one| HappenedShown::new(one, moment)).collect();
     if !is_known && blocks.is_empty() && exemption.is_none() && blocked.is_none() && history.is_empty() {
         return Err(unknown());
     }
@@ -150,7 +150,7 @@ pub(super) async fn kill_stream(
     Body(why): Body<ReasonBody>,
 ) -> Result<Answer<EndedShown>, Problem> {
     let (account, id, reason) = (account(&idp, &subject)?, stream(&id)?, why.reason()?);
-    let record = control.table.peek(&account.key()).map(|(_, record)| record).unwrap_or_default();
+    let record = control.admission.table.peek(&account.key()).map(|(_, record)| record).unwrap_or_default();
     let ended = end(&control, &operator, &account, &record, reason, Some(id)).await?;
     if ended.ended.is_empty() {
         return Err(Problem::nothing("The account has no such stream, or it has already ended."));
@@ -178,7 +178,7 @@ pub(super) async fn kill_account(
     Body(why): Body<ReasonBody>,
 ) -> Result<Answer<EndedShown>, Problem> {
     let (account, reason) = (account(&idp, &subject)?, why.reason()?);
-    let record = control.table.peek(&account.key()).map(|(_, record)| record).unwrap_or_default();
+    let record = control.admission.table.peek(&account.key()).map(|(_, record)| record).unwrap_or_default();
     end(&control, &operator, &account, &record, reason, None).await.map(Answer)
 }
 
@@ -191,12 +191,12 @@ async fn end(
     reason: &str,
     only: Option<StreamId>,
 ) -> Result<EndedShown, Problem> {
-    let (settings, moment) = (control.settings(), control.clock.moment());
+    let (settings, moment) = (control.settings(), control.admission.clock.moment());
     let cause = Cause::Killed { reason: reason.into(), by: None };
     let (mut ended, mut failed) = (Vec::new(), false);
     for stream in record.streams().iter().filter(|stream| only.is_none_or(|only| stream.id == only)) {
         let shown = StreamShown::new(account, stream, &settings, moment);
-        match control.table.end(account, stream.id, &cause, moment.now).await {
+        match control.admission.table.end(account, stream.id, &cause, moment.now).await {
             Ok(true) => ended.push(shown),
             Ok(false) => {}
             Err(_) => {

@@ -42,7 +42,7 @@ impl Operator {
             "operator action"
         );
         if let Some(account) = account {
-            control.decisions.ordered(account, stream, what, &self.name, &reason.into());
+            control.admission.decisions.ordered(account, stream, what, &self.name, &reason.into());
         }
     }
 }

@@ -79,10 +79,10 @@ impl Failure {
     /// Counts and logs the failure. Credentials are never logged: they may be a token with a typo.
     fn refused(self, control: &Control, of: &Extensions) -> Problem {
         let Self { reason, told } = self;
-        control.metrics.login_failure(reason);
+        control.admission.metrics.login_failure(reason);
         // Limited per reason, so that requests without a token do not hide token guessing.
         let limit = LoginFailure::ALL.iter().position(|known| *known == reason).and_then(|nth| LOGINS.get(nth));
-        if let Some(held_back) = limit.and_then(|limit| limit.admits(control.clock.now())) {
+        if let Some(held_back) = limit.and_then(|limit| limit.admits(control.admission.clock.now())) {
             let client = of.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip().to_canonical());
             tracing::warn!(
                 client = client.map(tracing::field::display),

@@ -189,7 +189,7 @@ async fn walk(
         let Ok(account) = account(idp, subject) else { return None };
         let key = account.key();
         let is_behind = from.account.is_some_and(|last| last > key || last == key && from.stream.is_none());
-        let found = control.table.peek(&key).filter(|_| !is_behind);
+        let found = control.admission.table.peek(&key).filter(|_| !is_behind);
         return found.and_then(|(account, record)| match visit(key, &account, &record) {
             Visited::Full(end) => Some(end),
             Visited::Listed | Visited::Unwanted => None,
@@ -197,7 +197,7 @@ async fn walk(
     }
     let mut is_empty = true;
     if let (Some(key), Some(_)) = (from.account, from.stream)
-        && let Some((account, record)) = control.table.peek(&key)
+        && let Some((account, record)) = control.admission.table.peek(&key)
         && filter.fits_account(&account)
     {
         match visit(key, &account, &record) {
@@ -209,7 +209,7 @@ async fn walk(
     let mut behind = from.account;
     let mut looks = 0;
     loop {
-        let page = control.table.page(behind, AT_ONCE);
+        let page = control.admission.table.page(behind, AT_ONCE);
         for (key, account, record) in &page {
             if filter.fits_account(account) {
                 match visit(*key, account, record) {
@@ -243,7 +243,7 @@ pub(super) async fn streams(
     QueryParams(filter): QueryParams<Filter>,
 ) -> Result<Answer<StreamsShown>, Problem> {
     let (limit, from) = (filter.limit()?, filter.cursor()?);
-    let (settings, moment) = (control.settings(), control.clock.moment());
+    let (settings, moment) = (control.settings(), control.admission.clock.moment());
     let mut streams = Vec::new();
     let next = walk(&control, &filter, from, |key, account, record| {
         let place = |stream: &Stream| (stream.started, stream.id);
@@ -278,7 +278,7 @@ pub(super) async fn accounts(
     QueryParams(filter): QueryParams<Filter>,
 ) -> Result<Answer<AccountsShown>, Problem> {
     let (limit, from) = (filter.limit()?, filter.cursor()?);
-    let (settings, now) = (control.settings(), control.clock.now());
+    let (settings, now) = (control.settings(), control.admission.clock.now());
     let from = Cursor { stream: None, ..from };
     let mut accounts = Vec::new();
     let next = walk(&control, &filter, from, |key, account, record| {

@@ -148,7 +148,7 @@ fn name(text: &str) -> Result<(), Problem> {
 
 /// The active override of a target.
 pub(super) fn find(control: &Control, kind: Kind, whom: &Target) -> Result<Answer<OrderShown>, Problem> {
-    let order = control.orders.find(kind, whom, control.clock.wall()).ok_or_else(|| missing(kind))?;
+    let order = control.orders.find(kind, whom, control.admission.clock.wall()).ok_or_else(|| missing(kind))?;
     Ok(Answer(OrderShown::new(whom, &order)))
 }
 
@@ -161,7 +161,7 @@ pub(super) async fn give(
     wanted: &OverrideRequest,
 ) -> Result<Answer<OrderedShown>, Problem> {
     let (seconds, reason) = wanted.checked()?;
-    let now = control.clock.wall();
+    let now = control.admission.clock.wall();
     let duration = Duration::from_secs(seconds);
     let order = Order { until: now + duration, reason: reason.into(), by: operator.name.clone(), at: now, number: 0 };
     let shown = OrderShown::new(&whom, &order);
@@ -182,7 +182,7 @@ pub(super) async fn lift(
     kind: Kind,
     whom: Target,
 ) -> Result<Answer<OrderedShown>, Problem> {
-    let now = control.clock.wall();
+    let now = control.admission.clock.wall();
     let (orders, file, about) = (control.orders.clone(), file(control), whom.clone());
     let lifted = spawn_blocking(move || orders.remove(kind, &about, file.as_deref(), now)).await;
     let (order, kept) = lifted.map_err(|_| broken())?.ok_or_else(|| missing(kind))?;
@@ -205,7 +205,7 @@ fn list(control: &Control, kind: Kind, page: &Page) -> Result<Answer<OrdersShown
     };
     let wrong = || Problem::malformed("`cursor` is not the `next` of a page. Omit it to start over.");
     let behind = page.cursor.as_deref().map(|text| read(text).ok_or_else(wrong)).transpose()?.unwrap_or(0);
-    let mut orders = control.orders.list(kind, control.clock.wall());
+    let mut orders = control.orders.list(kind, control.admission.clock.wall());
     orders.retain(|(_, order)| order.number > behind);
     let next = orders.get(limit - 1).filter(|_| orders.len() > limit).map(|(_, last)| format!("{:016x}", last.number));
     let orders = orders.iter().take(limit).map(|(whom, order)| OrderShown::new(whom, order)).collect();

@@ -100,9 +100,9 @@ pub(super) struct DrainShown {
     (status = 200, description = "The status.", body = StatusShown),
 ))]
 pub(super) async fn status(_: Reader, From(control): From<Control>) -> Answer<StatusShown> {
-    let (revision, moment) = (control.house.revision(), control.clock.moment());
+    let (revision, moment) = (control.house.revision(), control.admission.clock.moment());
     let now = moment.now;
-    let counts = control.counted.counts(&control.table, &revision.settings.streams, now).await;
+    let counts = control.counted.counts(&control.admission.table, &revision.settings.streams, now).await;
     Answer(StatusShown {
         version: env!("CARGO_PKG_VERSION"),
         revision: revision.number,

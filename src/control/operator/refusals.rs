@@ -65,18 +65,18 @@ pub(super) async fn show(
 ) -> Result<Answer<RefusalShown>, Problem> {
     let is_id = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = is_id.then(|| u64::from_str_radix(&name, 16).ok()).flatten();
-    let refused = id.and_then(|id| control.decisions.refusal(id)).ok_or_else(|| {
+    let refused = id.and_then(|id| control.admission.decisions.refusal(id)).ok_or_else(|| {
         Problem::nothing(format!(
            "No refusal with this id is stored. Refusals are kept for {}, less if there are very many, and are lost on restart. \
              Search the log for the id.",
             humantime::format_duration(KEPT)
         ))
     })?;
-    let explained = control.decisions.explanation(refused.id);
+    let explained = control.admission.decisions.explanation(refused.id);
     let explanation = explained.as_ref().and_then(|(_, text)| serde_json::from_str::<Value>(text).ok());
     let problem: Option<Value> = serde_json::from_slice(&refused.problem).ok();
     let account = refused.account.as_ref();
-    let moment = control.clock.moment();
+    let moment = control.admission.clock.moment();
     Ok(Answer(RefusalShown {
         refusal: format!("{:016x}", refused.id),
         verdict: refused.verdict.label(),

@@ -18,7 +18,7 @@ pub(in crate::control) async fn count(State(control): State<Control>, request: R
     let operation = told.get::<ApiOperation>().copied().unwrap_or(operation);
     let outcome = told.get::<ApiOutcome>().copied();
     let outcome = outcome.unwrap_or_else(|| ApiOutcome::of_status(response.status().as_u16()));
-    control.metrics.api_call(version, operation, outcome);
+    control.admission.metrics.api_call(version, operation, outcome);
     response
 }
 

@@ -40,12 +40,12 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
 }
 
 async fn unknown(State(control): State<Control>, headers: HeaderMap) -> Response {
-    Answer::UNKNOWN.into_response(&headers, &control.settings(), control.clock.wall())
+    Answer::UNKNOWN.into_response(&headers, &control.settings(), control.admission.clock.wall())
 }
 
 /// CORS preflight needs no credentials.
 async fn other_method(State(control): State<Control>, method: Method, headers: HeaderMap) -> Response {
-    let (settings, now) = (control.settings(), control.clock.wall());
+    let (settings, now) = (control.settings(), control.admission.clock.wall());
     let mut answer = Answer::WRONG_METHOD.into_response(&headers, &settings, now);
     if method == Method::OPTIONS {
         preflight(&mut answer);

@@ -106,7 +106,7 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
     if dimensions.iter().any(|name| name == STREAM_COUNT) {
         return Err(Problem::bad("streamCount is the count and cannot be a dimension"));
     }
-    let record = control.table.record(&call.account, call.now).await?;
+    let record = control.admission.table.record(&call.account, call.now).await?;
     let active_streams = count(&call, &record, &dimensions);
     Ok(Json(Report { links: Links { this: Link::to(call.address()) }, active_streams }).into_response())
 }

@@ -41,7 +41,7 @@ impl Call {
     /// # Errors
     /// The application is unknown or may not use the account's identity provider, or a name is malformed.
     pub(super) fn parse(control: &Control, head: &Parts) -> Result<Self, Problem> {
-        let (settings, moment) = (control.settings(), control.clock.moment());
+        let (settings, moment) = (control.settings(), control.admission.clock.moment());
         let path = head.uri.path();
         let [id, mvpd, subject, stream] = [1, 2, 4, 6].map(|nth| segment(path, nth));
         let id = crate::control::session::account::value(id).map_err(|_| Problem::no_application())?;

@@ -86,7 +86,7 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
     };
     let done = || (Extension(if stops { ApiOperation::Stop } else { ApiOperation::Heartbeat }), StatusCode::ACCEPTED);
     let id = call.stream.ok_or_else(Problem::no_stream)?;
-    let Some(stream) = control.table.find(&account.key(), id).filter(|stream| call.owns(stream)) else {
+    let Some(stream) = control.admission.table.find(&account.key(), id).filter(|stream| call.owns(stream)) else {
         ended(&control, &call, id).await?;
         return Ok(done().into_response());
     };
@@ -94,9 +94,9 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
         return Err(Problem::blocked());
     }
     if stops {
-        control.table.end(account, id, &Cause::Stopped, *now).await?;
+        control.admission.table.end(account, id, &Cause::Stopped, *now).await?;
     } else if !(stream.holds(&settings.streams, *now) && stream.heartbeat_declared(*now)) {
-        control.table.revive(account, &stream, &application.policies, &settings.streams, *now).await?;
+        control.admission.table.revive(account, &stream, &application.policies, &settings.streams, *now).await?;
     }
     Ok(done().into_response())
 }
@@ -126,10 +126,10 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
     let call = Call::parse(&control, &head)?;
     let Call { settings, application, account, now, .. } = &call;
     let id = call.stream.ok_or_else(Problem::no_stream)?;
-    let record = control.table.record(account, *now).await?;
+    let record = control.admission.table.record(account, *now).await?;
     let resource = match record.find(id).filter(|stream| call.owns(stream)) {
         Some(stream) => {
-            let law = control.table.law(account, &application.policies, &settings.streams, *now);
+            let law = control.admission.table.law(account, &application.policies, &settings.streams, *now);
             let compliant = StreamTable::keeps_policies(&record, stream, &law, *now);
             StreamResource::new(&call, id, stream.started, compliant)
         }
@@ -140,7 +140,7 @@ pub(super) async fn show(State(control): State<Control>, request: Request) -> Re
 
 /// When a terminated stream started. Renews its tombstone.
 async fn ended(control: &Control, call: &Call, id: StreamId) -> Result<Millis, Problem> {
-    let ended = control.table.ended(&call.account, id, call.now).await?;
+    let ended = control.admission.table.ended(&call.account, id, call.now).await?;
     let ended = ended.filter(|ended| call.owns(&ended.stream)).ok_or_else(Problem::no_stream)?;
     Ok(ended.stream.started)
 }

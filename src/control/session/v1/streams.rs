@@ -110,7 +110,7 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
     let call = Call::parse(&control, &head)?;
     let attributes: Attributes = Metadata::read(&head, body).await?.into();
     let Call { settings, application, account, now, .. } = &call;
-    let id = settings.keys.issue(&application.id, &account.key(), call.moment.wall, control.entropy.bytes());
+    let id = settings.keys.issue(&application.id, &account.key(), call.moment.wall, control.admission.entropy.bytes());
     if call.is_blocked(&control, &attributes, id) {
         return Err(Problem::blocked());
     }
@@ -126,15 +126,16 @@ pub(super) async fn start(State(control): State<Control>, request: Request) -> R
         attributes,
         client: ClientEvidence::default(),
     };
-    if control.table.streams_of(&account.key()) >= MAX_STREAMS {
+    if control.admission.table.streams_of(&account.key()) >= MAX_STREAMS {
         return Err(Problem::too_many());
     }
-    let declared = control.table.declare(&candidate, &[], true, &application.policies, &settings.streams, *now);
+    let declared =
+        control.admission.table.declare(&candidate, &[], true, &application.policies, &settings.streams, *now);
     let (id, started, compliant) = match declared.await? {
         AdmissionOutcome::Admitted { stream, .. } => (stream.id, stream.started, true),
         AdmissionOutcome::Refused(_) => (id, *now, false),
     };
-    let record = control.table.record(account, *now).await?;
+    let record = control.admission.table.record(account, *now).await?;
     let active_streams = count(&call, &record, &[]);
     let stream = StreamResource::new(&call, id, started, compliant);
     let location = HeaderValue::try_from(call.address_of(id)).map_err(|_| Problem::bad("the path is malformed"))?;
@@ -169,7 +170,7 @@ pub(super) async fn list(State(control): State<Control>, request: Request) -> Re
     let (head, _) = request.into_parts();
     let call = Call::parse(&control, &head)?;
     let names = Query::read(&head).await?.names("fields")?;
-    let record = control.table.record(&call.account, call.now).await?;
+    let record = control.admission.table.record(&call.account, call.now).await?;
     let view = call.view();
     let listed = |stream: &Stream| {
         let mut known = metadata(stream);

@@ -39,7 +39,7 @@ pub(super) struct Call<'c> {
 
 impl<'c> Call<'c> {
     pub(super) fn new(control: &'c Control, head: Parts) -> Self {
-        let moment = control.clock.moment();
+        let moment = control.admission.clock.moment();
         Self { control, head, settings: control.settings(), now: moment.now, moment }
     }
 
@@ -110,7 +110,7 @@ impl<'c> Call<'c> {
     /// Stores a refusal for operators and adds its id to the answer.
     pub(super) fn remember(&self, refusal: &Refusal, candidate: &AdmissionRequest, answer: Answer) -> Answer {
         let Refusal::Policy { refused, .. } = refusal else { return answer };
-        let (id, decisions) = (self.control.next_request(), &self.control.decisions);
+        let (id, decisions) = (self.control.admission.next_request(), &self.control.admission.decisions);
         decisions.explain(id, &candidate.account.key(), &refused.explanation);
         decisions.refused(Refused {
             verdict: Verdict::Refused,

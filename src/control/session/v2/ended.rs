@@ -24,7 +24,7 @@ pub(super) async fn over(
     account: &Account,
     session: StreamId,
 ) -> Answer {
-    let table = &call.control.table;
+    let table = &call.control.admission.table;
     let Ok(record) = table.record(account, call.now).await else { return undecided(call, at) };
     let remembered = record.tombstones().iter().find(|tombstone| tombstone.stream.id == session);
     let stream = record.find(session).or(remembered.map(|tombstone| &tombstone.stream));

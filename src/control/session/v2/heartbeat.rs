@@ -62,7 +62,7 @@ pub(super) async fn heartbeat(State(control): State<Control>, request: Request) 
 }
 
 async fn beat(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
-    let (table, windows, now) = (&call.control.table, &call.settings.streams, call.now);
+    let (table, windows, now) = (&call.control.admission.table, &call.settings.streams, call.now);
     let application = call.application()?;
     let account = call.account(application)?;
     let session = call.session()?;
@@ -90,7 +90,12 @@ async fn beat(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
         return Ok(call.accepted());
     }
     for name in stream.attribute_update(&news, &stream.asset).frozen {
-        call.control.metrics.immutable_attribute_changes.with_label_values(&[application.id.as_str(), name]).inc();
+        call.control
+            .admission
+            .metrics
+            .immutable_attribute_changes
+            .with_label_values(&[application.id.as_str(), name])
+            .inc();
     }
     match table.heartbeat(&account, &stream, &news, &application.policies, windows, now).await {
         Ok(None) => Ok(call.accepted()),

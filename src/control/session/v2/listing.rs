@@ -44,7 +44,7 @@ async fn list(call: &Call<'_>) -> Result<Answer, Answer> {
     let application = call.application()?;
     let account = call.account(application)?;
     let view = call.view(&account);
-    let record = call.control.table.record(&account, call.now).await.map_err(|_| Answer::UNAVAILABLE)?;
+    let record = call.control.admission.table.record(&account, call.now).await.map_err(|_| Answer::UNAVAILABLE)?;
     let running = view.running(&record);
     let (seen, others): (Vec<_>, Vec<_>) =
         running.into_iter().partition(|stream| view.sees(application, &stream.application));

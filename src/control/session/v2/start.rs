@@ -73,20 +73,25 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
     }
     let metadata = Metadata::read(&call.head, body).await.map_err(|error| call.malformed(error))?;
     let attributes = Attributes::from(metadata);
-    let id = call.settings.keys.issue(&application.id, &view.account, call.moment.wall, call.control.entropy.bytes());
+    let id = call.settings.keys.issue(
+        &application.id,
+        &view.account,
+        call.moment.wall,
+        call.control.admission.entropy.bytes(),
+    );
     call.not_blocked(&view.account, &attributes, id)?;
     let missing = required::missing(application, &attributes);
     if !missing.is_empty() {
         return Err(lacking(&missing.into_iter().collect::<Vec<_>>()));
     }
-    if call.control.table.streams_of(&view.account) >= MAX_STREAMS {
+    if call.control.admission.table.streams_of(&view.account) >= MAX_STREAMS {
         return Err(Answer::throttled(call.moment.wall + call.settings.session_api.window));
     }
     let codes = kills::codes(&call.head.headers);
     let kills = if codes.is_empty() {
         Vec::new()
     } else {
-        let record = call.control.table.record(&account, call.now).await;
+        let record = call.control.admission.table.record(&account, call.now).await;
         record.map_or_else(|_| Vec::new(), |record| kills::resolve(&codes, &record, &view, application))
     };
     let asset = attributes.get("assetId").or_else(|| attributes.get("channel")).unwrap_or_default().into();
@@ -104,7 +109,8 @@ async fn begin(call: &Call<'_>, body: Body) -> Result<Answer, Answer> {
         client: ClientEvidence::default(),
     };
     let windows = &call.settings.streams;
-    let decided = call.control.table.declare(&candidate, &kills, false, &application.policies, windows, call.now).await;
+    let decided =
+        call.control.admission.table.declare(&candidate, &kills, false, &application.policies, windows, call.now).await;
     match decided {
         Ok(AdmissionOutcome::Admitted { stream, .. }) => Ok(call.accepted().location(stream.id)),
         Ok(AdmissionOutcome::Refused(refusal)) => {

@@ -44,7 +44,7 @@ pub(super) async fn stop(State(control): State<Control>, request: Request) -> Re
 }
 
 async fn end(call: &Call<'_>) -> Result<Answer, Answer> {
-    let (table, now) = (&call.control.table, call.now);
+    let (table, now) = (&call.control.admission.table, call.now);
     let application = call.application()?;
     let account = call.account(application)?;
     let session = call.session()?;
