@@ -1,9 +1,8 @@
-//! The operator's words, made into an immutable [`Settings`].
+//! Turns a configuration file into immutable [`Settings`].
 //!
-//! One way only: YAML text ▸ a value that remembers where each part was written (`locate`) ▸ checked against the JSON
-//! Schema of the `raw` types (`check`) ▸ compiled into what the rooms below define (`compile`). Every stage reports all
-//! that it finds, with line and column, and a broken part never hides the problems of the others. Nothing here binds a
-//! port or starts a thread.
+//! YAML text ▸ a value with positions (`locate`) ▸ validated against the JSON Schema of the `raw` types (`check`) ▸
+//! compiled into [`Settings`] (`compile`). Every stage reports all problems, with line and column, and an invalid part
+//! hides no other problem. Nothing here binds a port or starts a thread.
 
 mod application;
 mod change;
@@ -46,13 +45,13 @@ pub use settings::{
     WebhookEvent,
 };
 
-/// The largest configuration that is read, in bytes.
+/// Maximum size of a configuration, in bytes.
 const LARGEST: u64 = 4 << 20;
 
-/// Reads, checks and compiles the configuration in `path`. Files that it names are sought from `path`'s folder.
+/// Reads, checks and compiles the configuration in `path`. Relative paths start at `path`'s folder.
 ///
 /// # Errors
-/// Every problem that was found, each with its place and what to write instead.
+/// Every problem, with its position and what to write instead.
 pub fn load(path: &Path) -> Result<Settings, Report> {
     parse_file(path, &read(path)?)
 }
@@ -60,7 +59,7 @@ pub fn load(path: &Path) -> Result<Settings, Report> {
 /// The text of the configuration in `path`.
 ///
 /// # Errors
-/// The file cannot be read, is too long, or is no text.
+/// The file cannot be read, is too long, or is not UTF-8.
 pub fn read(path: &Path) -> Result<String, Report> {
     let wrong = |message| Report::of_the_whole(&path.display().to_string(), message);
     let bytes = secret::read_file(path, LARGEST)
@@ -68,7 +67,7 @@ pub fn read(path: &Path) -> Result<String, Report> {
     String::from_utf8(bytes).map_err(|_| wrong("the configuration is not UTF-8 text".to_owned()))
 }
 
-/// Checks and compiles what was read from `path`. Files that it names are sought from `path`'s folder.
+/// Checks and compiles the text of `path`. Relative paths start at `path`'s folder.
 ///
 /// # Errors
 /// As [`load`].
@@ -77,7 +76,7 @@ pub fn parse_file(path: &Path, text: &str) -> Result<Settings, Report> {
     parse(text, base).map_err(|report| Report { file: path.display().to_string(), ..report })
 }
 
-/// Checks and compiles a configuration from its text. Files that it names are sought from `base`.
+/// Checks and compiles a configuration from its text. Relative paths start at `base`.
 ///
 /// # Errors
 /// As [`load`]; the report's file is called `configuration`.

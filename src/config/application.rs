@@ -1,4 +1,4 @@
-//! Whose requests they are.
+//! Applications.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::mint::{MintError, Signing, TokenRequest};
 /// Where the streams of an application come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamSource {
-    /// From what viewers ask for.
+    /// From viewers' requests.
     Traffic,
     /// From the session API.
     Api,
@@ -21,7 +21,7 @@ pub enum StreamSource {
 }
 
 impl StreamSource {
-    /// Whether the application may declare streams.
+    /// True if the application may declare streams.
     pub fn declares(self) -> bool {
         self != Self::Traffic
     }
@@ -32,7 +32,7 @@ impl StreamSource {
 pub enum Anonymous {
     /// 401.
     Refuse,
-    /// They pass and are not counted.
+    /// Requests pass and are not counted.
     Pass,
 }
 
@@ -41,9 +41,9 @@ pub enum Anonymous {
 pub enum Sharing {
     /// Each is a stream of the account and takes its own slot.
     Split,
-    /// The one that came later gets 403.
+    /// The later client gets 403.
     Refuse,
-    /// They go on as one stream.
+    /// Both continue as one stream.
     Allow,
 }
 
@@ -52,51 +52,51 @@ pub enum Sharing {
 pub enum DownloadRate {
     /// It is counted.
     Count,
-    /// It is counted, and its media gets 403.
+    /// It is counted and its media gets 403.
     Refuse,
 }
 
 /// One app or site.
 pub struct Application {
-    /// As the configuration calls it.
+    /// Key in the configuration.
     pub id: ApplicationId,
-    /// For people.
+    /// Display name.
     pub name: Arc<str>,
-    /// Who owns it.
+    /// Owner.
     pub tenant: Arc<str>,
-    /// Where its streams come from.
+    /// Source of its streams.
     pub stream_source: StreamSource,
-    /// The identity providers that it may speak for; `None`: any.
+    /// Identity providers whose accounts it may use in the session API; `None`: any.
     pub idps: Option<Vec<Box<str>>>,
-    /// How viewers are recognised; `None` for not at all.
+    /// How viewers are identified; `None`: not at all.
     pub identity: Option<Identity>,
-    /// What happens to requests of nobody.
+    /// What happens to media requests without a token or play session.
     pub anonymous: Anonymous,
-    /// What happens to two clients on one stream.
+    /// What happens when two clients use one stream at the same time.
     pub sharing: Sharing,
-    /// What happens to a stream that is pulled too fast.
+    /// What happens to a stream above `max_download_rate`.
     pub download_rate: DownloadRate,
-    /// How many times real time is too fast; all renditions together.
+    /// Multiple of real time, over all renditions.
     pub max_download_rate: u32,
-    /// Attributes that only a manifest tells.
+    /// Attributes that only a manifest supplies.
     pub of_manifest: Vec<Arc<str>>,
-    /// All of them must hold; in configuration order.
+    /// Policies of the application, in configuration order.
     pub policies: Vec<Arc<Policy>>,
-    /// What test tokens are made of, or why none can be made.
+    /// Key and claims for test tokens, or why none can be made.
     pub signing: Result<Signing, MintError>,
 }
 
 impl Application {
-    /// Whether it may speak for the accounts of that identity provider through the session API.
+    /// True if it may use accounts of that identity provider in the session API.
     pub fn speaks_for(&self, idp: &str) -> bool {
         self.idps.as_ref().is_none_or(|idps| idps.iter().any(|known| **known == *idp))
     }
 
-    /// A token that this application accepts, for trials. Where the identity provider is a claim, the application's id stands in
-    /// for it.
+    /// Creates a test token that this application accepts. If the identity provider is a claim, its value is the
+    /// application's id.
     ///
     /// # Errors
-    /// The application has no secret to sign with, or takes the subject or device from elsewhere.
+    /// The application has no signing secret, or its subject or device is not one claim.
     pub fn mint(&self, request: &TokenRequest<'_>, now: Millis) -> Result<String, MintError> {
         self.signing.as_ref().map_err(Clone::clone)?.mint(&self.id, request, now)
     }

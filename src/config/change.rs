@@ -1,4 +1,4 @@
-//! One configuration in another's place, while the program runs.
+//! Replacing a configuration at runtime.
 
 use std::net::SocketAddr;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::settings::{Listener, Settings};
 
 impl Settings {
-    /// The top-level sections in which the two differ, in alphabetical order; empty where they mean the same.
+    /// Top-level sections that differ, in alphabetical order.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         self.sections.that_differ(&other.sections)
     }
 
-    /// Puts back what cannot change while the program runs, as it is in the `running` configuration. Names the keys that were
-    /// put back: they take effect at the next start.
+    /// Restores the settings that cannot change at runtime from the `running` configuration. Returns their keys; they
+    /// take effect at the next start.
     pub fn keep_fixed(&mut self, running: &Self) -> Vec<String> {
         let mut kept = Vec::new();
         self.keep_listeners(running, &mut kept);
@@ -32,7 +32,7 @@ impl Settings {
         keep(self.log.format != running.log.format, "log.format");
         keep(self.streams.capacity != running.streams.capacity, "streams.capacity");
         if !self.control.keeps_strangers_out(running.control.address) {
-            // Good for the new address, they would leave the one that goes on open to everybody.
+            // New tokens may only fit the new address. The old address must not stay open without tokens.
             self.control.tokens.clone_from(&running.control.tokens);
             keep(true, "control.tokens");
         }
@@ -43,8 +43,7 @@ impl Settings {
         kept
     }
 
-    /// Addresses, and whether TLS and the PROXY protocol are spoken there, stay. The files of a certificate may change, and
-    /// what is said about the viewers' TLS.
+    /// Keeps addresses, TLS and PROXY protocol of listeners. Certificate files and `assume_https` may change.
     fn keep_listeners(&mut self, running: &Self, kept: &mut Vec<String>) {
         let mut written = std::mem::take(&mut self.listeners);
         let mut shown = Vec::new();
@@ -53,7 +52,7 @@ impl Settings {
             let at = written.iter().position(|new| new.address == old.address);
             let listener = match at.map(|at| written.remove(at)) {
                 None => {
-                    kept.push(format!("listeners ({} is no longer there)", old.address));
+                    kept.push(format!("listeners ({} was removed)", old.address));
                     shown.push(as_it_is);
                     old.clone()
                 }
@@ -77,14 +76,14 @@ impl Settings {
         kept.extend(written.iter().map(|new| format!("listeners ({} is new)", new.address)));
         self.assume_https = self.listeners.iter().any(|listener| listener.assume_https);
         if self.trusted_proxies.is_none() && self.listeners.iter().any(|listener| listener.proxy_protocol) {
-            // Without them the listener that goes on would let nobody in.
+            // Without them the listener that stays would accept no connection.
             self.trusted_proxies.clone_from(&running.trusted_proxies);
             kept.push("trusted_proxies".to_owned());
         }
     }
 }
 
-/// How a listener is written.
+/// The listener with this address, as written.
 fn listener_of(effective: &Value, address: SocketAddr) -> Value {
     let mut listeners = effective["listeners"].as_array().into_iter().flatten();
     let is_it = |written: &&Value| written["address"].as_str().is_some_and(|text| text.parse() == Ok(address));

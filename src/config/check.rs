@@ -1,4 +1,4 @@
-//! The shape of a configuration against its schema.
+//! Validates the shape of a configuration against its schema.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use super::report::Problem;
 use super::scalar_formats::FORMATS;
 use super::schema::schema;
 
-/// How deep YAML is read.
+/// Maximum nesting depth of the YAML document.
 const MAX_DEPTH: usize = 64;
 
-/// Every problem with the shape. What is broken is cut from the document, together with whatever cannot do without it,
-/// so that the rest fits the `raw` types and its meaning can be judged as well.
+/// Returns every problem with the shape. Cuts broken parts, and parts that require them, from the document,
+/// so that the rest fits the `raw` types and can be compiled.
 pub(super) fn check(document: &mut Document) -> Vec<Problem> {
     let schema = schema();
     let mut options = jsonschema::options().should_validate_formats(true);
@@ -28,17 +28,17 @@ pub(super) fn check(document: &mut Document) -> Vec<Problem> {
     }
     let validator = match options.build(&schema) {
         Ok(validator) => validator,
-        Err(error) => return vec![document.problem(&Pointer::default(), format!("the schema is broken: {error}"))],
+        Err(error) => return vec![document.problem(&Pointer::default(), format!("the schema is invalid: {error}"))],
     };
     let found = judge(document, &schema, &validator);
     let problems = found.iter().flat_map(|fault| fault.problems.iter().cloned()).collect();
     let mut to_cut: BTreeSet<Pointer> = found.into_iter().flat_map(|fault| fault.cut).collect();
-    // What cannot do without a part that was cut goes next: at most once per level of the document.
+    // Each pass cuts the parts that require a part cut before, one level of the document per pass.
     for _ in 0..MAX_DEPTH {
         if to_cut.is_empty() {
             break;
         }
-        // From behind, so that the items of a list that are still to be cut keep their numbers.
+        // Backwards, so that the remaining list items keep their indexes.
         for pointer in to_cut.iter().rev() {
             document.cut(pointer);
         }
@@ -47,7 +47,7 @@ pub(super) fn check(document: &mut Document) -> Vec<Problem> {
     problems
 }
 
-/// One finding: what to say, and what to cut.
+/// A problem and the parts to cut.
 struct Fault {
     problems: Vec<Problem>,
     cut: Vec<Pointer>,
@@ -69,7 +69,7 @@ fn fault(document: &Document, schema: &Value, error: &ValidationError<'_>) -> Fa
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
             let problems = vec![document.problem_at_key(&at, messages::missing_key(key, node))];
-            // A section that is missing at the root takes nothing else with it.
+            // A section missing at the root does not invalidate anything else.
             let cut = if at == Pointer::default() { Vec::new() } else { vec![at] };
             Fault { problems, cut }
         }
@@ -93,7 +93,7 @@ fn pointer(location: &Location) -> Pointer {
     Pointer(location.iter().map(step).collect())
 }
 
-/// The part of the schema that holds the keyword at `location`.
+/// The subschema that contains the keyword at `location`.
 fn holder<'a>(schema: &'a Value, location: &Location) -> &'a Value {
     let above = location.as_str().rsplit_once('/').map_or("", |(above, _)| above);
     schema.pointer(above).unwrap_or(&Value::Null)

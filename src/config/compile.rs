@@ -1,4 +1,4 @@
-//! From the `raw` types to [`Settings`], with every problem of meaning on the way.
+//! Compiles the `raw` types into [`Settings`] and collects every semantic problem.
 
 mod applications;
 mod attribute_sources;
@@ -30,8 +30,8 @@ use super::settings::{Log, LogFormat, LogLevel, Settings};
 
 use context::Context;
 
-/// Compiles what is left of `document`; `None` when there is no whole. Adds to `problems` what it finds, and sets `shortage`
-/// where one of them is none of the configuration.
+/// Compiles what is left of `document`; `None` if it is incomplete. Adds to `problems`, and sets `shortage`
+/// if a file could not be opened for lack of file descriptors.
 pub(super) fn compile(
     document: &Document,
     base: &Path,
@@ -41,7 +41,7 @@ pub(super) fn compile(
     let raw: raw::Config = match serde_json::from_value(document.value.clone()) {
         Ok(raw) => raw,
         Err(error) => {
-            problems.push(document.problem(&Pointer::default(), format!("this cannot be read: {error}")));
+            problems.push(document.problem(&Pointer::default(), format!("the configuration cannot be read: {error}")));
             return None;
         }
     };
@@ -116,7 +116,7 @@ pub(super) fn compile(
     })
 }
 
-/// What the schema cannot tell is told here.
+/// Adds the defaults that the schema does not contain.
 fn effective(document: &serde_json::Value, threads: usize) -> Effective {
     let mut effective = effective::effective_document(document);
     effective["threads"] = threads.into();
@@ -131,7 +131,7 @@ fn key_ring(context: &mut Context<'_>, raw: &raw::Sessions) -> Option<KeyRing> {
     for (nth, key) in raw.keys.iter().enumerate() {
         let at = at.key("keys").item(nth);
         if keys.iter().any(|(id, _)| *id == key.id) {
-            context.say(&at.key("id"), format!("another key has the id {}: give each its own", key.id));
+            context.say(&at.key("id"), format!("another key has the id {}: give each key its own id", key.id));
             whole = false;
             continue;
         }
@@ -140,18 +140,18 @@ fn key_ring(context: &mut Context<'_>, raw: &raw::Sessions) -> Option<KeyRing> {
             continue;
         };
         let pair = (key.id, secret.expose().to_vec());
-        // Judged one by one, so that each bad key is told, at its own place.
+        // Checked one by one, so that each bad key is reported at its own position.
         if let Err(error) = KeyRing::new(vec![pair.clone()], max_age) {
             context.say(&at.key("secret"), error.to_string());
             whole = false;
         }
         keys.push(pair);
     }
-    // Without keys, or with one that was cut, the problem has been told.
+    // Missing and cut keys have been reported already.
     if whole { KeyRing::new(keys, max_age).ok() } else { None }
 }
 
-/// A file of blocks that is not there yet is none; one that cannot be read is told now rather than in the log.
+/// A missing file of blocks counts as empty. Reports an unreadable one now rather than in the log.
 fn blocks(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
     let file = context.path(path);
     let at = Pointer::default().key("blocks").key("file");
@@ -174,11 +174,14 @@ fn snapshot(context: &mut Context<'_>, path: &str) -> std::path::PathBuf {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let at = Pointer::default().key("streams").key("snapshot");
     if file.is_dir() {
-        context.say(&at, format!("`{}` is a folder: write the path of a file in it", file.display()));
+        context.say(&at, format!("`{}` is a folder: write the path of a file", file.display()));
     } else if folder.exists() && !folder.is_dir() {
-        context.say(&at, format!("`{}` is no folder: write the path of a file in one", folder.display()));
+        context.say(&at, format!("`{}` is not a folder: write the path of a file in a folder", folder.display()));
     } else if !folder.is_dir() {
-        context.say(&at, format!("there is no folder `{}`: make it, or write a path in another", folder.display()));
+        context.say(
+            &at,
+            format!("folder `{}` does not exist: create it, or write a path in another folder", folder.display()),
+        );
     }
     file
 }
@@ -187,7 +190,8 @@ fn snapshot_interval(context: &mut Context<'_>, raw: &raw::Streams) -> Option<st
     let written = raw.snapshot_interval.as_ref()?;
     let at = Pointer::default().key("streams").key("snapshot_interval");
     if raw.snapshot.is_none() {
-        context.say(&at, "there is no `streams.snapshot` to write: name a file there, or leave this out".to_owned());
+        context
+            .say(&at, "there is no snapshot to write: set `streams.snapshot` to a file, or remove this key".to_owned());
     }
     Some(times::bounded(context, &at, written, times::INTERVAL))
 }

@@ -1,7 +1,6 @@
-//! What is in force, as an operator would write it out in full: every default filled in, and no secret.
+//! The effective configuration: every default filled in, without secrets.
 //!
-//! Secrets never stand in a configuration, only where they are read from. URLs may carry some: a name and password, or a
-//! query.
+//! A configuration contains only the locations of secrets. URLs may contain some: user name and password, or a query.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,13 +9,13 @@ use serde_json::{Map, Value};
 
 use super::schema::schema;
 
-/// What takes the place of something that may be a secret.
+/// Replaces what may be a secret.
 const HIDDEN: &str = "[hidden]";
 
-/// Sections that mean the same left out and empty; their defaults stand in their keys.
+/// Sections for which missing and empty mean the same; their keys have the defaults.
 const ALWAYS_THERE: [&str; 1] = ["control"];
 
-/// A configuration as it would be written in full: with every default, and without secrets.
+/// The configuration with every default and without secrets.
 #[derive(Clone)]
 pub struct Effective(pub(super) Value);
 
@@ -28,13 +27,13 @@ impl Effective {
 }
 
 impl fmt::Debug for Effective {
-    /// Without its words: two configurations that mean the same may be written in different ones.
+    /// Omits the text: equal configurations can be written differently.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Effective").finish_non_exhaustive()
     }
 }
 
-/// The document with its defaults. What the schema cannot tell is told by whoever knows it.
+/// The document with the defaults of the schema. The caller adds the others.
 pub(super) fn effective_document(document: &Value) -> Value {
     let mut effective = document.clone();
     if let Value::Object(members) = &mut effective {
@@ -47,7 +46,7 @@ pub(super) fn effective_document(document: &Value) -> Value {
     effective
 }
 
-/// Adds the defaults that the schema tells, in all that is there.
+/// Adds the schema's defaults to every part that is present.
 fn fill(value: &mut Value, schema: &Value) {
     match value {
         Value::Object(members) => {
@@ -78,7 +77,7 @@ fn fill(value: &mut Value, schema: &Value) {
     }
 }
 
-/// Takes out of URLs what may be a secret.
+/// Hides what may be a secret in URLs.
 fn hide(value: &mut Value) {
     match value {
         Value::Object(members) => members.values_mut().for_each(hide),

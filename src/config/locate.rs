@@ -1,4 +1,4 @@
-//! YAML, as a value that remembers where each of its parts was written.
+//! YAML as a value, with the position of each part in the file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -14,10 +14,10 @@ use super::scalar_position::{self, Lines};
 /// Line and column, both from 1.
 type Position = (usize, usize);
 
-/// Where one part was written.
+/// Position of one part.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// Its key, where it is the member of a mapping.
+    /// Position of its key, if it is a member of a mapping.
     key: Option<Position>,
     value: Position,
 }
@@ -25,28 +25,28 @@ struct Place {
 /// A configuration as it was written.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// The whole, less what [`Document::cut`] took away.
+    /// The document without the parts removed by [`Document::cut`].
     pub(super) value: Value,
-    /// Every part that was ever written.
+    /// Every part of the file, including cut ones.
     places: HashMap<Pointer, Place>,
-    /// Lists that lost items: where each remaining item stood at first.
+    /// Lists with cut items: the original index of each remaining item.
     moved: BTreeMap<Pointer, Vec<usize>>,
     lines: Lines,
 }
 
 impl Document {
-    /// A problem with the part at `pointer` (as it stands in [`Document::value`] now), placed at its value.
+    /// A problem with the part at `pointer` (in the current [`Document::value`]), positioned at its value.
     pub(super) fn problem(&self, pointer: &Pointer, message: impl Into<String>) -> Problem {
         self.place(pointer, message.into(), |place| place.value)
     }
 
-    /// A problem placed at the key: an unknown key, or something missing inside.
+    /// A problem positioned at the key: an unknown key, or a missing one inside.
     pub(super) fn problem_at_key(&self, pointer: &Pointer, message: impl Into<String>) -> Problem {
         self.place(pointer, message.into(), |place| place.key.unwrap_or(place.value))
     }
 
-    /// A problem with what begins at byte `at` of the text at `pointer`: at its own column where the text stands on one line as it
-    /// is, else at the text's place, with its number among the characters of `what`.
+    /// A problem at byte `at` of the text at `pointer`. If the text is on one line, the position is exact. Otherwise it
+    /// is that of the text, and the message adds the number of the character in `what`.
     pub(super) fn problem_inside(&self, pointer: &Pointer, at: usize, what: &str, message: &str) -> Problem {
         let problem = self.problem(pointer, message);
         let text = self.text(pointer);
@@ -58,12 +58,12 @@ impl Document {
         }
     }
 
-    /// The text that stands at `pointer` now.
+    /// The current text at `pointer`.
     fn text(&self, pointer: &Pointer) -> &str {
         self.at(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What stands at `pointer` now.
+    /// The current value at `pointer`.
     fn at(&self, pointer: &Pointer) -> Option<&Value> {
         let mut at = Some(&self.value);
         for step in &pointer.0 {
@@ -81,7 +81,7 @@ impl Document {
         let mut position = (1, 1);
         while let Some(here) = at {
             if let Some(place) = self.places.get(&here) {
-                // What was left out has no place of its own: its holder's key stands for it.
+                // A missing part has no position: use the key of its parent.
                 position = if here == written { side(place) } else { place.key.unwrap_or(place.value) };
                 break;
             }
@@ -90,22 +90,22 @@ impl Document {
         Problem { line: position.0, column: position.1, path: written.to_string(), message }
     }
 
-    /// Whether anything, right or wrong, was written at `pointer`.
+    /// True if anything, valid or not, was written at `pointer`.
     pub(super) fn has(&self, pointer: &Pointer) -> bool {
         self.places.contains_key(&self.as_written(pointer))
     }
 
-    /// Whether what was written at `pointer` is there no more: then a problem with it has been told.
+    /// True if the part at `pointer` was cut: then its problem has been reported.
     pub(super) fn lost(&self, pointer: &Pointer) -> bool {
         self.has(pointer) && self.at(pointer).is_none()
     }
 
-    /// The keys that were written in the mapping at the root called `section`, including those that were cut.
+    /// Keys of the top-level mapping `section`, including cut ones.
     pub(super) fn names(&self, section: &str) -> Vec<String> {
         self.keys(&[Some(section), None]).iter().filter_map(|keys| keys.last().map(|key| (*key).to_owned())).collect()
     }
 
-    /// The keys of every part whose path is `path`, where `None` is any key; sorted. Those that were cut are there as well.
+    /// Keys of every part with the path `path`, where `None` is any key; sorted, including cut ones.
     pub(super) fn keys(&self, path: &[Option<&str>]) -> Vec<Vec<&str>> {
         let mut found: Vec<Vec<&str>> = Vec::new();
         for pointer in self.places.keys().filter(|pointer| pointer.0.len() == path.len()) {
@@ -118,7 +118,7 @@ impl Document {
         found
     }
 
-    /// Takes the part at `pointer` away, so that what is broken there does not stand in the way of the rest.
+    /// Removes the part at `pointer`, so that the rest can be checked without it.
     pub(super) fn cut(&mut self, pointer: &Pointer) {
         let (Some(holder), Some(last)) = (pointer.parent(), pointer.0.last()) else {
             self.value = Value::Object(Map::new());
@@ -149,7 +149,7 @@ impl Document {
         }
     }
 
-    /// The pointer with the item numbers of the file, which differ from today's once an item was cut.
+    /// The pointer with the item numbers of the file; cut items shift the current ones.
     fn as_written(&self, pointer: &Pointer) -> Pointer {
         pointer.0.iter().fold(Pointer::default(), |above, step| match step {
             Step::Key(_) => above.step(step.clone()),
@@ -164,12 +164,11 @@ impl Document {
 /// Reads YAML 1.2: one document, each key once, anchors and merge keys resolved, aliases bounded.
 pub(super) fn read(text: &str) -> Result<Document, Problem> {
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    // A byte order mark is no part of the document.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root: Spanned<Node> = serde_saphyr::from_str_with_options(text, options).map_err(|error| broken(&error))?;
     let mut places = HashMap::new();
     let value = settle(root, None, Pointer::default(), &mut places);
-    // A file of comments only is an empty mapping: what it lacks is then said key by key.
+    // A file with only comments is an empty mapping, so that each missing key is reported.
     let value = if value.is_null() { Value::Object(Map::new()) } else { value };
     Ok(Document { value, places, moved: BTreeMap::new(), lines: Lines::new(text) })
 }
@@ -179,38 +178,40 @@ fn position(location: Location) -> Position {
     (number(location.line()), number(location.column()))
 }
 
-/// Why the text is no YAML, in one sentence.
+/// Why the text is not valid YAML, in one sentence.
 fn broken(error: &Error) -> Problem {
     let error = error.without_snippet();
     let place = error.location();
     let (line, column) = place.map_or((1, 1), position);
     let message = match error {
         Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("the key `{key}` stands here a second time: keep one of the two")
+            format!("duplicate key `{key}`: remove one")
         }
-        Error::DuplicateMappingKey { .. } => "this key stands here a second time: keep one of the two".to_owned(),
-        Error::MultipleDocuments { .. } => "a second YAML document begins here: keep one, without `---`".to_owned(),
-        Error::UnknownAnchor { .. } => "the alias names no anchor: define it before its use, as in `&name`".to_owned(),
+        Error::DuplicateMappingKey { .. } => "duplicate key: remove one".to_owned(),
+        Error::MultipleDocuments { .. } => "a second YAML document starts here: keep one, without `---`".to_owned(),
+        Error::UnknownAnchor { .. } => {
+            "the alias refers to no anchor: define the anchor first, as in `&name`".to_owned()
+        }
         other => {
             let text = other.render_with_formatter(&serde_saphyr::UserMessageFormatter);
             let suffix = place.map(|at| format!(" at line {}, column {}", at.line(), at.column())).unwrap_or_default();
             let text = text.strip_suffix(suffix.as_str()).unwrap_or(&text);
-            format!("not valid YAML: {text}; look at the indentation, quotes and brackets here and just before")
+            format!("not valid YAML: {text}; check indentation, quotes and brackets here and just before")
         }
     };
     Problem { line, column, path: String::new(), message }
 }
 
-/// A YAML node whose children know their places.
+/// A YAML node whose children have positions.
 enum Node {
     Scalar(Value),
     List(Vec<Spanned<Node>>),
     Mapping(Vec<(Spanned<String>, Spanned<Node>)>),
 }
 
-/// Turns nodes into a value and notes the places. A key with nothing behind it counts as left out.
+/// Converts nodes into a value and records the positions. A key without a value counts as missing.
 fn settle(node: Spanned<Node>, key: Option<Position>, at: Pointer, places: &mut HashMap<Pointer, Place>) -> Value {
-    // `defined`: for an alias, the place where its text can be changed.
+    // `defined`: for an alias, the position where its text can be changed.
     let place = Place { key, value: position(node.defined) };
     let value = match node.value {
         Node::Scalar(value) => value,
@@ -268,7 +269,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        // `2.0` is a whole number to JSON Schema: hand it on as one, or the types would refuse what the schema accepts.
+        // JSON Schema accepts `2.0` as a whole number. Convert it, as the types would refuse it.
         #[expect(clippy::cast_possible_truncation, reason = "only whole numbers that fit come here")]
         let number = if value.fract() == 0.0 && value.abs() < 9e15 {
             Some(Number::from(value as i64))

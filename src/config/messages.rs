@@ -1,7 +1,6 @@
-//! What the schema found, in plain sentences: what is wrong and what to write instead.
+//! Turns schema violations into messages that say what is wrong and what to write instead.
 //!
-//! Text of a value is quoted only where a list or a grammar rules it; anywhere else it might be a secret in the wrong
-//! place.
+//! Quotes a value only where the schema lists or formats the allowed ones; elsewhere it might be a misplaced secret.
 
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
@@ -9,18 +8,18 @@ use serde_json::Value;
 use super::raw;
 use super::scalar_formats::FORMATS;
 
-/// What is wanted where no grammar rules.
+/// What to write where any text is allowed.
 const TEXT: &str = "text";
 
-/// How many edits a misspelt word may be away from the one that is meant.
+/// Maximum edit distance of a suggestion.
 const CLOSE: usize = 2;
 
-/// `kind` as found at a part whose schema is `node` and whose value is `value`. Not for unknown or missing keys.
+/// Describes the violation `kind` of `value` against the schema `node`. Not for unknown or missing keys.
 pub(super) fn describe(kind: &Kind, node: &Value, value: &Value) -> String {
     match kind {
         Kind::Type { .. } => match wanted(node).as_str() {
-            TEXT => format!("{} stands here: write {TEXT}, in quotes if it looks like something else", found(value)),
-            wanted => format!("{} stands here: write {wanted}", found(value)),
+            TEXT => format!("found {}: write {TEXT}, in quotes if it looks like something else", found(value)),
+            wanted => format!("found {}: write {wanted}", found(value)),
         },
         Kind::Enum { .. } | Kind::Constant { .. } | Kind::OneOfNotValid { .. } => not_one_of(node, value),
         Kind::Format { format } => {
@@ -34,18 +33,18 @@ pub(super) fn describe(kind: &Kind, node: &Value, value: &Value) -> String {
             format!("the list is empty: write at least one item, {item}")
         }
         Kind::MinProperties { .. } => match keys(node).as_slice() {
-            [] => format!("nothing stands here: write at least one entry, as {}", entry(node)),
-            keys => format!("nothing stands here: write one of {}", list(keys)),
+            [] => format!("this is empty: write at least one entry, such as {}", entry(node)),
+            keys => format!("this is empty: write one of {}", list(keys)),
         },
         Kind::MaxProperties { limit } => match keys(node).as_slice() {
-            [] => format!("more than {limit} entries stand here: remove some"),
-            keys => format!("only one of {} can stand here: remove the other", list(keys)),
+            [] => format!("there are more than {limit} entries: remove some"),
+            keys => format!("only one of {} is allowed: remove the other", list(keys)),
         },
         Kind::MaxItems { limit } => format!("the list has more than {limit} items: remove some"),
-        Kind::Minimum { .. } | Kind::Maximum { .. } => format!("{value} is out of bounds: write {}", wanted(node)),
-        Kind::MinLength { .. } => "the text is empty: write something, or remove the key".to_owned(),
+        Kind::Minimum { .. } | Kind::Maximum { .. } => format!("{value} is out of range: write {}", wanted(node)),
+        Kind::MinLength { .. } => "the text is empty: write text, or remove the key".to_owned(),
         Kind::MaxLength { limit } => format!("the text is longer than {limit} characters: shorten it"),
-        Kind::UniqueItems => "an item stands here twice: keep one of the two".to_owned(),
+        Kind::UniqueItems => "an item is listed twice: remove one".to_owned(),
         Kind::Pattern { pattern } => not_like(pattern, value.as_str().unwrap_or_default()),
         Kind::PropertyNames { error } => {
             let name = error.instance().as_str().unwrap_or_default().to_owned();
@@ -55,7 +54,7 @@ pub(super) fn describe(kind: &Kind, node: &Value, value: &Value) -> String {
     }
 }
 
-/// Keys of version 0.1.0, and what they are called now.
+/// Keys of version 0.1.0 and their current names.
 const RENAMED: &[(&str, &str)] = &[
     ("activity", "stream_source"),
     ("behind_tls", "assume_https"),
@@ -73,35 +72,35 @@ const RENAMED: &[(&str, &str)] = &[
     ("when_away", "on_error"),
 ];
 
-/// A key that does not exist in a mapping whose schema is `node`.
+/// Message for a key that the schema `node` does not have.
 pub(super) fn unknown_key(key: &str, node: &Value) -> String {
     let keys = keys(node);
     if let Some((_, new)) = RENAMED.iter().find(|(old, new)| *old == key && keys.contains(new)) {
-        return format!("`{key}` is now `{new}`: rename the key");
+        return format!("`{key}` is now called `{new}`: rename it");
     }
     match nearest(key, &keys) {
-        Some(near) => format!("there is no key `{key}` here: did you mean `{near}`?"),
-        None => format!("there is no key `{key}` here: the keys are {}", list(&keys)),
+        Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
+        None => format!("unknown key `{key}`: the keys are {}", list(&keys)),
     }
 }
 
-/// A key that a mapping with the schema `node` must have.
+/// Message for a missing key that the schema `node` requires.
 pub(super) fn missing_key(key: &str, node: &Value) -> String {
     let inside = node.get("properties").and_then(|keys| keys.get(key)).map(wanted).unwrap_or_default();
     format!("`{key}` is missing: write `{key}:` with {inside}")
 }
 
-/// A name that stands for nothing. `kind` is what it should name: `origin`, `policy`.
+/// Message for an undefined name. `kind` is what it should name: `origin`, `policy`.
 pub fn unknown_name(kind: &str, name: &str, known: &[String]) -> String {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     match (nearest(name, &known), known.as_slice()) {
         (Some(near), _) => format!("there is no {kind} `{name}`: did you mean `{near}`?"),
-        (None, []) => format!("there is no {kind} `{name}`, nor any other: define it"),
+        (None, []) => format!("there is no {kind} `{name}` and no other {kind}: define it"),
         (None, known) => format!("there is no {kind} `{name}`: define it, or write one of {}", list(known)),
     }
 }
 
-/// An attribute that nobody supplies. `supplied` are those that somebody does, and `known` all that may be meant.
+/// Message for an attribute that no application supplies. `supplied` are the supplied ones, `known` all possible ones.
 pub(super) fn unknown_attribute(name: &str, supplied: &[&str], known: &[&str]) -> String {
     match (nearest(name, known), supplied) {
         (Some(near), _) => format!("there is no attribute `{name}`: did you mean `{near}`?"),
@@ -113,7 +112,7 @@ pub(super) fn unknown_attribute(name: &str, supplied: &[&str], known: &[&str]) -
     }
 }
 
-/// How an entry of a mapping with any keys is written.
+/// Syntax of an entry in a mapping with arbitrary keys.
 fn entry(node: &Value) -> &'static str {
     match node.get("additionalProperties").and_then(|inner| inner.get("type")).and_then(Value::as_str) {
         Some("integer") => "`VALUE: NUMBER`",
@@ -127,28 +126,29 @@ fn not_one_of(node: &Value, value: &Value) -> String {
     let choices = choices(node);
     match value.as_str() {
         Some(text) => match nearest(text, &choices) {
-            Some(near) => format!("`{text}` is not known here: did you mean `{near}`? Write one of {}", list(&choices)),
-            None => format!("`{text}` is not known here: write one of {}", list(&choices)),
+            Some(near) => format!("unknown value `{text}`: did you mean `{near}`? Write one of {}", list(&choices)),
+            None => format!("unknown value `{text}`: write one of {}", list(&choices)),
         },
-        None => format!("{} stands here: write one of {}", found(value), list(&choices)),
+        None => format!("found {}: write one of {}", found(value), list(&choices)),
     }
 }
 
 fn not_like(pattern: &str, text: &str) -> String {
     match pattern {
         raw::NAME => format!(
-            "`{text}` cannot be a name: write 1 to 64 letters, digits, `_`, `.` or `-`, with a letter or digit first"
+            "`{text}` is not a valid name: write 1 to 64 letters, digits, `_`, `.` or `-`, with a letter or digit first"
         ),
         raw::ORIGIN => format!(
-            "`{text}` is no web origin: write scheme, host and port alone, such as `https://player.example`, or `*` for all"
+            "`{text}` is not a web origin: write only scheme, host and port, such as `https://player.example`, or `*` \
+             for all"
         ),
         // It may hold a secret.
-        raw::URL => "this is no URL of HTTP: write one such as `https://ops.example.com/hooks`".to_owned(),
-        _ => format!("`{text}` does not begin with `/`: write a path such as `/` or `/live`"),
+        raw::URL => "this is not an HTTP URL: write one such as `https://ops.example.com/hooks`".to_owned(),
+        _ => format!("`{text}` does not start with `/`: write a path such as `/` or `/live`"),
     }
 }
 
-/// What a part with the schema `node` wants.
+/// Describes the values that the schema `node` accepts.
 fn wanted(node: &Value) -> String {
     let text = |key: &str| node.get(key).and_then(Value::as_str);
     if let Some(grammar) = text("format").and_then(|format| FORMATS.iter().find(|grammar| grammar.name == format)) {
@@ -193,13 +193,13 @@ fn found(value: &Value) -> &'static str {
     }
 }
 
-/// The keys of a mapping, as its schema names them.
+/// Keys that the schema of a mapping names.
 fn keys(node: &Value) -> Vec<&str> {
     let keys = node.get("properties").and_then(Value::as_object);
     keys.map(|keys| keys.keys().map(String::as_str).collect()).unwrap_or_default()
 }
 
-/// The words that a schema allows: a plain list, or a choice of constants with a description each.
+/// Values of an enumeration: a plain list, or constants with a description each.
 fn choices(node: &Value) -> Vec<&str> {
     let words = node.get("enum").and_then(Value::as_array).into_iter().flatten();
     let constants = node.get("oneOf").and_then(Value::as_array).into_iter().flatten();
@@ -214,7 +214,7 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     let distance = |other: &str| strsim::osa_distance(&word, &other.to_lowercase());
     let best = known.iter().copied().min_by_key(|other| distance(other))?;
-    // A word of three letters is two edits away from any other.
+    // With two edits, a three-letter word matches too many others.
     let most = CLOSE.min(best.chars().count() / 3).max(1);
     (distance(best) <= most).then_some(best)
 }

@@ -1,4 +1,4 @@
-//! Tokens for trials: `streamgate token`.
+//! Test tokens: `streamgate token`.
 
 use std::time::Duration;
 
@@ -10,41 +10,40 @@ use crate::model::{ApplicationId, Millis};
 
 use super::secret::Secret;
 
-/// Why an application cannot sign a token for a trial.
+/// Why an application cannot sign a test token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
-    /// Viewers are not recognised at all.
-    #[error("this application has no `identity`, so that no token means anything to it")]
+    /// The application does not identify viewers.
+    #[error("this application has no `identity` and accepts no tokens: configure `identity` first")]
     NoIdentity,
     /// Only the issuer can sign.
     #[error(
-        "this application has only public keys, with which nobody can sign: take a token from its issuer, or add a key \
-         with `alg: HS256` and a `secret` for trials"
+        "this application has only public keys, which cannot sign: get a token from its issuer, or add a key \
+         with `alg: HS256` and a `secret` for tests"
     )]
     NoSecret,
-    /// `subject` is a literal: every token is of the same account.
-    #[error("this application takes every viewer for the subject `{0}`: ask for that one")]
+    /// `subject` is a literal: every token has the same account.
+    #[error("this application has the constant subject `{0}`: use that one")]
     FixedSubject(String),
-    /// The subject is not one claim as it stands.
-    #[error("this application does not take the subject from one claim of a JWT: take a token from its issuer")]
+    /// The subject is not exactly one claim.
+    #[error("the subject of this application is not one claim of a JWT: get a token from its issuer")]
     SubjectElsewhere,
-    /// Tokens carry no device.
-    #[error(
-        "this application takes no device from its tokens: leave `--device` out, or configure `device: claim:NAME`"
-    )]
+    /// Tokens have no device.
+    #[error("this application reads no device from its tokens: omit `--device`, or configure `device: claim:NAME`")]
     NoDevice,
-    /// Two things of the token want the same claim.
+    /// Two values need the same claim.
     #[error(
-        "the claim `{0}` is to hold two things at once: give each of subject, device, stream and idp its own, and name none of them, \
+        "the claim `{0}` would have two values: use different claims for subject, device, stream and idp, and set \
+         none of them, \
          nor `exp`, `iat` and `jti`, with `--claim`"
     )]
     Clash(String),
-    /// The key refuses.
+    /// The key is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
 }
 
-/// What a token for a trial is to say.
+/// Content of a test token.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRequest<'a> {
     /// The account within its identity provider.
@@ -53,13 +52,13 @@ pub struct TokenRequest<'a> {
     pub device: Option<&'a str>,
     /// Further claims.
     pub claims: &'a [(String, Json)],
-    /// How long it is valid.
+    /// Lifetime.
     pub lifetime: Duration,
-    /// Its `jti`, and the stream's name where tokens name the stream.
+    /// `jti`, and the stream id if tokens contain one.
     pub id: &'a str,
 }
 
-/// The first shared secret of an application, and the claims that it reads.
+/// First shared secret of an application, and the claims that it reads.
 #[derive(Clone, Debug)]
 pub struct Signing {
     pub(super) algorithm: Algorithm,
@@ -113,7 +112,7 @@ impl Signing {
     }
 }
 
-/// Sets a claim, by the very name that the application looks up first; no other use may have it.
+/// Sets a claim, by the name that the application looks up first. Fails if the claim is in use.
 fn put(claims: &mut Map<String, Json>, name: &str, value: impl Into<Json>) -> Result<(), MintError> {
     let value = value.into();
     match claims.insert(name.to_owned(), value.clone()) {

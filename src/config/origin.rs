@@ -1,35 +1,35 @@
-//! Where requests go.
+//! Origins.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::server::Server;
 
-/// One origin: servers that hold the same content.
+/// One origin: servers with the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// As the configuration calls it.
+    /// Key in the configuration.
     pub name: Arc<str>,
     /// Never empty.
     pub servers: Vec<Server>,
-    /// Speak TLS to them.
+    /// Connect with TLS.
     pub tls: bool,
-    /// The `Host` to send in place of the viewer's.
+    /// `Host` to send instead of the viewer's.
     pub host_header: Option<String>,
     /// Refuse a server whose certificate is not valid for its name.
     pub verify_certificate: bool,
-    /// Until a connection stands, TLS included.
+    /// Time to connect, including TLS.
     pub connect_timeout: Duration,
-    /// How long a server may be silent.
+    /// Maximum silence of a server.
     pub read_timeout: Duration,
-    /// How long a server may take to accept more of a request.
+    /// Maximum time for a server to accept more of a request.
     pub write_timeout: Duration,
-    /// How long an unused connection is kept.
+    /// How long an idle connection is kept.
     pub idle_timeout: Duration,
-    /// Connections per server; 0 for no bound.
+    /// Connections per server; 0: unlimited.
     pub max_connections: usize,
-    /// So many answers of 5xx in a row take a server out of use for a time; 0: they never do.
+    /// Consecutive 5xx responses that eject a server for a time; 0: never.
     pub consecutive_5xx: u32,
-    /// How often names are resolved again.
+    /// Interval of name resolution.
     pub resolve_every: Duration,
 }

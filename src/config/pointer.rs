@@ -11,29 +11,26 @@ pub(super) enum Step {
     Item(usize),
 }
 
-/// The steps from the root. Written like `applications.tv.policies[0]`.
+/// Steps from the root. Displayed like `applications.tv.policies[0]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Pointer(pub(super) Vec<Step>);
 
 impl Pointer {
-    /// The part called `key` below this one.
     pub(super) fn key(&self, key: &str) -> Self {
         self.step(Step::Key(key.to_owned()))
     }
 
-    /// The `index`th item below this one.
     pub(super) fn item(&self, index: usize) -> Self {
         self.step(Step::Item(index))
     }
 
-    /// One step further.
     pub(super) fn step(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
     }
 
-    /// The part that holds this one; `None` at the root.
+    /// `None` at the root.
     pub(super) fn parent(&self) -> Option<Self> {
         let (_, above) = self.0.split_last()?;
         Some(Self(above.to_vec()))

@@ -1,7 +1,6 @@
-//! The configuration as an operator writes it. Doc comments of fields are the descriptions of the JSON Schema.
+//! The configuration as written. Doc comments of fields become the descriptions of the JSON Schema.
 //!
-//! Only shapes stand here. What cannot be said by a shape (names that must exist, bounds between two keys, files that
-//! must be readable) is judged in `compile`.
+//! These types define only the shape. `compile` checks the rest: that names exist, files are readable and keys agree.
 
 mod applications;
 mod control;
@@ -37,88 +36,88 @@ pub(super) use tokens::{
 use name::named;
 
 /// Configuration of Streamgate.
-// The missing sections are told by the schema; here they default, so that one that is missing hides nothing.
+// The schema reports missing sections; here they have defaults, so that one missing section hides no other problem.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Streamgate", extend("required" = ["applications", "sessions"]))]
 pub(super) struct Config {
-    /// Where viewers connect. Needed where a route leads to an origin.
+    /// Addresses for viewers. Required if a route has an origin.
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(super) listeners: Vec<Listener>,
-    /// Whose word counts for the viewer's address. Left out: that of the connection.
+    /// Proxies whose headers give the viewer's address. Default: the address of the connection.
     pub(super) trusted_proxies: Option<TrustedProxies>,
-    /// The control port: health, metrics, the operator's API, the session API, and decisions for other proxies.
+    /// The control port: health, metrics, operator API, session API, and forward authentication.
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(super) control: Control,
-    /// What stands behind: video origins or caches, by name. Needed where a route leads to one.
+    /// Video origins or caches, by name. Required if a route has an origin.
     #[serde(default)]
     #[schemars(extend("propertyNames" = named(), "default" = null))]
     pub(super) origins: BTreeMap<String, Origin>,
-    /// The operator's apps and sites, by id.
+    /// Apps and sites, by id.
     #[serde(default)]
     #[schemars(extend("propertyNames" = named(), "minProperties" = 1, "default" = null))]
     pub(super) applications: BTreeMap<String, Application>,
-    /// Policies by name; applications carry them by that name.
+    /// Policies by name. Applications refer to them by name.
     #[serde(default)]
     #[schemars(extend("propertyNames" = named(), "maxProperties" = 256))]
     pub(super) policies: BTreeMap<String, Policy>,
-    /// Play sessions: how they are sealed.
+    /// Keys and lifetime of play sessions.
     pub(super) sessions: Option<Sessions>,
-    /// How long things last in a stream's life.
+    /// Timeouts and limits of the stream table.
     #[serde(default)]
     pub(super) streams: Streams,
     /// The session API, through which applications declare streams.
     #[serde(default)]
     pub(super) session_api: SessionApi,
-    /// Who is told what happens to streams.
+    /// Receivers of stream events.
     #[serde(default)]
     #[schemars(length(max = 16), extend("default" = null))]
     pub(super) webhooks: Vec<Webhook>,
-    /// How key sets, callbacks and webhooks are asked.
+    /// Outgoing requests for key sets, callbacks and webhooks.
     #[serde(default)]
     pub(super) fetch: Fetch,
-    /// Accounts, devices, tokens and play sessions that are blocked for a time.
+    /// Blocks of accounts, devices, tokens and play sessions.
     pub(super) blocks: Option<Blocks>,
-    /// What one viewer or one peer may demand of the gateway.
+    /// Limits of connections and requests.
     #[serde(default)]
     pub(super) limits: Limits,
-    /// How the gateway stops.
+    /// Shutdown behavior.
     #[serde(default)]
     pub(super) shutdown: Shutdown,
-    /// Worker threads. Left out: as many as the machine has cores.
+    /// Worker threads. Default: the number of cores.
     #[schemars(range(min = 1, max = 1024))]
     pub(super) threads: Option<usize>,
-    /// What is logged, and how.
+    /// Logging.
     #[serde(default)]
     pub(super) log: Log,
 }
 
-/// How key sets and callbacks are asked.
+/// Outgoing requests for key sets, callbacks and webhooks.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Fetch {
-    /// PEM file: certificates of authorities that are trusted there, besides those of the system.
+    /// PEM file with CA certificates to trust in addition to those of the system.
     pub(super) ca: Option<std::path::PathBuf>,
 }
 
-/// Who is blocked.
+/// Blocks.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Blocks {
-    /// A YAML or JSON file with a list of blocks, sought from the folder of the configuration; read again when it changes.
+    /// YAML or JSON file with a list of blocks. Relative to the folder of the configuration; reloaded when it changes.
     #[schemars(length(min = 1))]
     pub(super) file: String,
 }
 
-/// How the gateway stops.
+/// Shutdown behavior.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Shutdown {
-    /// How long requests are answered as ever while `/readyz` says 503, so that load balancers look elsewhere first.
+    /// How long requests are still served while `/readyz` returns 503, so that load balancers stop sending first.
     pub(super) delay: Written<Duration>,
-    /// How long requests in flight may still take after that.
+    /// How long requests in flight may take after that.
     pub(super) grace: Written<Duration>,
 }
 
@@ -128,17 +127,17 @@ impl Default for Shutdown {
     }
 }
 
-/// What is logged, and how.
+/// Logging.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Log {
-    /// The least important that is logged.
+    /// Minimum severity that is logged.
     pub(super) level: Level,
-    /// How a line looks.
+    /// Format of a line.
     pub(super) format: LogFormat,
-    /// One line for each request.
+    /// Access log: one line per request.
     pub(super) access: bool,
-    /// On what a refusal by policy rests: what was known of the streams that played, and what each rule made of it.
+    /// Decision log: explains each refusal by a policy with the account's streams and the result of each rule.
     pub(super) decisions: bool,
 }
 
@@ -148,7 +147,7 @@ impl Default for Log {
     }
 }
 
-/// The least important that is logged.
+/// Minimum severity that is logged.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Level {
@@ -159,12 +158,12 @@ pub(super) enum Level {
     Trace,
 }
 
-/// How a line of the log looks.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LogFormat {
-    /// One JSON object.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Human-readable text.
     Text,
 }

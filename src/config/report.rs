@@ -1,29 +1,29 @@
-//! What is wrong with a configuration.
+//! Problems of a configuration.
 
 use std::fmt;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Line in the file, from 1.
     pub line: usize,
     /// Column in that line, in characters, from 1.
     pub column: usize,
-    /// The part that it is about, such as `applications.tv.policies[0]`; empty for the whole.
+    /// The affected part, such as `applications.tv.policies[0]`; empty for the whole file.
     pub path: String,
     /// One sentence: what is wrong and what to write instead.
     pub message: String,
 }
 
 impl Problem {
-    /// As `FILE:LINE:COLUMN: warning: PATH: MESSAGE`, for what is not wrong and yet hardly meant.
+    /// As `FILE:LINE:COLUMN: warning: PATH: MESSAGE`, for what is valid but probably not intended.
     pub fn as_warning(&self, file: &str) -> String {
         let Self { line, column, path, message } = self;
         let colon = if path.is_empty() { "" } else { ": " };
         format!("{file}:{line}:{column}: warning: {path}{colon}{message}")
     }
 
-    /// In the order of the file, each once.
+    /// Sorted in file order, without duplicates.
     pub(super) fn sorted(mut problems: Vec<Self>) -> Vec<Self> {
         problems.sort_by(|a, b| (a.line, a.column, &a.path, &a.message).cmp(&(b.line, b.column, &b.path, &b.message)));
         problems.dedup();
@@ -31,16 +31,16 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with one configuration, in the order of the file.
+/// Every problem of one configuration, in file order.
 ///
-/// Written as `FILE:LINE:COLUMN: PATH: MESSAGE`, one line each, which editors and terminals can jump to.
+/// Displayed as `FILE:LINE:COLUMN: PATH: MESSAGE`, one line each, so that editors and terminals can jump there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The file, as it was named to us.
+    /// The file, as given.
     pub file: String,
     /// Never empty.
     pub problems: Vec<Problem>,
-    /// At least one of them is none of the configuration: there was no file descriptor to read a file with.
+    /// At least one problem is a lack of file descriptors, not of the configuration.
     pub shortage: bool,
 }
 
@@ -49,7 +49,7 @@ impl Report {
         Self { file: file.to_owned(), problems: Problem::sorted(problems), shortage: false }
     }
 
-    /// Each problem as it is written, without a line end.
+    /// Each problem, without a line end.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.problems.iter().map(|Problem { line, column, path, message }| {
             let colon = if path.is_empty() { "" } else { ": " };

@@ -1,4 +1,4 @@
-//! Which application and which origin a request belongs to.
+//! Routing: the application and the origin of a request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,28 +7,29 @@ use super::application::Application;
 use super::origin::Origin;
 use crate::model::{Ambiguities, RequestPath};
 
-/// Where requests of one path lead.
+/// One route.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Whose they are.
+    /// Owner of the requests.
     pub application: Arc<Application>,
-    /// Where they go; `None`: nowhere, only other proxies ask about them.
+    /// Target of the requests; `None`: the route only serves forward authentication.
     pub origin: Option<Arc<Origin>>,
-    /// What of a path its origin may see although origins read it in different ways.
+    /// Ambiguous spellings that the origin may receive.
     pub ambiguous_paths: Ambiguities,
 }
 
 /// Why a request has no route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// Its path holds dot segments or the like, which its route does not allow.
+    /// The path has an ambiguous spelling that its route does not allow.
     #[error(
-        "the gateway refuses this path (400, ambiguous-path): origins read dot segments, encoded slashes or backslashes in it in \
-         different ways; `ambiguous_paths` of the route can allow them"
+        "the gateway refuses this path (400, ambiguous-path): origins interpret its dot segments, encoded slashes or \
+         backslashes \
+         differently; set `ambiguous_paths` of the route to allow them"
     )]
     Ambiguous,
-    /// No route holds its path.
-    #[error("no route leads there")]
+    /// No route matches.
+    #[error("no route matches this URL")]
     NoRoute,
 }
 
@@ -43,26 +44,27 @@ pub struct Routes {
 /// The routes of one host.
 #[derive(Debug, Default)]
 struct Paths {
-    /// By path without its last slash: the empty one is everything.
+    /// By path without trailing slash; the empty path matches everything.
     routes: HashMap<Box<[u8]>, Route>,
-    /// Slashes in the longest of them.
+    /// Maximum number of slashes.
     deepest: usize,
 }
 
 impl Routes {
-    /// The route of a request: of those with its host, then of those without one, the longest path that holds `path`.
+    /// The route of a request: the longest matching path among the routes with its host, then among those without a
+    /// host.
     ///
-    /// `host` is the raw `Host`; port, case and a final dot do not count. `path` is the raw path without the play session.
-    /// A path holds what lies below it, at segment borders. Dot segments, doubled slashes and percent-encoding are seen
-    /// through, as origins do, so that `/%6Cive/../paid/a` belongs to `/paid`. Plain paths cost no allocation.
+    /// `host` is the raw `Host`; port, case and a final dot are ignored. `path` is the raw path without the play
+    /// session. Prefixes match at segment borders. Dot segments, doubled slashes and percent-encoding are resolved as
+    /// origins do, so that `/%6Cive/../paid/a` matches `/paid`. Plain paths cost no allocation.
     pub fn find(&self, host: Option<&str>, path: &str) -> Option<&Route> {
         self.find_read(host, &RequestPath::new(path).resolved())
     }
 
-    /// The route of a request that may be passed on.
+    /// The route of a request that may be forwarded.
     ///
     /// # Errors
-    /// There is none, or origins could read the path in different ways that the route does not allow.
+    /// No route matches, or the path is ambiguous and the route does not allow that.
     pub fn resolve(&self, host: Option<&str>, path: &str) -> Result<&Route, RouteError> {
         let read = RequestPath::new(path);
         let route = self.find(host, path);
@@ -75,7 +77,7 @@ impl Routes {
         route.ok_or(RouteError::NoRoute)
     }
 
-    /// Whether the path belongs to this route however an origin reads it, apart from doubled slashes.
+    /// True if the path matches this route in every reading of an origin, apart from doubled slashes.
     pub fn lead_to(&self, route: &Route, host: Option<&str>, path: &RequestPath<'_>) -> bool {
         let is_this = |found: &Route| std::ptr::eq(found, route);
         path.in_every_reading(|reading, text| {
@@ -89,12 +91,12 @@ impl Routes {
         of_host.or_else(|| self.any.find(path))
     }
 
-    /// How many there are.
+    /// Number of routes.
     pub fn len(&self) -> usize {
         self.hosts.iter().map(|(_, paths)| paths.routes.len()).sum::<usize>() + self.any.routes.len()
     }
 
-    /// Whether there is none.
+    /// True if there is no route.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -105,7 +107,7 @@ impl Routes {
         self.hosts.get(at).map(|(_, paths)| paths)
     }
 
-    /// Adds a route in place of one with the same [`key`].
+    /// Adds a route, or replaces one with the same [`key`].
     pub(super) fn add(&mut self, (host, path): Key, route: Route) {
         let paths = match host {
             None => Some(&mut self.any),
@@ -124,10 +126,10 @@ impl Routes {
     }
 }
 
-/// What two routes may not have in common: the host in lower case, and the path without its last slash.
+/// Identifies a route: the host in lower case, and the path without trailing slash.
 pub(super) type Key = (Option<Box<str>>, Box<str>);
 
-/// The key of a route, as it is written.
+/// The key of a route, from its text.
 pub(super) fn key(host: Option<&str>, path: &str) -> Key {
     (host.map(|host| bare(host).to_ascii_lowercase().into()), path.trim_end_matches('/').into())
 }
@@ -137,20 +139,20 @@ impl Paths {
         if self.routes.is_empty() {
             return None;
         }
-        // Every border is a candidate: before each slash, and the end. Deeper than the deepest route there is nothing.
+        // Candidates end before each slash and at the end of the path, up to the depth of the deepest route.
         let slashes = memchr::memchr_iter(b'/', path);
         let borders = slashes.chain([path.len()]).take(self.deepest + 1);
         borders.filter_map(|border| self.routes.get(path.get(..border)?)).last()
     }
 }
 
-/// Whether a host is written with a port.
+/// True if the host has a port.
 pub(super) fn has_port(host: &str) -> bool {
-    // The colons of an IPv6 address stand inside brackets.
+    // The colons of an IPv6 address are inside brackets.
     host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'))
 }
 
-/// A `Host` without its port and its final dot.
+/// A `Host` without port and final dot.
 fn bare(host: &str) -> &str {
     let name = if has_port(host) { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
     name.strip_suffix('.').unwrap_or(name)

@@ -1,4 +1,4 @@
-//! Words of rules that take something in brackets.
+//! Rule keywords with an argument in parentheses.
 
 use std::str::FromStr;
 
@@ -25,7 +25,7 @@ impl FromStr for CountWord {
     }
 }
 
-/// Who gives way.
+/// Action when a rule is exceeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ExceededWord {
     DenyNewest,
@@ -33,14 +33,14 @@ pub(super) enum ExceededWord {
     TerminateIdlest,
     /// `terminate_first(EXPRESSION)`
     TerminateFirst {
-        /// Bytes in front of the expression.
+        /// Byte offset of the expression.
         at: usize,
         expression: Box<str>,
     },
 }
 
 impl ExceededWord {
-    /// Whether streams that play give way.
+    /// True if the action terminates playing streams.
     pub(super) fn terminates(&self) -> bool {
         *self != Self::DenyNewest
     }
@@ -62,7 +62,7 @@ impl FromStr for ExceededWord {
     }
 }
 
-/// What happens where an attribute is missing.
+/// What happens if an attribute is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MissingWord {
     Refuse,
@@ -84,19 +84,19 @@ impl FromStr for MissingWord {
     }
 }
 
-/// What stands in the brackets of `word(…)`, and how many bytes stand before it.
+/// The argument of `word(…)`, and its byte offset.
 fn inside<'a>(text: &'a str, word: &str) -> Option<(usize, &'a str)> {
     let inside = text.strip_prefix(word)?.strip_prefix('(')?.strip_suffix(')')?;
     Some((word.len() + 1, inside))
 }
 
-/// Names of attributes, as `identity.attributes` takes them.
+/// True if `identity.attributes` accepts the name.
 fn is_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits)
 }
 
-/// A text that an attribute can have, out of its quotation marks.
+/// A possible attribute value, without its quotation marks.
 fn unquoted(text: &str) -> Option<&str> {
     let of = |mark: char| text.strip_prefix(mark)?.strip_suffix(mark).filter(|inside| !inside.contains(mark));
     let fits = |text: &&str| (1..=MAX_ATTRIBUTE).contains(&text.len()) && !text.chars().any(char::is_control);

@@ -1,7 +1,7 @@
-//! Texts with a grammar of their own: durations, sizes, addresses, servers, places of tokens, sources of values.
+//! Scalars with their own grammar: durations, sizes, addresses, servers, token locations, sources of values.
 //!
-//! Each grammar is told once: the schema names it as a `format`, the check explains what is wrong with it, and
-//! [`Written`] reads it into its type.
+//! Each grammar is defined once: the schema names it as a `format`, the check reports what is wrong, and
+//! [`Written`] parses it into its type.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -17,27 +17,27 @@ use crate::identity::{Forwarding, Source, ValueSource, ValueSourceError};
 use super::rule_keywords::{CountWord, ExceededWord, MissingWord};
 use super::server::Server;
 
-/// A number of bytes, written with its unit.
+/// A number of bytes, written with a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bytes(pub(super) u64);
 
-/// A type that is written as text.
+/// A type with a text form.
 pub(super) trait Grammar: Sized + 'static {
     /// The schema's `format`.
     const NAME: &'static str;
     /// What to write, with an example.
     const WANTED: &'static str;
 
-    /// Reads the text; the error is the end of a sentence that begins with the text.
+    /// Parses the text. The error is the end of a sentence that starts with the text.
     fn parse(text: &str) -> Result<Self, String>;
 
-    /// What editors are told.
+    /// Schema for editors.
     fn schema() -> Schema {
         json_schema!({ "type": "string", "format": Self::NAME })
     }
 }
 
-/// One grammar, as the check needs it.
+/// One grammar, for the check.
 pub(super) struct Format {
     pub(super) name: &'static str,
     pub(super) wanted: &'static str,
@@ -51,7 +51,7 @@ impl Format {
     }
 }
 
-/// Every grammar that the schema names.
+/// Every grammar in the schema.
 pub(super) const FORMATS: [Format; 13] = [
     Format::for_type::<Duration>(),
     Format::for_type::<Bytes>(),
@@ -68,7 +68,7 @@ pub(super) const FORMATS: [Format; 13] = [
     Format::for_type::<MissingWord>(),
 ];
 
-/// A value together with the text that it was read from.
+/// A value with its original text.
 #[derive(Clone, Debug)]
 pub(super) struct Written<T> {
     text: String,
@@ -76,19 +76,19 @@ pub(super) struct Written<T> {
 }
 
 impl<T> Written<T> {
-    /// A default: `text` must be what `value` is read from.
+    /// A default: `text` must parse to `value`.
     pub(super) fn preset(text: impl Into<String>, value: T) -> Self {
         Self { text: text.into(), value }
     }
 
-    /// As it was written.
+    /// The original text.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 }
 
 impl From<Duration> for Written<Duration> {
-    /// In the largest unit that leaves no rest: `90s`, `2m`, `12h`, `30d`.
+    /// In the largest unit without remainder: `90s`, `2m`, `12h`, `30d`.
     fn from(value: Duration) -> Self {
         let millis = value.as_millis();
         let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
@@ -145,7 +145,7 @@ impl Grammar for Duration {
     }
 }
 
-/// Units of sizes, the largest first.
+/// Units of sizes, largest first.
 const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl Grammar for Bytes {
@@ -187,7 +187,7 @@ impl Grammar for Source {
         "`query:NAME`, `header:NAME`, `cookie:NAME`, `segment:NAME`, `segment:NUMBER` or `param:NAME`";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("is no place for a token: write {}", Self::WANTED))
+        text.parse().map_err(|_| format!("is not a token location: write {}", Self::WANTED))
     }
 }
 
@@ -199,10 +199,10 @@ impl Grammar for ValueSource {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error| {
             let error = said(error);
-            // Some of these sentences begin with the text, as ours do.
+            // Some of these errors start with the text, as ours do.
             match error.strip_prefix(&format!("`{text}` ")) {
                 Some(fault) => fault.to_owned(),
-                None => format!("gives no value: {error}"),
+                None => format!("is not a valid source: {error}"),
             }
         })
     }
@@ -211,11 +211,11 @@ impl Grammar for ValueSource {
 /// Where a stream's id comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum StreamWord {
-    /// The gateway mints play sessions.
+    /// The gateway mints a play session.
     Minted,
-    /// Of account, device and asset.
+    /// Derived from account, device and asset.
     Fingerprint,
-    /// It is named.
+    /// Read from a source.
     Named(ValueSource),
 }
 
@@ -232,9 +232,9 @@ impl Grammar for StreamWord {
                 Ok(Self::Named(source))
             }
             (_, Err(ValueSourceError::Unknown { near: Some(near), .. })) => {
-                Err(format!("gives no stream: did you mean `{near}`? Write {}", Self::WANTED))
+                Err(format!("is not a source of stream ids: did you mean `{near}`? Write {}", Self::WANTED))
             }
-            _ => Err(format!("gives no stream: write {}", Self::WANTED)),
+            _ => Err(format!("is not a source of stream ids: write {}", Self::WANTED)),
         }
     }
 }
@@ -248,7 +248,7 @@ impl Grammar for HeaderField {
     const WANTED: &'static str = "the name of a header, such as `cf-ipcountry`";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("is no name of a header: write {}", Self::WANTED))
+        text.parse().map(Self).map_err(|_| format!("is not a header name: write {}", Self::WANTED))
     }
 }
 
@@ -258,7 +258,7 @@ impl Grammar for IpNet {
 
     fn parse(text: &str) -> Result<Self, String> {
         let address = || text.parse::<std::net::IpAddr>().map(Self::from);
-        text.parse().or_else(|_| address()).map_err(|_| format!("is no network: write {}", Self::WANTED))
+        text.parse().or_else(|_| address()).map_err(|_| format!("is not a network: write {}", Self::WANTED))
     }
 }
 
@@ -271,7 +271,7 @@ impl Grammar for Forwarding {
             ("x-forwarded-for", _) => Ok(Self::XForwardedFor),
             ("forwarded", _) => Ok(Self::Forwarded),
             (_, Some(Ok(name))) => Ok(Self::Header(name)),
-            _ => Err(format!("is no place for an address: write {}", Self::WANTED)),
+            _ => Err(format!("is not a source of the client address: write {}", Self::WANTED)),
         }
     }
 }
@@ -296,7 +296,7 @@ impl Grammar for ExceededWord {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|()| match text.strip_prefix("prefer(") {
             Some(rest) => format!("is now `terminate_first({rest}`: rename it"),
-            None => format!("does not say who gives way: write {}", Self::WANTED),
+            None => format!("is not an action: write {}", Self::WANTED),
         })
     }
 
@@ -310,7 +310,7 @@ impl Grammar for MissingWord {
     const WANTED: &'static str = "`refuse`, `ignore_rule`, or `treat_as(\"TEXT\")`, such as `treat_as(\"Unknown\")`";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|()| format!("does not say what happens: write {}", Self::WANTED))
+        text.parse().map_err(|()| format!("is not an action: write {}", Self::WANTED))
     }
 
     fn schema() -> Schema {
@@ -318,7 +318,7 @@ impl Grammar for MissingWord {
     }
 }
 
-/// Words that editors may offer, though others are right as well.
+/// Examples for editors; other values are valid as well.
 fn example_of<T: Grammar>(words: &[&str]) -> Schema {
     json_schema!({ "type": "string", "format": T::NAME, "examples": words })
 }

@@ -1,10 +1,10 @@
-//! Where a part of a text stands in the file.
+//! Position of a part of a scalar in the file.
 
-/// The file's text, by lines.
+/// The text of the file, by lines.
 #[derive(Debug)]
 pub(super) struct Lines {
     text: Box<str>,
-    /// Bytes in front of each line.
+    /// Byte offset of each line.
     starts: Vec<usize>,
 }
 
@@ -14,7 +14,7 @@ impl Lines {
         Self { text: text.into(), starts }
     }
 
-    /// What stands from there to the end of the line; both are counted from 1.
+    /// The rest of the line from there; both are counted from 1.
     pub(super) fn behind(&self, line: usize, column: usize) -> Option<&str> {
         let start = *self.starts.get(line.checked_sub(1)?)?;
         let line = self.text.get(start..)?.lines().next()?;
@@ -23,8 +23,8 @@ impl Lines {
     }
 }
 
-/// How many characters behind the beginning of `raw` the `nth` character of `text` stands, where `raw` begins with a YAML scalar
-/// that means `text` and is written in one line: plain, in `'…'`, or in `"…"` with no escapes but those of `"`, `\` and `/`.
+/// Offset in `raw`, in characters, of the `nth` character of `text`. `raw` must start with a YAML scalar for `text` on
+/// one line: plain, in `'…'`, or in `"…"` with no escapes but those of `"`, `\` and `/`.
 pub(super) fn column(raw: &str, text: &str, nth: usize) -> Option<usize> {
     let quote = raw.chars().next().filter(|first| matches!(first, '\'' | '"'));
     let Some(quote) = quote else { return raw.starts_with(text).then_some(nth) };

@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use super::raw::Config;
 
-/// The JSON Schema (draft 2020-12) of a configuration file, with a description of every key and the default of those
-/// that have one. Without references, so that every editor understands it.
+/// The JSON Schema (draft 2020-12) of a configuration file, with descriptions and defaults.
+/// Without references, so that every editor supports it.
 ///
-/// `format` names grammars of ours (durations, sizes, addresses, …), which other validators pass over.
+/// `format` names custom grammars (durations, sizes, addresses, …), which other validators ignore.
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.with_transform(Plain).into_generator().into_root_schema_for::<Config>().to_value()
 }
 
-/// Says nothing of `null`: a key without a value counts as left out, long before the schema is asked.
+/// Ignores `null`: a key without a value counts as missing before the schema is applied.
 #[derive(Clone, Debug)]
 struct Plain;
 
@@ -45,7 +45,7 @@ impl Transform for Plain {
         if let Some(inner) = inner {
             schema.remove("anyOf");
             for (key, value) in inner {
-                // What the field says of itself comes before what its type says.
+                // The description of the field takes precedence over that of its type.
                 if schema.get(&key).is_none() {
                     schema.insert(key, value);
                 }

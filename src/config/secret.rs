@@ -1,4 +1,4 @@
-//! Secrets and keys, read from where the configuration says and never shown.
+//! Secrets and keys, read from their configured location and never shown.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,15 +10,15 @@ use crate::net::{SHORTAGE_REMEDY, is_shortage};
 
 use super::raw::Material;
 
-/// The longest secret or key, in bytes.
+/// Maximum size of a secret or key, in bytes.
 const LARGEST: u64 = 64 << 10;
 
-/// Bytes that no log, no error and no dump of the settings shows.
+/// Bytes that never appear in logs, errors or dumps of the settings.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// The bytes themselves.
+    /// The bytes.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -41,31 +41,35 @@ impl fmt::Debug for Secret {
 pub(super) enum SecretError {
     #[error("cannot read `{path}` ({why}): {}", remedy(why))]
     Unreadable { path: PathBuf, why: io::Error },
-    #[error("`{path}` is longer than {most} bytes: name another file")]
+    #[error("`{path}` is longer than {most} bytes: write the path of another file")]
     TooLarge { path: PathBuf, most: u64 },
-    #[error("the environment variable `{0}` is not set: set it before the start, or name a file")]
+    #[error("the environment variable `{0}` is not set: set it before the start, or use `file:`")]
     Unset(String),
     #[error("the value is empty: write the secret into the file or variable")]
     Empty,
-    #[error("nothing says where the value is: write `file: PATH` or `env: NAME`")]
+    #[error("the value has no location: write `file: PATH` or `env: NAME`")]
     Nowhere,
 }
 
 impl SecretError {
-    /// Whether that says nothing about the file: there was no room to open it.
+    /// True if there was no file descriptor to open the file.
     pub(super) fn is_shortage(&self) -> bool {
         matches!(self, Self::Unreadable { why, .. } if is_shortage(why))
     }
 }
 
 fn remedy(why: &io::Error) -> &'static str {
-    if is_shortage(why) { SHORTAGE_REMEDY } else { "make the file, or write the path of one that this user may read" }
+    if is_shortage(why) {
+        SHORTAGE_REMEDY
+    } else {
+        "create the file, or write the path of a file that this user can read"
+    }
 }
 
 /// Looks up an environment variable.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Reads what `material` names: raw bytes, less one line end at the end, which editors add.
+/// Reads `material`: raw bytes without one trailing line end, which editors add.
 pub(super) fn read(material: &Material, base: &Path, environment: Environment<'_>) -> Result<Secret, SecretError> {
     let bytes = match (&material.file, &material.env) {
         (Some(file), _) => read_file(&path(Path::new(file), base, environment), LARGEST)?,
@@ -75,7 +79,8 @@ pub(super) fn read(material: &Material, base: &Path, environment: Environment<'_
     trimmed(bytes).map(Secret)
 }
 
-/// Where a file is: the credential of its name (systemd.exec(5), `LoadCredential=` of a folder), or where it is written.
+/// Path of a file: the systemd credential of its name (systemd.exec(5), `LoadCredential=` of a folder), or the written
+/// path.
 pub(super) fn path(written: &Path, base: &Path, environment: Environment<'_>) -> PathBuf {
     let names: Option<Vec<&str>> = written
         .components()
@@ -87,12 +92,12 @@ pub(super) fn path(written: &Path, base: &Path, environment: Environment<'_>) ->
     credential.filter(|credential| credential.is_file()).unwrap_or_else(|| base.join(written))
 }
 
-/// A secret from a file, again.
+/// Reloads a secret from a file.
 pub(super) fn read_trimmed(path: &Path) -> Result<Vec<u8>, SecretError> {
     trimmed(read_file(path, LARGEST)?)
 }
 
-/// The bytes without one line end at the end.
+/// The bytes without one trailing line end.
 fn trimmed(mut bytes: Vec<u8>) -> Result<Vec<u8>, SecretError> {
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
@@ -153,7 +158,7 @@ mod tests {
         let error = read(&material, Path::new(""), &nothing_set).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the environment variable `KEY` is not set: set it before the start, or name a file"
+            "the environment variable `KEY` is not set: set it before the start, or use `file:`"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What a configuration says, section by section, as far as two of them can be told apart.
+//! Digests of the sections of a configuration, to find the sections that changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::pointer::{Pointer, Step};
 
-/// A digest of each section: of its words, and of the secrets, keys and certificates in the files that it names.
+/// A digest of each section: of its text, and of the secrets, keys and certificates in its files.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sections(BTreeMap<String, Vec<u8>>);
 
 impl Sections {
-    /// The words alone.
+    /// The text only.
     pub(super) fn digest(document: &Value) -> Self {
         let mut sections = Self::default();
         for (name, value) in document.as_object().into_iter().flatten() {
@@ -22,7 +22,7 @@ impl Sections {
         sections
     }
 
-    /// Something else that counts for the section of `at`.
+    /// Adds further content to the section of `at`.
     pub(super) fn add(&mut self, at: &Pointer, bytes: &[u8]) {
         let Some(Step::Key(name)) = at.0.first() else { return };
         let digest = self.0.entry(name.clone()).or_default();
@@ -32,7 +32,7 @@ impl Sections {
         *digest = both.finish().as_ref().to_vec();
     }
 
-    /// The names of those that differ, or that only one of the two has.
+    /// Names of the sections that differ or exist in only one of the two.
     pub(super) fn that_differ(&self, other: &Self) -> Vec<String> {
         let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
         let mut differing: Vec<String> =
@@ -43,7 +43,7 @@ impl Sections {
 }
 
 impl fmt::Debug for Sections {
-    /// Without the digests, from which a poor secret could be guessed.
+    /// Omits the digests, as a weak secret could be guessed from them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sections").finish_non_exhaustive()
     }

@@ -38,7 +38,7 @@ impl FromStr for Server {
     }
 }
 
-/// Letters, digits, `-`, `_` and dots, as resolvers accept them (RFC 1123 §2.1, plus the underscore of service names).
+/// Letters, digits, `-`, `_` and dots (RFC 1123 §2.1, plus the underscore of service names).
 fn is_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     host.len() <= 253

@@ -1,4 +1,4 @@
-//! What a configuration means: compiled, validated, immutable. Swapped whole on reload.
+//! The compiled configuration: validated and immutable. Replaced as a whole on reload.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,18 +18,18 @@ use super::routes::Routes;
 use super::secret::Secret;
 use super::section_digests::Sections;
 
-/// Everything that the gateway is told.
+/// The compiled configuration.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where viewers connect; not empty where a route leads to an origin.
+    /// Listeners for viewers; not empty if a route has an origin.
     pub listeners: Vec<Listener>,
-    /// Whether any listener is behind TLS.
+    /// True if any listener has `assume_https`.
     pub assume_https: bool,
     /// The control port.
     pub control: Control,
     /// The session API.
     pub session_api: SessionApi,
-    /// Who is told what happens to streams.
+    /// Receivers of stream events.
     pub webhooks: Vec<Webhook>,
     /// Origins by name.
     pub origins: BTreeMap<Arc<str>, Arc<Origin>>,
@@ -37,68 +37,68 @@ pub struct Settings {
     pub applications: BTreeMap<ApplicationId, Arc<Application>>,
     /// The applications that take tokens from paths.
     pub path_tokens: Vec<Arc<Application>>,
-    /// Which request belongs to which of them.
+    /// Routes of all applications.
     pub routes: Routes,
-    /// Where the keys that verify tokens come from.
+    /// Sources of the keys that verify tokens.
     pub key_sources: Vec<KeySource>,
     /// Files with keys of other formats.
     pub key_files: Vec<KeyFiles>,
-    /// Services that judge tokens.
+    /// Services that verify tokens.
     pub callbacks: Vec<CallbackSource>,
-    /// Certificates of authorities that are trusted where keys and verdicts are fetched, besides those of the system.
+    /// CA certificates for outgoing requests, in addition to those of the system.
     pub fetch_ca: Option<PathBuf>,
-    /// Where blocks are kept.
+    /// File with blocks.
     pub blocks: Option<PathBuf>,
-    /// Whose word counts for the viewer's address; `None`: nobody's.
+    /// Proxies whose headers give the viewer's address; `None`: none.
     pub trusted_proxies: Option<TrustedHops>,
     /// Seals and opens play sessions.
     pub keys: Arc<KeyRing>,
-    /// How long things last in a stream's life.
+    /// Timeouts and limits of the stream table.
     pub streams: streams::Settings,
-    /// Where streams are kept over a restart.
+    /// File that keeps streams across a restart.
     pub snapshot: Option<PathBuf>,
-    /// How often that is also written while the gateway runs; `None`: only at shutdown.
+    /// Interval of snapshots while the gateway runs; `None`: only at shutdown.
     pub snapshot_interval: Option<Duration>,
-    /// What one viewer or one peer may demand.
+    /// Limits of connections and requests.
     pub limits: Limits,
-    /// How long requests are answered as ever once the gateway is told to stop.
+    /// How long requests are still served after the signal to stop.
     pub shutdown_delay: Duration,
     /// How long requests in flight may take after that.
     pub shutdown_grace: Duration,
     /// Worker threads; at least 1.
     pub threads: usize,
-    /// What is logged.
+    /// Logging.
     pub log: Log,
-    /// What is not wrong and yet hardly meant, in the order of the file.
+    /// What is valid but probably not intended, in file order.
     pub warnings: Vec<Problem>,
-    /// What it was compiled from, to be told from another.
+    /// Digests of its sections, to compare configurations.
     pub sections: Sections,
-    /// The configuration as it would be written in full.
+    /// The configuration with all defaults.
     pub effective: Effective,
 }
 
 impl Settings {
-    /// The policies that are in force, by application.
+    /// The policies in force, by application.
     pub fn in_force(&self) -> streams::InForce {
         self.applications.iter().map(|(id, application)| (id.clone(), application.policies.clone())).collect()
     }
 }
 
-/// One address where viewers connect.
+/// One address for viewers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Port 0 lets the system choose.
     pub address: SocketAddr,
-    /// Speak TLS, with HTTP/2.
+    /// TLS, with HTTP/2.
     pub tls: Option<TlsFiles>,
-    /// Connections begin with a header of the PROXY protocol.
+    /// Connections start with a PROXY protocol header.
     pub proxy_protocol: bool,
-    /// Viewers speak TLS with what stands in front.
+    /// Requests count as `https`, as a proxy in front terminates TLS.
     pub assume_https: bool,
 }
 
 impl Listener {
-    /// Whether connections to this address of the machine come here.
+    /// True if this listener accepts connections to that local address.
     pub fn takes(&self, local: SocketAddr) -> bool {
         let any = self.address.ip().is_unspecified();
         self.address.port() == local.port() && (any || self.address.ip() == local.ip().to_canonical())
@@ -108,7 +108,7 @@ impl Listener {
 /// PEM files of a listener, absolute or relative to the working folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate and those that lead to its root.
+    /// The certificate chain.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
@@ -117,129 +117,129 @@ pub struct TlsFiles {
 /// The control port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Where it listens.
+    /// Listening address.
     pub address: SocketAddr,
-    /// Connections at most.
+    /// Maximum connections.
     pub connections: usize,
-    /// Who may use the operator's API; empty: everybody who reaches it.
+    /// Tokens for the operator API; empty: no authentication.
     pub tokens: Vec<ControlToken>,
-    /// It may be reached from elsewhere without a token.
+    /// Other machines may use it without a token.
     pub open: bool,
 }
 
 impl Control {
-    /// Whether what is configured goes with listening there.
+    /// True if the access settings are safe for that address.
     pub(super) fn keeps_strangers_out(&self, address: SocketAddr) -> bool {
         address.ip().is_loopback() || !self.tokens.is_empty() || self.open
     }
 }
 
-/// One bearer token of the operator's API.
+/// One bearer token of the operator API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlToken {
-    /// Whose it is.
+    /// Name of the holder.
     pub name: Arc<str>,
-    /// What it is good for.
+    /// What it permits.
     pub role: Role,
     /// The token.
     pub secret: Secret,
 }
 
-/// What a token of the operator's API is good for; each includes those before it.
+/// What a token of the operator API permits; each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Looking.
+    /// Read only.
     Read,
-    /// Doing.
+    /// Read and change.
     Operate,
 }
 
-/// The session API. How long its sessions last stands in [`Settings::streams`].
+/// The session API. [`Settings::streams`] has the timeouts of its sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionApi {
-    /// Calls in one window.
+    /// Calls per window.
     pub calls: u32,
-    /// How long a window is; it begins with its first call.
+    /// Length of the window, which starts with its first call.
     pub window: Duration,
-    /// The web origins (RFC 6454) of pages that may call it; `*` stands for all.
+    /// Web origins (RFC 6454) of pages that may call it; `*` for all.
     pub origins: Vec<Box<str>>,
 }
 
-/// Somebody who is told what happens to streams.
+/// A receiver of stream events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
-    /// Where batches are posted to.
+    /// URL for batches.
     pub url: Box<str>,
-    /// What is told; never empty.
+    /// Events to send; never empty.
     pub events: Vec<WebhookEvent>,
     /// The key that signs each batch.
     pub secret: Option<Secret>,
-    /// Events of one batch at most.
+    /// Maximum events per batch.
     pub batch: usize,
-    /// How long an event waits for others.
+    /// How long an event waits for others in its batch.
     pub flush_interval: Duration,
-    /// How long the receiver may take.
+    /// Time limit for a response.
     pub timeout: Duration,
-    /// How long a batch is tried again.
+    /// How long a failed batch is retried.
     pub max_retry_duration: Duration,
-    /// Events that wait at most.
+    /// Maximum queued events.
     pub queue: usize,
 }
 
-/// What can be told of streams.
+/// Types of stream events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WebhookEvent {
     /// A stream took a slot.
     Started,
-    /// A start or a return was refused.
+    /// A start or return was refused.
     Refused,
     /// A stream took a slot that rules in `shadow` or `annotate` mode would have refused.
     WouldRefuse,
-    /// A stream took a slot for which rules in `shadow` or `annotate` mode would have ended others.
+    /// A stream took a slot for which rules in `shadow` or `annotate` mode would have terminated others.
     WouldTerminate,
     /// A stream was terminated.
     Terminated,
-    /// A stream gave its slot back by itself, as by falling silent.
+    /// A stream released its slot without termination, for example after its idle timeout.
     Ended,
 }
 
-/// What one viewer or one peer may demand of the gateway.
+/// Limits of connections and requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections, over all listeners; counted before the TLS handshake.
+    /// Maximum connections over all listeners, counted before the TLS handshake.
     pub connections: usize,
-    /// How long the TLS handshake of a connection may take.
+    /// Time limit for the TLS handshake.
     pub handshake_timeout: Duration,
-    /// Bytes of request line and headers.
+    /// Maximum bytes of request line and headers.
     pub header_bytes: usize,
-    /// Until the headers of one request are there; longer than `keep_alive`.
+    /// Time limit for the headers of one request; longer than `keep_alive`.
     pub header_timeout: Duration,
-    /// How long the body of a request may take, or each further MiB of it.
+    /// Time limit for the body of a request, or for each further MiB.
     pub body_timeout: Duration,
-    /// How long a connection is kept between requests.
+    /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// Requests that one connection carries.
+    /// Requests per connection.
     pub requests_per_connection: u32,
-    /// Bytes of the largest manifest that is rewritten.
+    /// Maximum bytes of a manifest that is rewritten.
     pub manifest_bytes: usize,
-    /// How long a viewer may take to accept more of an answer.
+    /// Time limit for a viewer to accept more of a response.
     pub write_timeout: Duration,
 }
 
-/// What is logged.
+/// Logging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The least important that is logged.
+    /// Minimum severity that is logged.
     pub level: LogLevel,
-    /// How a line looks.
+    /// Format of a line.
     pub format: LogFormat,
-    /// One line for each request.
+    /// Access log: one line per request.
     pub access: bool,
-    /// Whether refusals by policy are explained.
+    /// Decision log: explain refusals by policy.
     pub decisions: bool,
 }
 
-/// The least important that is logged.
+/// Minimum severity that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the words say it all")]
 pub enum LogLevel {
@@ -251,7 +251,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The word that log filters take.
+    /// The name in log filters.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -263,11 +263,11 @@ impl LogLevel {
     }
 }
 
-/// How a line of the log looks.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object.
     Json,
-    /// For people.
+    /// Human-readable text.
     Text,
 }

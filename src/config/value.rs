@@ -1,4 +1,4 @@
-//! Sources of values as an operator writes them: a text, a list of fall-backs, or a mapping that takes a part.
+//! Sources of values as written: a text, a list of fallbacks, or a mapping that selects a part.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use super::scalar_formats::{Grammar, StreamWord, Written};
 pub(super) enum Sources<W: Grammar> {
     /// `claim:sub`
     Text(Written<W>),
-    /// The first that has a value counts.
+    /// The first with a value is used.
     List(Vec<Item<W>>),
     /// A part of a value.
     Part(Part<W>),
@@ -44,16 +44,16 @@ pub(super) enum Item<W: Grammar> {
 pub(super) struct Part<W: Grammar> {
     /// The source.
     pub(super) from: Written<W>,
-    /// What separates its parts.
+    /// Separator of its parts.
     pub(super) split: Option<String>,
-    /// Which part, counted from 1.
+    /// Number of the part, from 1.
     pub(super) part: Option<usize>,
-    /// A regular expression; its first group is the value.
+    /// A regular expression whose first group is the value.
     pub(super) matching: Option<String>,
 }
 
 impl<W: Grammar> Sources<W> {
-    /// Every source with the part that is taken, in order.
+    /// Every source with its part, in order.
     pub(super) fn items(&self) -> Vec<Item<W>>
     where
         W: Clone,
@@ -67,7 +67,7 @@ impl<W: Grammar> Sources<W> {
 }
 
 impl Item<ValueSource> {
-    /// Its source, whatever of it is taken.
+    /// The source, regardless of the part.
     pub(super) fn source(&self) -> &ValueSource {
         match self {
             Self::Text(text) => &text.value,
@@ -77,7 +77,7 @@ impl Item<ValueSource> {
 }
 
 impl ValueFrom {
-    /// Whether a manifest may tell it.
+    /// True if a manifest may supply it.
     pub(super) fn is_of_manifest(&self) -> bool {
         self.items().iter().any(|item| item.source().is_of_manifest())
     }
@@ -90,7 +90,7 @@ impl Default for StreamFrom {
 }
 
 impl Serialize for StreamFrom {
-    /// Only the default is ever written, by the schema.
+    /// Only used by the schema for the default.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => text.serialize(serializer),
@@ -112,16 +112,16 @@ impl<W: Grammar> JsonSchema for Sources<W> {
     }
 }
 
-/// Keywords of JSON Schema concern only values of their type, so that one schema serves all forms.
+/// JSON Schema keywords apply only to values of their type, so one schema covers all forms.
 fn part_of<W: Grammar>(types: &Json) -> Schema {
     json_schema!({
         "type": types,
         "format": W::NAME,
         "properties": {
-            "from": { "type": "string", "format": W::NAME, "description": "The source of which a part is taken." },
-            "split": { "type": "string", "minLength": 1, "maxLength": 8, "description": "What separates the parts of the value." },
-            "part": { "type": "integer", "minimum": 1, "maximum": 64, "description": "With `split`: which part, counted from 1." },
-            "matching": { "type": "string", "minLength": 1, "description": "A regular expression: its first group is the value." }
+            "from": { "type": "string", "format": W::NAME, "description": "The source of the value." },
+            "split": { "type": "string", "minLength": 1, "maxLength": 8, "description": "Separator of the parts of the value." },
+            "part": { "type": "integer", "minimum": 1, "maximum": 64, "description": "With `split`: number of the part, from 1." },
+            "matching": { "type": "string", "minLength": 1, "description": "A regular expression whose first group is the value." }
         },
         "required": ["from"],
         "additionalProperties": false

@@ -111,23 +111,23 @@ fn what_stands_there_in_vain_is_warned_of() {
             "{told:#?}"
         );
     };
-    begins(&with("name: TV app", "idps: [acme]"), &["applications.tv.idps: it counts for the session API alone"]);
+    begins(&with("name: TV app", "idps: [acme]"), &["applications.tv.idps: this applies only to the session API"]);
     begins(&with("name: TV app", "stream_source: both\n    idps: [acme]"), &[]);
     begins(
         &with(
             "127.0.0.1:9090",
             "127.0.0.1:9090\n  open: true\n  tokens: [{ name: ops, role: operate, secret: { file: keys/ops.token } }]",
         ),
-        &["control.open: with `tokens` beside it this changes nothing"],
+        &["control.open: this has no effect together with `tokens`"],
     );
     begins(&with("127.0.0.1:9090", "127.0.0.1:9090\n  open: true"), &[]);
-    begins(&with("origin: main }", "}"), &["listeners: no route leads to an origin"]);
-    begins(&format!("{SESSION_API}{REST}"), &["applications.tv: no traffic comes without `routes`"]);
+    begins(&with("origin: main }", "}"), &["listeners: no route has an origin"]);
+    begins(&format!("{SESSION_API}{REST}"), &["applications.tv: without `routes` there is no traffic"]);
     let api = with(
         "    routes: [{ path: /, origin: main }] # longest prefix wins; optional host\n",
         "    stream_source: api\n",
     );
-    begins(&api, &["listeners: ", "applications.tv.identity: with `stream_source: api` nobody is recognised by it"]);
+    begins(&api, &["listeners: ", "applications.tv.identity: with `stream_source: api` this is unused"]);
     let hook = |events: &str| format!("{{ url: http://a.example/, events: {events} }}");
     let hooks = |first: &str, second: &str| format!("{PROMISED}webhooks: [{}, {}]\n", hook(first), hook(second));
     begins(&hooks("[started, ended]", "[ended]"), &["webhooks[1].url: `webhooks[0]` has the same URL"]);

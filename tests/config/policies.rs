@@ -175,7 +175,7 @@ fn what_nobody_needs_in_such_numbers_is_refused_in_a_sentence() {
     for (text, told) in [
         (with_rules("{ a: \"claim:a\" }", &many(65)), "policies.household.rules: the list has more than 64 items"),
         (with_rules("{ a: \"claim:a\" }", &many(10_000)), "policies.household.rules: the list has more than 64 items"),
-        (with("policies:\n", &policies(257)), "policies: more than 256 entries stand here: remove some"),
+        (with("policies:\n", &policies(257)), "policies: there are more than 256 entries: remove some"),
     ] {
         let report = read(&text).err().unwrap();
         assert!(report.problems.len() == 1 && report.to_string().contains(told), "{report}");

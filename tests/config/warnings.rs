@@ -67,7 +67,7 @@ fn an_application_is_told_what_the_rules_of_its_policies_need_and_it_does_not_su
     let shown: Vec<String> = expected.iter().map(|(place, message)| format!("{place}: {message}")).collect();
     assert_eq!(about_applications, shown.iter().collect::<Vec<_>>());
     let [limit] = &*about_rules else { panic!("{told:#?}") };
-    assert!(limit.contains("`max` is missing or no number, nobody is limited: write `limit:`"), "{limit}");
+    assert!(limit.contains("`max` is missing or not a number, there is no limit: write `limit:`"), "{limit}");
 }
 
 #[test]
@@ -83,8 +83,14 @@ fn an_attribute_that_several_rules_need_is_told_once_for_each_application() {
 #[test]
 fn what_hardly_can_be_meant_is_told_at_its_place() {
     for (rule, told) in [
-        ("limit: 2, target: 'true'", "28:48: warning: policies.household.rules[0].target: `target` narrows nothing"),
-        ("limit: 2, exempt: 1 > 2", "28:48: warning: policies.household.rules[0].exempt: `exempt` singles nobody out"),
+        (
+            "limit: 2, target: 'true'",
+            "28:48: warning: policies.household.rules[0].target: `target` selects all streams or none",
+        ),
+        (
+            "limit: 2, exempt: 1 > 2",
+            "28:48: warning: policies.household.rules[0].exempt: `exempt` exempts all streams or none",
+        ),
         ("limit: 2, per: [idp]", "28:46: warning: policies.household.rules[0].per[0]: all streams of an account"),
         (
             "limit: 2, count: distinct(idp)",
@@ -92,33 +98,35 @@ fn what_hardly_can_be_meant_is_told_at_its_place() {
         ),
         (
             "limits: { a: 4, default: 2 }",
-            "28:38: warning: policies.household.rules[0].limits: no application that carries this policy supplies \
-             `contractType`, so that everybody has the same limit",
+            "28:38: warning: policies.household.rules[0].limits: no application that uses this policy supplies \
+             `contractType`, so everybody has the same limit",
         ),
         (
             "limit: 2, limit_attribute: platform",
-            "28:57: warning: policies.household.rules[0].limit_attribute: no application that carries this policy supplies \
-             `platform`, so that everybody has the same limit",
+            "28:57: warning: policies.household.rules[0].limit_attribute: no application that uses this policy \
+             supplies \
+             `platform`, so everybody has the same limit",
         ),
         (
             "limit: 2, per: [channel], missing: treat_as(\"Unknown\")",
-            "28:46: warning: policies.household.rules[0].per[0]: no application that carries this policy supplies `channel`, \
-             so that `missing` decides for every stream",
+            "28:46: warning: policies.household.rules[0].per[0]: no application that uses this policy supplies \
+             `channel`, \
+             so `missing` applies to every stream",
         ),
         (
             "limit: 2, message: \"On {deviceName}\"",
-            "28:49: warning: policies.household.rules[0].message: no application that carries this policy supplies \
-             `deviceName`, so that viewers read `Unknown`",
+            "28:49: warning: policies.household.rules[0].message: no application that uses this policy supplies \
+             `deviceName`, so viewers see `Unknown`",
         ),
     ] {
         let warning = warning(rule);
         assert!(warning.starts_with(told), "{rule}\n{warning}\n{told}");
     }
     let unused = warnings(&with("    policies: [household]\n", ""));
-    let told = "24:3: warning: policies.household: no application carries this policy: name it under `policies` of one";
+    let told = "24:3: warning: policies.household: no application uses this policy: list it under `policies` of one";
     assert!(unused.len() == 1 && unused[0].starts_with(told), "{unused:?}");
     let hidden = warnings(&with_rules("{ asset: \"claim:a\" }", "      - { name: one, limit: 2 }"));
-    let told = "21:21: warning: applications.tv.identity.attributes.asset: rules do not see this";
+    let told = "21:21: warning: applications.tv.identity.attributes.asset: rules cannot use this";
     assert!(hidden.len() == 1 && hidden[0].starts_with(told), "{hidden:?}");
 }
 
@@ -127,7 +135,10 @@ fn a_limit_that_an_attribute_holds_needs_a_number_for_those_without_it() {
     let attributes = "{ max: \"claim:m\" }";
     let told =
         |rule: &str| warnings(&with_rules(attributes, &format!("      - {{ name: one, limit_attribute: max{rule} }}")));
-    assert!(told("")[0].ends_with("where `max` is missing or no number, nobody is limited: write `limit:` for those"));
+    assert!(
+        told("")[0]
+            .ends_with("where `max` is missing or not a number, there is no limit: write `limit:` for these streams")
+    );
     assert_eq!(told(", missing: treat_as(\"many\")").len(), 1);
     for said in [", limit: 2", ", missing: treat_as(\"2\")", ", missing: refuse", ", missing: ignore_rule"] {
         assert_eq!(told(said), Vec::<String>::new(), "{said}");
@@ -180,8 +191,8 @@ fn check_prints_warnings_and_counts_them_and_is_content() {
 
 #[test]
 fn a_subject_that_is_the_same_for_all_viewers_is_told() {
-    let all = "a constant `subject` makes one account of all viewers";
-    let rest = "a constant makes one account of all viewers who have no value of the sources before it";
+    let all = "a constant `subject` gives all viewers one account";
+    let rest = "a constant gives one account to all viewers without a value from the sources before it";
     for (subject, told) in [
         ("everybody", format!("19:16: warning: applications.tv.identity.subject: {all}")),
         ("\"text:calim:sub\"", format!("19:16: warning: applications.tv.identity.subject: {all}")),
@@ -197,6 +208,6 @@ fn a_subject_that_is_the_same_for_all_viewers_is_told() {
         assert!(warnings.len() == 1 && warnings[0].starts_with(&told), "{subject}\n{warnings:?}\n{told}");
     }
     let warnings = warnings(&with("device: \"claim:device\"", "device: [\"claim:device\", tv]"));
-    let told = "20:32: warning: applications.tv.identity.device[1]: a constant makes one device of all of an account";
+    let told = "20:32: warning: applications.tv.identity.device[1]: a constant gives an account one device";
     assert!(warnings.len() == 1 && warnings[0].starts_with(told), "{warnings:?}");
 }

@@ -128,7 +128,7 @@ fn a_folder_that_cannot_be_written_is_told_with_the_user_and_the_remedy() {
     assert!(code == 1 && told.contains("there is no folder `state`"), "{told}");
     std::fs::write(&state, "").unwrap();
     let (code, _, told) = ran(&CHECK);
-    assert!(code == 1 && told.contains("`state` is no folder"), "{told}");
+    assert!(code == 1 && told.contains("`state` is not a folder"), "{told}");
     std::fs::remove_file(&state).unwrap();
 
     std::fs::create_dir(&state).unwrap();

@@ -23,7 +23,7 @@ async fn what_cannot_change_is_named_and_goes_on_and_the_rest_is_in_force() {
     program.says("\"key\":\"streams.capacity\"").await;
     let log = program.log();
     for key in [
-        &format!("listeners ({} is no longer there)", program.address),
+        &format!("listeners ({} was removed)", program.address),
         &format!("listeners (127.0.0.1:{new} is new)"),
         "control.address",
         "threads",

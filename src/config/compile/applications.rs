@@ -18,7 +18,7 @@ use super::context::Context;
 use super::identity::{self, Compiled};
 use super::network::is_authority;
 
-/// All applications, and what they need from outside.
+/// All applications, and their external sources.
 #[derive(Default)]
 pub(super) struct Applications {
     pub(super) by_id: BTreeMap<ApplicationId, Arc<Application>>,
@@ -49,7 +49,7 @@ pub(super) fn applications(
                 context.say(&at.key("path"), message);
             }
             let origin = route.origin.as_ref().map(|name| origins.get(name.as_str()));
-            // One that is not known has been told.
+            // An unknown origin has been reported.
             if origin != Some(None) {
                 let origin = origin.flatten().map(Arc::clone);
                 let ambiguous_paths = ambiguities(&route.ambiguous_paths);
@@ -73,7 +73,7 @@ fn ambiguities(raw: &[raw::AmbiguousPath]) -> Ambiguities {
 fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
     if let Some(origin) = &route.origin
         && context.origins.binary_search(origin).is_err()
-        // Where there are none at all, that is told once.
+        // If there are no origins at all, that is reported once.
         && !context.origins.is_empty()
     {
         let message = messages::unknown_name("origin", origin, &context.origins);
@@ -81,23 +81,25 @@ fn check_route(context: &mut Context<'_>, at: &Pointer, route: &raw::Route) {
     }
     let at_path = at.key("path");
     if route.path.contains(['?', '#', '%', '*', ' ']) || route.path.contains("//") || route.path.contains("/.") {
-        let message =
-            format!("`{}` is no plain path: write one without query, escapes, wildcards and dots", route.path);
+        let message = format!(
+            "`{}` is not a plain path: write one without query, escapes, wildcards and dot segments",
+            route.path
+        );
         context.say(&at_path, message);
     } else if format!("{}/", route.path).starts_with(path::MARK) {
-        context.say(&at_path, format!("`{}` belongs to play sessions: write another path", path::MARK));
+        context.say(&at_path, format!("`{}` is reserved for play sessions: write another path", path::MARK));
     }
     if let Some(host) = &route.host {
         let at_host = at.key("host");
         if !is_authority(host) {
-            context.say(&at_host, format!("`{host}` is no host: write a name such as `tv.example.com`"));
+            context.say(&at_host, format!("`{host}` is not a host name: write one such as `tv.example.com`"));
         } else if routes::has_port(host) {
-            context.say(&at_host, format!("`{host}` has a port, which routes do not look at: write the host alone"));
+            context.say(&at_host, format!("`{host}` has a port, which routes ignore: write only the host"));
         }
     }
 }
 
-/// Whether what stands there fits where the streams come from.
+/// True if the application's keys fit its `stream_source`.
 fn stream_source_fits(
     context: &mut Context<'_>,
     at: &Pointer,
@@ -106,29 +108,29 @@ fn stream_source_fits(
     is_routed: bool,
 ) {
     let at_routes = at.key("routes");
-    let missing = "write `routes:` with a list such as `[{ path: /, origin: NAME }]`, or `stream_source: api` where streams come from the \
-                   session API alone";
+    let missing = "write `routes:` with a list such as `[{ path: /, origin: NAME }]`, or `stream_source: api` if streams come only from the \
+                   session API";
     match stream_source {
         StreamSource::Traffic if !is_routed && context.has(&at_routes) => {
-            context.say(&at_routes, format!("no route stands here, so that no request comes: {missing}"));
+            context.say(&at_routes, format!("there are no routes, so no request reaches this application: {missing}"));
         }
         StreamSource::Traffic if !is_routed => context.say_at_key(at, format!("`routes` is missing: {missing}")),
         StreamSource::Both if !is_routed => {
-            context.warn_at_key(at, format!("no traffic comes without `routes`: {missing}"));
+            context.warn_at_key(at, format!("without `routes` there is no traffic: {missing}"));
         }
         StreamSource::Api if is_routed => {
             let message = "with `stream_source: api` no stream comes from traffic: remove `routes`, or write `stream_source: both`";
             context.say(&at_routes, message);
         }
         StreamSource::Api if raw.identity.is_some() => {
-            let message = "with `stream_source: api` nobody is recognised by it, as no stream comes from traffic: remove it, or write \
+            let message = "with `stream_source: api` this is unused, as no stream comes from traffic: remove it, or write \
                            `stream_source: both`";
             context.warn(&at.key("identity"), message);
         }
         _ => {}
     }
     if raw.idps.is_some() && stream_source == StreamSource::Traffic {
-        let message = "it counts for the session API alone, which this application cannot use: write `stream_source: both`, or `api`, or \
+        let message = "this applies only to the session API, which this application cannot use: write `stream_source: both`, or `api`, or \
                        remove it";
         context.warn(&at.key("idps"), message);
     }
@@ -172,11 +174,11 @@ fn application(
         } else if !raw.policies.is_empty() && stream_source == StreamSource::Traffic {
             context.say(
                 &at.key("policies"),
-                "without `identity` no stream has an account, so that no policy applies: write `identity:`, or remove them",
+                "without `identity` no stream has an account, so no policy applies: write `identity:`, or remove them",
             );
         }
     }
-    // What it declares under an id is found again by that id.
+    // A declared stream is found by its id.
     let declared = keys.filter(|_| stream_source == StreamSource::Both).cloned();
     let compiled = raw.identity.as_ref();
     let compiled = compiled.map(|raw| identity::identity(context, &at_identity, &application, raw, declared));

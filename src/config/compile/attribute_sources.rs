@@ -1,4 +1,4 @@
-//! Which attributes applications supply, and which names mean something in a rule.
+//! The attributes that applications supply, and the names that rules may use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,23 +7,22 @@ use crate::policy::Field;
 
 use super::context::Context;
 
-/// How many attributes are listed in a sentence.
+/// Maximum attributes listed in a message.
 const LISTED: usize = 20;
-/// Among how many the one that is meant is sought: hardly anybody has more, and a file that is full of both takes no ages.
+/// Maximum names searched for a suggestion, to bound the time for a large file.
 const SOUGHT: usize = 500;
 
-/// What applications supply to rules.
+/// Attributes that applications supply to rules.
 pub(super) struct Supply {
-    /// Attributes by application, `deviceId` among them where a device is mapped. Those of broken applications too.
+    /// Attributes by application, including `deviceId` if a device is mapped. Includes invalid applications.
     by_application: BTreeMap<String, BTreeSet<String>>,
-    /// All of those.
+    /// All attributes.
     names: BTreeSet<String>,
-    /// Applications that declare streams through the session API, with whatever attributes they like; whether that is all
-    /// that they do.
+    /// Applications that declare streams, with any attributes; true if they have no other streams.
     declaring: BTreeMap<String, bool>,
-    /// Whether nothing that is broken can hide a name.
+    /// True if no invalid part can hide a name.
     names_whole: bool,
-    /// Whether nothing of any application is broken.
+    /// True if no part of any application is invalid.
     applications_whole: bool,
 }
 
@@ -51,7 +50,7 @@ impl Supply {
         let names = by_application.values().flatten().cloned().collect();
         let broken = context.problems.iter().map(|problem| &*problem.path).filter(|at| at.starts_with("applications"));
         let broken: Vec<&str> = broken.collect();
-        // A key that is misspelt may hold the very name that a rule asks for.
+        // A misspelled key may contain the name that a rule uses.
         let names_whole = broken.iter().all(|at| at.contains(".routes"));
         let some = !context.document.names("applications").is_empty();
         let names_whole = names_whole && declaring.is_empty();
@@ -64,26 +63,26 @@ impl Supply {
         }
     }
 
-    /// Whether all applications are as they were written.
+    /// True if no part of any application was cut.
     pub(super) fn is_whole(&self) -> bool {
         self.applications_whole
     }
 
-    /// Whether some of the streams of `application` are declared, and may bring any attribute.
+    /// True if `application` may declare streams, which can have any attribute.
     pub(super) fn declares(&self, application: &str) -> bool {
         self.declaring.contains_key(application)
     }
 
-    /// Whether all streams of `application` have the attribute, or may have it.
+    /// True if every stream of `application` can have the attribute.
     pub(super) fn has(&self, application: &str, field: &Field) -> bool {
         let supplies = || self.by_application.get(application).is_some_and(|names| names.contains(field.name()));
-        // The manifest tells the type of the content.
+        // The manifest supplies the content type.
         let declared = self.declaring.get(application) == Some(&true);
         field.is_built_in() || *field == Field::ContentType || declared || supplies()
     }
 
-    /// What is wrong with a name in a rule, if anything; `others` are good as well. Nothing is said while a broken application
-    /// may be what supplies it.
+    /// The problem with a name in a rule, if any; `others` are valid as well. `None` while an invalid application may
+    /// supply it.
     pub(super) fn unknown(&self, name: &str, others: &[&str]) -> Option<String> {
         let others = || others.iter().copied().chain(Field::well_known().map(|name| -> &str { name }));
         if !self.names_whole || self.names.contains(name) || others().any(|known| known == name) {

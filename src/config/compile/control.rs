@@ -12,11 +12,11 @@ use crate::config::settings::{Control, ControlToken, Role, SessionApi, Webhook, 
 use super::context::Context;
 use super::times::{LIFETIME, TIMEOUT, UP_TO_AN_HOUR, WINDOW, bounded};
 
-/// Bytes of the shortest bearer token.
+/// Minimum length of a bearer token, in bytes.
 const MIN_TOKEN: usize = 16;
-/// Bytes of the shortest key that signs webhooks (Standard Webhooks 1.0.0 has 24 to 64).
+/// Minimum length of a webhook signing key, in bytes (Standard Webhooks 1.0.0: 24 to 64).
 const MIN_SIGNING: usize = 24;
-/// How such a key begins where its bytes are written as base64.
+/// Prefix of a base64-encoded signing key.
 const ENCODED: &[u8] = b"whsec_";
 
 pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control {
@@ -26,7 +26,7 @@ pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control 
         let at = at.key("tokens").item(nth);
         if raw.tokens.iter().take(nth).any(|other| other.name == token.name) {
             let message =
-                format!("another token is called `{}`, and the log could not tell them apart: rename one", token.name);
+                format!("another token is named `{}`: rename one, as the log identifies tokens by name", token.name);
             context.say(&at.key("name"), message);
         }
         let Some(secret) = context.read(&token.secret, &at.key("secret")) else { continue };
@@ -38,7 +38,7 @@ pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control 
             );
             context.say(&at.key("secret"), message);
         } else if !bytes.iter().all(u8::is_ascii_graphic) {
-            let message = "the token has a space, a line end or another character that cannot stand in a header: make one with \
+            let message = "the token has a space, a line end or another character that a header cannot contain: make one with \
                            `openssl rand -hex 32`";
             context.say(&at.key("secret"), message);
         } else if let Some(other) = tokens.iter().find(|other| other.secret == secret) {
@@ -52,13 +52,13 @@ pub(super) fn control(context: &mut Context<'_>, raw: &raw::Control) -> Control 
         tokens.push(ControlToken { name: token.name.as_str().into(), role, secret });
     }
     if raw.open && !raw.tokens.is_empty() {
-        context.warn(&at.key("open"), "with `tokens` beside it this changes nothing: remove it");
+        context.warn(&at.key("open"), "this has no effect together with `tokens`: remove it");
     }
     let address = raw.address.value;
     if !address.ip().is_loopback() && raw.tokens.is_empty() && !raw.open && !context.lost_list(&at.key("tokens")) {
         let message = format!(
-            "`{address}` can be reached from other machines, and nothing keeps them from ending streams: write `tokens:` beside it, \
-             listen on 127.0.0.1, or write `open: true` where the network keeps strangers out"
+            "`{address}` can be reached from other machines without a token: write `tokens:`, \
+             listen on 127.0.0.1, or write `open: true` if the network restricts access"
         );
         context.say(&at.key("address"), message);
     }
@@ -70,7 +70,7 @@ pub(super) fn session_api(context: &mut Context<'_>, raw: &raw::SessionApi) -> S
     for (nth, origin) in raw.cors.origins.iter().enumerate() {
         let written = as_browsers_write(origin);
         if written != *origin {
-            let message = format!("browsers call `{origin}` by another name: write `{written}`");
+            let message = format!("browsers send `{origin}` in another form: write `{written}`");
             context.say(&at.key("cors").key("origins").item(nth), message);
         }
     }
@@ -81,7 +81,7 @@ pub(super) fn session_api(context: &mut Context<'_>, raw: &raw::SessionApi) -> S
     }
 }
 
-/// A web origin as it stands in `Origin` (RFC 6454 §6.2): in lower case, without the port that goes without saying.
+/// A web origin as in the `Origin` header (RFC 6454 §6.2): in lower case, without the default port.
 fn as_browsers_write(origin: &str) -> String {
     let origin = origin.to_ascii_lowercase();
     let usual = if origin.starts_with("https:") { ":443" } else { ":80" };
@@ -98,7 +98,8 @@ pub(super) fn webhooks(context: &mut Context<'_>, raw: &[raw::Webhook]) -> Vec<W
             .position(|earlier| earlier.url == hook.url && !earlier.events.is_disjoint(&hook.events));
         if let Some(earlier) = earlier {
             let message = format!(
-                "`webhooks[{earlier}]` has the same URL, which hears of the same events twice: remove one of the two, or name `events` for each"
+                "`webhooks[{earlier}]` has the same URL, which receives the same events twice: remove one, or set \
+                 `events` for each"
             );
             context.warn(&at(nth).key("url"), message);
         }
@@ -110,12 +111,12 @@ pub(super) fn webhooks(context: &mut Context<'_>, raw: &[raw::Webhook]) -> Vec<W
 fn webhook(context: &mut Context<'_>, at: &Pointer, raw: &raw::Webhook) -> Webhook {
     match raw.url.parse::<Url>() {
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            let message = "a name or password stands in the URL: remove it, and let the receiver know us by `secret:`";
+            let message = "the URL contains a user name or password: remove it, and sign batches with `secret:`";
             context.say(&at.key("url"), message);
         }
         Ok(_) => {}
         Err(error) => {
-            let message = format!("this is no URL ({error}): write one such as `https://ops.example.com/hooks`");
+            let message = format!("this is not a URL ({error}): write one such as `https://ops.example.com/hooks`");
             context.say(&at.key("url"), message);
         }
     }
@@ -140,12 +141,12 @@ fn webhook(context: &mut Context<'_>, at: &Pointer, raw: &raw::Webhook) -> Webho
     }
 }
 
-/// The bytes that sign.
+/// The decoded signing key.
 fn signing_key(context: &mut Context<'_>, at: &Pointer, secret: Secret) -> Option<Secret> {
     let encoded = secret.expose().strip_prefix(ENCODED);
     let Ok(decoded) = encoded.map(|encoded| STANDARD.decode(encoded)).transpose() else {
         let message =
-            "what stands behind `whsec_` is no base64: copy the secret again, or write raw bytes without `whsec_`";
+            "the text after `whsec_` is not base64: copy the secret again, or write raw bytes without `whsec_`";
         context.say(at, message);
         return None;
     };

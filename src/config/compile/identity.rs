@@ -1,4 +1,4 @@
-//! How an application recognises its viewers.
+//! How an application identifies viewers.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use crate::policy::Field;
 use super::context::Context;
 use super::tokens;
 
-/// What an application's `identity` was made into.
+/// An application's compiled `identity`.
 pub(super) struct Compiled {
     pub(super) identity: Identity,
     pub(super) signing: Result<Signing, MintError>,
     pub(super) sources: Vec<KeySource>,
     pub(super) files: Vec<KeyFiles>,
     pub(super) callbacks: Vec<CallbackSource>,
-    /// The attributes that the manifest tells.
+    /// Attributes that the manifest supplies.
     pub(super) of_manifest: Vec<std::sync::Arc<str>>,
 }
 
@@ -41,10 +41,11 @@ pub(super) fn identity(
         (Some(token), []) => tokens.add(context, &at.key("token"), token),
         (None, []) => {
             if !context.has(&at.key("token")) && !context.has(&at.key("tokens")) {
-                context.say_at_key(at, "`token` is missing: write `token:` with the place and the format of the token");
+                context
+                    .say_at_key(at, "`token` is missing: write `token:` with the location and the format of the token");
             }
         }
-        (Some(_), _) => context.say_at_key(&at.key("tokens"), "`token` and `tokens` say the same: keep one of them"),
+        (Some(_), _) => context.say_at_key(&at.key("tokens"), "`token` and `tokens` exclude each other: remove one"),
         (None, several) => {
             for (nth, token) in several.iter().enumerate() {
                 tokens.add(context, &at.key("tokens").item(nth), token);
@@ -74,12 +75,12 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
         match device.items().iter().position(|item| matches!(item.source(), ValueSource::Literal(_))) {
             Some(nth) if matches!(device, ValueFrom::List(_)) => context.warn(
                 &at.item(nth),
-                "a constant makes one device of all of an account that have no value of the sources before it: leave it out",
+                "a constant gives an account one device for all requests that the sources before it give no value \
+                 for: remove it",
             ),
-            Some(_) => context.say(
-                &at,
-                "a literal makes one device of all that an account has: write `claim:NAME`, or leave the key out",
-            ),
+            Some(_) => {
+                context.say(&at, "a literal gives an account one device only: write `claim:NAME`, or remove the key")
+            }
             None => {}
         }
         value(context, &at, device)
@@ -87,7 +88,7 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
     let named = [Some(("idp", &raw.idp)), Some(("subject", &raw.subject)), raw.device.as_ref().map(|d| ("device", d))];
     for (key, source) in named.into_iter().flatten() {
         if source.is_of_manifest() {
-            context.say(&at.key(key), "a manifest names nobody: write `claim:NAME`, for example");
+            context.say(&at.key(key), "a manifest does not identify a viewer: write `claim:NAME`, for example");
         }
     }
     let attributes = raw.attributes.iter().map(|(name, from)| {
@@ -96,8 +97,7 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
             context.say_at_key(&at, format!("the name is longer than {MAX_ATTRIBUTE_NAME} characters: shorten it"));
         }
         if Field::named(name).is_built_in() {
-            let message =
-                format!("rules do not see this: `{name}` is a word of the gateway's own; give it another name");
+            let message = format!("rules cannot use this: `{name}` is reserved by the gateway; choose another name");
             context.warn_at_key(&at, message);
         }
         (name.as_str().into(), value(context, &at, from))
@@ -112,7 +112,7 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
     }
 }
 
-/// Warns where viewers share one account because the configuration says so. Their streams count together.
+/// Warns if the configuration gives several viewers one account, so that their streams count together.
 fn warn_of_one_account(context: &mut Context<'_>, at: &Pointer, subject: &ValueFrom) {
     let items = subject.items();
     let Some(nth) = items.iter().position(|item| matches!(item.source(), ValueSource::Literal(_))) else { return };
@@ -120,16 +120,18 @@ fn warn_of_one_account(context: &mut Context<'_>, at: &Pointer, subject: &ValueF
     context.warn(
         &at,
         if nth == 0 {
-            "a constant `subject` makes one account of all viewers, and their streams count together: write `claim:NAME`, for \
+            "a constant `subject` gives all viewers one account, and their streams count together: write \
+             `claim:NAME`, for \
              example"
         } else {
-            "a constant makes one account of all viewers who have no value of the sources before it, and their streams count \
+            "a constant gives one account to all viewers without a value from the sources before it, and their \
+             streams count \
              together: leave it out, and they are refused"
         },
     );
 }
 
-/// A value with its fall-backs.
+/// A value with its fallbacks.
 fn value(context: &mut Context<'_>, at: &Pointer, from: &ValueFrom) -> Value {
     let items = from.items();
     let single = items.len() == 1 && !matches!(from, ValueFrom::List(_));
@@ -158,7 +160,7 @@ fn take<W: crate::config::scalar_formats::Grammar>(
             }
         },
         (None, None, None) => {
-            context.say(at, "nothing says which part is taken: write `split:` and `part:`, or `matching:`");
+            context.say(at, "there is no rule for the part to take: write `split:` and `part:`, or `matching:`");
             None
         }
         (Some(_), None, None) => {
@@ -170,7 +172,7 @@ fn take<W: crate::config::scalar_formats::Grammar>(
             None
         }
         (_, _, Some(_)) => {
-            context.say(&at.key("matching"), "`matching` and `split` both take a part: keep one of them");
+            context.say(&at.key("matching"), "`matching` and `split` exclude each other: remove one");
             None
         }
     }
@@ -192,10 +194,10 @@ fn stream(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Strea
                 choices.push(Choice { source: source.clone(), take });
             }
             (StreamWord::Minted | StreamWord::Fingerprint, Some(_)) => {
-                context.say(at, "a part can be taken of a value only: write `claim:NAME`, for example");
+                context.say(at, "only a value has parts: write `claim:NAME`, for example");
             }
             (StreamWord::Minted | StreamWord::Fingerprint, None) if nth != last => {
-                context.say(at, "`minted` and `fingerprint` always give a stream: write them last");
+                context.say(at, "`minted` and `fingerprint` always give a stream id: write them last");
             }
             (word, None) => mint = *word == StreamWord::Minted,
         }

@@ -1,4 +1,4 @@
-//! Keys that verify tokens, and where they come from.
+//! Keys that verify tokens, and their sources.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::identity::{KeyError, KeyPlace, KeySource, Keys, MAX_SET, parse_key_se
 use super::context::Context;
 use super::times::{REFRESH, TIMEOUT, bounded};
 
-/// A set of keys, the places that it was read from, and its first shared secret.
+/// A set of keys, its sources, and its first shared secret.
 pub(super) struct Found {
     pub(super) source: KeySource,
     pub(super) secret: Option<(Algorithm, Secret)>,
 }
 
-/// The keys of one issuer: those that are named one by one, and those of a set.
+/// The keys of one issuer: single ones and those of a set.
 pub(super) fn keys(
     context: &mut Context<'_>,
     at: &Pointer,
@@ -39,7 +39,7 @@ pub(super) fn keys(
     if let Some(jwks) = jwks {
         places.extend(set(context, &at.key("jwks"), jwks));
     } else if raw.is_empty() && !context.has(&at.key("keys")) && !context.has(&at.key("jwks")) {
-        context.say_at_key(at, "nothing verifies the token: write `keys:` with a list, or `jwks:`");
+        context.say_at_key(at, "there is no key to verify tokens: write `keys:` with a list, or `jwks:`");
     }
     let keys = Arc::new(Keys::default());
     let source = KeySource { name: name.into(), keys, places };
@@ -47,7 +47,7 @@ pub(super) fn keys(
     Found { source, secret }
 }
 
-/// A key set: what a file holds now, or where one is to be fetched.
+/// A key set: the current content of a file, or a URL to fetch.
 fn set(context: &mut Context<'_>, at: &Pointer, raw: &raw::Jwks) -> Option<KeyPlace> {
     let rsa = raw.rsa.value;
     if !rsa.is_rsa() {
@@ -73,29 +73,29 @@ fn set(context: &mut Context<'_>, at: &Pointer, raw: &raw::Jwks) -> Option<KeyPl
             http_url(context, &at, url).then(|| KeyPlace::SetUrl { url: url.as_str().into(), rsa, refresh, timeout })
         }
         (None, None) => {
-            context.say(at, "nothing says where the key set is: write `url:` or `file:`");
+            context.say(at, "the key set has no location: write `url:` or `file:`");
             None
         }
         (Some(_), Some(_)) => {
-            context.say_at_key(&at.key("file"), "`file` and `url` both name a key set: keep one of them");
+            context.say_at_key(&at.key("file"), "`file` and `url` exclude each other: remove one");
             None
         }
     }
 }
 
-/// Whether a text is a URL that can be asked.
+/// True if the text is an HTTP URL.
 pub(super) fn http_url(context: &mut Context<'_>, at: &Pointer, text: &str) -> bool {
     let uri = text.parse::<http::Uri>().ok();
     let fits = uri.is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     });
     if !fits {
-        context.say(at, format!("`{text}` is no URL: write one such as `https://idp.example.com/path`"));
+        context.say(at, format!("`{text}` is not a URL: write one such as `https://idp.example.com/path`"));
     }
     fits
 }
 
-/// A key, where it was read from and, where it can sign as well, its secret.
+/// A key, its source, and its secret if it can sign.
 fn key(context: &mut Context<'_>, at: &Pointer, raw: &raw::Key) -> Option<(KeyPlace, Option<Secret>)> {
     let algorithm = raw.alg.value;
     let symmetric = algorithm.name().starts_with("HS");
@@ -129,7 +129,7 @@ fn key(context: &mut Context<'_>, at: &Pointer, raw: &raw::Key) -> Option<(KeyPl
     }
 }
 
-/// Where a key was read from.
+/// Source of a key.
 pub(super) fn place(context: &Context<'_>, material: &raw::Material, kid: Option<&str>, key: Arc<Key>) -> KeyPlace {
     match file(context, material) {
         Some(path) => KeyPlace::File { path, algorithm: key.algorithm(), kid: kid.map(Into::into), key },
@@ -137,7 +137,7 @@ pub(super) fn place(context: &Context<'_>, material: &raw::Material, kid: Option
     }
 }
 
-/// The file that something is read from, if it is one.
+/// The file of `material`, if it is one.
 pub(super) fn file(context: &Context<'_>, material: &raw::Material) -> Option<PathBuf> {
     material.file.as_ref().map(|file| context.path(file))
 }

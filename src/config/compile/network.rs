@@ -18,21 +18,22 @@ use crate::identity::TrustedHops;
 use super::context::Context;
 use super::times::{self, TIMEOUT, bounded};
 
-/// The longest PEM file of a certificate chain, in bytes.
+/// Maximum size of a PEM file, in bytes.
 const MAX_PEM: u64 = 1 << 20;
 
-/// Listeners and origins are there where a route needs them.
+/// Checks that listeners and origins exist if a route needs them.
 pub(super) fn present(context: &mut Context<'_>, raw: &raw::Config) {
     let root = Pointer::default();
     let mut routes = raw.applications.values().flat_map(|application| &application.routes);
     if !routes.any(|route| route.origin.is_some()) {
         if !raw.listeners.is_empty() {
-            let message = "no route leads to an origin, so that nothing is served here: remove them, or write `origin:` in a route";
+            let message =
+                "no route has an origin, so nothing is served here: remove them, or write `origin:` in a route";
             context.warn(&root.key("listeners"), message);
         }
         return;
     }
-    // What was written and is broken has been told.
+    // Invalid parts have been reported.
     let listens = !raw.listeners.is_empty() || context.lost_list(&root.key("listeners"));
     let leads_somewhere = !context.origins.is_empty() || context.document.lost(&root.key("origins"));
     for (name, is_there, inside) in [
@@ -44,9 +45,9 @@ pub(super) fn present(context: &mut Context<'_>, raw: &raw::Config) {
             continue;
         }
         if context.has(&at) {
-            context.say(&at, format!("nothing stands here, and a route leads to an origin: write {inside}"));
+            context.say(&at, format!("this is empty, but a route has an origin: write {inside}"));
         } else {
-            let message = format!("`{name}` is missing, and a route leads to an origin: write `{name}:` with {inside}");
+            let message = format!("`{name}` is missing, but a route has an origin: write `{name}:` with {inside}");
             context.say_at_key(&root, message);
         }
     }
@@ -71,7 +72,7 @@ pub(super) fn listeners(context: &mut Context<'_>, raw: &[raw::Listener], contro
     compiled
 }
 
-/// Whose word counts for the viewer's address.
+/// Proxies whose headers give the viewer's address.
 pub(super) fn hops(
     listeners: &[raw::Listener],
     raw: Option<&raw::TrustedProxies>,
@@ -81,7 +82,7 @@ pub(super) fn hops(
     if let (None, Some(nth)) = (raw, listeners.iter().position(|listener| listener.proxy_protocol)) {
         let at = root.key("listeners").item(nth).key("proxy_protocol");
         if !context.has(&root.key("trusted_proxies")) {
-            let message = "nothing says who may speak the PROXY protocol: write `trusted_proxies:` with `networks:`";
+            let message = "no network may send the PROXY protocol: write `trusted_proxies:` with `networks:`";
             context.say(&at, message);
         }
     }
@@ -91,17 +92,17 @@ pub(super) fn hops(
 }
 
 fn unique(context: &mut Context<'_>, at: &Pointer, address: SocketAddr, taken: &mut Vec<SocketAddr>) {
-    // `0.0.0.0` takes every address of IPv4, and `[::]` every address.
+    // `0.0.0.0` covers every IPv4 address, and `[::]` every address.
     let covers = |one: SocketAddr, other: SocketAddr| {
         one.ip() == other.ip() || one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())
     };
     let clashes = |other: &&SocketAddr| {
-        // Port 0 is another one each time.
+        // Port 0 is a different port each time.
         let same_port = address.port() != 0 && other.port() == address.port();
         same_port && (covers(address, **other) || covers(**other, address))
     };
     if let Some(other) = taken.iter().find(clashes) {
-        context.say(at, format!("`{address}` clashes with `{other}`, which is listened on already: use another port"));
+        context.say(at, format!("`{address}` conflicts with the listener on `{other}`: use another port"));
     }
     taken.push(address);
 }
@@ -113,7 +114,7 @@ fn tls_files(context: &mut Context<'_>, at: &Pointer, raw: &raw::Tls) -> TlsFile
     }
 }
 
-/// The path of a PEM file that is there and holds a block that ends in `label`.
+/// The path of an existing PEM file with a block whose type ends in `label`.
 pub(super) fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Path, label: &str) -> PathBuf {
     let path = context.path(path);
     match read_file(&path, MAX_PEM) {
@@ -121,7 +122,10 @@ pub(super) fn pem(context: &mut Context<'_>, at: &Pointer, path: &std::path::Pat
         Ok(bytes) if String::from_utf8_lossy(&bytes).contains(label) => context.sections.add(at, &bytes),
         Ok(_) => {
             let what = label.trim_end_matches('-').to_lowercase();
-            context.say(at, format!("`{}` holds no {what} as PEM: name the file that does", path.display()));
+            context.say(
+                at,
+                format!("`{}` contains no {what} in PEM format: write the path of a file that does", path.display()),
+            );
         }
     }
     path
@@ -143,14 +147,17 @@ fn origin(context: &mut Context<'_>, name: Arc<str>, raw: &raw::Origin) -> Origi
     let mut servers = Vec::new();
     for (nth, server) in raw.servers.iter().enumerate() {
         if servers.contains(&server.value) {
-            context.say(&at.key("servers").item(nth), format!("`{}` stands here twice: keep one", server.value));
+            context.say(&at.key("servers").item(nth), format!("`{}` is listed twice: remove one", server.value));
         }
         servers.push(server.value.clone());
     }
     if let Some(host) = &raw.host_header
         && !is_authority(host)
     {
-        context.say(&at.key("host_header"), format!("`{host}` is no host: write a name such as `origin.example.com`"));
+        context.say(
+            &at.key("host_header"),
+            format!("`{host}` is not a host name: write one such as `origin.example.com`"),
+        );
     }
     let mut time = |key, written| bounded(context, &at.key(key), written, TIMEOUT);
     let (connect_timeout, read_timeout) =

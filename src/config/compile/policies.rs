@@ -35,8 +35,7 @@ pub(super) fn policies(
             rule.key = key(name, &rule.name, &mut keys);
         }
         if built.carriers.is_empty() {
-            context
-                .warn_at_key(&at, "no application carries this policy: name it under `policies` of one, or remove it");
+            context.warn_at_key(&at, "no application uses this policy: list it under `policies` of one, or remove it");
         } else if supply.is_whole() {
             sources::check(context, &supply, &at, policy, &built, applications);
         }
@@ -50,7 +49,7 @@ fn rules(context: &mut Context<'_>, supply: &Supply, at: &Pointer, policy: &raw:
     for (nth, raw) in policy.rules.iter().enumerate() {
         let at = at.item(nth);
         if compiled.iter().any(|other| *other.name == *raw.name) {
-            context.say(&at.key("name"), format!("another rule of this policy is called `{}`: rename one", raw.name));
+            context.say(&at.key("name"), format!("another rule of this policy is named `{}`: rename one", raw.name));
         }
         compiled.push(rule(context, supply, &at, raw, Mode::from(policy.mode)));
     }
@@ -63,8 +62,8 @@ fn carrier(raw: &raw::Application) -> ApplicationBinding {
     ApplicationBinding { tenant: raw.tenant.as_str().into(), from_manifest: from_manifest.collect() }
 }
 
-/// What stands for policy and rule where streams remember them: the head of SHA-256 over both names, so that it is the same
-/// after a reload and on every gateway. 0 stands for none; of two that clash, the later takes the next number that is free.
+/// Key of policy and rule in stream records: the first bytes of SHA-256 over both names, so that it is the same after a
+/// reload and on every gateway. 0 means none; of two equal keys, the later takes the next free number.
 fn key(policy: &str, rule: &str, taken: &mut HashSet<u32>) -> u32 {
     let hash = digest(&SHA256, format!("{policy}\0{rule}").as_bytes());
     let mut key = hash.as_ref().first_chunk().copied().map_or(0, u32::from_be_bytes);
@@ -85,7 +84,7 @@ mod tests {
         assert_eq!(first, 0x6e42_239a);
         assert_eq!(key("household", "two-streams", &mut taken), first + 1);
         assert_eq!(key("household", "two-streams", &mut HashSet::new()), first);
-        // The border between the names counts.
+        // The separator between the names counts.
         assert_ne!(key("a", "bc", &mut HashSet::new()), key("ab", "c", &mut HashSet::new()));
     }
 }

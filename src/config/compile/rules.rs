@@ -13,23 +13,25 @@ use super::attribute_sources::Supply;
 use super::context::Context;
 use super::times::{self, bounded};
 
-/// The attribute that `limits` look at where none is named.
+/// Default attribute of `limits`.
 const PLAN: &str = "contractType";
 /// In `limits`: any other value.
 const OTHERWISE: &str = "default";
-/// What a message can show besides attributes.
+/// Placeholders of messages besides attributes.
 pub(super) const PLACES: [&str; 4] = ["limit", "count", "policy", "rule"];
 
-/// The rule at `at`. Its key is still to be given.
+/// Compiles the rule at `at`. The caller sets its key.
 pub(super) fn rule(context: &mut Context<'_>, supply: &Supply, at: &Pointer, raw: &raw::Rule, mode: Mode) -> Rule {
     let mut names = Names { context, supply };
     let count = names.count(&at.key("count"), raw);
     let per = names.per(&at.key("per"), raw, &count);
     let limit = names.limit(at, raw);
     let target = raw.target.as_ref();
-    let target = target.and_then(|source| names.condition(&at.key("target"), source, "`target` narrows nothing"));
+    let target =
+        target.and_then(|source| names.condition(&at.key("target"), source, "`target` selects all streams or none"));
     let exempt = raw.exempt.as_ref();
-    let exempt = exempt.and_then(|source| names.condition(&at.key("exempt"), source, "`exempt` singles nobody out"));
+    let exempt =
+        exempt.and_then(|source| names.condition(&at.key("exempt"), source, "`exempt` exempts all streams or none"));
     let when_exceeded = names.when_exceeded(&at.key("when_exceeded"), &raw.when_exceeded.value);
     let message = raw.message.as_ref().and_then(|message| names.message(&at.key("message"), message));
     let prefer = if let WhenExceeded::TerminateFirst(expression) = &when_exceeded { Some(expression) } else { None };
@@ -60,14 +62,14 @@ impl From<raw::Mode> for Mode {
     }
 }
 
-/// Reads what names attributes.
+/// Resolves names of attributes.
 struct Names<'c, 'a> {
     context: &'c mut Context<'a>,
     supply: &'c Supply,
 }
 
 impl Names<'_, '_> {
-    /// The attribute of that name, told where nobody supplies it.
+    /// The attribute of that name. Reports it if no application supplies it.
     fn field(&mut self, at: &Pointer, name: &str) -> Field {
         if let Some(message) = self.supply.unknown(name, &[]) {
             self.context.say(at, message);
@@ -81,7 +83,7 @@ impl Names<'_, '_> {
             CountWord::Distinct(name) => {
                 let field = self.field(at, name);
                 if field == Field::Idp {
-                    self.context.warn(at, "all streams of an account have one `idp`: count something else");
+                    self.context.warn(at, "all streams of an account have the same `idp`: count something else");
                 }
                 Count::Distinct(field)
             }
@@ -95,10 +97,10 @@ impl Names<'_, '_> {
             let field = self.field(&at, name);
             if *count == Count::Distinct(field.clone()) {
                 let message =
-                    format!("`{name}` is what is counted: where it is the same, the count is 1; remove it here");
+                    format!("`{name}` is the attribute that is counted, so each count would be 1: remove it here");
                 self.context.say(&at, message);
             } else if field == Field::Idp {
-                self.context.warn(&at, "all streams of an account have one `idp`: remove it here");
+                self.context.warn(&at, "all streams of an account have the same `idp`: remove it here");
             }
             per.push(field);
         }
@@ -123,7 +125,7 @@ impl Names<'_, '_> {
             (None, None, None) => {
                 if ![&at_limit, &at_limits, &at_attribute].into_iter().any(|key| self.context.has(key)) {
                     let message = "`limit` is missing: write `limit:` with a whole number, `limit_attribute:` with the \
-                                   attribute that has it, or `limits:` by the value of one";
+                                   attribute that contains it, or `limits:` by attribute value";
                     self.context.say_at_key(at, message);
                 }
                 Limit::Fixed(0)
@@ -139,12 +141,13 @@ impl Names<'_, '_> {
         }
     }
 
-    /// A field whose value is the limit.
+    /// Checks a field that contains the limit.
     fn number(&mut self, at: &Pointer, field: &Field, raw: &raw::Rule) {
         let standing = matches!(field, Field::DeviceId | Field::ContentType) || field.is_built_in();
         if standing || field.kind() == Type::Bool {
             let message = format!(
-                "`{field}` is no number: name an attribute that holds the limit, such as `maxStreams`, or write `limits:` by \
+                "`{field}` is not a number: write an attribute that contains the limit, such as `maxStreams`, or \
+                 write `limits:` by \
                  its value"
             );
             self.context.say(at, message);
@@ -155,8 +158,9 @@ impl Names<'_, '_> {
             Some(MissingWord::Refuse | MissingWord::IgnoreRule) => true,
         };
         if raw.limit.is_none() && !treated && !self.context.has(&at.parent().unwrap_or_default().key("limit")) {
-            let message =
-                format!("where `{field}` is missing or no number, nobody is limited: write `limit:` for those");
+            let message = format!(
+                "where `{field}` is missing or not a number, there is no limit: write `limit:` for these streams"
+            );
             self.context.warn(at, message);
         }
     }
@@ -164,11 +168,11 @@ impl Names<'_, '_> {
     fn by_value(&mut self, at: &Pointer, field: &Field, values: &BTreeMap<String, u32>, limit: Option<u32>) -> Limit {
         let default = values.get(OTHERWISE).copied();
         for value in values.keys().filter(|value| value.is_empty() || value.len() > MAX_ATTRIBUTE) {
-            let message = format!("no attribute has such a value: write one of 1 to {MAX_ATTRIBUTE} bytes");
+            let message = format!("this cannot be the value of an attribute: write 1 to {MAX_ATTRIBUTE} bytes");
             self.context.say_at_key(&at.key(value), message);
         }
         if default.is_some() && limit.is_some() {
-            let message = "`limit` says the same for other values: remove this or `limit:`";
+            let message = "`limit` already applies to other values: remove this or `limit:`";
             self.context.say_at_key(&at.key(OTHERWISE), message);
         }
         let has = |key: &Pointer| self.context.has(key);
@@ -176,7 +180,8 @@ impl Names<'_, '_> {
             && !has(&at.key(OTHERWISE))
             && !has(&at.parent().unwrap_or_default().key("limit"))
         {
-            let message = format!("no limit is for other values of `{field}`: write `{OTHERWISE}:` here, or `limit:`");
+            let message =
+                format!("there is no limit for other values of `{field}`: write `{OTHERWISE}:` here, or `limit:`");
             self.context.say_at_key(at, message);
         }
         let named = values.iter().filter(|(value, _)| *value != OTHERWISE);
@@ -187,14 +192,14 @@ impl Names<'_, '_> {
         }
     }
 
-    /// An expression that begins at byte `start` of the text at `at`; all that is wrong with it is told where it stands.
+    /// Parses the expression at byte `start` of the text at `at` and reports its problems at their positions.
     fn expression(&mut self, at: &Pointer, start: usize, source: &str, wanted: &[Type]) -> Option<Expression> {
         let what = if start == 0 { "the expression" } else { "the text" };
         let expression = match Expression::compile(source, wanted) {
             Ok(expression) => expression,
             Err(errors) => {
                 for error in errors {
-                    // A name that is misspelt is taken for text, and has no other fault.
+                    // A misspelled name is taken for text, and has no other problem.
                     let name = source.get(error.at.clone()).map(str::trim).filter(|name| is_text(name));
                     let unknown = name.and_then(|name| self.supply.unknown(name, &[]));
                     self.context.say_inside(at, start + error.at.start, what, &unknown.unwrap_or(error.message));
@@ -214,11 +219,11 @@ impl Names<'_, '_> {
         Some(expression)
     }
 
-    /// An expression that is true or false. `useless` is what is said of one that looks at nothing.
+    /// A boolean expression. `useless` is the message for one that uses no attribute.
     fn condition(&mut self, at: &Pointer, source: &str, useless: &str) -> Option<Expression> {
         let expression = self.expression(at, 0, source, &[Type::Bool])?;
         if expression.places().is_empty() && !source.contains("now") {
-            let message = format!("{useless}: this is the same for every stream; ask for an attribute, or remove it");
+            let message = format!("{useless}: this is the same for every stream; use an attribute, or remove it");
             self.context.warn(at, message);
         }
         Some(expression)
@@ -232,7 +237,7 @@ impl Names<'_, '_> {
             ExceededWord::TerminateFirst { at: start, expression } => {
                 let compiled = self.expression(at, *start, expression, &[Type::Bool, Type::Int]);
                 if compiled.as_ref().is_some_and(|compiled| compiled.places().is_empty()) {
-                    let message = "this prefers no stream, for it is the same for all: ask for an attribute, or write \
+                    let message = "this is the same for every stream: use an attribute, or write \
                                    `terminate_oldest`";
                     self.context.say_inside(at, *start, "the text", message);
                 }
@@ -249,7 +254,7 @@ impl Names<'_, '_> {
                 for (language, text) in texts {
                     let at = at.key(language);
                     let good = self.text(&at, text).is_some();
-                    // Alone, so that each one is told.
+                    // Each text is parsed separately, so that each problem is reported.
                     let alone = BTreeMap::from([(language.clone(), text.clone())]);
                     match Message::in_languages(&alone) {
                         Err(error) if good => self.context.say_at_key(&at, error.to_string()),
@@ -271,7 +276,7 @@ impl Names<'_, '_> {
         }
     }
 
-    /// One text, told where it or a place in it is wrong.
+    /// Parses one text and reports its problems.
     fn text(&mut self, at: &Pointer, text: &str) -> Option<Message> {
         let message = match Message::one(text) {
             Ok(message) => message,
@@ -296,7 +301,7 @@ impl Names<'_, '_> {
     }
 }
 
-/// Whether `part` of an expression is the name of a field that is text.
+/// True if `part` of an expression is the name of a text field.
 fn is_text(part: &str) -> bool {
     let compared = Expression::compile(&format!("{part} == \"\""), &[Type::Bool]);
     compared.is_ok_and(|compared| compared.places().iter().any(|(_, place)| *place == (0..part.len())))

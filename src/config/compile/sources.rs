@@ -1,4 +1,4 @@
-//! Whether the applications that carry a policy supply what its rules look at.
+//! Checks that the applications of a policy supply the attributes of its rules.
 
 use std::collections::BTreeMap;
 
@@ -11,38 +11,38 @@ use super::attribute_sources::Supply;
 use super::context::Context;
 use super::rules::PLACES;
 
-/// Warnings for one application about one policy.
+/// Maximum warnings per application and policy.
 const TOLD: usize = 32;
-/// Rules that are named in one of them.
+/// Maximum rules named in one warning.
 const NAMED: usize = 3;
 
-/// An attribute that a rule looks at.
+/// An attribute that a rule uses.
 struct Need<'a> {
     rule: &'a Rule,
     field: Field,
-    /// What the rule does with it, as in `counts by`.
+    /// How the rule uses it, such as `counts by`.
     verb: &'static str,
-    /// Where it is named.
+    /// Position of its name.
     at: Pointer,
-    /// What becomes of a stream that does not have it.
+    /// What happens to a stream without it.
     without: Without,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Without {
-    /// The rule speaks of it all the same, of nothing that was meant.
+    /// The rule still applies, with an unintended result.
     Pointless,
-    /// The rule may not speak of it.
+    /// The rule may not apply.
     Silent,
-    /// It is written what happens.
+    /// `missing` applies.
     Said,
-    /// Another limit holds.
+    /// Another limit applies.
     OtherLimit,
-    /// Its place in the message stays open.
+    /// Its placeholder in the message shows `Unknown`.
     Unread,
 }
 
-/// Tells what `policy`, which is carried, lacks.
+/// Reports attributes that `policy` lacks.
 pub(super) fn check(
     context: &mut Context<'_>,
     supply: &Supply,
@@ -53,28 +53,28 @@ pub(super) fn check(
 ) {
     let rules = policy.rules.iter().zip(&raw.rules).enumerate();
     let needs = rules.flat_map(|(nth, (rule, raw))| needs(&at.key("rules").item(nth), rule, raw));
-    // A name that means nothing has been told.
+    // Unknown names have been reported.
     let needs: Vec<Need<'_>> = needs.filter(|need| supply.unknown(need.field.name(), &[]).is_none()).collect();
     let mut lacking: BTreeMap<&str, Vec<Lack<'_>>> = BTreeMap::new();
     for need in &needs {
         let without = policy.carriers.keys().map(ApplicationId::as_str);
         let without: Vec<&str> = without.filter(|carrier| !supply.has(carrier, &need.field)).collect();
         let nobody = without.len() == policy.carriers.len() && !without.iter().any(|carrier| supply.declares(carrier));
-        let told = || format!("no application that carries this policy supplies `{}`", need.field);
+        let told = || format!("no application that uses this policy supplies `{}`", need.field);
         let remedy = remedy(&need.field);
         match need.without {
             Without::Pointless if nobody => {
-                let message = format!("{}: {remedy}, or say what happens without it with `missing:`", told());
+                let message = format!("{}: {remedy}, or set `missing:` for streams without it", told());
                 context.say(&need.at, message);
             }
             Without::Said if nobody => {
-                context.warn(&need.at, format!("{}, so that `missing` decides for every stream: {remedy}", told()));
+                context.warn(&need.at, format!("{}, so `missing` applies to every stream: {remedy}", told()));
             }
             Without::OtherLimit if nobody => {
-                context.warn(&need.at, format!("{}, so that everybody has the same limit: {remedy}", told()));
+                context.warn(&need.at, format!("{}, so everybody has the same limit: {remedy}", told()));
             }
             Without::Unread if nobody => {
-                context.warn(&need.at, format!("{}, so that viewers read `Unknown`: {remedy}", told()));
+                context.warn(&need.at, format!("{}, so viewers see `Unknown`: {remedy}", told()));
             }
             Without::Said | Without::OtherLimit | Without::Unread => {}
             Without::Pointless | Without::Silent => {
@@ -108,15 +108,15 @@ pub(super) fn check(
     }
 }
 
-/// An attribute that an application lacks, and the rules that need it.
+/// An attribute missing in an application, and the rules that need it.
 struct Lack<'a> {
-    /// The first of these needs.
+    /// The first rule's need.
     need: &'a Need<'a>,
     rules: Vec<&'a str>,
 }
 
 impl Lack<'_> {
-    /// Who needs it, and whose `missing` is the remedy.
+    /// Text for the rules that need it, and for whose `missing` to set.
     fn needed(&self, policy: &str) -> (String, &'static str) {
         match self.rules.as_slice() {
             [] | [_] => {

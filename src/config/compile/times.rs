@@ -1,4 +1,4 @@
-//! Durations and sizes within their bounds.
+//! Bounds of durations and sizes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::streams;
 
 use super::context::Context;
 
-/// The shortest and the longest that makes sense.
+/// Minimum and maximum.
 pub(super) type Bounds = (Duration, Duration);
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -18,33 +18,33 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const MONTH: Duration = Duration::from_hours(24 * 30);
 
-/// A timeout of the network.
+/// Network timeouts.
 pub(super) const TIMEOUT: Bounds = (MILLISECOND, HOUR);
-/// Something that may also be nothing.
+/// Durations that may be 0.
 pub(super) const UP_TO_AN_HOUR: Bounds = (Duration::ZERO, HOUR);
-/// The age of a play session.
+/// Lifetime of play sessions.
 pub(super) const SESSION: Bounds = (Duration::from_mins(1), MONTH);
-/// How often a key set is fetched.
+/// Refresh of key sets.
 pub(super) const REFRESH: Bounds = (Duration::from_secs(10), Duration::from_hours(24));
-/// How long a callback's answer is good.
+/// Lifetime of callback results.
 pub(super) const LIFETIME: Bounds = (SECOND, Duration::from_hours(24));
-/// How often names are resolved.
+/// Name resolution.
 pub(super) const RESOLVE: Bounds = (SECOND, HOUR);
-/// How long a stream that a rule hits may play on.
+/// Grace of rules.
 pub(super) const GRACE: Bounds = (Duration::ZERO, Duration::from_hours(24));
-/// How long something may be, that is at least a second.
+/// Durations of at least a second.
 pub(super) const WINDOW: Bounds = (SECOND, MONTH);
-/// How often something is done.
+/// Intervals.
 pub(super) const INTERVAL: Bounds = (SECOND, HOUR);
-/// Something of that kind that may also be nothing.
+/// Windows that may be 0.
 pub(super) const OPTIONAL_WINDOW: Bounds = (Duration::ZERO, MONTH);
 
-/// The largest header: what one connection can make us keep.
+/// Headers: bounds the memory of one connection.
 const HEADER: (u64, u64) = (4 << 10, 1 << 20);
-/// The largest manifest: it is held in memory while it is rewritten.
+/// Manifests: held in memory while rewritten.
 const MANIFEST: (u64, u64) = (64 << 10, 256 << 20);
 
-/// The duration, told when it is out of `bounds`.
+/// The duration. Reports it if it is out of `bounds`.
 pub(super) fn bounded(
     context: &mut Context<'_>,
     at: &Pointer,
@@ -54,8 +54,7 @@ pub(super) fn bounded(
     if written.value < least || written.value > most {
         let (least, most) = (Written::from(least), Written::from(most));
         let text = written.text();
-        context
-            .say(at, format!("`{text}` is out of bounds: write a duration from {} to {}", least.text(), most.text()));
+        context.say(at, format!("`{text}` is out of range: write a duration from {} to {}", least.text(), most.text()));
     }
     written.value
 }
@@ -64,7 +63,7 @@ fn size(context: &mut Context<'_>, at: &Pointer, written: &Written<Bytes>, (leas
     if !(least..=most).contains(&written.value.0) {
         let (least, most) = (Written::from(Bytes(least)), Written::from(Bytes(most)));
         let text = written.text();
-        context.say(at, format!("`{text}` is out of bounds: write a size from {} to {}", least.text(), most.text()));
+        context.say(at, format!("`{text}` is out of range: write a size from {} to {}", least.text(), most.text()));
     }
     usize::try_from(written.value.0).unwrap_or(usize::MAX)
 }
@@ -115,8 +114,8 @@ pub(super) fn limits(context: &mut Context<'_>, raw: &raw::Limits) -> Limits {
     if header_timeout <= keep_alive {
         let (headers, keep) = (raw.header_timeout.text(), raw.keep_alive.text());
         let message = format!(
-            "`{headers}` is not longer than `keep_alive`, which is `{keep}`, so that idle connections would be cut as slow \
-             ones: write a longer one"
+            "`{headers}` is not longer than `keep_alive`, which is `{keep}`: write a longer \
+             one, or idle connections are closed as slow"
         );
         context.say(&at.key("header_timeout"), message);
     }

@@ -1,4 +1,4 @@
-//! Tokens: each format with its keys.
+//! Token formats and their keys.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use super::context::Context;
 use super::keys::{Found, file, http_url, keys, place};
 use super::times::{LIFETIME, TIMEOUT, bounded};
 
-/// Leeway for clocks that differ: issuers' clocks are no better than that.
+/// Leeway for clock differences with issuers.
 const LEEWAY: Duration = Duration::from_mins(1);
 
-/// The tokens of an application, and what comes with them.
+/// The tokens of an application, and their sources.
 pub(super) struct Tokens<'a> {
     application: &'a ApplicationId,
     mapping: &'a Mapping,
@@ -58,16 +58,16 @@ impl<'a> Tokens<'a> {
         let replaced_by = raw.replaced_by.as_ref().and_then(|text| {
             let claim = text.strip_prefix("claim:").filter(|claim| !claim.is_empty());
             if claim.is_none() {
-                context.say(&at.key("replaced_by"), format!("`{text}` names no claim: write `claim:sub`, for example"));
+                context.say(&at.key("replaced_by"), format!("`{text}` is not a claim: write `claim:sub`, for example"));
             } else if !numbered {
-                context.say(&at.key("replaced_by"), "no place of this token is a `segment:NUMBER`: remove this key");
+                context.say(&at.key("replaced_by"), "this token has no location `segment:NUMBER`: remove this key");
             }
             claim.map(Into::into)
         });
         let in_path = |place: &Source| matches!(place, Source::Segment(_) | Source::Nth(_) | Source::Param(_));
         if raw.forward && raw.places.iter().any(|place| in_path(&place.value)) {
             let message =
-                "a token in the path is always taken out of it: write its other places as an item of `tokens`";
+                "a token in the path is always removed: list its other locations as a separate item of `tokens`";
             context.say(&at.key("forward"), message);
         }
         self.kinds.push(Token {
@@ -95,7 +95,7 @@ impl<'a> Tokens<'a> {
             [] => {
                 context.say_at_key(
                     at,
-                    "nothing says what the token looks like: write `jwt:`, `cat:`, `edge_auth:`, `media_cdn:`, \
+                    "the token has no format: write `jwt:`, `cat:`, `edge_auth:`, `media_cdn:`, \
                      `uri_signing:`, `cloud_front:` or `callback:`",
                 );
                 return None;
@@ -134,7 +134,10 @@ impl<'a> Tokens<'a> {
             [("keys", !raw.keys.is_empty()), ("jwks", raw.jwks.is_some()), ("issuer", raw.issuer.is_some())]
         {
             if is {
-                context.say_at_key(&at.key(key), format!("`issuers` has its own `{key}`: move this one there"));
+                context.say_at_key(
+                    &at.key(key),
+                    format!("each item of `issuers` has its own `{key}`: move this one there"),
+                );
             }
         }
         self.issuers(context, at, &raw.issuers, true)
@@ -143,7 +146,7 @@ impl<'a> Tokens<'a> {
     fn cat(&mut self, context: &mut Context<'_>, at: &Pointer, raw: &raw::Cat) -> Cat {
         let found = keys(context, at, self.application.as_str(), &raw.keys, raw.jwks.as_ref());
         if raw.renew && found.secret.is_none() {
-            context.say(&at.key("renew"), "only a shared secret can sign a fresh token: add one, or remove this key");
+            context.say(&at.key("renew"), "only a shared secret can sign a new token: add one, or remove this key");
         }
         let issuers = Issuers::new(vec![self.issuer(found, raw.issuer.as_deref(), &raw.audience, false)]);
         Cat::new(cat::Settings {
@@ -165,7 +168,7 @@ impl<'a> Tokens<'a> {
         let issuers = self.issuers(context, at, &raw.issuers, false);
         let secrets = self.sources.get(before..).unwrap_or_default().iter().flat_map(KeySource::known);
         if raw.renew && !secrets.into_iter().any(|key| key.is_secret()) {
-            context.say(&at.key("renew"), "only a shared secret can sign a fresh token: add one, or remove this key");
+            context.say(&at.key("renew"), "only a shared secret can sign a new token: add one, or remove this key");
         }
         let decrypt = raw.decrypt.iter().enumerate().filter_map(|(nth, material)| {
             let at = at.key("decrypt").item(nth);
@@ -197,7 +200,7 @@ impl<'a> Tokens<'a> {
             if named.contains(&issuer.issuer.as_str()) {
                 context.say(
                     &at.key("issuer"),
-                    format!("`{}` stands here twice: put all its keys together", issuer.issuer),
+                    format!("`{}` is listed twice: put all its keys into one item", issuer.issuer),
                 );
             }
             named.push(&issuer.issuer);
@@ -207,7 +210,7 @@ impl<'a> Tokens<'a> {
         Issuers::new(issuers.collect())
     }
 
-    /// One issuer. With the first shared secret of a JWT test tokens can be made.
+    /// One issuer. The first shared secret of a JWT signs test tokens.
     fn issuer(&mut self, found: Found, name: Option<&str>, audience: &[String], jwt: bool) -> Issuer {
         let Found { source, secret } = found;
         if let (Some((algorithm, secret)), Err(_), true) = (secret, &self.signing, jwt) {
@@ -232,7 +235,7 @@ impl<'a> Tokens<'a> {
         let timeout = bounded(context, &at.key("timeout"), &raw.timeout, TIMEOUT);
         let lifetime = bounded(context, &at.key("lifetime"), &raw.lifetime, LIFETIME);
         http_url(context, &at.key("url"), &raw.url).then_some(())?;
-        // Two of one application are two services.
+        // Several callbacks of one application are separate services.
         let name = match self.callbacks.len() {
             0 => self.application.to_string(),
             nth => format!("{} ({})", self.application, nth + 1),
@@ -256,15 +259,15 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// What is given to the times of tokens, for clocks that differ.
+/// Leeway for the times of tokens.
 fn leeway(strict: bool) -> Duration {
     if strict { Duration::ZERO } else { LEEWAY }
 }
 
-/// Makes a key of what stands in a file.
+/// Parses a key from the content of a file.
 type Read<T> = Box<dyn Fn(&[u8]) -> Result<T, KeyError> + Send + Sync>;
 
-/// One key of a set that is read again when its files change, and how it is read.
+/// One key of a reloadable set, and how it is read.
 struct Part<T> {
     at: Pointer,
     material: raw::Material,
@@ -272,7 +275,7 @@ struct Part<T> {
 }
 
 impl Tokens<'_> {
-    /// A set of keys from files and variables; the files are watched.
+    /// A set of keys from files and variables. The files are watched.
     fn rotating<T: Send + Sync + 'static>(
         &mut self,
         context: &mut Context<'_>,
@@ -280,7 +283,7 @@ impl Tokens<'_> {
     ) -> Arc<Rotating<T>> {
         let set = Arc::new(Rotating::default());
         let mut keys = Vec::new();
-        // What comes from a variable stays; what comes from a file is read again by its path.
+        // Keys from variables stay; keys from files are reloaded by path.
         let mut again: Vec<(Result<PathBuf, Arc<T>>, _)> = Vec::new();
         for Part { at, material, read } in parts {
             let Some(bytes) = context.read(&material, &at) else { continue };
@@ -387,7 +390,7 @@ impl Tokens<'_> {
             let at = at.key("keys").item(nth).key("public_key");
             let Some(pem) = context.read(&key.public_key, &at) else { continue };
             let read = |algorithm| Key::public_pem(algorithm, Some(&key.id), pem.expose());
-            // The file says what it is: RSA, or else ECDSA.
+            // Try RSA first, then ECDSA.
             match read(Algorithm::RS256).or_else(|error| read(Algorithm::ES256).map_err(|_| error)) {
                 Ok(read) => read_from.push(place(context, &key.public_key, Some(&key.id), Arc::new(read))),
                 Err(error) => context.say(&at, error.to_string()),

@@ -1,4 +1,4 @@
-//! The control port: the operator's API, the session API, and what is told to others.
+//! The control port, the session API and webhooks.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -16,17 +16,17 @@ use super::name::NAME;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Control {
-    /// IP:PORT. Keep it where only the operator, applications and proxies reach it.
+    /// IP:PORT. Must be reachable only by operators, applications and proxies.
     #[serde(default = "loopback")]
     pub(in crate::config) address: Written<SocketAddr>,
-    /// Who may use the operator's API below `/api`. Left out: everybody who reaches the port.
+    /// Tokens for the operator API below `/api`. Default: no authentication.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub(in crate::config) tokens: Vec<ControlToken>,
-    /// Listen beyond this machine although there are no `tokens`.
+    /// Allow an address that other machines can reach without `tokens`.
     #[serde(default)]
     pub(in crate::config) open: bool,
-    /// Connections at most. Those of viewers are counted apart: `limits.connections`.
+    /// Maximum connections. Viewers' connections count separately: `limits.connections`.
     #[serde(default = "thousand")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) connections: usize,
@@ -46,26 +46,26 @@ fn loopback() -> Written<SocketAddr> {
     Written::preset("127.0.0.1:9090", SocketAddr::from(([127, 0, 0, 1], 9090)))
 }
 
-/// One bearer token of the operator's API.
+/// One bearer token of the operator API.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ControlToken {
-    /// Whose it is; stands in the log where something is done with it.
+    /// Name of the holder, logged with each action.
     #[schemars(regex(pattern = NAME))]
     pub(in crate::config) name: String,
-    /// What it is good for.
+    /// What it permits.
     pub(in crate::config) role: Role,
-    /// The token: at least 16 bytes that nobody can guess.
+    /// The token: at least 16 random bytes.
     pub(in crate::config) secret: Material,
 }
 
-/// What a token of the operator's API is good for.
+/// What a token of the operator API permits.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Role {
-    /// Looking.
+    /// Read only.
     Read,
-    /// Looking and doing.
+    /// Read and change.
     Operate,
 }
 
@@ -73,13 +73,13 @@ pub(in crate::config) enum Role {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct SessionApi {
-    /// How often a session has to be heard of: `Expires` less `Date`.
+    /// Heartbeat interval of a session: `Expires` minus `Date`.
     pub(in crate::config) interval: Written<Duration>,
-    /// How long a session that is late keeps its slot.
+    /// How long a session without a heartbeat keeps its slot after that.
     pub(in crate::config) grace: Written<Duration>,
-    /// How many calls are answered for one session, and how many starts for one account.
+    /// Rate limit: calls per session, and starts per account.
     pub(in crate::config) throttle: Throttle,
-    /// Which pages may call it.
+    /// Web pages that may call it.
     pub(in crate::config) cors: Cors,
 }
 
@@ -89,14 +89,14 @@ impl Default for SessionApi {
     }
 }
 
-/// How many calls are answered.
+/// Rate limit of calls.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Throttle {
-    /// Calls in one window.
+    /// Calls per window.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) calls: u32,
-    /// How long a window is; it begins with its first call.
+    /// Length of the window, which starts with its first call.
     pub(in crate::config) window: Written<Duration>,
 }
 
@@ -106,11 +106,11 @@ impl Default for Throttle {
     }
 }
 
-/// Which pages may call the session API.
+/// Web pages that may call the session API.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Cors {
-    /// Origins of pages, such as `https://player.example`; `*` for all.
+    /// Web origins, such as `https://player.example`; `*` for all.
     #[schemars(length(max = 64), extend("uniqueItems" = true), inner(regex(pattern = ORIGIN)))]
     pub(in crate::config) origins: Vec<String>,
 }
@@ -118,57 +118,57 @@ pub(in crate::config) struct Cors {
 /// A web origin (RFC 6454), or all.
 pub(in crate::config) const ORIGIN: &str = r"^(\*|https?://[A-Za-z0-9._~\[\]:-]+)$";
 
-/// A URL of HTTP.
+/// An HTTP URL.
 pub(in crate::config) const URL: &str = "^https?://";
 
-/// Somebody who is told what happens to streams, as CloudEvents.
+/// A receiver of stream events (CloudEvents).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Webhook {
-    /// Where batches of events are posted to.
+    /// URL for POST requests with batches of events.
     #[schemars(length(max = 2048), regex(pattern = URL))]
     pub(in crate::config) url: String,
-    /// What is told. Left out: all.
+    /// Events to send. Default: all.
     #[serde(default = "every_event")]
     #[schemars(length(min = 1))]
     pub(in crate::config) events: BTreeSet<WebhookEvent>,
-    /// Signs each batch, so that the receiver can tell it from anybody else's: raw bytes, at least 24 of them, or `whsec_` and
-    /// base64. Left out: nothing is signed.
+    /// Signs each batch, so that the receiver can verify the sender: at least 24 raw bytes, or `whsec_` and base64.
+    /// Default: batches are not signed.
     pub(in crate::config) secret: Option<Material>,
-    /// Events of one batch at most.
+    /// Maximum events per batch.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 10_000))]
     pub(in crate::config) batch: usize,
-    /// How long an event waits for others.
+    /// How long an event waits for others in its batch.
     #[serde(default = "one_second")]
     pub(in crate::config) flush_interval: Written<Duration>,
-    /// How long the receiver may take to answer.
+    /// Time limit for a response.
     #[serde(default = "five_seconds")]
     pub(in crate::config) timeout: Written<Duration>,
-    /// How long a batch that is not accepted is tried again; then it is dropped and counted.
+    /// How long a failed batch is retried. Then it is dropped and counted.
     #[serde(default = "five_minutes")]
     pub(in crate::config) max_retry_duration: Written<Duration>,
-    /// Events that wait at most; more are dropped and counted.
+    /// Maximum queued events. More are dropped and counted.
     #[serde(default = "ten_thousand")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) queue: usize,
 }
 
-/// What can be told.
+/// An event type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum WebhookEvent {
     /// A stream took a slot.
     Started,
-    /// A start or a return was refused.
+    /// A start or return was refused.
     Refused,
     /// A stream took a slot that rules in `shadow` or `annotate` mode would have refused.
     WouldRefuse,
-    /// A stream took a slot for which rules in `shadow` or `annotate` mode would have ended others.
+    /// A stream took a slot for which rules in `shadow` or `annotate` mode would have terminated others.
     WouldTerminate,
     /// A stream was terminated.
     Terminated,
-    /// A stream gave its slot back by itself, as by falling silent.
+    /// A stream released its slot without termination, for example after its idle timeout.
     Ended,
 }
 

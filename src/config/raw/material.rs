@@ -1,14 +1,14 @@
-//! Where secrets are read from.
+//! Locations of secrets.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Where a secret or a key is read from: one of the two.
+/// Location of a secret or key: exactly one of the two.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub(in crate::config) struct Material {
-    /// A file, sought from the folder of the configuration. One line end at its end is no part of it.
+    /// A file, relative to the folder of the configuration. One trailing line end is ignored.
     #[schemars(length(min = 1))]
     pub(in crate::config) file: Option<String>,
     /// An environment variable.

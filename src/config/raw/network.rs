@@ -1,4 +1,4 @@
-//! Listeners, the control port, origins, and the limits of connections.
+//! Listeners, origins, and limits of connections.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,32 +12,32 @@ use crate::config::scalar_formats::{Bytes, Written, seconds};
 use crate::config::server::Server;
 use crate::identity::Forwarding;
 
-/// One address where viewers connect.
+/// One address for viewers.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Listener {
-    /// IP:PORT. `0.0.0.0` stands for every IPv4 address of the machine, `[::]` for every IPv6 address.
+    /// IP:PORT. `0.0.0.0` is every IPv4 address of the machine, `[::]` every IPv6 address.
     pub(in crate::config) address: Written<SocketAddr>,
-    /// Speak TLS here, with HTTP/2 and HTTP/1.1. Left out: HTTP/1.1 in clear.
+    /// Use TLS, with HTTP/2 and HTTP/1.1. Default: plain HTTP/1.1.
     pub(in crate::config) tls: Option<Tls>,
-    /// Every connection begins with a header of the PROXY protocol, version 1 or 2, which names the viewer. Only networks of
-    /// `trusted_proxies.networks` may connect then.
+    /// Require a PROXY protocol header (version 1 or 2) with the viewer's address. Only `trusted_proxies.networks` may
+    /// then connect.
     #[serde(default)]
     pub(in crate::config) proxy_protocol: bool,
-    /// Viewers speak TLS with what stands in front of this listener, which does not say so in `X-Forwarded-Proto`: tokens for
-    /// `https` URLs are then good here.
+    /// Treat requests as `https`, so that tokens for `https` URLs are valid. For a TLS proxy in front that does not
+    /// send `X-Forwarded-Proto`.
     #[serde(default)]
     pub(in crate::config) assume_https: bool,
 }
 
-/// Whose word counts for the viewer's address.
+/// Proxies whose headers give the viewer's address.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct TrustedProxies {
-    /// Networks of load balancers and edges in front. What others write into headers is not believed.
+    /// Networks of load balancers and edges in front. Headers from other addresses are ignored.
     #[schemars(length(min = 1))]
     pub(in crate::config) networks: Vec<Written<IpNet>>,
-    /// Where they write the address: `x-forwarded-for`, `forwarded` (RFC 7239), or `header:NAME` with one address in it.
+    /// Header with the address: `x-forwarded-for`, `forwarded` (RFC 7239), or `header:NAME` with a single address.
     #[serde(default = "x_forwarded_for")]
     pub(in crate::config) header: Written<Forwarding>,
 }
@@ -46,54 +46,54 @@ fn x_forwarded_for() -> Written<Forwarding> {
     Written::preset("x-forwarded-for", Forwarding::XForwardedFor)
 }
 
-/// The certificate of a listener. Both files are read again when they change.
+/// Certificate of a listener. Both files are reloaded when they change.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Tls {
-    /// PEM file: the certificate, then those that lead to its root.
+    /// PEM file: the certificate chain.
     pub(in crate::config) certificate: PathBuf,
-    /// PEM file: the certificate's private key.
+    /// PEM file: the private key.
     pub(in crate::config) key: PathBuf,
 }
 
-/// One origin: servers that hold the same content.
+/// One origin: servers with the same content.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Origin {
-    /// HOST:PORT each. Names are resolved in the background; requests go round.
+    /// HOST:PORT each. Names are resolved in the background. Requests are distributed round-robin.
     #[schemars(length(min = 1))]
     pub(in crate::config) servers: Vec<Written<Server>>,
-    /// Speak TLS to the servers.
+    /// Connect with TLS.
     #[serde(default)]
     pub(in crate::config) tls: bool,
-    /// With `tls`: refuse a server whose certificate is not valid for its name.
+    /// With `tls`: verify that the certificate is valid for the server's name.
     #[serde(default = "yes")]
     pub(in crate::config) verify_certificate: bool,
-    /// The `Host` that the servers are sent, and the name that their certificate must have. Left out: the viewer's
-    /// `Host` goes on, and certificates are checked against the server's name.
+    /// `Host` to send, and the name that certificates must have. Default: the viewer's `Host`, and the server's name
+    /// for certificates.
     #[schemars(length(min = 1))]
     pub(in crate::config) host_header: Option<String>,
-    /// How long a connection may take to be made, TLS included.
+    /// Time limit to connect, including TLS.
     #[serde(default = "connect_timeout")]
     pub(in crate::config) connect_timeout: Written<Duration>,
-    /// How long a server may be silent while we wait for it. Blocking playlist reloads of LL-HLS need some seconds.
+    /// Time limit without data from a server. Blocking playlist reloads of LL-HLS need several seconds.
     #[serde(default = "read_timeout")]
     pub(in crate::config) read_timeout: Written<Duration>,
-    /// How long a server may take to accept more of a request.
+    /// Time limit for a server to accept more of a request.
     #[serde(default = "write_timeout")]
     pub(in crate::config) write_timeout: Written<Duration>,
-    /// How long an unused connection is kept. Stay below the servers' own value.
+    /// How long an idle connection is kept. Use less than the servers' own timeout.
     #[serde(default = "idle_timeout")]
     pub(in crate::config) idle_timeout: Written<Duration>,
-    /// Connections to each server at most; 0 for no bound.
+    /// Maximum connections per server; 0: unlimited.
     #[serde(default = "max_connections")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(in crate::config) max_connections: usize,
-    /// So many answers of 5xx in a row take a server out of use for ten seconds; 0: they never do, only failures do.
+    /// Consecutive 5xx responses that eject a server for ten seconds. 0: only failures eject a server.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(in crate::config) consecutive_5xx: u32,
-    /// How often names of servers are resolved again.
+    /// Interval of name resolution.
     #[serde(default = "resolve_every")]
     pub(in crate::config) resolve_every: Written<Duration>,
 }
@@ -126,30 +126,29 @@ fn resolve_every() -> Written<Duration> {
     seconds(30)
 }
 
-/// What one viewer or one peer may demand of the gateway.
+/// Limits of connections and requests.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Limits {
-    /// Connections, over all listeners at most; counted before the TLS handshake.
+    /// Maximum connections over all listeners, counted before the TLS handshake.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub(in crate::config) connections: usize,
-    /// How long the TLS handshake of a connection may take, and the header of the PROXY protocol in front of it.
+    /// Time limit for the PROXY protocol header and the TLS handshake of a connection.
     pub(in crate::config) handshake_timeout: Written<Duration>,
-    /// Request line and headers at most. A play session takes up to 2 KiB of the request line.
+    /// Maximum size of request line and headers. A play session takes up to 2 KiB of the request line.
     pub(in crate::config) header_bytes: Written<Bytes>,
-    /// How long the headers of one request may take to arrive, waiting time between requests included. Longer than
-    /// `keep_alive`.
+    /// Time limit for the headers of one request, including the idle time before it. Must exceed `keep_alive`.
     pub(in crate::config) header_timeout: Written<Duration>,
-    /// How long the body of a request may take to arrive, or each further MiB of a long one.
+    /// Time limit for the body of a request, or for each further MiB of a long one.
     pub(in crate::config) body_timeout: Written<Duration>,
-    /// How long a viewer's connection is kept between requests.
+    /// How long an idle viewer connection is kept.
     pub(in crate::config) keep_alive: Written<Duration>,
-    /// Requests that one connection carries before it is closed.
+    /// Requests per connection before it is closed.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub(in crate::config) requests_per_connection: u32,
-    /// The largest MPD that is rewritten; a larger one passes unchanged. Playlists are rewritten line by line, whatever their size.
+    /// Largest MPD that is rewritten; a larger one passes unchanged. Playlists of any size are rewritten line by line.
     pub(in crate::config) manifest_bytes: Written<Bytes>,
-    /// How long a viewer may take to accept more of an answer.
+    /// Time limit for a viewer to accept more of a response.
     pub(in crate::config) write_timeout: Written<Duration>,
 }
 

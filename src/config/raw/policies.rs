@@ -16,70 +16,70 @@ use super::name::NAME;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Policy {
-    /// What exceeding a rule means.
+    /// What happens when a rule is exceeded.
     #[serde(default)]
     pub(in crate::config) mode: Mode,
-    /// All of them must hold.
+    /// Rules. All apply.
     #[schemars(length(min = 1, max = 64))]
     pub(in crate::config) rules: Vec<Rule>,
 }
 
-/// What exceeding a rule means.
+/// What happens when a rule is exceeded.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Mode {
-    /// Refuse or terminate.
+    /// Refuse or terminate streams.
     #[default]
     Enforce,
-    /// Pass, and say so in headers.
+    /// Pass and report it in response headers.
     Annotate,
-    /// Pass, and only count.
+    /// Pass and only count.
     Shadow,
 }
 
-/// One condition on the streams that play at the same time.
+/// One limit on concurrent streams.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Rule {
     /// Unique in its policy; shown in refusals and metrics.
     #[schemars(regex(pattern = NAME))]
     pub(in crate::config) name: String,
-    /// What is counted: `streams`, or the different values of an attribute, as in `distinct(deviceId)`.
+    /// What to count: `streams`, or distinct values of an attribute, such as `distinct(deviceId)`.
     #[serde(default = "streams")]
     pub(in crate::config) count: Written<CountWord>,
-    /// Counts apart for each value of these attributes: with `[channel]`, the streams on one channel.
+    /// Count separately for each value of these attributes: with `[channel]`, the streams per channel.
     #[serde(default)]
     #[schemars(inner(regex(pattern = NAME)), length(max = 8), extend("uniqueItems" = true))]
     pub(in crate::config) per: Vec<String>,
-    /// The highest count that is allowed. 0 (nobody) goes with `deny_newest` only. With `limit_attribute` or `limits`: where
-    /// those say nothing.
+    /// Highest count that is allowed. 0 requires `deny_newest`. With `limit_attribute` or `limits`: the limit if those
+    /// give none.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(in crate::config) limit: Option<u32>,
-    /// The attribute in which the limit stands as a number. With `limits`: whose value chooses one of them.
+    /// Attribute that contains the limit as a number. With `limits`: its value selects one of them.
     #[schemars(regex(pattern = NAME))]
     pub(in crate::config) limit_attribute: Option<String>,
-    /// Limits by the value of `limit_attribute` (left out: of `contractType`); `default` is for any other value, and for none.
+    /// Limits by value of `limit_attribute` (default: `contractType`). `default` applies to any other or no value.
     pub(in crate::config) limits: Option<LimitsByValue>,
-    /// Which streams it speaks of: a CEL expression over attributes, as in `contentType == "live"`. Left out: all.
+    /// Streams to which the rule applies: a CEL expression, such as `contentType == "live"`. Default: all.
     #[schemars(length(min = 1))]
     pub(in crate::config) target: Option<String>,
-    /// Who gives way: `deny_newest`, `terminate_oldest`, `terminate_idlest`, or `terminate_first(EXPRESSION)`: where the CEL expression is
-    /// true, or greatest, goes first.
+    /// Action: `deny_newest`, `terminate_oldest`, `terminate_idlest`, or `terminate_first(EXPRESSION)`. The last
+    /// terminates first the stream for which the CEL expression is true or greatest.
     #[serde(default = "deny_newest")]
     pub(in crate::config) when_exceeded: Written<ExceededWord>,
-    /// Streams that are counted, and never refused or terminated: a CEL expression. Left out: none.
+    /// Streams that are counted but never refused or terminated: a CEL expression. Default: none.
     #[schemars(length(min = 1))]
     pub(in crate::config) exempt: Option<String>,
-    /// How long a stream that plays goes on before it is hit. Left out: it is hit at once where it gives way to another, and not
-    /// at all where only the limit shrinks.
+    /// Grace before a playing stream is terminated. Default: none if it makes room for another stream; a reduced limit
+    /// alone terminates nothing.
     pub(in crate::config) grace: Option<Written<Duration>>,
-    /// What happens where an attribute is missing: `refuse`, `ignore_rule`, or `treat_as("TEXT")`. Left out: text counts as
+    /// What happens if an attribute is missing: `refuse`, `ignore_rule`, or `treat_as("TEXT")`. Default: text counts as
     /// `Unknown`.
     pub(in crate::config) missing: Option<Written<MissingWord>>,
-    /// What exceeding this rule means, in place of the policy's `mode`.
+    /// Overrides the policy's `mode` for this rule.
     pub(in crate::config) mode: Option<Mode>,
-    /// What the viewer is told, with places such as `{limit}`: one text, or texts by language, of which `default` is for all
-    /// other languages.
+    /// Message for the viewer, with placeholders such as `{limit}`: one text, or texts by language. `default` is for
+    /// all other languages.
     pub(in crate::config) message: Option<Message>,
 }
 
@@ -111,13 +111,13 @@ impl JsonSchema for LimitsByValue {
     }
 }
 
-/// A text for viewers.
+/// A message for viewers.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(in crate::config) enum Message {
-    /// For everybody.
+    /// For all languages.
     Text(String),
-    /// By language tag, and `default`.
+    /// By language tag, with `default`.
     Texts(BTreeMap<String, String>),
 }
 

@@ -1,4 +1,4 @@
-//! Play sessions, and the windows of a stream's life.
+//! Play sessions, and timeouts of streams.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::streams;
 
 use super::material::Material;
 
-/// How play sessions are sealed.
+/// Keys and lifetime of play sessions.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Sessions {
-    /// The first seals; all open, so that keys can be changed without a break. The same on every gateway.
+    /// The first key seals; all open, which allows key rotation. Use the same keys on every gateway.
     #[schemars(length(min = 1))]
     pub(in crate::config) keys: Vec<SealingKey>,
-    /// How long a play session is good for. Longer than the longest programme.
+    /// Lifetime of a play session. Must exceed the longest programme.
     #[serde(default = "max_age")]
     pub(in crate::config) max_age: Written<Duration>,
 }
@@ -26,49 +26,49 @@ fn max_age() -> Written<Duration> {
     Duration::from_hours(12).into()
 }
 
-/// One key that seals play sessions.
+/// One key for play sessions.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct SealingKey {
-    /// Its number, written into each play session. Never use one again for another secret.
+    /// Number that each play session contains. Never reuse one for another secret.
     #[schemars(range(min = 1, max = 255))]
     pub(in crate::config) id: u8,
-    /// At least 32 bytes that nobody can guess.
+    /// At least 32 random bytes.
     pub(in crate::config) secret: Material,
 }
 
-/// How long things last in a stream's life.
+/// Timeouts and limits of the stream table.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Streams {
-    /// How long an admitted start holds its slot before any media is asked for.
+    /// How long an admitted stream holds its slot before its first media request.
     pub(in crate::config) reserve: Written<Duration>,
-    /// How long a stream that asks for nothing keeps its slot; derived from its manifest within these.
+    /// How long a stream without a heartbeat keeps its slot; derived from its manifest within these bounds.
     pub(in crate::config) idle: Idle,
-    /// How long a live player that polls without fetching media keeps its slot.
+    /// How long a live stream with presence but no playback keeps its slot.
     pub(in crate::config) paused_timeout: Written<Duration>,
-    /// How long an idle stream keeps its place in the record.
+    /// How long an idle stream is kept.
     pub(in crate::config) idle_retention: Written<Duration>,
-    /// How long a terminated stream is remembered after its last refused request.
+    /// How long a tombstone is kept after the last refused request.
     pub(in crate::config) tombstone: Written<Duration>,
-    /// How long a stream holds its slot before a policy may terminate it.
+    /// Minimum tenure before a policy may terminate a stream.
     pub(in crate::config) min_tenure: Written<Duration>,
-    /// How long two clients must use one stream at the same time before that is sharing. A hand-over overlaps for a moment.
+    /// How long two clients must use one stream at the same time to count as sharing. A hand-over overlaps briefly.
     pub(in crate::config) sharing_overlap: Written<Duration>,
-    /// A start that would be refused may take the place of a stream that its viewer seems to have left, until it shows which
-    /// of them is played.
+    /// A start that would be refused may provisionally take the slot of a stream that its viewer seems to have left,
+    /// until it is clear which one plays.
     pub(in crate::config) takeover: Takeover,
-    /// Accounts kept at most.
+    /// Maximum accounts in memory.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub(in crate::config) capacity: u64,
-    /// File where streams are kept over a restart. Left out: they are rebuilt from their play sessions.
+    /// File that keeps streams across a restart. Default: streams are rebuilt from their play sessions.
     #[schemars(length(min = 1))]
     pub(in crate::config) snapshot: Option<String>,
-    /// How often the snapshot is also written while the gateway runs. Left out: only at shutdown.
+    /// Interval of snapshots while the gateway runs. Default: only at shutdown.
     pub(in crate::config) snapshot_interval: Option<Written<Duration>>,
 }
 
-/// Bounds of the idle window.
+/// Bounds of the idle timeout.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Idle {
@@ -78,29 +78,29 @@ pub(in crate::config) struct Idle {
     pub(in crate::config) max: Written<Duration>,
 }
 
-/// Which streams a start may take over, and how that is verified.
+/// Which streams a start may take over, and how long to verify.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Takeover {
-    /// What shows that a stream and the start come from one client. Empty: nothing does.
+    /// Evidence that a stream and the start come from one client. Empty: none is accepted.
     #[serde(rename = "match")]
     pub(in crate::config) evidence: Vec<Evidence>,
-    /// Whether any start of the account may take over a stream whose next request is overdue, or whose client has closed all
-    /// its connections.
+    /// Any start of the account may take over a stream whose next request is overdue, or whose client has closed all
+    /// connections.
     pub(in crate::config) overdue: bool,
-    /// How long the other stream must stay silent after the new one's first media. 0s: there are no take-overs.
+    /// How long the other stream must send no request after the new one's first media. 0s: disables take-overs.
     pub(in crate::config) verify: Written<Duration>,
 }
 
-/// What shows that two streams come from one client.
+/// Evidence that two streams come from one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Evidence {
-    /// Their tokens name the same device.
+    /// Their tokens contain the same device.
     Device,
     /// They were started with the same token.
     Token,
-    /// They come from the same network, with the same user agent or with tokens that were issued together.
+    /// They have the same network, and the same user agent or tokens that were issued together.
     Client,
 }
 

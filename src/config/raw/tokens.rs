@@ -1,4 +1,4 @@
-//! Tokens: where they are, how they are written, and what verifies them.
+//! Tokens: locations, formats and keys.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use crate::identity::jwt::Algorithm;
 
 use super::material::Material;
 
-/// One kind of token: where it may be, and exactly one of the formats below.
+/// One kind of token: its locations, and exactly one of the formats below.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Token {
-    /// Places, in order: the first that has one decides.
+    /// Locations, in order: the first with a token decides.
     #[serde(rename = "in")]
     #[schemars(length(min = 1))]
     pub(in crate::config) places: Vec<Written<Source>>,
-    /// Let the origin have the token as well, as a CDN behind may want.
+    /// Forward the token to the origin, for example for a CDN behind the gateway.
     #[serde(default)]
     pub(in crate::config) forward: bool,
-    /// With `segment:NUMBER`: the claim that takes the token's place in the path at the origin.
+    /// With `segment:NUMBER`: the claim that replaces the token in the path to the origin.
     #[schemars(length(min = 1, max = 128))]
     pub(in crate::config) replaced_by: Option<String>,
-    /// It is a JSON Web Token (RFC 7519).
+    /// JSON Web Token (RFC 7519).
     pub(in crate::config) jwt: Option<Jwt>,
-    /// It is a Common Access Token (CTA-5007).
+    /// Common Access Token (CTA-5007).
     pub(in crate::config) cat: Option<Cat>,
-    /// It is a token of Akamai EdgeAuth 2.0.
+    /// Akamai EdgeAuth 2.0 token.
     pub(in crate::config) edge_auth: Option<EdgeAuth>,
-    /// It is a token of Google Media CDN.
+    /// Google Media CDN token.
     pub(in crate::config) media_cdn: Option<MediaCdn>,
-    /// It is a signed URI (RFC 9246).
+    /// Signed URI (RFC 9246).
     pub(in crate::config) uri_signing: Option<UriSigning>,
-    /// It is a signed URL or signed cookies of CloudFront.
+    /// CloudFront signed URL or signed cookies.
     pub(in crate::config) cloud_front: Option<CloudFront>,
-    /// Your own service judges it.
+    /// Your own service verifies the token.
     pub(in crate::config) callback: Option<Callback>,
 }
 
@@ -45,45 +45,45 @@ pub(in crate::config) struct Token {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Jwt {
-    /// The keys that verify it. A key serves its one algorithm only.
+    /// Keys that verify it, each for one algorithm.
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = null))]
     pub(in crate::config) keys: Vec<Key>,
-    /// A JSON Web Key Set with more keys.
+    /// JSON Web Key Set with more keys.
     pub(in crate::config) jwks: Option<Jwks>,
-    /// The `iss` that tokens must have. Left out: not looked at.
+    /// Required `iss`. Default: not checked.
     #[schemars(length(min = 1))]
     pub(in crate::config) issuer: Option<String>,
-    /// One of these must be in `aud`. Left out: not looked at.
+    /// One of these must be in `aud`. Default: not checked.
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(in crate::config) audience: Vec<String>,
-    /// In place of the four above: several issuers, whose keys never verify each other's tokens.
+    /// Instead of the four above: several issuers. The keys of one never verify tokens of another.
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = null))]
     pub(in crate::config) issuers: Vec<Issuer>,
-    /// Hold to the letter of the standard: no leeway for clocks that differ.
+    /// Strict conformance: no leeway for clock differences.
     #[serde(default)]
     pub(in crate::config) strict: bool,
 }
 
-/// One who signs tokens.
+/// One issuer of tokens.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_field_names, reason = "`issuer` is what the configuration says")]
 pub(in crate::config) struct Issuer {
-    /// The `iss` of its tokens.
+    /// `iss` of its tokens.
     #[schemars(length(min = 1))]
     pub(in crate::config) issuer: String,
-    /// One of these must be in `aud`. Left out: not looked at.
+    /// One of these must be in `aud`. Default: not checked.
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(in crate::config) audience: Vec<String>,
-    /// The keys that verify its tokens.
+    /// Keys that verify its tokens.
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = null))]
     pub(in crate::config) keys: Vec<Key>,
-    /// A JSON Web Key Set with more keys.
+    /// JSON Web Key Set with more keys.
     pub(in crate::config) jwks: Option<Jwks>,
 }
 
@@ -94,32 +94,32 @@ pub(in crate::config) struct Issuer {
 pub(in crate::config) struct Key {
     /// The signature algorithm.
     pub(in crate::config) alg: Written<Algorithm>,
-    /// The key's id, as tokens name it. Left out: that of the JWK, or none.
+    /// Key id in tokens. Default: that of the JWK, if any.
     #[schemars(length(min = 1))]
     pub(in crate::config) kid: Option<String>,
-    /// With HS256, HS384 and HS512: the secret, raw bytes.
+    /// For HS256, HS384 and HS512: the secret, raw bytes.
     pub(in crate::config) secret: Option<Material>,
-    /// With every other algorithm: the public key, as PEM or as one JWK.
+    /// For all other algorithms: the public key, as PEM or as one JWK.
     pub(in crate::config) public_key: Option<Material>,
 }
 
-/// A JSON Web Key Set (RFC 7517): from a file or from a URL.
+/// A JSON Web Key Set (RFC 7517) from a file or URL.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Jwks {
-    /// A file, sought from the folder of the configuration; read again when it changes.
+    /// A file, relative to the folder of the configuration; reloaded when it changes.
     #[schemars(length(min = 1))]
     pub(in crate::config) file: Option<String>,
-    /// A URL; fetched at the start and every `refresh`, and when a token names a key that is not in the set.
+    /// A URL; fetched at the start, every `refresh`, and when a token has an unknown key id.
     #[schemars(length(min = 1))]
     pub(in crate::config) url: Option<String>,
-    /// What RSA keys of the set are for that do not say so themselves.
+    /// Algorithm of RSA keys in the set that have no `alg`.
     #[serde(default = "rs256")]
     pub(in crate::config) rsa: Written<Algorithm>,
-    /// How often the URL is fetched again.
+    /// Interval between fetches.
     #[serde(default = "ten_minutes")]
     pub(in crate::config) refresh: Written<Duration>,
-    /// How long a fetch may take.
+    /// Time limit of a fetch.
     #[serde(default = "five_seconds")]
     pub(in crate::config) timeout: Written<Duration>,
 }
@@ -140,38 +140,38 @@ fn five_seconds() -> Written<Duration> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Cat {
-    /// The keys that verify it: HS256, HS384, HS512, ES256 or PS256.
+    /// Keys that verify it: HS256, HS384, HS512, ES256 or PS256.
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = null))]
     pub(in crate::config) keys: Vec<Key>,
-    /// A JSON Web Key Set with more keys.
+    /// JSON Web Key Set with more keys.
     pub(in crate::config) jwks: Option<Jwks>,
-    /// The `iss` that tokens must have. Left out: not looked at.
+    /// Required `iss`. Default: not checked.
     #[schemars(length(min = 1))]
     pub(in crate::config) issuer: Option<String>,
-    /// One of these must be in `aud`. Left out: not looked at.
+    /// One of these must be in `aud`. Default: not checked.
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(in crate::config) audience: Vec<String>,
-    /// Claims that are passed over, by name: `catnip`, for example, where viewers change networks.
+    /// Claims to ignore, by name: for example `catnip` if viewers change networks.
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(in crate::config) ignore: Vec<String>,
-    /// The header in which an edge in front writes the viewer's country (ISO 3166), for `catgeoiso3166`.
+    /// Header from an edge in front with the viewer's country (ISO 3166), for `catgeoiso3166`.
     pub(in crate::config) country_header: Option<Written<HeaderField>>,
-    /// Hand the viewer a fresh token where the old one asks for it (`catr`, cookie or header). Needs a shared secret.
+    /// Issue a new token if the old one requests it (`catr`, by cookie or header). Requires a shared secret.
     #[serde(default)]
     pub(in crate::config) renew: bool,
-    /// What becomes of tokens with `catreplay: 1`: `per_play` accepts them, for one play needs many requests (no list of used
-    /// tokens is kept); `refuse` does not.
+    /// Tokens with `catreplay: 1`: `per_play` accepts them, as one stream needs many requests (used tokens are not
+    /// recorded); `refuse` refuses them.
     #[serde(default)]
     pub(in crate::config) replay: Replay,
-    /// Hold to the letter of the standard: no leeway for clocks that differ, and no token with `catreplay: 1`.
+    /// Strict conformance: no leeway for clock differences, and no tokens with `catreplay: 1`.
     #[serde(default)]
     pub(in crate::config) strict: bool,
 }
 
-/// What becomes of a token that may not be used twice.
+/// What happens to a token with `catreplay: 1`.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Replay {
@@ -186,21 +186,21 @@ pub(in crate::config) enum Replay {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct EdgeAuth {
-    /// The keys, in hexadecimal digits, as the vendor hands them out; all are tried.
+    /// Keys in hexadecimal, as the vendor shows them; all are tried.
     #[schemars(length(min = 1))]
     pub(in crate::config) keys: Vec<Material>,
-    /// The hash of the MAC.
+    /// Hash of the MAC.
     #[serde(default)]
     pub(in crate::config) algorithm: EdgeAuthHash,
-    /// The salt, where one is agreed upon.
+    /// Salt, if the issuer uses one.
     pub(in crate::config) salt: Option<Material>,
-    /// Tokens bind one URL each and have no `acl`.
+    /// Each token is bound to one URL and has no `acl`.
     #[serde(default)]
     pub(in crate::config) url_tokens: bool,
-    /// Hold a token with `ip` to that address. Viewers change networks: best left off.
+    /// Accept a token with `ip` only from that address. Best left off, as viewers change networks.
     #[serde(default)]
     pub(in crate::config) check_ip: bool,
-    /// Hold to the letter of the standard: no leeway for clocks that differ, and a token with `ip` comes from that address.
+    /// Strict conformance: no leeway for clock differences, and `ip` is checked.
     #[serde(default)]
     pub(in crate::config) strict: bool,
 }
@@ -222,13 +222,13 @@ pub(in crate::config) enum EdgeAuthHash {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct MediaCdn {
-    /// The keys that verify it.
+    /// Keys that verify it.
     #[schemars(length(min = 1))]
     pub(in crate::config) keys: Vec<MediaCdnKey>,
-    /// Hold a token with `IPRanges` to them. Viewers change networks: best left off.
+    /// Accept a token with `IPRanges` only from those. Best left off, as viewers change networks.
     #[serde(default)]
     pub(in crate::config) check_ip: bool,
-    /// Hold to the letter of the standard: no leeway for clocks that differ, and a token with `IPRanges` comes from them.
+    /// Strict conformance: no leeway for clock differences, and `IPRanges` is checked.
     #[serde(default)]
     pub(in crate::config) strict: bool,
 }
@@ -252,21 +252,21 @@ pub(in crate::config) struct MediaCdnKey {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct UriSigning {
-    /// Those who sign, by their `iss`.
+    /// Issuers, by `iss`.
     #[schemars(length(min = 1))]
     pub(in crate::config) issuers: Vec<Issuer>,
     /// Refuse tokens that are not bound to URIs (`cdniuc`).
     #[serde(default = "yes")]
     pub(in crate::config) uri_required: bool,
-    /// Hand the viewer a fresh token where the old one asks for it (`cdnistt`, by cookie). Needs a shared secret.
+    /// Issue a new token if the old one requests it (`cdnistt`, by cookie). Requires a shared secret.
     #[serde(default)]
     pub(in crate::config) renew: bool,
-    /// Keys that open an encrypted `sub` or `cdniip` (JWE, `dir` with A128GCM or A256GCM), raw bytes.
+    /// Keys that decrypt `sub` or `cdniip` (JWE, `dir` with A128GCM or A256GCM), raw bytes.
     #[serde(default)]
     #[schemars(extend("default" = null))]
     pub(in crate::config) decrypt: Vec<Material>,
-    /// Hold to the letter of the standard: no leeway for clocks that differ, no token with a `jti` (no list of used ones is kept), none with a
-    /// `sub` that is not encrypted, and none without `cdniuc`.
+    /// Strict conformance: no leeway for clock differences. Refuses tokens with a `jti` (used tokens are not recorded),
+    /// with an unencrypted `sub`, or without `cdniuc`.
     #[serde(default)]
     pub(in crate::config) strict: bool,
 }
@@ -279,13 +279,13 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct CloudFront {
-    /// The public keys, by the id that tokens name.
+    /// Public keys, by key id.
     #[schemars(length(min = 1))]
     pub(in crate::config) keys: Vec<CloudFrontKey>,
-    /// Hold a policy with `IpAddress` to it. Viewers change networks: best left off.
+    /// Check `IpAddress` of a policy. Best left off, as viewers change networks.
     #[serde(default)]
     pub(in crate::config) check_ip: bool,
-    /// Hold to the letter of the standard: no leeway for clocks that differ, and a policy with `IpAddress` is held to it.
+    /// Strict conformance: no leeway for clock differences, and `IpAddress` is checked.
     #[serde(default)]
     pub(in crate::config) strict: bool,
 }
@@ -302,23 +302,23 @@ pub(in crate::config) struct CloudFrontKey {
     pub(in crate::config) public_key: Material,
 }
 
-/// A service of yours that judges tokens, in the manner of media servers.
+/// A service of yours that verifies tokens, like the authorization callbacks of media servers.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Callback {
-    /// Where it is asked.
+    /// URL of the service.
     #[schemars(length(min = 1))]
     pub(in crate::config) url: String,
     /// GET with query parameters, or POST with a JSON object.
     #[serde(default)]
     pub(in crate::config) method: CallbackMethod,
-    /// How long an answer may take.
+    /// Time limit for a response.
     #[serde(default = "two_hundred_millis")]
     pub(in crate::config) timeout: Written<Duration>,
-    /// How long an answer is good that says nothing of that (`X-AuthDuration`).
+    /// How long a response without `X-AuthDuration` is valid.
     #[serde(default = "three_minutes")]
     pub(in crate::config) lifetime: Written<Duration>,
-    /// What becomes of viewers whom the service has not judged yet while it is away.
+    /// What happens to viewers without a cached result while the service is unavailable.
     #[serde(default)]
     pub(in crate::config) on_error: FailureMode,
 }
@@ -331,7 +331,7 @@ fn three_minutes() -> Written<Duration> {
     seconds(180)
 }
 
-/// How a callback asks.
+/// Method of a callback.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(in crate::config) enum CallbackMethod {
     /// Query parameters.
@@ -343,13 +343,13 @@ pub(in crate::config) enum CallbackMethod {
     Post,
 }
 
-/// What becomes of viewers while the callback's service is away.
+/// What happens to viewers while the callback service is unavailable.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum FailureMode {
     /// 403.
     #[default]
     Refuse,
-    /// They play; each token counts as an account of its own.
+    /// Viewers play; each token counts as a separate account.
     Admit,
 }
