@@ -1,4 +1,4 @@
-//! What the command line can do.
+//! The commands of the command line.
 
 mod bootstrap;
 pub(crate) mod demo;
@@ -23,23 +23,23 @@ use streamgate::model::{ApplicationId, Clock, Entropy, StreamId};
 use preflight::Finding;
 use system::{SystemClock, SystemEntropy};
 
-/// One sentence for standard error, or nothing where all has been said; the program then ends with status 1.
+/// The error is one sentence for standard error, or empty if everything was printed. The program exits with status 1.
 pub(crate) type Outcome = Result<(), String>;
 
 fn load(file: &Path) -> Result<Settings, String> {
     config::load(file).map_err(|report| report.to_string().trim_end().to_owned())
 }
 
-/// How `check` says what it found.
+/// Output format of `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum CheckFormat {
-    /// One line each, for people.
+    /// One line per problem.
     Text,
-    /// One JSON object, for machines.
+    /// One JSON object.
     Json,
 }
 
-/// Reports every problem of a configuration, and what in it is hardly meant.
+/// Reports every problem and warning of a configuration.
 pub(crate) fn check(file: &Path, format: CheckFormat) -> Outcome {
     match format {
         CheckFormat::Text => check_as_text(file),
@@ -50,7 +50,7 @@ pub(crate) fn check(file: &Path, format: CheckFormat) -> Outcome {
 /// The same as one JSON object on standard output.
 fn check_as_json(file: &Path) -> Outcome {
     let shown = |Problem { line, column, path, message }: &Problem| json!({ "line": line, "column": column, "path": path, "message": message });
-    // Without a place: what is found out about the machine, and what the files say that the configuration names.
+    // Without a position: findings about the machine, and about files that the configuration names.
     let of_the_machine =
         |Finding { path, message }: &Finding| json!({ "line": null, "column": null, "path": path, "message": message });
     let elsewhere = |message: &str| json!({ "line": null, "column": null, "path": "", "message": message });
@@ -73,7 +73,7 @@ fn check_as_json(file: &Path) -> Outcome {
         "problems": problems, "warnings": warnings,
     });
     print(&format!("{report}\n"))?;
-    // Everything has been said.
+    // Everything has been printed.
     if valid { Ok(()) } else { Err(String::new()) }
 }
 
@@ -104,12 +104,12 @@ fn check_as_text(file: &Path) -> Outcome {
     print(&format!("{name}: good; {}, {}{warnings}\n", number(applications, "application"), number(origins, "origin")))
 }
 
-/// What the machine does not give a configuration now.
+/// What the machine currently lacks for a configuration.
 fn machine_warnings(settings: &Settings, file: &Path) -> Vec<Finding> {
     preflight::warnings(settings).into_iter().chain(preflight::taken_ports(settings, file)).collect()
 }
 
-/// Logs what in a configuration is hardly meant, and what the machine does not give it.
+/// Logs the warnings of a configuration, and what the machine lacks for it.
 pub(crate) fn log_warnings(settings: &Settings) {
     for warning in &settings.warnings {
         let config::Problem { line, column, path, message } = warning;
@@ -120,7 +120,7 @@ pub(crate) fn log_warnings(settings: &Settings) {
     }
 }
 
-/// Prints a token for trials.
+/// Prints a test token.
 pub(crate) fn token(
     file: &Path,
     application: &str,
@@ -132,8 +132,7 @@ pub(crate) fn token(
     print(&format!("{}\n", mint(&settings, application, (subject, device), claims, lifetime)?))
 }
 
-/// Reads a claim, `NAME=VALUE`. What reads as a number, `true`, `false`, `null`, a list or an object of JSON is that; all else is
-/// text, and so is what stands in quotation marks.
+/// Parses a claim, `NAME=VALUE`. A value that is valid JSON is used as JSON, any other as text.
 pub(crate) fn claim(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => {
@@ -152,7 +151,7 @@ fn mint(
 ) -> Result<String, String> {
     let found = settings.applications.get(&ApplicationId(application.into())).ok_or_else(|| {
         let names: Vec<&str> = settings.applications.keys().map(ApplicationId::as_str).collect();
-        format!("no application is called `{application}`; the configuration has: {}", names.join(", "))
+        format!("there is no application `{application}`: write one of {}", names.join(", "))
     })?;
     let id = StreamId(SystemEntropy.bytes()).to_string();
     let request = TokenRequest { subject, device, claims, lifetime, id: &id };
@@ -165,7 +164,7 @@ pub(crate) fn schema() -> Outcome {
     print(&format!("{text}\n"))
 }
 
-/// Prints to standard output. A reader that has gone (`streamgate schema | head`) is not an error.
+/// Prints to standard output. A closed pipe (`streamgate schema | head`) is not an error.
 fn print(text: &str) -> Outcome {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),

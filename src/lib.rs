@@ -1,19 +1,19 @@
-//! Streamgate stands in front of video origins and limits how many streams an account may watch at once.
+//! Streamgate is a reverse proxy for video origins that limits the concurrent streams of each account.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`model`] | the words as small types: ids, attributes, time |
+//! | [`model`] | basic types: ids, attributes, time |
 //! | [`net`] | listening, HTTP client, watched files |
-//! | [`media`] | what a request asks for; reads and rewrites manifests |
-//! | [`identity`] | who asks: tokens, play sessions |
+//! | [`media`] | classifies requests; reads and rewrites manifests |
+//! | [`identity`] | identifies viewers: tokens, play sessions |
 //! | [`policy`] | rules, and their evaluation over the streams of an account |
 //! | [`streams`] | the stream table: heartbeats, admission, expiry |
 //! | [`key_sources`] | fetches keys, key sets and callback answers |
 //! | [`overrides`] | blocks and exemptions that operators set |
-//! | [`config`] | compiles the configuration into one immutable snapshot |
+//! | [`config`] | compiles the configuration into immutable settings |
 //! | [`telemetry`] | metrics, access log, decision log, webhooks |
-//! | [`admission`] | decides about one request |
-//! | [`gateway`] | the Pingora adapter: proxies what was admitted |
+//! | [`admission`] | decides on one request |
+//! | [`gateway`] | the Pingora adapter: proxies admitted requests |
 //! | [`control`] | the control port: health, metrics, session API, operator API, forward authentication |
 //! | [`demo`] | the origin of `streamgate demo` |
 //!

@@ -1,4 +1,4 @@
-//! The command line. Only this program knows all rooms of the house.
+//! The `streamgate` program: its command line.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Holds each account to its number of concurrent video streams, in front of any HLS or DASH origin.
+/// Limits the concurrent video streams of each account, in front of any HLS or DASH origin.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -23,88 +23,88 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve viewers until SIGTERM (finishing what is under way) or SIGINT (at once). At SIGHUP, and when its file has changed,
-    /// the configuration is read again.
+    /// Serve viewers. SIGTERM stops after the requests in flight, SIGINT at once. SIGHUP or a changed file reloads the
+    /// configuration.
     Run {
-        /// The configuration, a YAML file.
+        /// Configuration file (YAML).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
     /// Check a configuration and report every problem with its line and column.
     Check {
-        /// The configuration, a YAML file.
+        /// Configuration file (YAML).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// `json`: one object on standard output, with `valid`, `problems` and `warnings`.
+        /// `json` prints one object with `valid`, `problems` and `warnings`.
         #[arg(long, value_enum, default_value = "text")]
         format: command::CheckFormat,
     },
-    /// Print a token for trials, signed with the application's own secret.
+    /// Print a test token, signed with the application's secret.
     Token {
-        /// The configuration, a YAML file.
+        /// Configuration file (YAML).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// The application that is to accept the token.
+        /// The application that accepts the token.
         #[arg(long, value_name = "NAME")]
         application: String,
-        /// The account within its identity provider.
+        /// The account at its identity provider.
         #[arg(long, value_name = "NAME")]
         subject: String,
         /// The device.
         #[arg(long, value_name = "NAME")]
         device: Option<String>,
-        /// A further claim, such as `plan=premium` or `maxStreams=3`; may be given several times. What reads as JSON is that, all
-        /// else is text.
+        /// A further claim, such as `plan=premium` or `maxStreams=3`. Repeatable. A value that is valid JSON is used as
+        /// JSON, any other as text.
         #[arg(long, value_name = "NAME=VALUE", value_parser = command::claim)]
         claim: Vec<(String, serde_json::Value)>,
-        /// How long it is valid.
+        /// Lifetime of the token.
         #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
         lifetime: Duration,
     },
-    /// Say what the gateway would make of a request: application, account, device, stream, attributes, or why its token
-    /// proves nothing. Nothing is asked of the origin, and no stream is started.
+    /// Show the application, account, device, stream and attributes of a request, or why its token is invalid. Sends no
+    /// request to the origin and starts no stream.
     Identify {
-        /// The configuration, a YAML file.
+        /// Configuration file (YAML).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// A header of the request; may be given several times.
+        /// A header of the request. Repeatable.
         #[arg(long, value_name = "NAME: VALUE")]
         header: Vec<String>,
         /// The viewer's address.
         #[arg(long, value_name = "ADDRESS")]
         client: Option<std::net::IpAddr>,
-        /// The URL that is asked for, with its token where it carries one.
+        /// The requested URL, with its token if it contains one.
         #[arg(value_name = "URL")]
         url: String,
     },
-    /// Play a written scenario (who starts what, and when) against the policies, and say what they decide and why. Nothing is
-    /// served. Fails where the scenario expects something else.
+    /// Run a scenario (who starts what, and when) against the policies, and show what they decide and why. Serves
+    /// nothing. Fails if the scenario expects something else.
     Explain {
-        /// The configuration, a YAML file.
+        /// Configuration file (YAML).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// The scenario, a YAML file; docs/policies.md shows how it is written.
+        /// Scenario file (YAML); docs/policies.md describes the format.
         #[arg(long, value_name = "FILE")]
         scenario: PathBuf,
-        /// One JSON object a line, with all that each decision rests on.
+        /// Print one JSON object per line, with all details of each decision.
         #[arg(long)]
         json: bool,
     },
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
-    /// Serve a small origin of our own through the gateway, with tokens to try it.
+    /// Serve a small demo origin through the gateway, with tokens to try it.
     Demo {
-        /// Where viewers connect.
+        /// Address for viewers.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
         listen: std::net::SocketAddr,
-        /// Where metrics and the operator's API are.
+        /// Address for metrics and the operator API.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
         control: std::net::SocketAddr,
     },
-    /// Serve the demo's origin alone, without a gateway.
+    /// Serve only the demo origin, without a gateway.
     #[command(hide = true)]
     DemoOrigin {
-        /// Where to listen.
+        /// Listening address.
         #[arg(long, value_name = "ADDRESS")]
         address: std::net::SocketAddr,
     },

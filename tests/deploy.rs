@@ -1,6 +1,7 @@
 //! The systemd unit: sound by systemd's own tools, and together with the shipped configuration a gateway that starts.
 //!
-//! There is no running systemd here. What it gives a service (a user, credentials, a state folder) is laid out as its manual says.
+//! There is no running systemd here. What it gives a service (a user, credentials, a state folder) is laid out as its
+//! manual says.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what failed by panicking")]
 
@@ -184,7 +185,7 @@ fn the_unit_and_the_shipped_configuration_are_a_gateway_that_starts_and_keeps_it
     assert_eq!(values(&service.unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
     let asked = Command::new("kill").args(["-HUP", &running.0.id().to_string()]).status().unwrap();
     assert!(asked.success());
-    until("it has looked at the configuration again", || said().contains("says what is in force already"));
+    until("it has looked at the configuration again", || said().contains("the configuration is unchanged"));
     let ended = Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
     assert!(ended.success());
     until("it has stopped", || running.0.try_wait().unwrap().is_some());

@@ -129,28 +129,28 @@ fn a_timeline_says_what_each_rule_saw_and_what_came_of_it() {
     let told = text(&output.stdout);
     let expected = "\
 Two at a time
-The clock begins at 2026-11-22T20:00:00+01:00.
+The clock starts at 2026-11-22T20:00:00+01:00.
 
 0s       living-room starts /news/master.m3u8 (on tv, device tv-1, manifest live): admitted
-           household/two-streams: 1 of at most 2 streams, kept
+           household/two-streams: 1 of at most 2 streams, within the limit
 10s      kitchen starts /kitchen (on tv, device tv-2): admitted
-           household/two-streams: 2 of at most 2 streams, kept
+           household/two-streams: 2 of at most 2 streams, within the limit
              counts living-room
 20s      phone starts /phone (on tv, device phone-1): refused
            household/two-streams: 3 of at most 2 streams, exceeded: refused
              counts living-room, kitchen
-30s      living-room asks for nothing any more; the slot is free when that has lasted
-1m         living-room has been silent for long enough: its slot is free
-2m       living-room asks for media: resumed
-           household/two-streams: 2 of at most 2 streams, kept
+30s      living-room stops sending requests; its slot is released after the idle timeout
+1m         living-room is idle: its slot is released
+2m       living-room requests media: resumed
+           household/two-streams: 2 of at most 2 streams, within the limit
              counts kitchen
 2m10s    kitchen is ended
 2m10s      kitchen is terminated: it was stopped
-2m20s    kitchen asks for media: terminated
+2m20s    kitchen requests media: terminated
            it was stopped
 2m30s    film starts /film (on tv, device tv-1, no media yet): admitted
-           household/two-streams: 1 of at most 2 streams, kept
-2m30s      living-room is left by its device, which starts something else: its slot is free
+           household/two-streams: 1 of at most 2 streams, within the limit
+2m30s      living-room is superseded by another stream of its device: its slot is released
 
 The smallest limit that each start or return needed (streamgate_policy_required_limit):
   household/two-streams: of 5, a limit of 1 admits 3, 2 admits 4, 3 admits 5
@@ -170,12 +170,12 @@ fn what_is_expected_and_does_not_happen_is_told_with_its_place_and_fails() {
     );
     assert_eq!(output.status.code(), Some(1));
     let expected = [
-        "try.yaml:2:44: step 1 (at 0s): the outcome was expected to be refused, and is admitted",
-        "try.yaml:3:74: step 2 (at 5s): the streams that run were expected to be two, and are one, two",
-        "try.yaml:4:56: step 3 (at 10s): the rules that are exceeded were expected to be none, and are household/two-streams",
-        "try.yaml:4:69: step 3 (at 10s): the rules that refuse were expected to be none, and are household/two-streams",
-        "try.yaml:4:79: step 3 (at 10s): the streams that end were expected to be one, and are none",
-        "try.yaml:5:67: step 4 (at 15s): the streams that are terminating were expected to be two, and are none",
+        "try.yaml:2:44: step 1 (at 0s): expected the outcome refused, found admitted",
+        "try.yaml:3:74: step 2 (at 5s): unexpected running streams: expected two, found one, two",
+        "try.yaml:4:56: step 3 (at 10s): unexpected exceeded rules: expected none, found household/two-streams",
+        "try.yaml:4:69: step 3 (at 10s): unexpected refusing rules: expected none, found household/two-streams",
+        "try.yaml:4:79: step 3 (at 10s): unexpected ended streams: expected one, found none",
+        "try.yaml:5:67: step 4 (at 15s): unexpected terminating streams: expected two, found none",
     ];
     assert_eq!(text(&output.stderr).lines().collect::<Vec<_>>(), expected);
     // What happened is told all the same.
@@ -206,20 +206,22 @@ fn a_broken_scenario_is_told_with_every_place_and_a_remedy() {
          - { at: 30d, check: late }\n",
     );
     let expected = [
-        "1:8: `yesterday` is no time: write one such as 2026-01-01T12:00:00Z or 2026-01-01T20:15:00+01:00",
-        "3:49: there is no attribute `plan`, nor any other: define it (`identity.attributes` of application `tv`)",
-        "4:9: the step before is at 10s: steps stand in the order of time",
-        "4:20: `x` has started before: give each start a name of its own",
-        "5:9: `soon` is no time since the beginning: write one such as 90s or 1h 5m",
+        "1:8: `yesterday` is not a time: write one such as 2026-01-01T12:00:00Z or 2026-01-01T20:15:00+01:00",
+        "3:49: there is no attribute `plan` and no other attribute: define it (`identity.attributes` of application \
+         `tv`)",
+        "4:9: the previous step is at 10s: sort the steps by time",
+        "4:20: `x` was started before: give each start its own name",
+        "5:9: `soon` is not a time since the start: write one such as 90s or 1h 5m",
         "5:26: there is no stream `nobody`: define it, or write one of `x` (a stream has its name from the `start` before)",
-        "6:3: the step does nothing: write one of `start`, `heartbeat`, `stop`, `end`, `learn`, `reload` or `check`",
-        "7:3: the step does several things: write one of `start`, `heartbeat`, `stop`, `end`, `learn`, `reload` or `check`",
-        "8:31: `device` goes with `start` only: remove it, or make a step of its own of it",
-        "9:34: nobody asks for anything in this step: expect `ends`, `terminating` or `running` of it",
-        "10:21: nothing is learned: write `content: live`, `content: vod` or `attributes`",
-        "11:22: that configuration cannot be loaded: put right what it says",
+        "6:3: the step has no action: write one of `start`, `heartbeat`, `stop`, `end`, `learn`, `reload` or `check`",
+        "7:3: the step has several actions: write one of `start`, `heartbeat`, `stop`, `end`, `learn`, `reload` or \
+         `check`",
+        "8:31: `device` is only allowed with `start`: remove it, or write a separate step",
+        "9:34: this step has no request: expect only `ends`, `terminating` or `running`",
+        "10:21: `learn` is empty: write `content: live`, `content: vod` or `attributes`",
+        "11:22: the configuration cannot be loaded: fix these problems",
         "12:37: there is no application `tvv`: did you mean `tv`?",
-        "13:9: a scenario lasts a week at most: write an earlier time",
+        "13:9: a scenario lasts at most a week: write an earlier time",
     ];
     let places: Vec<&str> = all.lines().filter_map(|line| line.strip_prefix("try.yaml:")).collect();
     assert_eq!(places, expected);
@@ -257,7 +259,7 @@ fn what_a_rule_cannot_know_of_a_stream_cannot_be_written_of_it() {
         text(&explain(&root().join("conf/policies/device-families.yaml"), &file, &[]).stderr)
     };
     let device = told("steps: [{ at: 0s, start: x, device: box }]");
-    assert!(device.contains("application `tv` recognises no devices"), "{device}");
+    assert!(device.contains("application `tv` does not identify devices"), "{device}");
     let attribute = told("steps: [{ at: 0s, start: x, attributes: { deviceTyp: tv } }]");
     assert!(attribute.contains("did you mean `deviceType`?"), "{attribute}");
 }

@@ -1,4 +1,4 @@
-//! What is made of a configuration, at the start and at each reload.
+//! Builds the runtime state of a configuration, at the start and at each reload.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use streamgate::net::HttpClientError;
 use streamgate::net::{SHORTAGE_REMEDY, is_shortage};
 use streamgate::telemetry::Metrics;
 
-/// Why a configuration cannot be used now.
+/// Why a configuration cannot be applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Failure {
     /// One sentence each.
     pub(super) reasons: Vec<String>,
-    /// There was no file descriptor left: this may say nothing about the configuration, and may pass.
+    /// The cause is a lack of file descriptors, which may be temporary, not the configuration.
     pub(super) shortage: bool,
 }
 
@@ -26,18 +26,18 @@ impl Failure {
         Self { reasons: vec![reason.into()], shortage: false }
     }
 
-    /// Webhooks have no thread.
+    /// No thread could be started for webhooks.
     pub(super) fn no_thread(error: &std::io::Error) -> Self {
         let shortage = is_shortage(error);
         let remedy = if shortage {
             SHORTAGE_REMEDY
         } else {
-            "raise the limit of threads (TasksMax= of the systemd unit, ulimit -u)"
+            "raise the thread limit (TasksMax= of the systemd unit, ulimit -u)"
         };
-        Self { shortage, ..Self::new(format!("no thread delivers webhooks ({error}): {remedy}")) }
+        Self { shortage, ..Self::new(format!("cannot start a thread for webhooks ({error}): {remedy}")) }
     }
 
-    /// The same, with the file of the configuration before each reason.
+    /// Prefixes each reason with the file of the configuration.
     pub(super) fn of_file(self, path: &Path) -> Self {
         let reasons = self.reasons.iter().map(|reason| format!("{}: {reason}", path.display())).collect();
         Self { reasons, ..self }
@@ -60,7 +60,7 @@ impl From<HttpClientError> for Failure {
     }
 }
 
-/// Reads the certificates of all listeners, in their order.
+/// Reads the certificates of all listeners, in order.
 pub(super) fn certificates(settings: &Settings) -> Result<Vec<Endpoint>, Failure> {
     let mut listeners = Vec::new();
     let mut failure = Failure::default();
@@ -76,7 +76,7 @@ pub(super) fn certificates(settings: &Settings) -> Result<Vec<Endpoint>, Failure
     if failure.reasons.is_empty() { Ok(listeners) } else { Err(failure) }
 }
 
-/// What requests are answered with under this configuration: the first, or the next after `before`.
+/// The runtime state for this configuration: the first, or the successor of `before`.
 pub(super) fn snapshot(
     settings: Settings,
     before: Option<&ProxyConfig>,

@@ -1,4 +1,4 @@
-//! `streamgate demo`: the gateway in front of an origin of our own, with tokens to try it.
+//! `streamgate demo`: the gateway in front of a demo origin, with tokens to try it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -21,9 +21,9 @@ const LIFETIME: Duration = Duration::from_hours(12);
 /// The addresses of [`CONFIGURATION`]: for viewers, for control, and of the origin.
 const ADDRESSES: [&str; 3] = ["127.0.0.1:8080", "127.0.0.1:9090", "127.0.0.1:8081"];
 
-/// Runs gateway and origin until the process is told to stop.
+/// Runs gateway and origin until a signal stops the process.
 pub(crate) fn demo(viewers: SocketAddr, control: SocketAddr) -> Outcome {
-    // Any port will do: nobody but the gateway asks there.
+    // Any port will do: only the gateway connects to it.
     let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let origin = listener.local_addr().map_err(|error| error.to_string())?;
     let settings = settings([viewers, control, origin])?;
@@ -40,7 +40,7 @@ pub(crate) fn demo(viewers: SocketAddr, control: SocketAddr) -> Outcome {
         });
         match text.and_then(|text| print(&text)) {
             Ok(()) => {}
-            Err(error) => tracing::error!(error, "the demo has no tokens to show"),
+            Err(error) => tracing::error!(error, "cannot create the demo's tokens"),
         }
     })
 }
@@ -49,16 +49,16 @@ pub(crate) fn demo(viewers: SocketAddr, control: SocketAddr) -> Outcome {
 fn settings(addresses: [SocketAddr; 3]) -> Result<Settings, String> {
     let replaced = ADDRESSES.iter().zip(addresses);
     let text = replaced.fold(CONFIGURATION.to_owned(), |text, (usual, address)| {
-        // In YAML the brackets of an IPv6 address would begin a list.
+        // In YAML the brackets of an IPv6 address would start a list.
         text.replace(usual, &format!("\"{address}\""))
     });
-    // The keys are part of the program: the demo runs from anywhere, and they protect nothing.
+    // The keys are embedded: the demo runs from any folder, and they protect nothing.
     let folder = tempdir()?;
     let settings = config::parse(&text, &folder).map_err(|report| report.to_string());
     let removed = std::fs::remove_dir_all(&folder);
     let mut settings = settings?;
     removed.map_err(|error| format!("{}: {error}", folder.display()))?;
-    // The files are gone: nothing may look for changes of them.
+    // The files are deleted: stop watching them.
     for place in settings.key_sources.iter_mut().flat_map(|source| &mut source.places) {
         if let KeyPlace::File { key, .. } = place {
             *place = KeyPlace::Fixed(key.clone());
@@ -67,7 +67,7 @@ fn settings(addresses: [SocketAddr; 3]) -> Result<Settings, String> {
     Ok(settings)
 }
 
-/// Runs the origin alone until the process is ended.
+/// Runs only the origin until the process ends.
 pub(crate) fn origin(address: SocketAddr) -> Outcome {
     let listener = listen(address)?;
     print(&format!("http://{}\n", listener.local_addr().map_err(|error| error.to_string())?))?;
@@ -75,7 +75,7 @@ pub(crate) fn origin(address: SocketAddr) -> Outcome {
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    let failed = |error: std::io::Error| format!("the demo's origin cannot listen on {address}: {error}");
+    let failed = |error: std::io::Error| format!("the demo origin cannot listen on {address}: {error}");
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
@@ -87,10 +87,10 @@ fn serve(listener: TcpListener) -> Outcome {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         demo::serve(listener, Arc::new(SystemClock::new()), std::future::pending()).await
     });
-    served.map_err(|error| format!("the demo's origin: {error}"))
+    served.map_err(|error| format!("the demo origin failed: {error}"))
 }
 
-/// A folder with the demo's keys where its configuration expects them.
+/// A folder with the demo's keys, as its configuration expects.
 fn tempdir() -> Result<std::path::PathBuf, String> {
     let folder = std::env::temp_dir().join(format!("streamgate-demo-{}", std::process::id()));
     let write = |name: &str, bytes: &[u8]| -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! `streamgate explain`: plays a written scenario against the policies of a configuration, and says what they decide.
+//! `streamgate explain`: runs a scenario against the policies of a configuration and shows their decisions.
 
 mod event_recorder;
 mod json;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::{Outcome, print};
 
-/// Prints the timeline of a scenario. What it expects and does not happen is told, and makes the command fail.
+/// Prints the timeline of a scenario. Reports unmet expectations and then fails.
 pub(crate) fn explain(file: &Path, scenario: &Path, as_json: bool) -> Outcome {
     let settings = Arc::new(super::load(file)?);
     let script = scenario::read(scenario, settings.clone())?;

@@ -1,4 +1,4 @@
-//! `streamgate identify`: what a request proves, without asking for anything.
+//! `streamgate identify`: shows the identity of a request without sending it.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -16,11 +16,11 @@ use streamgate::telemetry::Metrics;
 use super::Outcome;
 use super::system::SystemClock;
 
-/// Prints what the gateway makes of a `GET` of `url` with these headers (`NAME: VALUE`), from that address.
+/// Prints how the gateway identifies a `GET` of `url` with these headers (`NAME: VALUE`) from that address.
 pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Option<IpAddr>) -> Outcome {
     let settings = super::load(file)?;
     let url: Uri =
-        url.parse().map_err(|_| format!("`{url}` is no URL: write one such as http://tv.example/live.m3u8"))?;
+        url.parse().map_err(|_| format!("`{url}` is not a URL: write one such as http://tv.example/live.m3u8"))?;
     let headers = read_headers(headers)?;
     let host = url.authority().map(http::uri::Authority::as_str);
     let host = headers.get("host").and_then(|host| host.to_str().ok()).or(host).unwrap_or_default();
@@ -32,7 +32,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
     });
     let path = bare.as_ref().map_or(rest, |bare| &bare.path);
     if path::find(path).is_some() {
-        return Err("the gateway refuses this path (400): a play session stands inside of it".to_owned());
+        return Err("the gateway refuses this path (400): it contains a play session after its start".to_owned());
     }
     let route = settings.routes.resolve(Some(host), path).map_err(|error| format!("{host}{path}: {error}"))?;
     let application = &route.application;
@@ -54,20 +54,18 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
         let session = settings.keys.open(sealed, now).map_err(|error| format!("{error} ({})", error.label()))?;
         if session.application != application.id {
             return Err(format!(
-                "the play session is one of application `{}` (other_application)",
+                "the play session belongs to application `{}` (other_application)",
                 session.application
             ));
         }
         if media::classify(path, url.query()).is_manifest() && !session.scope.covers(path) {
-            return Err(
-                "the token that the play session came of is not good for this manifest (out_of_scope)".to_owned()
-            );
+            return Err("the token behind the play session does not cover this manifest (out_of_scope)".to_owned());
         }
         show(&mut shown, play_session(&session));
         return print(&shown);
     }
     let identity = application.identity.as_ref();
-    let identity = identity.ok_or_else(|| format!("application `{}` does not recognise viewers", application.id))?;
+    let identity = identity.ok_or_else(|| format!("application `{}` does not identify viewers", application.id))?;
     let found = match identity.identify(&facts, now) {
         Some(Err(TokenError::UnknownKey | TokenError::NotCached)) => {
             outside(&settings, identity, application.id.as_str(), &facts)?
@@ -75,7 +73,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
         found => found,
     };
     match found {
-        None => Err("the request has no token where this application looks for one".to_owned()),
+        None => Err("the request has no token in the locations of this application".to_owned()),
         Some(Err(error)) => Err(format!("{error} ({})", error.label())),
         Some(Ok(Identified { viewer, renewed, .. })) => {
             let device = match &viewer.device {
@@ -98,7 +96,7 @@ pub(crate) fn identify(file: &Path, url: &str, headers: &[String], client: Optio
     }
 }
 
-/// Fetches keys or asks the operator's service, as the gateway would, and looks again.
+/// Fetches keys or calls the operator's service, as the gateway would, and retries.
 fn outside(
     settings: &Settings,
     identity: &Identity,
@@ -147,7 +145,7 @@ fn read_headers(lines: &[String]) -> Result<HeaderMap, String> {
         let field = line.split_once(':').and_then(|(name, value)| {
             Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?))
         });
-        let (name, value) = field.ok_or_else(|| format!("`{line}` is no header: write NAME: VALUE"))?;
+        let (name, value) = field.ok_or_else(|| format!("`{line}` is not a header: write NAME: VALUE"))?;
         headers.append(name, value);
     }
     Ok(headers)

@@ -1,5 +1,4 @@
-//! What the machine has to give a configuration, whatever its words are: file descriptors, free ports, and a folder that can be
-//! written.
+//! Checks what a configuration needs of the machine: file descriptors, free ports, and a writable folder.
 
 mod descriptors;
 mod files;
@@ -12,12 +11,12 @@ use streamgate::config::Settings;
 pub(super) use files::put_aside;
 pub(super) use ports::Reserved;
 
-/// What was found out about a machine, and what in the configuration it is about.
+/// A finding about the machine, with the affected part of the configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     /// As in `limits.connections`.
     pub(super) path: String,
-    /// One sentence: what is the matter, and what to do.
+    /// One sentence: what is wrong, and what to do.
     pub(super) message: String,
 }
 
@@ -28,26 +27,26 @@ impl Finding {
     }
 }
 
-/// What keeps the gateway from writing what it keeps over a restart.
+/// What prevents the gateway from saving its state across a restart.
 pub(super) fn problems(settings: &Settings) -> Vec<Finding> {
     files::unusable(settings)
 }
 
-/// The ports that are not free. That is no problem before the start: what listens there may be about to end.
+/// Ports in use. Before the start this is not an error, as the other process may be about to end.
 pub(super) fn taken_ports(settings: &Settings, file: &Path) -> Vec<Finding> {
     ports::taken(settings, file)
 }
 
-/// What may become a trouble while the gateway runs.
+/// What may cause problems while the gateway runs.
 pub(super) fn warnings(settings: &Settings) -> Vec<Finding> {
     descriptors::shortfall(settings).into_iter().collect()
 }
 
-/// Lets the process have as many file descriptors as it may.
+/// Raises the limit of file descriptors to the maximum.
 pub(super) fn raise_limits() {
     match descriptors::raise() {
         Ok(Some((before, now))) => tracing::info!(before, now, "limit of open files raised"),
         Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised; the soft limit stays"),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files; keeping the soft limit"),
     }
 }

@@ -1,7 +1,7 @@
-//! Reading the configuration again while the gateway serves: at SIGHUP, and when its file says something else.
+//! Configuration reloads at runtime: at SIGHUP, and when the file changes.
 //!
-//! A configuration is checked and made ready in full before it takes the place of the one in force, all at once. One that
-//! cannot be used changes nothing.
+//! A configuration is fully checked and prepared before it replaces the one in force, all at once. An invalid one
+//! changes nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,45 +30,45 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::bootstrap::{self, Failure};
 use super::preflight::{self, Finding};
 
-/// Between two looks at the file.
+/// Interval between checks of the file.
 const LOOK: Duration = Duration::from_secs(2);
-/// A file that has changed is taken for written when it has not changed again for so long,
+/// A changed file counts as complete when it has not changed again for this long,
 const SETTLED: Duration = Duration::from_millis(200);
-/// or after so many looks.
+/// or after this many checks.
 const LOOKS: usize = 10;
-/// How long new key sets and new names of origins are waited for.
+/// How long to wait for new key sets and the names of new origins.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The file of the configuration, and who asks for it to be read again.
+/// The file of the configuration, and the signal to reload it.
 pub(super) struct Source {
     path: PathBuf,
     hangups: Signal,
-    /// What was read last.
+    /// The text that was read last.
     text: String,
-    /// Why that cannot be used, where it cannot.
+    /// Why that text is invalid, if it is.
     reasons: Vec<String>,
-    /// It could not be judged for want of file descriptors, and the log has said so.
+    /// It could not be checked for lack of file descriptors. This has been logged.
     shortage: bool,
 }
 
 impl Source {
-    /// Reads the configuration for the first time. From here on SIGHUP does not end the program: what comes before the
-    /// gateway serves is done when it does.
+    /// Reads the configuration for the first time. From here on SIGHUP does not end the program: a signal before the
+    /// gateway serves takes effect then.
     pub(super) fn read(path: &Path) -> Result<(Self, Settings), String> {
-        let hangups = hangups().map_err(|error| format!("SIGHUP cannot be received: {error}"))?;
+        let hangups = hangups().map_err(|error| format!("cannot handle SIGHUP: {error}"))?;
         let text = config::read(path).map_err(|report| report.to_string())?;
         let settings = config::parse_file(path, &text).map_err(|report| report.to_string().trim_end().to_owned())?;
         Ok((Self { path: path.to_owned(), hangups, text, reasons: Vec::new(), shortage: false }, settings))
     }
 
-    /// What the file says now; `None` if that has been judged, and was good.
+    /// The current text of the file; `None` if it was already checked and is valid.
     async fn look(&self) -> Option<Result<String, Failure>> {
         let mut seen = self.text().await;
         for _ in 0..LOOKS {
             if seen.as_ref() == Ok(&self.text) {
                 return (self.shortage || !self.reasons.is_empty()).then_some(seen);
             }
-            // Half a file may be a whole configuration: with half of the applications.
+            // A half-written file may be valid, with half of the applications.
             sleep(SETTLED).await;
             let again = self.text().await;
             if again == seen {
@@ -79,7 +79,7 @@ impl Source {
         Some(seen)
     }
 
-    /// Goes by the path each time, so that files and links that were put in its place are seen.
+    /// Opens the path each time, so that replaced files and links are noticed.
     async fn text(&self) -> Result<String, Failure> {
         let path = self.path.clone();
         blocking(move || Ok(config::read(&path)?)).await
@@ -87,18 +87,18 @@ impl Source {
 }
 
 fn hangups() -> std::io::Result<Signal> {
-    // Whatever runtime runs passes signals on; this one is only asked to have them caught.
+    // Any running runtime forwards signals; this one only installs the handler.
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     signal(SignalKind::hangup())
 }
 
-/// Does something that reads files, and says why it cannot be done.
+/// Runs blocking work on a separate thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::new(error.to_string())))
 }
 
-/// Keeps what is in force fresh, and puts the next configuration in its place.
+/// Refreshes keys, and applies new configurations.
 pub(super) struct Reloader {
     pub(super) current: Arc<ArcSwap<ProxyConfig>>,
     pub(super) table: Arc<StreamTable>,
@@ -109,27 +109,27 @@ pub(super) struct Reloader {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) levels: Levels,
-    /// `None` where the configuration is no file.
+    /// `None` if the configuration is not a file.
     pub(super) source: Mutex<Option<Source>>,
-    /// Who else asks for it to be read again.
+    /// Reload requests from the operator API.
     pub(super) asks: Mutex<Option<mpsc::Receiver<Ask>>>,
     /// When the configuration in force was applied, in milliseconds since the epoch.
     pub(super) applied: Arc<AtomicU64>,
 }
 
-/// Somebody who asks for the configuration to be read again, and waits for what comes of it.
+/// A reload request that waits for its result.
 pub(super) type Ask = oneshot::Sender<Reloaded>;
 
 type Levels = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
-/// A configuration that is ready to take the place of the one in force.
+/// A configuration that is ready to be applied.
 struct Next {
     snapshot: ProxyConfig,
     endpoints: Vec<Endpoint>,
     webhooks: NextWebhooks,
-    /// The sections that differ from what is in force.
+    /// Sections that differ from those in force.
     changed: Vec<String>,
-    /// The keys that stay as they are until the next start.
+    /// Keys that keep their value until the next start.
     fixed: Vec<String>,
 }
 
@@ -147,16 +147,17 @@ impl BackgroundService for Reloader {
 }
 
 impl Reloader {
-    /// The configuration that the gateway starts with is in force.
+    /// Records that the initial configuration is in force.
     pub(super) fn started(&self) {
         self.tell_revision(&self.current.load());
         self.metrics.config_last_reload_successful.set(1);
     }
 
     async fn watch(&self, source: Option<Source>, asks: Option<mpsc::Receiver<Ask>>, fetching: &mut Fetching) {
-        // Without a source nobody listens, which those who ask find out.
+        // Without a source nobody receives requests, and senders get an error.
         let (Some(mut source), Some(mut asks)) = (source, asks) else { return std::future::pending().await };
-        // Taking a configuration and its caches apart takes a while: the last request that has one is not to do that.
+        // Dropping a configuration and its caches takes a while, so it must not happen in the last request that uses
+        // one.
         let mut retired: Vec<Arc<ProxyConfig>> = Vec::new();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -179,7 +180,7 @@ impl Reloader {
             let before = self.current.load_full();
             let reloaded = self.judge(&mut source, seen, is_asked, fetching).await;
             if let Some(ask) = ask {
-                let _ = ask.send(reloaded); // who asked may have gone
+                let _ = ask.send(reloaded); // the requester may be gone
             }
             if self.current.load().runtime.revision != before.runtime.revision {
                 retired.push(before);
@@ -187,7 +188,7 @@ impl Reloader {
         }
     }
 
-    /// Puts what was read in force, or says why not: each reason once, unless it `is_asked`.
+    /// Applies the text, or logs why not: each reason once, unless `is_asked`.
     async fn judge(
         &self,
         source: &mut Source,
@@ -210,27 +211,27 @@ impl Reloader {
                 if let Some(next) = next {
                     ("applied", self.apply(next, fetching).await)
                 } else {
-                    tracing::info!("the configuration says what is in force already");
+                    tracing::info!("the configuration is unchanged");
                     ("unchanged", Reloaded::Unchanged)
                 }
             }
-            // This is no judgement of the configuration. The next look tries again.
+            // The configuration was not checked. The next check retries.
             Err(Failure { reasons, shortage: true }) => {
                 if was_short && !is_asked {
                     return Reloaded::Shortage(reasons);
                 }
                 for reason in &reasons {
-                    tracing::error!(%reason, "the configuration cannot be read now; the one before goes on, and this is tried again");
+                    tracing::error!(%reason, "the configuration cannot be read; keeping the previous one and retrying");
                 }
                 ("shortage", Reloaded::Shortage(reasons))
             }
-            // What it names may still come: it is tried again and again, and told again when there is something new to tell.
+            // Files that it names may still appear: retry, and log again when the reasons change.
             Err(Failure { reasons, .. }) if !is_asked && reasons == source.reasons => {
                 return Reloaded::Refused(reasons);
             }
             Err(Failure { reasons, .. }) => {
                 for reason in &reasons {
-                    tracing::error!(%reason, "the configuration is refused; the one before goes on");
+                    tracing::error!(%reason, "invalid configuration; keeping the previous one");
                 }
                 source.reasons.clone_from(&reasons);
                 ("refused", Reloaded::Refused(reasons))
@@ -243,7 +244,7 @@ impl Reloader {
         reloaded
     }
 
-    /// Checks and compiles; `None` where nothing differs from what is in force.
+    /// Checks and compiles; `None` if it equals the configuration in force.
     async fn prepare(&self, path: &Path, text: String) -> Result<Option<Next>, Failure> {
         let (before, path) = (self.current.load_full(), path.to_owned());
         let (clock, metrics, deliverer) = (self.clock.clone(), self.metrics.clone(), self.webhooks.clone());
@@ -254,7 +255,7 @@ impl Reloader {
                 return Ok(None);
             }
             let of_file = |failure: Failure| failure.of_file(&path);
-            // A folder that was good at the start keeps nobody from changing something else.
+            // A folder that has become unwritable must not block other changes.
             if settings.snapshot != before.runtime.settings.snapshot {
                 let reasons: Vec<String> = preflight::problems(&settings).iter().map(Finding::line).collect();
                 if !reasons.is_empty() {
@@ -264,7 +265,7 @@ impl Reloader {
             let endpoints = bootstrap::certificates(&settings).map_err(of_file)?;
             let fixed = settings.keep_fixed(&before.runtime.settings);
             let webhooks = NextWebhooks::new(&settings).map_err(|error| of_file(error.into()))?;
-            // Before anything is in force: afterwards nobody could be told.
+            // Before anything is applied: afterwards a failure could not be reported.
             deliverer.prepare(&webhooks).map_err(|error| of_file(Failure::no_thread(&error)))?;
             let snapshot = bootstrap::snapshot(settings, Some(&before), &clock, &metrics).map_err(of_file)?;
             Ok(Some(Next { snapshot, endpoints, webhooks, changed, fixed }))
@@ -275,7 +276,7 @@ impl Reloader {
     async fn apply(&self, next: Next, fetching: &mut Fetching) -> Reloaded {
         let Next { snapshot, endpoints, webhooks, changed, fixed } = next;
         let fresh = Fetching::new(&snapshot.runtime.key_sources);
-        // Nobody's request shall fail for what could have been fetched before.
+        // Fetch now, so that no request fails for lack of keys or addresses.
         tokio::join!(snapshot.runtime.key_sources.fetched(PATIENCE), snapshot.upstreams.resolve_new(PATIENCE));
         let before = self.current.load().runtime.settings.snapshot.clone();
         let snapshot = Arc::new(snapshot);
@@ -290,37 +291,37 @@ impl Reloader {
             }
         }
         if let Err(error) = (self.levels)(snapshot.runtime.settings.log.level.as_str()) {
-            tracing::warn!(%error, "the log keeps its level");
+            tracing::warn!(%error, "the log level cannot be changed; keeping the previous one");
         }
         if let Err(error) = self.webhooks.apply(webhooks) {
-            tracing::error!(%error, "webhooks are told nothing: there is no thread for it");
+            tracing::error!(%error, "webhooks cannot be delivered: no thread could be started");
         }
         self.applied(&snapshot.runtime.settings).await;
         self.tell_revision(&snapshot);
         super::log_warnings(&snapshot.runtime.settings);
         tracing::info!(revision = snapshot.runtime.revision, changed = changed.join(", "), "configuration applied");
         for key in &fixed {
-            tracing::warn!(%key, "this cannot change while the gateway runs; it takes effect at the next start");
+            tracing::warn!(%key, "this setting cannot change while the gateway runs; it takes effect at the next start");
         }
         Reloaded::Applied { revision: snapshot.runtime.revision, changed, fixed }
     }
 
-    /// Blocks and exemptions are kept beside the snapshot, wherever that is from now on.
+    /// Moves the file of blocks and exemptions to the folder of the new snapshot.
     async fn move_orders(&self, before: Option<PathBuf>, now: Option<PathBuf>) {
         let Some(file) = now.filter(|now| before.as_ref() != Some(now)) else { return };
         let orders = self.orders.clone();
         let saved = spawn_blocking(move || orders.save(&file)).await.map_err(std::io::Error::other);
         if let Err(error) = saved.and_then(|saved| saved) {
-            tracing::error!(%error, "blocks and exemptions cannot be written; they last until the restart");
+            tracing::error!(%error, "blocks and exemptions cannot be written; they are lost at a restart");
         }
     }
 
-    /// Whoever keeps something of a configuration for himself is told of the one that is in force now.
+    /// Updates all components that keep parts of the configuration.
     async fn applied(&self, settings: &Settings) {
         let (windows, in_force) = (settings.streams.clone(), settings.in_force());
         let ending = self.table.apply_policy_change(windows, in_force, self.clock.now()).await;
         if ending > 0 {
-            tracing::info!(ending, "streams that the policies of today would not have admitted");
+            tracing::info!(ending, "streams end because the new policies do not admit them");
         }
     }
 
@@ -333,7 +334,7 @@ impl Reloader {
     }
 }
 
-/// The tasks that keep what identity trusts fresh.
+/// Tasks that refresh the keys of identity.
 struct Fetching {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -343,7 +344,7 @@ impl Fetching {
     fn new(key_sources: &Arc<KeySources>) -> Self {
         let (key_sources, (stop, stopped)) = (key_sources.clone(), oneshot::channel());
         let stopped = async move {
-            let _ = stopped.await; // the sender's end is a stop too
+            let _ = stopped.await; // a dropped sender is a stop, too
         };
         Self { stop, task: tokio::spawn(async move { key_sources.run(stopped).await }) }
     }
@@ -351,7 +352,7 @@ impl Fetching {
     async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "keys were not kept fresh");
+            tracing::error!(%error, "the task that refreshes keys failed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `streamgate run`: builds the house and opens its doors.
+//! `streamgate run`: builds all components from the configuration and starts the listeners.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -33,19 +33,19 @@ use super::shutdown::Shutdown;
 use super::snapshots::Snapshots;
 use super::system::{SystemClock, SystemEntropy};
 
-/// Idle connections to origins that are kept.
+/// Maximum idle connections to origins.
 const KEPT: usize = 2048;
 
-/// How long webhooks may still take when nothing more happens.
+/// How long webhooks may take after the last event.
 const FINAL_LOG: Duration = Duration::from_secs(2);
 
-/// Serves until the process is told to stop.
+/// Serves until a signal stops the process.
 pub(crate) fn run(file: &Path) -> Outcome {
     let (source, settings) = Source::read(file)?;
     serve(settings, Some(source), |_| {})
 }
 
-/// Serves with the given settings, which are read again where they have a source; `ready` is told when everything is prepared.
+/// Serves with the given settings, which are reloaded if they have a source. Calls `ready` when everything is prepared.
 #[allow(clippy::too_many_lines, reason = "every part of the program, once")]
 pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOnce(&Settings)) -> Outcome {
     let (listeners, reserved) = prepare(&settings)?;
@@ -65,7 +65,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     let observers: Vec<Arc<dyn Observer>> = vec![metrics.clone(), webhooks.clone(), decisions.clone()];
     let observer: Arc<dyn Observer> = Arc::new(observers);
     let (store, table) = stream_table(&settings, observer, &*clock)?;
-    // From here on: that streams of a snapshot have started was told when they did.
+    // From here on: the starts of restored streams were sent when they happened.
     let hooks = NextWebhooks::new(&settings).map_err(|error| error.to_string())?;
     webhooks.apply(hooks).map_err(|error| format!("webhooks: {error}"))?;
 
@@ -113,7 +113,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     };
     reloader.started();
 
-    // Only now: whoever connects while a snapshot is read is to go elsewhere. A snapshot is put aside later still.
+    // Only now: while a snapshot is read, connections must be refused. The snapshot is renamed later still.
     reserved.listen(&settings).map_err(|problems| problems.join("\n"))?;
     let Reserved { viewers: bound, control: control_listener } = reserved;
     let certificates = listeners.iter().map(|(_, certificate)| certificate.clone());
@@ -143,7 +143,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         gateway::service(&server.configuration, gateway, bound, viewers_stop).map_err(|error| error.to_string())?;
     server.add_service(background_service("house-keeping", background));
     let mut control = background_service("control", control);
-    // Other proxies ask there about each request of theirs.
+    // Other proxies send an authorization request here for each request of theirs.
     control.threads = Some(settings.threads);
     server.add_service(control);
     server.add_service(background_service("reload", reloader));
@@ -157,12 +157,12 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
         revision = current.load().runtime.revision,
         "streamgate is up"
     );
-    // Only now: a start that fails must not cost what was kept.
+    // Only now: a failed start must not lose the snapshot.
     put_aside(&settings);
     ready(&settings);
     server.run(RunArgs { shutdown_signal: Box::new(shutdown) });
 
-    // First: streams that expire are told to webhooks, and the snapshot is written without them.
+    // First: expired streams are sent to webhooks, and are not in the snapshot.
     expiry.finish();
     webhooks.finish(FINAL_LOG);
     save_orders(&current.load().runtime.settings, &orders);
@@ -171,7 +171,7 @@ pub(super) fn serve(settings: Settings, source: Option<Source>, ready: impl FnOn
     Ok(())
 }
 
-/// Takes what a start needs of the machine. The error tells of all that is missing, one line each.
+/// Reserves what a start needs of the machine. The error has one line for each thing that is missing.
 fn prepare(settings: &Settings) -> Result<(Vec<Endpoint>, Reserved), String> {
     let mut problems: Vec<String> = preflight::problems(settings).iter().map(Finding::line).collect();
     let endpoints = bootstrap::certificates(settings).map_err(|failure| problems.extend(failure.reasons));
@@ -182,10 +182,10 @@ fn prepare(settings: &Settings) -> Result<(Vec<Endpoint>, Reserved), String> {
     }
 }
 
-/// Whether this gateway is ready to be asked.
+/// Readiness of this gateway.
 fn readiness(current: &Arc<ArcSwap<ProxyConfig>>) -> Arc<Readiness> {
     let (current, was_ready) = (current.clone(), AtomicBool::new(false));
-    // An origin that a later configuration brings must not take the whole gateway away from its viewers.
+    // An origin of a later configuration must not make the whole gateway unready.
     Arc::new(Readiness::new(move || {
         let is_ready = was_ready.load(Relaxed) || current.load().upstreams.resolved();
         was_ready.store(is_ready, Relaxed);
@@ -193,7 +193,7 @@ fn readiness(current: &Arc<ArcSwap<ProxyConfig>>) -> Arc<Readiness> {
     }))
 }
 
-/// Brings gauges up to date.
+/// Updates gauges.
 fn refresh(
     metrics: &Arc<Metrics>,
     webhooks: &Arc<Webhooks>,
@@ -218,7 +218,7 @@ fn refresh(
     })
 }
 
-/// What operators have ordered, with what a file has kept of it.
+/// Operators' overrides, including those restored from the file.
 fn orders(
     settings: &Settings,
     table: &Arc<StreamTable>,
@@ -232,11 +232,11 @@ fn orders(
 }
 
 fn server_conf(settings: &Settings) -> ServerConf {
-    // The framework's own files lie in a folder that everybody may write to, unless they are named; we use neither.
+    // By default the framework's own files are in a folder that is writable for everybody. They are unused here.
     let unused = |name: &str| std::env::temp_dir().join(format!("streamgate-{}-{name}", std::process::id()));
     ServerConf {
         threads: settings.threads,
-        // It is told to stop when there is nothing left to wait for.
+        // It is stopped when there is nothing left to wait for.
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(1),
         pid_file: unused("pid").display().to_string(),
@@ -245,7 +245,7 @@ fn server_conf(settings: &Settings) -> ServerConf {
     }
 }
 
-/// The stream table, with what a snapshot has kept, and its store.
+/// The stream table, with streams restored from the snapshot, and its store.
 fn stream_table(
     settings: &Settings,
     observer: Arc<dyn Observer>,
@@ -269,7 +269,7 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) -> Outco
             );
         }
         Ok(restored) => tracing::info!(file = %file.display(), accounts = restored.accounts, "snapshot restored"),
-        // Nothing is wrong with the file, and the next start reads it.
+        // The file is fine, and the next start reads it.
         Err(error) if is_shortage(&error) => {
             return Err(format!("the snapshot {} cannot be read ({error}): {SHORTAGE_REMEDY}", file.display()));
         }
@@ -281,14 +281,14 @@ fn restore(settings: &Settings, table: &StreamTable, clock: &dyn Clock) -> Outco
     Ok(())
 }
 
-/// The snapshot has served. After a crash it would bring back what has long ended. One that is written every few seconds stays
-/// until the next one replaces it: streams that it brings back too late hold no slots.
+/// Renames the snapshot after it was read: after a crash it would restore streams that have long ended. A periodic
+/// snapshot stays until the next one replaces it: streams restored too late hold no slots.
 fn put_aside(settings: &Settings) {
     let Some(file) = settings.snapshot.as_ref().filter(|_| settings.snapshot_interval.is_none()) else { return };
     if let Err(error) = durable_file::rename(file, &preflight::put_aside(file))
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(file = %file.display(), %error, "the snapshot cannot be put aside; remove it before the next start");
+        tracing::warn!(file = %file.display(), %error, "the snapshot cannot be renamed; remove it before the next start");
     }
 }
 
@@ -301,7 +301,7 @@ fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) -> Ou
         } else {
             "let the gateway's user read and write it, or move the file away"
         };
-        format!("the blocks and exemptions in {} can neither be read nor put aside ({error}): {remedy}", file.display())
+        format!("the blocks and exemptions in {} can be neither read nor renamed ({error}): {remedy}", file.display())
     })?;
     if restored.orders > 0 {
         tracing::info!(orders = restored.orders, "blocks and exemptions are in force again");
@@ -309,7 +309,7 @@ fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) -> Ou
     if restored.damaged > 0 {
         tracing::error!(
             file = %Orders::damaged(file).display(), damaged = restored.damaged,
-            "some blocks and exemptions of before the start cannot be read and are not in force; the file was put aside"
+            "some saved blocks and exemptions cannot be read and are not in force; the file was renamed"
         );
     }
     Ok(())
@@ -317,7 +317,7 @@ fn restore_orders(settings: &Settings, orders: &Orders, clock: &dyn Clock) -> Ou
 
 fn save_orders(settings: &Settings, orders: &Orders) {
     let Some(file) = &settings.snapshot else { return };
-    // They are written at each change; but a reload may have moved the snapshot since.
+    // They are saved at each change, but a reload may have moved the snapshot since.
     if let Err(error) = orders.save(file) {
         tracing::error!(file = %Orders::beside(file).display(), %error, "blocks and exemptions cannot be written");
     }
@@ -326,7 +326,7 @@ fn save_orders(settings: &Settings, orders: &Orders) {
 /// The control port as a service of the framework's server.
 struct ControlPort {
     control: Control,
-    /// With what tells it to close.
+    /// With the signal to close.
     listener: Mutex<Option<(TcpListener, watch::Receiver<bool>)>>,
 }
 
@@ -343,12 +343,12 @@ impl BackgroundService for ControlPort {
         };
         let mut told = stop.clone();
         let told = async move {
-            // Who would tell it has gone: then it has to close, too.
+            // If the sender is gone, close as well.
             let _ = told.wait_for(|stop| *stop).await;
         };
         if let Err(error) = self.control.clone().serve(listener, told).await {
             tracing::error!(%error, "the control port failed");
         }
-        drop(stop); // only now: the port is closed when there is no receiver left
+        drop(stop); // only now: the port counts as closed when no receiver is left
     }
 }

@@ -1,4 +1,4 @@
-//! What the operator's API asks of the program.
+//! The operator API's handle to the running process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::reload::Ask;
 
-/// The program as it runs.
+/// The running process.
 pub(super) struct Running {
     pub(super) current: Arc<ArcSwap<ProxyConfig>>,
     /// When the configuration in force was applied, in milliseconds since the epoch.
     pub(super) applied: Arc<AtomicU64>,
-    /// Who reads the configuration.
+    /// Sends reload requests.
     pub(super) reloads: mpsc::Sender<Ask>,
-    /// Whether it comes from a file.
+    /// True if the configuration is a file.
     pub(super) has_file: bool,
 }
 

@@ -1,7 +1,7 @@
-//! How the gateway stops: at SIGTERM when the last request has ended, at SIGINT and at a second signal without waiting.
+//! Shutdown: after the last request at SIGTERM, immediately at SIGINT or a second signal.
 //!
-//! The framework would sleep for the whole grace period whatever is under way. So this decides when to stop, and the framework is
-//! told only when nothing is left to wait for.
+//! The framework would always sleep for the whole grace period. So this module waits, and stops the framework only when
+//! nothing is left to wait for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// Asks a port to close. It is closed when no receiver is left: the port has one, and each of its connections another.
+/// Signals a port to close. It is closed when no receiver is left: the port has one, and each of its connections one.
 pub(super) type Closing = watch::Sender<bool>;
 
-/// Waits for the signals that end the program.
+/// Waits for the signals that stop the program.
 pub(super) struct Shutdown {
     pub(super) current: Arc<ArcSwap<ProxyConfig>>,
     pub(super) readiness: Arc<Readiness>,
@@ -34,7 +34,7 @@ impl ShutdownSignalWatch for Shutdown {
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(error) => {
-                tracing::error!(%error, "SIGTERM and SIGINT cannot be received: end the gateway with SIGKILL");
+                tracing::error!(%error, "cannot handle SIGTERM and SIGINT; use SIGKILL to stop the gateway");
                 return std::future::pending().await;
             }
         };
@@ -51,13 +51,13 @@ impl ShutdownSignalWatch for Shutdown {
             signal = first,
             delay_seconds = delay.as_secs_f64(),
             grace_seconds = grace.as_secs_f64(),
-            "stopping when the last request has ended; another signal ends the wait"
+            "stopping when the last request has ended; send another signal to stop now"
         );
         self.readiness.drain();
         tokio::select! {
             () = self.finish(delay, grace) => ShutdownSignal::GracefulTerminate,
             second = signals.next() => {
-                tracing::info!(signal = second, "stopping without waiting any longer");
+                tracing::info!(signal = second, "stopping now");
                 ShutdownSignal::FastShutdown
             }
         }
@@ -65,8 +65,8 @@ impl ShutdownSignalWatch for Shutdown {
 }
 
 impl Shutdown {
-    /// Ends when the last request has, or when `grace` is over. Before that, requests are answered as ever for `delay`: load
-    /// balancers have to see that `/readyz` says 503 before connections are refused.
+    /// Returns when the last request has ended, or when `grace` is over. Before that, requests are served for `delay`,
+    /// so that load balancers see 503 from `/readyz` before connections are refused.
     async fn finish(&self, delay: Duration, grace: Duration) {
         if !delay.is_zero() {
             sleep(delay).await;
@@ -74,7 +74,7 @@ impl Shutdown {
         let requests = async {
             self.viewers.send_replace(true);
             self.viewers.closed().await;
-            // Only now: other proxies ask there, and load balancers go on looking.
+            // Only now: other proxies and load balancers still use the control port.
             self.control.send_replace(true);
             self.control.closed().await;
         };
@@ -82,12 +82,12 @@ impl Shutdown {
             tracing::info!("the last request has ended");
         } else {
             let open = self.viewers.receiver_count() + self.control.receiver_count();
-            tracing::warn!(open, "the grace period is over; requests under way are cut off");
+            tracing::warn!(open, "the grace period is over; closing requests in flight");
         }
     }
 }
 
-/// The signals that end the program.
+/// The signals that stop the program.
 struct Signals {
     terminate: Signal,
     quit: Signal,
@@ -103,7 +103,7 @@ impl Signals {
         })
     }
 
-    /// The name of the next one.
+    /// The name of the next signal.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

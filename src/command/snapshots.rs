@@ -1,4 +1,4 @@
-//! Writes the snapshot of the stream table: at shutdown, and every few seconds where the configuration says so.
+//! Writes the snapshot of the stream table: at shutdown, and at `streams.snapshot_interval`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use streamgate::streams::StreamTable;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-/// Between two looks at the configuration where no interval is set.
+/// Interval of configuration checks while no snapshot interval is set.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The background service that writes snapshots of a running gateway.
@@ -28,23 +28,22 @@ struct Writer {
     state: Mutex<State>,
 }
 
-/// Held while a file is written: two must not write the same one.
+/// Locked while a file is written, so that there is only one writer.
 #[derive(Default)]
 struct State {
-    /// The last one has been written.
+    /// The final snapshot has been written.
     finished: bool,
-    /// The last attempt failed, and the log has said so.
+    /// The last attempt failed, which has been logged.
     failed: bool,
 }
 
 impl Snapshots {
-    /// Snapshots of `table`, under the configuration that is current.
+    /// Snapshots of `table` under the current configuration.
     pub(super) fn new(table: Arc<StreamTable>, current: Arc<ArcSwap<ProxyConfig>>, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Writer { table, current, clock, state: Mutex::default() }))
     }
 
-    /// Writes the snapshot of a gateway that has stopped. No other one is written after it; one that is under way is
-    /// waited for.
+    /// Writes the final snapshot of a stopped gateway. Waits for a running one; no other follows.
     pub(super) fn finish(&self) {
         self.0.finish();
     }
@@ -78,7 +77,7 @@ impl Writer {
                 state.failed = true;
                 tracing::error!(
                     file = %file.display(), %error,
-                    "the snapshot cannot be written; it is tried again at each `streams.snapshot_interval`"
+                    "the snapshot cannot be written; retrying at each `streams.snapshot_interval`"
                 );
             }
             Err(_) => {}
@@ -101,11 +100,11 @@ impl BackgroundService for Snapshots {
                 continue;
             };
             let (began, writer) = (Instant::now(), self.0.clone());
-            // Files are written on threads of their own, and the next one only after this one.
+            // Files are written on separate threads, one at a time.
             if let Err(error) = spawn_blocking(move || writer.write()).await {
                 tracing::error!(%error, "writing the snapshot failed");
             }
-            // A large table takes its time: at most half of it goes by with writing.
+            // A large table takes long: spend at most half of the time writing.
             pause = interval.max(began.elapsed());
         }
     }

@@ -1,4 +1,4 @@
-//! The edges where time and randomness come in.
+//! The system's clock and random numbers.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -6,25 +6,25 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use aws_lc_rs::rand;
 use streamgate::model::{Clock, Entropy, Millis, Moment};
 
-/// The system's two times.
+/// The system's clock, with two times.
 ///
-/// One-way time begins with what the system's clock shows at the start, and goes on with a clock that nobody sets. Wall time is
-/// what the system's clock shows, without the drift of two clocks: up to a second the two are taken for the same, so that what
-/// is translated from one to the other comes out the same each time.
+/// One-way time starts with the system's clock and continues with the monotonic clock. Wall time follows the system's
+/// clock, but ignores a drift of up to a second between the two, so that conversions between them give the same result
+/// each time.
 pub(crate) struct SystemClock {
     started: Millis,
     since: Instant,
-    /// By how much wall time is ahead, in milliseconds.
+    /// How far wall time is ahead, in milliseconds.
     offset: AtomicI64,
-    /// The system's clock; in tests, one that is set by hand.
+    /// The system's clock; in tests, one set manually.
     system: fn() -> Millis,
 }
 
-/// The system's clock is followed where it is this far from what it was taken for.
+/// Wall time follows the system's clock if they differ by this much.
 const DRIFT: u64 = 1000;
 
-/// No start is believed to be before this (2026-01-01). A machine without a battery begins in 1970, and times of before its
-/// start, which play sessions bring along, would have no room.
+/// Earliest accepted start (2026-01-01). A machine without a clock battery starts in 1970, which leaves no room for
+/// earlier times in play sessions.
 const EARLIEST: Millis = Millis(1_767_225_600_000);
 
 impl SystemClock {
@@ -34,7 +34,7 @@ impl SystemClock {
 
     fn with(system: fn() -> Millis) -> Self {
         let clock = Self { started: system().max(EARLIEST), since: Instant::now(), offset: AtomicI64::new(0), system };
-        // Where the start is not believed, wall time is off from the beginning.
+        // If the start was corrected, wall time differs from the beginning.
         let _ = clock.moment();
         clock
     }
@@ -72,8 +72,8 @@ impl Entropy for SystemEntropy {
     fn bytes(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
         if rand::fill(&mut bytes).is_err() {
-            // Guessable names of streams would let viewers end each other's. Better no gateway than that one.
-            tracing::error!("the operating system gives no random numbers");
+            // With guessable stream ids viewers could end each other's streams. Rather stop the gateway.
+            tracing::error!("cannot get random numbers from the operating system");
             std::process::abort();
         }
         bytes

@@ -125,7 +125,7 @@ fn a_folder_that_cannot_be_written_is_told_with_the_user_and_the_remedy() {
 
     // No folder, and something else in its place.
     let (code, _, told) = ran(&CHECK);
-    assert!(code == 1 && told.contains("there is no folder `state`"), "{told}");
+    assert!(code == 1 && told.contains("folder `state` does not exist"), "{told}");
     std::fs::write(&state, "").unwrap();
     let (code, _, told) = ran(&CHECK);
     assert!(code == 1 && told.contains("`state` is not a folder"), "{told}");

@@ -46,7 +46,7 @@ async fn a_reload_that_finds_no_file_descriptor_is_not_refused_and_is_tried_agai
     program.replace(&Config { limit: 2, ..config });
     leave(&program, 0).await;
     program.signal("HUP");
-    program.says("the configuration cannot be read now; the one before goes on").await;
+    program.says("the configuration cannot be read; keeping the previous one").await;
     program.says("raise the limit of open files").await;
     let [shortage, refused, applied] = results(&program).await;
     assert!(shortage >= 1 && (refused, applied) == (0, 0), "{shortage} {refused} {applied}");
@@ -70,7 +70,8 @@ async fn a_shortage_while_a_configuration_is_made_ready_is_none_of_its_faults() 
     let program = config.start().await;
     assert_eq!(results(&program).await, [0, 0, 0]);
     program.replace(&Config { limit: 2, ..config });
-    // Enough to read one file after the other. A client that knows no authorities would be the worse for it until the next reload.
+    // Enough to read one file after the other. A client that knows no authorities would be the worse for it until the
+    // next reload.
     leave(&program, 1).await;
     until("the client is told of", async || {
         program.signal("HUP");

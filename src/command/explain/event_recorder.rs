@@ -1,4 +1,4 @@
-//! What happens to streams, noted down.
+//! Records what happens to streams.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,23 @@ use parking_lot::Mutex;
 use streamgate::model::{Account, StreamId};
 use streamgate::streams::{Cause, Event, Observer};
 
-/// What has happened to a stream.
+/// A change of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Idle,
     Superseded,
-    /// Admitted provisionally in the place of another.
+    /// Provisionally admitted in place of another stream.
     TookOver {
         taken: StreamId,
         reason: &'static str,
     },
-    /// What that came to.
+    /// Result of a take-over.
     TakeoverSettled {
         taken: StreamId,
         result: &'static str,
     },
     Leaving(Cause),
-    /// There was room again when its grace was over.
+    /// There was room again at the end of its grace.
     Stays,
     Terminated(Cause),
     Forgotten,
@@ -31,7 +31,7 @@ pub(super) enum Change {
 /// By `POLICY/RULE`: how many starts and returns needed which limit.
 pub(super) type Needed = BTreeMap<String, BTreeMap<u16, u32>>;
 
-/// Hears of everything and keeps what a timeline tells.
+/// Receives all events and keeps those for the timeline.
 #[derive(Default)]
 pub(super) struct Hearing {
     changes: Mutex<Vec<(StreamId, Change)>>,
@@ -39,7 +39,7 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    /// What has happened since this was last asked.
+    /// Returns the changes since the last call.
     pub(super) fn take(&self) -> Vec<(StreamId, Change)> {
         std::mem::take(&mut self.changes.lock())
     }
@@ -70,7 +70,7 @@ impl Observer for Hearing {
                 *self.needed.lock().entry(rule).or_default().entry(demand.limit).or_default() += 1;
                 return;
             }
-            // Steps tell themselves what comes of their requests.
+            // Steps report the results of their requests themselves.
             _ => return,
         };
         self.changes.lock().push((stream.id, change));

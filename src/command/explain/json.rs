@@ -1,4 +1,4 @@
-//! A timeline for programs: one JSON object a line.
+//! A timeline as JSON: one object per line.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::event_recorder::Change;
 use super::scenario::Script;
 use super::timeline::{Answer, Entry, Lesson, Timeline, Told};
 
-/// Writes all of a timeline.
+/// Renders a timeline.
 pub(super) fn render(script: &Script, timeline: &Timeline) -> Result<String, serde_json::Error> {
     let names: BTreeMap<String, &str> =
         script.players.iter().map(|player| (player.candidate.stream.to_string(), &*player.name)).collect();

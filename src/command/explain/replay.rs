@@ -1,4 +1,4 @@
-//! Plays a scenario on the real stream table, with a clock that is moved by hand.
+//! Runs a scenario on the real stream table, with a simulated clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::scenario::{Player, Script, Step, What};
 use super::scenario_schema::{Content, Outcome};
 use super::timeline::{After, Answer, Entry, Lesson, Rules, Timeline, Told};
 
-/// A player that plays asks for media this often.
+/// How often a player requests media.
 const BEAT: Duration = Duration::from_secs(5);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Plays `script`, which begins under `settings`.
+/// Runs `script`, which starts under `settings`.
 ///
 /// # Errors
-/// The store is not available, which the one in this process always is.
+/// The store is not available. The in-process store always is.
 pub(super) async fn replay(script: &Script, settings: Arc<Settings>) -> Result<Timeline, Unavailable> {
     let hearing = Arc::new(Hearing::default());
     let store = InMemoryStore::new(settings.streams.clone(), hearing.clone());
@@ -39,13 +39,13 @@ pub(super) async fn replay(script: &Script, settings: Arc<Settings>) -> Result<T
     Ok(Timeline { entries: replay.entries, after, needed: replay.hearing.needed() })
 }
 
-/// A player at work.
+/// A simulated player.
 struct Screen {
     candidate: AdmissionRequest,
     stream: Option<Arc<Stream>>,
-    /// When it asks for media next; `None` while it asks for nothing.
+    /// Time of its next media request; `None` while it sends none.
     next: Option<Duration>,
-    /// It plays on for a grace.
+    /// The stream is in its grace.
     terminating: bool,
 }
 
@@ -63,7 +63,7 @@ struct Replay<'a> {
     at: Duration,
     screens: Vec<Screen>,
     entries: Vec<Entry>,
-    /// How many of the entries were there when things were looked at last.
+    /// Number of entries at the last look.
     told: usize,
 }
 
@@ -76,12 +76,12 @@ impl Replay<'_> {
         self.entries.push(Entry { at: self.at, step, told });
     }
 
-    /// Notes what has happened to streams since, and lets their players know.
+    /// Records changes of streams since the last call, and updates their players.
     fn hear(&mut self, step: Option<usize>) {
         for (stream, change) in self.hearing.take() {
-            // Two starts right after one another may be one stream.
+            // Two starts in quick succession may be one stream.
             for screen in self.screens.iter_mut().filter(|screen| screen.candidate.stream == stream) {
-                // A player that has moved on, or is refused, asks no more.
+                // A player that has moved on or is refused sends no more requests.
                 if matches!(change, Change::Superseded | Change::Terminated(_) | Change::Forgotten) {
                     screen.next = None;
                 }
@@ -93,14 +93,14 @@ impl Replay<'_> {
         }
     }
 
-    /// Lets time pass until `at`.
+    /// Advances time to `at`.
     async fn advance(&mut self, at: Duration) -> Result<(), Unavailable> {
         while self.at < at {
             self.at = (self.at + SECOND).min(at);
             for player in 0..self.screens.len() {
                 if self.screens.get(player).and_then(|screen| screen.next).is_some_and(|next| next <= self.at) {
                     let answer = self.beat(player).await?;
-                    // What goes well is not worth a word.
+                    // Uneventful requests are not reported.
                     if !answer.explanations.is_empty() || answer.outcome == Outcome::Refused {
                         self.tell(None, Told::Asked(player, answer));
                     }
@@ -115,7 +115,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Tells of streams whose grace is over and for which there is room again.
+    /// Reports streams that stay because there is room again at the end of their grace.
     async fn stays(&mut self) -> Result<(), Unavailable> {
         for player in 0..self.screens.len() {
             let Some(screen) = self.screens.get(player).filter(|screen| screen.terminating) else { continue };
@@ -133,7 +133,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Does what a step says. Returns the outcome and the rules that were exceeded.
+    /// Runs a step. Returns the outcome and the exceeded rules.
     async fn take(&mut self, nth: usize, step: &Step) -> Result<(Option<Outcome>, Rules), Unavailable> {
         let told = match &step.what {
             What::Start(player) => Told::Started(*player, self.start(*player).await?),
@@ -186,7 +186,7 @@ impl Replay<'_> {
         self.settings.applications.get(&candidate.application).cloned()
     }
 
-    /// An entry manifest is asked for, and, unless the player idles, media after it.
+    /// Requests an entry manifest and, unless the player idles, media after it.
     async fn start(&mut self, player: usize) -> Result<Answer, Unavailable> {
         let nobody = Answer::to_nobody();
         let now = self.now();
@@ -204,7 +204,7 @@ impl Replay<'_> {
             AdmissionOutcome::Admitted { stream, created } => {
                 answer.outcome = if created { Outcome::Admitted } else { Outcome::Playing };
                 if let Some(screen) = self.screens.get_mut(player) {
-                    // It may go on with the stream of a start just before.
+                    // It may continue the stream of a start just before.
                     (screen.candidate.stream, screen.candidate.started) = (stream.id, stream.started);
                     screen.stream = Some(stream.clone());
                 }
@@ -224,7 +224,7 @@ impl Replay<'_> {
         Ok(answer)
     }
 
-    /// A manifest passes, as the gateway sees it.
+    /// Processes a manifest, as the gateway would.
     fn read_manifest(&self, stream: &Stream, content: Content, candidate: &AdmissionRequest) {
         let cadence = Cadence { live: content == Content::Live, ..Cadence::default() };
         if stream.learn(&cadence, &self.settings.streams) {
@@ -232,7 +232,7 @@ impl Replay<'_> {
         }
     }
 
-    /// A request for media, with a play session. Whoever gets it plays on.
+    /// Requests media with a play session. If admitted, the player continues.
     async fn beat(&mut self, player: usize) -> Result<Answer, Unavailable> {
         let mut answer = Answer::to_nobody();
         let now = self.now();
@@ -284,7 +284,7 @@ impl Replay<'_> {
         Ok(answer)
     }
 
-    /// Something has become known of a stream: by its manifest, or by a newer token.
+    /// Updates attributes of a stream, from its manifest or a newer token.
     async fn learn(
         &mut self,
         player: usize,
@@ -328,7 +328,7 @@ impl Replay<'_> {
         Ok(if was_there { Outcome::Terminated } else { Outcome::Gone })
     }
 
-    /// Lets a player go on that got what it asked for, and says whether it is about to leave.
+    /// Continues a player whose request passed, and records whether it is terminating.
     async fn settle_on(&mut self, player: usize, answer: &mut Answer) -> Result<(), Unavailable> {
         let plays = matches!(answer.outcome, Outcome::Playing | Outcome::Resumed);
         self.play_on(player, plays);
@@ -340,7 +340,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// How things stand now.
+    /// The current state.
     async fn look(&mut self, outcome: Option<Outcome>, rules: Rules) -> Result<After, Unavailable> {
         let mut after = After { outcome, rules, ends: Vec::new(), terminating: Vec::new(), running: Vec::new() };
         let now = self.now();

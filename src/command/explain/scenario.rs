@@ -1,4 +1,4 @@
-//! A scenario that has been understood: every name in it stands for something.
+//! A parsed scenario with all names resolved.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use streamgate::streams::{AdmissionRequest, media_hash};
 
 use super::scenario_schema::{Content, Expectations, Form, Outcome, Pairs, StepForm, Who};
 
-/// When a scenario begins that says nothing of it.
+/// Default start time of a scenario.
 const BEGINS: &str = "2026-01-01T12:00:00Z";
-/// Every second of a scenario is gone through.
+/// Maximum length of a scenario, as every second of it is simulated.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 const ACCOUNT: (&str, &str) = ("example", "viewer");
 const ACTIONS: &str = "`start`, `heartbeat`, `stop`, `end`, `learn`, `reload` or `check`";
@@ -25,18 +25,18 @@ pub(super) type Place = (u64, u64);
 
 pub(super) struct Script {
     pub(super) title: Option<String>,
-    /// The time at which it begins, as it was written.
+    /// The start time, as written.
     pub(super) clock: String,
     pub(super) begins: Millis,
     pub(super) players: Vec<Player>,
     pub(super) steps: Vec<Step>,
 }
 
-/// Somebody who starts one stream.
+/// A player that starts one stream.
 pub(super) struct Player {
     pub(super) name: String,
     pub(super) candidate: AdmissionRequest,
-    /// What the manifest says, right after the start.
+    /// Content type in the manifest, right after the start.
     pub(super) content: Option<Content>,
     /// No media follows the start.
     pub(super) idle: bool,
@@ -48,7 +48,7 @@ pub(super) struct Step {
     pub(super) expected: Expected,
 }
 
-/// What happens; players by their place in [`Script::players`].
+/// An action; players by their index in [`Script::players`].
 pub(super) enum What {
     Start(usize),
     Heartbeat(usize),
@@ -59,7 +59,7 @@ pub(super) enum What {
     Check(String),
 }
 
-/// Something that is expected, and where that is written.
+/// An expectation and its position.
 pub(super) type Claim<T> = Option<(Place, T)>;
 
 #[derive(Default)]
@@ -72,10 +72,10 @@ pub(super) struct Expected {
     pub(super) running: Claim<Vec<String>>,
 }
 
-/// Reads the scenario in `path`, which begins under `settings`.
+/// Reads the scenario in `path`, which starts under `settings`.
 ///
 /// # Errors
-/// Everything that is wrong with it, as `FILE:LINE:COLUMN: MESSAGE`, a line each.
+/// Every problem, as `FILE:LINE:COLUMN: MESSAGE`, one per line.
 pub(super) fn read(path: &Path, settings: Arc<Settings>) -> Result<Script, String> {
     let file = path.display();
     let text = std::fs::read_to_string(path)
@@ -107,7 +107,7 @@ fn place(location: Location) -> Place {
 
 struct Reader<'a> {
     base: &'a Path,
-    /// The configurations that have been in force; the last one is.
+    /// Configurations in the order of their reloads; the last one is in force.
     settings: Vec<Arc<Settings>>,
     problems: Vec<(Place, String)>,
     players: Vec<Player>,
@@ -123,7 +123,10 @@ impl Reader<'_> {
         let begins =
             DateTime::parse_from_rfc3339(&clock).ok().and_then(|time| u64::try_from(time.timestamp_millis()).ok());
         if let (None, Some(written)) = (begins, &form.clock) {
-            self.say(written, format!("`{clock}` is no time: write one such as {BEGINS} or 2026-01-01T20:15:00+01:00"));
+            self.say(
+                written,
+                format!("`{clock}` is not a time: write one such as {BEGINS} or 2026-01-01T20:15:00+01:00"),
+            );
         }
         let default = Who {
             idp: form.account.idp.or_else(|| Some(ACCOUNT.0.to_owned())),
@@ -153,16 +156,16 @@ impl Reader<'_> {
     fn time(&mut self, written: &Spanned<String>, last: Duration) -> Duration {
         let text = &written.value;
         let Ok(at) = humantime::parse_duration(text) else {
-            self.say(written, format!("`{text}` is no time since the beginning: write one such as 90s or 1h 5m"));
+            self.say(written, format!("`{text}` is not a time since the start: write one such as 90s or 1h 5m"));
             return last;
         };
         if at > LONGEST {
-            self.say(written, "a scenario lasts a week at most: write an earlier time");
+            self.say(written, "a scenario lasts at most a week: write an earlier time");
             return last;
         }
         if at < last {
             let before = humantime::format_duration(last);
-            self.say(written, format!("the step before is at {before}: steps stand in the order of time"));
+            self.say(written, format!("the previous step is at {before}: sort the steps by time"));
         }
         at.max(last)
     }
@@ -171,7 +174,7 @@ impl Reader<'_> {
         let expect = form.expect.take().map(|expect| expect.value.0);
         let actions = [&form.start, &form.heartbeat, &form.stop, &form.end, &form.learn, &form.reload, &form.check];
         if let several @ (0 | 2..) = actions.iter().filter(|action| action.is_some()).count() {
-            let how = if several == 0 { "the step does nothing" } else { "the step does several things" };
+            let how = if several == 0 { "the step has no action" } else { "the step has several actions" };
             self.problems.push((place, format!("{how}: write one of {ACTIONS}")));
             return None;
         }
@@ -197,7 +200,7 @@ impl Reader<'_> {
         } else if let Some(name) = &form.learn {
             let player = self.player(name)?;
             if form.content.is_none() && form.attributes.is_none() {
-                self.say(name, "nothing is learned: write `content: live`, `content: vod` or `attributes`");
+                self.say(name, "`learn` is empty: write `content: live`, `content: vod` or `attributes`");
             }
             let application = self.players.get(player)?.candidate.application.clone();
             let attributes = match (form.attributes, self.application(&application)) {
@@ -213,7 +216,7 @@ impl Reader<'_> {
                     What::Reload { file: file.value.clone(), settings }
                 }
                 Err(report) => {
-                    self.say(file, format!("that configuration cannot be loaded: put right what it says\n{report}"));
+                    self.say(file, format!("the configuration cannot be loaded: fix these problems\n{report}"));
                     return None;
                 }
             }
@@ -225,13 +228,13 @@ impl Reader<'_> {
 
     fn only_with<T>(&mut self, does: bool, with: &str, key: &str, written: Option<&Spanned<T>>) {
         if let (false, Some(written)) = (does, written) {
-            self.say(written, format!("`{key}` goes with {with} only: remove it, or make a step of its own of it"));
+            self.say(written, format!("`{key}` is only allowed with {with}: remove it, or write a separate step"));
         }
     }
 
     fn start(&mut self, name: &Spanned<String>, form: StepForm, default: &Who) -> Option<usize> {
         if self.players.iter().any(|player| player.name == name.value) {
-            self.say(name, format!("`{}` has started before: give each start a name of its own", name.value));
+            self.say(name, format!("`{}` was started before: give each start its own name", name.value));
             return None;
         }
         let application = self.application_of(name, form.application.as_ref())?;
@@ -239,9 +242,7 @@ impl Reader<'_> {
             let id = &application.id;
             self.say(
                 name,
-                format!(
-                    "application `{id}` recognises no viewers, so that it starts no streams: give it an `identity`"
-                ),
+                format!("application `{id}` does not identify viewers and starts no streams: add an `identity`"),
             );
             return None;
         };
@@ -251,7 +252,8 @@ impl Reader<'_> {
                 self.say(
                     device,
                     format!(
-                        "application `{id}` recognises no devices: add `device` to its `identity`, or remove it here"
+                        "application `{id}` does not identify devices: add `device` to its `identity`, or remove it \
+                         here"
                     ),
                 );
             }
@@ -266,7 +268,7 @@ impl Reader<'_> {
         }
         let attributes = form.attributes.map(|pairs| self.attributes(pairs, &application)).unwrap_or_default();
         let index = self.players.len();
-        // Whoever has no name for the device is told from all others by its network and player.
+        // A player without a device id is distinguished by its network and user agent.
         let hint = Device::Hint(index as u64 + 1);
         let client = form.client.map_or_else(ClientEvidence::default, |client| {
             let told = media_hash(&[client.value.as_bytes()]) | 1;
@@ -299,7 +301,7 @@ impl Reader<'_> {
             }
             return found;
         }
-        // Where there is only one, it needs not be named.
+        // A single application need not be named.
         if ids.len() > 1 {
             self.say(start, format!("`application` is missing: write one of {}", ids.join(", ")));
             return None;
@@ -311,7 +313,7 @@ impl Reader<'_> {
         self.settings.last()?.applications.get(id).cloned()
     }
 
-    /// Attributes as the application would supply them.
+    /// Attributes as the application supplies them.
     fn attributes(&mut self, Pairs(pairs): Pairs, application: &Application) -> Attributes {
         let mapping = application.identity.as_ref().map(Identity::mapping);
         let supplied: Vec<String> =
@@ -321,7 +323,7 @@ impl Reader<'_> {
                 self.say(
                     name,
                     format!(
-                        "the manifest tells `{}`: write `content: live` or `content: vod` beside `attributes`",
+                        "the manifest supplies `{}`: write `content: live` or `content: vod` beside `attributes`",
                         name.value
                     ),
                 );
@@ -354,7 +356,7 @@ impl Reader<'_> {
         if matches!(what, What::Reload { .. } | What::Check(_))
             && (form.outcome.is_some() || form.rules.is_some() || form.refuses.is_some())
         {
-            let message = "nobody asks for anything in this step: expect `ends`, `terminating` or `running` of it";
+            let message = "this step has no request: expect only `ends`, `terminating` or `running`";
             self.problems.push((at, message.to_owned()));
         }
         let outcome = form.outcome.map(|outcome| {
@@ -389,7 +391,7 @@ impl Reader<'_> {
     }
 }
 
-/// Every rule that an application carries, as `POLICY/RULE`.
+/// Every rule of the applications, as `POLICY/RULE`.
 fn rules_of(settings: &Settings) -> Vec<String> {
     let policies = settings.applications.values().flat_map(|application| &application.policies);
     let rules = policies.flat_map(|policy| policy.rules.iter().map(|rule| format!("{}/{}", policy.name, rule.name)));

@@ -1,4 +1,4 @@
-//! A scenario as it is written.
+//! A scenario as written.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use serde_saphyr::Spanned;
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Form {
-    /// What it shows.
+    /// Title.
     pub(super) title: Option<String>,
-    /// The time at which it begins, as RFC 3339 writes it.
+    /// Start time (RFC 3339).
     pub(super) clock: Option<Spanned<String>>,
-    /// Whose streams they are, where a start says nothing else.
+    /// Default account of the starts.
     #[serde(default)]
     pub(super) account: Who,
-    /// What happens, in the order of time.
+    /// Steps, sorted by time.
     pub(super) steps: Vec<Spanned<StepForm>>,
 }
 
-/// An account; what is left out is the default's.
+/// An account; missing parts come from the default.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Who {
@@ -29,7 +29,7 @@ pub(super) struct Who {
     pub(super) subject: Option<String>,
 }
 
-/// Something that happens. Exactly one of `start` to `check` is there.
+/// One step. Exactly one of `start` to `check` is present.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepForm {
@@ -43,7 +43,7 @@ pub(super) struct StepForm {
     pub(super) check: Option<Spanned<String>>,
     pub(super) application: Option<Spanned<String>>,
     pub(super) device: Option<Spanned<String>>,
-    /// Whoever has the same client comes from the same network with the same user agent.
+    /// Players with the same client have the same network and user agent.
     pub(super) client: Option<Spanned<String>>,
     pub(super) asset: Option<Spanned<String>>,
     pub(super) attributes: Option<Pairs>,
@@ -53,7 +53,7 @@ pub(super) struct StepForm {
     pub(super) expect: Option<Spanned<Expect>>,
 }
 
-/// What a manifest says.
+/// Content type in a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Content {
@@ -70,27 +70,27 @@ impl Content {
     }
 }
 
-/// What has become of the stream of a step when the step is over.
+/// State of a step's stream after the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Outcome {
     /// It took a slot.
     Admitted,
-    /// The policies turned it away; nothing has changed.
+    /// The policies refused it; nothing has changed.
     Refused,
-    /// It is over, and its player is told so.
+    /// It is terminated, and its player gets that answer.
     Terminated,
-    /// It plays on for the grace of a rule.
+    /// It plays during the grace of a rule.
     Leaving,
-    /// It keeps the slot that it has.
+    /// It keeps its slot.
     Playing,
     /// It had lost its slot and took one again.
     Resumed,
-    /// Its request passes, and it has no slot: late ones of a device that has moved on.
+    /// Its request passes without a slot: a late request of a device that has moved on.
     Passed,
-    /// It asks for nothing any more, and keeps its slot until that is noticed.
+    /// It sends no more requests, and keeps its slot until the idle timeout.
     Silent,
-    /// It was not there.
+    /// The stream does not exist.
     Gone,
 }
 
@@ -110,30 +110,30 @@ impl Outcome {
     }
 }
 
-/// What the author of a scenario expects; what is left out is not looked at.
+/// Expectations; missing ones are not checked.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expectations {
     pub(super) outcome: Option<Spanned<Outcome>>,
-    /// The rules that the step exceeds, whatever their mode, as `POLICY/RULE` in configuration order.
+    /// Rules that the step exceeds, in any mode, as `POLICY/RULE` in configuration order.
     pub(super) rules: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Those among them that refuse it.
+    /// Those of them that refuse it.
     pub(super) refuses: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The streams that were terminated since the step before.
+    /// Streams that were terminated since the previous step.
     pub(super) ends: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The streams that play on for a grace.
+    /// Streams in their grace.
     pub(super) terminating: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The streams that hold slots and count.
+    /// Streams that hold slots and count.
     pub(super) running: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
-/// Expectations, or the outcome alone.
+/// Expectations, or only the outcome.
 #[derive(Debug)]
 pub(super) struct Expect(pub(super) Expectations);
 
 impl<'de> Deserialize<'de> for Expect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The outcome alone has a place as well, which an untagged enum would lose.
+        // A single outcome has a position as well, which an untagged enum would lose.
         struct Either;
 
         impl<'de> Visitor<'de> for Either {
@@ -160,7 +160,7 @@ impl<'de> Deserialize<'de> for Expect {
     }
 }
 
-/// Names and values, in the order in which they are written.
+/// Names and values, in written order.
 #[derive(Debug, Default)]
 pub(super) struct Pairs(pub(super) Vec<(Spanned<String>, Spanned<String>)>);
 

@@ -1,4 +1,4 @@
-//! A timeline for people.
+//! A timeline as text.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use super::scenario::{Player, Script};
 use super::scenario_schema::Outcome;
 use super::timeline::{Answer, Entry, Lesson, Timeline, Told};
 
-/// Columns for the time.
+/// Width of the time column.
 const MARGIN: usize = 9;
 
-/// Writes all of a timeline.
+/// Renders a timeline.
 pub(super) fn render(script: &Script, timeline: &Timeline) -> String {
     let mut page = Page { script, out: String::new() };
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = page.all(timeline);
     page.out
 }
@@ -33,7 +33,7 @@ impl Page<'_> {
         if let Some(title) = &self.script.title {
             writeln!(self.out, "{title}")?;
         }
-        writeln!(self.out, "The clock begins at {}.\n", self.script.clock)?;
+        writeln!(self.out, "The clock starts at {}.\n", self.script.clock)?;
         for entry in &timeline.entries {
             self.entry(entry)?;
         }
@@ -53,7 +53,7 @@ impl Page<'_> {
             }
             Told::Asked(player, answer) => {
                 let name = name(player);
-                let why = if entry.step.is_some() { "asks for media" } else { "goes on, and is judged again" };
+                let why = if entry.step.is_some() { "requests media" } else { "continues and is evaluated again" };
                 writeln!(self.out, "{name} {why}: {}", outcome(answer.outcome))?;
                 self.answer(answer)
             }
@@ -64,21 +64,21 @@ impl Page<'_> {
             }
             Told::Silent(player) => {
                 let name = name(player);
-                writeln!(self.out, "{name} asks for nothing any more; the slot is free when that has lasted")
+                writeln!(self.out, "{name} stops sending requests; its slot is released after the idle timeout")
             }
             Told::Ended(player, Outcome::Gone) => {
                 let name = name(player);
-                writeln!(self.out, "{name} is to end, and was not there any more")
+                writeln!(self.out, "{name} cannot be ended: the stream no longer exists")
             }
             Told::Ended(player, _) => {
                 let name = name(player);
                 writeln!(self.out, "{name} is ended")
             }
-            Told::Reloaded(file, 0) => writeln!(self.out, "{file} is in force; all streams go on"),
+            Told::Reloaded(file, 0) => writeln!(self.out, "{file} is in force; all streams continue"),
             Told::Reloaded(file, ended) => {
                 writeln!(
                     self.out,
-                    "{file} is in force; {ended} stream{} or will",
+                    "{file} is in force; {ended} stream{}, now or after a grace",
                     if *ended == 1 { " ends" } else { "s end" }
                 )
             }
@@ -92,19 +92,19 @@ impl Page<'_> {
 
     fn change(&self, change: &Change) -> String {
         match change {
-            Change::Idle => "has been silent for long enough: its slot is free".to_owned(),
-            Change::Superseded => "is left by its device, which starts something else: its slot is free".to_owned(),
+            Change::Idle => "is idle: its slot is released".to_owned(),
+            Change::Superseded => "is superseded by another stream of its device: its slot is released".to_owned(),
             Change::TookOver { taken, reason } => {
-                format!("takes the place of {} provisionally ({reason})", self.name(*taken))
+                format!("provisionally takes over from {} ({reason})", self.name(*taken))
             }
             Change::TakeoverSettled { taken, result: "both_real" } => {
-                format!("and {} are both played: the policies decide", self.name(*taken))
+                format!("and {} both play: the policies decide", self.name(*taken))
             }
             Change::TakeoverSettled { taken, .. } => format!("has replaced {}", self.name(*taken)),
-            Change::Leaving(cause) => format!("plays on for the grace, and counts no more: {}", self.cause(cause)),
-            Change::Stays => "may stay: there is room again".to_owned(),
+            Change::Leaving(cause) => format!("plays on for its grace and no longer counts: {}", self.cause(cause)),
+            Change::Stays => "continues: there is room again".to_owned(),
             Change::Terminated(cause) => format!("is terminated: {}", self.cause(cause)),
-            Change::Forgotten => "is forgotten".to_owned(),
+            Change::Forgotten => "is removed".to_owned(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Page<'_> {
             Cause::Displaced { policy, rule, by } => {
                 format!("{policy}/{rule}, for {}, which came back", self.name(*by))
             }
-            Cause::Refused { policy, rule } => format!("{policy}/{rule} does not admit it any more"),
+            Cause::Refused { policy, rule } => format!("{policy}/{rule} no longer admits it"),
             Cause::Stopped => "it was stopped".to_owned(),
             Cause::Killed { reason, .. } => format!("it was killed ({reason})"),
         }
@@ -138,11 +138,11 @@ impl Page<'_> {
             if nth > 0 {
                 let content = explanation.candidate.content;
                 let known = if content == "unknown" {
-                    "media is played, and no manifest has said whether it is live".to_owned()
+                    "media is requested, and no manifest has shown whether it is live".to_owned()
                 } else {
                     format!("the manifest says {content}")
                 };
-                writeln!(self.out, "{:MARGIN$}  judged again: {known}", "")?;
+                writeln!(self.out, "{:MARGIN$}  evaluated again: {known}", "")?;
             }
             self.explanation(explanation)?;
         }
@@ -162,16 +162,16 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// What a rule said, in a few words.
+    /// The result of a rule, in short.
     fn result(&self, rule: &RuleExplained, outcome: &str) -> String {
         let counts = rule.count.as_ref().map(count).unwrap_or_default();
         let enforced = rule.mode == "enforce";
         let without_consequence =
-            if rule.mode == "annotate" { "annotate: it passes, marked" } else { "shadow: it passes" };
+            if rule.mode == "annotate" { "annotate: passes with headers" } else { "shadow: passes" };
         match rule.result {
             "unconcerned" => match &rule.target {
-                Some(target) => format!("says nothing of it: {}", told(target)),
-                None => "says nothing of it, for want of an attribute".to_owned(),
+                Some(target) => format!("does not apply: {}", told(target)),
+                None => "does not apply, as an attribute is missing".to_owned(),
             },
             "deferred" => match &rule.target {
                 Some(target) => format!("waits for the manifest: {}", target.expression),
@@ -180,27 +180,29 @@ impl Page<'_> {
             "lacks" => {
                 let lacks = rule.lacks.as_deref().unwrap_or_default();
                 let end = if enforced { "refused" } else { without_consequence };
-                format!("it has no {lacks}: {end}")
+                format!("{lacks} is missing: {end}")
             }
             "exempt" => format!("{counts}, exempt"),
             "exceeded" => match rule.effect {
                 Some("terminate") => {
                     let ends = self.names(rule.terminates.iter().copied());
-                    let gives = if rule.terminates.len() == 1 { "gives" } else { "give" };
+                    let gives = if rule.terminates.len() == 1 { "is" } else { "are" };
                     match (enforced, outcome) {
-                        (true, "refused") => format!("{counts}, exceeded: {ends} would give way, were it not refused"),
-                        (true, _) => format!("{counts}, exceeded: {ends} {gives} way"),
-                        (false, _) => format!("{counts}, exceeded: {ends} would give way ({without_consequence})"),
+                        (true, "refused") => {
+                            format!("{counts}, exceeded: {ends} would be terminated if it were not refused")
+                        }
+                        (true, _) => format!("{counts}, exceeded: {ends} {gives} terminated"),
+                        (false, _) => format!("{counts}, exceeded: {ends} would be terminated ({without_consequence})"),
                     }
                 }
                 _ if enforced => format!("{counts}, exceeded: refused"),
                 _ => format!("{counts}, exceeded: would be refused ({without_consequence})"),
             },
-            _ => format!("{counts}, kept"),
+            _ => format!("{counts}, within the limit"),
         }
     }
 
-    /// What a rule looked at.
+    /// What a rule evaluated.
     fn details(&self, rule: &RuleExplained) -> Option<String> {
         let mut details = Vec::new();
         if let Some(count) = &rule.count {
@@ -267,16 +269,16 @@ fn learned(lesson: &Lesson) -> String {
     facts.extend(lesson.content.map(|content| format!("has a manifest that says {}", content.label())));
     if let Some(attributes) = &lesson.attributes {
         let all = attributes.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
-        facts.push(format!("is known by {all} now"));
+        facts.push(format!("now has {all}"));
     }
-    facts.extend(lesson.frozen.iter().map(|name| format!("may not change its {name}")));
-    if facts.is_empty() { "brings no news".to_owned() } else { facts.join(", ") }
+    facts.extend(lesson.frozen.iter().map(|name| format!("cannot change its {name}")));
+    if facts.is_empty() { "changes nothing".to_owned() } else { facts.join(", ") }
 }
 
 fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Passed => "passes, without a slot",
-        Outcome::Gone => "nobody is there",
+        Outcome::Passed => "passes without a slot",
+        Outcome::Gone => "no such stream",
         other => other.label(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of a scenario that was played.
+//! The timeline of a scenario.
 
 use std::time::Duration;
 
@@ -9,46 +9,46 @@ use streamgate::streams::{Cause, Refusal};
 use super::event_recorder::{Change, Needed};
 use super::scenario_schema::{Content, Outcome};
 
-/// One thing that is told.
+/// One entry.
 pub(super) struct Entry {
-    /// Since the beginning.
+    /// Time since the start.
     pub(super) at: Duration,
-    /// The step that it belongs to, by its place in the script; `None` for what happens in between.
+    /// Index of its step in the script; `None` between steps.
     pub(super) step: Option<usize>,
     pub(super) told: Told,
 }
 
-/// Players by their place in the script.
+/// Players by their index in the script.
 pub(super) enum Told {
     /// A stream started.
     Started(usize, Answer),
     /// A stream asked for media.
     Asked(usize, Answer),
-    /// Something has become known of a stream.
+    /// Attributes of a stream were updated.
     Learned(usize, Lesson, Answer),
-    /// A viewer went away without a word.
+    /// A viewer stopped sending requests.
     Silent(usize),
     /// A viewer, or an API, ended the stream.
     Ended(usize, Outcome),
-    /// Other policies are in force; so many streams end or will.
+    /// New policies are in force; the number of streams that end, now or after a grace.
     Reloaded(String, usize),
-    /// Somebody looks.
+    /// A check.
     Checked(String),
     /// Something happened to a stream.
     Changed(usize, Change),
 }
 
-/// What a stream was told, and why.
+/// The answer to a stream, and why.
 pub(super) struct Answer {
     pub(super) outcome: Outcome,
-    /// Why the stream was terminated, if its player is told so now.
+    /// Why the stream was terminated, if the answer says so.
     pub(super) cause: Option<Cause>,
-    /// What the policies said, one after the other where they were asked twice.
+    /// Results of the policies, in order if they were evaluated twice.
     pub(super) explanations: Vec<Explanation>,
 }
 
 impl Answer {
-    /// Nobody was there to be answered.
+    /// For a stream that does not exist.
     pub(super) fn to_nobody() -> Self {
         Self { outcome: Outcome::Gone, cause: None, explanations: Vec::new() }
     }
@@ -61,38 +61,38 @@ impl Answer {
     }
 }
 
-/// What has become known.
+/// Updated attributes.
 #[derive(Default)]
 pub(super) struct Lesson {
     pub(super) content: Option<Content>,
     pub(super) attributes: Option<Attributes>,
-    /// Names of attributes that must not change and have not.
+    /// Immutable attributes that were not changed.
     pub(super) frozen: Vec<&'static str>,
 }
 
-/// Rules as `POLICY/RULE`, each once, in configuration order.
+/// Rules as `POLICY/RULE`, without duplicates, in configuration order.
 #[derive(Default)]
 pub(super) struct Rules {
-    /// Those that the step exceeded, or for which something was missing.
+    /// Rules that the step exceeded, or that missed an attribute.
     pub(super) exceeded: Vec<String>,
-    /// Those among them that refuse it.
+    /// Those of them that refuse it.
     pub(super) refusing: Vec<String>,
 }
 
-/// How things stand after a step.
+/// The state after a step.
 pub(super) struct After {
     pub(super) outcome: Option<Outcome>,
     pub(super) rules: Rules,
-    /// Names of the streams that were terminated since the step before.
+    /// Names of streams terminated since the previous step.
     pub(super) ends: Vec<String>,
     pub(super) terminating: Vec<String>,
     pub(super) running: Vec<String>,
 }
 
-/// A scenario that was played.
+/// The result of a scenario.
 pub(super) struct Timeline {
     pub(super) entries: Vec<Entry>,
-    /// How things stood after each step.
+    /// The state after each step.
     pub(super) after: Vec<After>,
     pub(super) needed: Needed,
 }

@@ -1,4 +1,4 @@
-//! What was expected, held against what happened.
+//! Compares expectations with what happened.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::scenario::{Expected, Place, Script};
 use super::scenario_schema::Outcome;
 use super::timeline::After;
 
-/// Everything that is not as expected, with the place where that is written.
+/// Unmet expectations, with their positions.
 pub(super) fn mismatches(script: &Script, after: &[After]) -> Vec<(Place, String)> {
     let mut found = Vec::new();
     for (nth, (step, after)) in script.steps.iter().zip(after).enumerate() {
@@ -19,12 +19,10 @@ pub(super) fn mismatches(script: &Script, after: &[After]) -> Vec<(Place, String
             && Some(*expected) != after.outcome
         {
             let found = after.outcome.map_or("nothing", Outcome::label);
-            say((*place, format!("the outcome was expected to be {}, and is {found}", expected.label())));
+            say((*place, format!("expected the outcome {}, found {found}", expected.label())));
         }
-        let lists = [
-            (rules, &after.rules.exceeded, "the rules that are exceeded"),
-            (refuses, &after.rules.refusing, "the rules that refuse"),
-        ];
+        let lists =
+            [(rules, &after.rules.exceeded, "exceeded rules"), (refuses, &after.rules.refusing, "refusing rules")];
         for (expected, found, what) in lists {
             if let Some((place, expected)) = expected
                 && expected != found
@@ -33,9 +31,9 @@ pub(super) fn mismatches(script: &Script, after: &[After]) -> Vec<(Place, String
             }
         }
         let sets = [
-            (ends, &after.ends, "the streams that end"),
-            (terminating, &after.terminating, "the streams that are terminating"),
-            (running, &after.running, "the streams that run"),
+            (ends, &after.ends, "ended streams"),
+            (terminating, &after.terminating, "terminating streams"),
+            (running, &after.running, "running streams"),
         ];
         for (expected, found, what) in sets {
             set(expected.as_ref(), found, what).into_iter().for_each(&mut say);
@@ -52,5 +50,5 @@ fn set(expected: Option<&(Place, Vec<String>)>, found: &[String], what: &str) ->
 
 fn differ(what: &str, expected: &[String], found: &[String]) -> String {
     let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    format!("{what} were expected to be {}, and are {}", list(expected), list(found))
+    format!("unexpected {what}: expected {}, found {}", list(expected), list(found))
 }

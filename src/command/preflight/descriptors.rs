@@ -1,4 +1,4 @@
-//! How many files the process may open at once, and how many a configuration may need. A connection is a file as well.
+//! How many file descriptors the process may use, and how many a configuration may need.
 
 use std::io;
 
@@ -7,14 +7,14 @@ use streamgate::config::Settings;
 
 use super::Finding;
 
-/// Files that are open while nobody is connected, and those that are read again.
+/// Files that are open without connections, and those being reloaded.
 const OWN: u64 = 64;
-/// What each worker thread opens to wait with.
+/// Descriptors of each worker thread's event loop.
 const EACH_THREAD: u64 = 8;
-/// Questions that are under way to one authorization service at most.
+/// Maximum requests in flight to one authorization service.
 const EACH_CALLBACK: u64 = 1024;
 
-/// Raises the soft limit to the hard one. Says what it was and is, where that is another.
+/// Raises the soft limit to the hard one. Returns the old and new value if it changed.
 pub(super) fn raise() -> io::Result<Option<(u64, u64)>> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= hard {
@@ -24,9 +24,8 @@ pub(super) fn raise() -> io::Result<Option<(u64, u64)>> {
     Ok(Some((soft, hard)))
 }
 
-/// What is missing to what this configuration may need, where something is.
+/// Reports if this configuration may need more than the limit.
 pub(super) fn shortfall(settings: &Settings) -> Option<Finding> {
-    // What cannot be asked cannot be told.
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     shortfall_of(settings, hard)
 }
@@ -39,14 +38,15 @@ fn shortfall_of(settings: &Settings, hard: u64) -> Option<Finding> {
     }
     let parts: Vec<String> = needs.iter().map(|(what, number)| format!("{number} for {what}")).collect();
     let message = format!(
-        "the process may open {hard} files at once (hard limit), and may need {sum}: {}. Connections beyond that wait, and those to \
-         origins fail: raise LimitNOFILE= of the systemd unit (elsewhere `ulimit -Hn`), or lower these",
+        "the process may open {hard} files at once (hard limit), and may need {sum}: {}. Above the limit, viewers' \
+         connections wait and \
+         those to origins fail: raise LimitNOFILE= of the systemd unit (elsewhere `ulimit -Hn`), or lower these",
         parts.join(", ")
     );
     Some(Finding { path: "limits.connections".to_owned(), message })
 }
 
-/// What needs how many.
+/// How many descriptors each purpose needs.
 fn needs(settings: &Settings) -> Vec<(String, u64)> {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let viewers = if settings.listeners.is_empty() { 0 } else { number(settings.limits.connections) };
@@ -58,18 +58,18 @@ fn needs(settings: &Settings) -> Vec<(String, u64)> {
         settings.origins.iter().partition(|(_, origin)| origin.max_connections == 0);
     for (name, origin) in bounded {
         let each = number(origin.max_connections);
-        let what = format!("origins.{name}.max_connections of each server");
+        let what = format!("origins.{name}.max_connections per server");
         needs.push((what, each.saturating_mul(number(origin.servers.len()))));
     }
     if !unbounded.is_empty() {
-        // Each viewer's connection waits for one server at a time.
-        needs.push(("servers without max_connections, as limits.connections".to_owned(), viewers));
+        // Each viewer's connection uses one server at a time.
+        needs.push(("servers without max_connections (limits.connections)".to_owned(), viewers));
     }
     for callback in &settings.callbacks {
         needs.push((format!("the callback of {}", callback.name), EACH_CALLBACK));
     }
     let own = number(settings.threads).saturating_mul(EACH_THREAD).saturating_add(OWN);
-    needs.push(("files and threads of its own".to_owned(), own));
+    needs.push(("its own files and threads".to_owned(), own));
     needs.retain(|(_, number)| *number > 0);
     needs
 }
@@ -95,9 +95,10 @@ mod tests {
         let told = shortfall_of(&settings, sum - 1).unwrap().message;
         for words in [
             &format!("may open {} files at once (hard limit), and may need {sum}: ", sum - 1),
-            "4000 for limits.connections, 20 for control.connections, 600 for origins.bounded.max_connections of each server",
-            "4000 for servers without max_connections, as limits.connections, 1024 for the callback of tv",
-            "80 for files and threads of its own",
+            "4000 for limits.connections, 20 for control.connections, 600 for origins.bounded.max_connections per \
+             server",
+            "4000 for servers without max_connections (limits.connections), 1024 for the callback of tv",
+            "80 for its own files and threads",
             "LimitNOFILE=",
         ] {
             assert!(told.contains(words), "{words}\n{told}");

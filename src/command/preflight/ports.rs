@@ -1,4 +1,4 @@
-//! The addresses to listen on: whether they are free, and who is there where they are not.
+//! Checks whether the listening addresses are free, and finds the process that uses one.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,15 +12,15 @@ use streamgate::net;
 
 use super::Finding;
 
-/// Every address that is listened on, taken and not yet listened on.
+/// All listening addresses: bound, but not yet listening.
 pub(in crate::command) struct Reserved {
-    /// Of viewers, in the order of the configuration.
+    /// Listeners for viewers, in configuration order.
     pub(in crate::command) viewers: Vec<TcpListener>,
     pub(in crate::command) control: TcpListener,
 }
 
 impl Reserved {
-    /// Takes all of them. The error has one line for each that cannot be taken.
+    /// Binds all of them. The error has one line for each failure.
     pub(in crate::command) fn new(settings: &Settings) -> Result<Self, Vec<String>> {
         let (mut taken, mut problems) = (Vec::new(), Vec::new());
         for (_, address) in addresses(settings) {
@@ -30,17 +30,17 @@ impl Reserved {
             }
         }
         match taken.pop() {
-            // The control port is the last one.
+            // The control port is last.
             Some(control) if problems.is_empty() => Ok(Self { viewers: taken, control }),
             _ => Err(problems),
         }
     }
 
-    /// Begins to listen on all of them.
+    /// Starts to listen on all of them.
     pub(in crate::command) fn listen(&self, settings: &Settings) -> Result<(), Vec<String>> {
         let listeners = self.viewers.iter().chain([&self.control]);
         let listening = listeners.zip(addresses(settings)).map(|(listener, (_, address))| {
-            // Two may have reserved one address; the second to listen there finds out.
+            // Two processes may have bound one address; the second `listen` fails.
             net::listen(listener).map_err(|error| problem(address, &error))
         });
         let problems: Vec<String> = listening.filter_map(Result::err).collect();
@@ -48,7 +48,7 @@ impl Reserved {
     }
 }
 
-/// The addresses that could not be taken now, but for those where a gateway with this configuration listens already.
+/// Addresses that cannot be bound now, except those of a running gateway with this configuration.
 pub(super) fn taken(settings: &Settings, file: &Path) -> Vec<Finding> {
     let failures = addresses(settings).into_iter().filter_map(|(path, address)| {
         let error = net::reserve(address).err()?;
@@ -58,7 +58,7 @@ pub(super) fn taken(settings: &Settings, file: &Path) -> Vec<Finding> {
     failures.collect()
 }
 
-/// Where the configuration names an address, and the address; the control port last.
+/// Configuration path and address of each listener; the control port last.
 fn addresses(settings: &Settings) -> Vec<(String, SocketAddr)> {
     let viewers = settings.listeners.iter().enumerate();
     let mut addresses: Vec<_> =
@@ -72,16 +72,17 @@ fn problem(address: SocketAddr, error: &io::Error) -> String {
     let _ = match error.kind() {
         ErrorKind::AddrInUse => match holder(address) {
             Some(Process { id, name, .. }) => {
-                write!(text, "stop `{name}` (process {id}), which listens there, or configure another address")
+                write!(text, "stop `{name}` (process {id}), which uses this address, or configure another one")
             }
             None => write!(
                 text,
-                "stop what listens there (`ss -ltnp`, run as root, names it), or configure another address"
+                "stop the process that uses this address (see `ss -ltnp`, as root), or configure another one"
             ),
         },
         ErrorKind::PermissionDenied => write!(
             text,
-            "let user {} use ports below 1024 (AmbientCapabilities=CAP_NET_BIND_SERVICE of the systemd unit), or configure a higher port",
+            "allow user {} to use ports below 1024 (AmbientCapabilities=CAP_NET_BIND_SERVICE of the systemd unit), or \
+             configure a higher port",
             geteuid()
         ),
         ErrorKind::AddrNotAvailable => {
