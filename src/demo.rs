@@ -1,7 +1,7 @@
-//! The origin of `streamgate demo` and what the demo says when it is up.
+//! The origin of `streamgate demo`, and its greeting.
 //!
-//! A small VOD in HLS (fragmented MP4 and MPEG-TS) and DASH, and a live HLS channel that loops it. All media is inside the
-//! binary. The origin knows nothing of the gateway: it answers whoever asks.
+//! A small VOD in HLS (fragmented MP4 and MPEG-TS) and DASH, and a live HLS channel that loops it. All media is
+//! embedded in the binary. The origin is independent of the gateway.
 
 mod hello;
 mod live;

@@ -1,4 +1,4 @@
-//! The words of the house as small types. No logic beyond their own invariants, no clock, no I/O.
+//! Basic types. No logic beyond their own invariants, no clock, no I/O.
 
 mod account;
 mod attributes;

@@ -1,5 +1,5 @@
-//! What every port of the program needs of the network: addresses that are reserved, connections
-//! that are counted and accepted whatever happens; and what a shortage of file descriptors looks like.
+//! Networking for all ports: reserved addresses, limited and accepted connections, an HTTP client, watched files,
+//! and detection of a lack of file descriptors.
 
 mod accept;
 mod http_client;

@@ -1,12 +1,12 @@
-//! What the demo says when it is up.
+//! The greeting of the demo.
 
 use std::fmt::Write as _;
 
-/// The text that `streamgate demo` prints: what to paste to watch on each device, what will happen, and where to look.
+/// The text that `streamgate demo` prints: commands to watch on each device, what happens, and where to look.
 ///
-/// `gateway` and `control` are base URLs without a final slash. `tokens` pairs each device's name with its token; all devices
-/// belong to one account, which may watch on two of them at once. Tokens are long, so each goes into a variable of the shell
-/// first, and the lines after it stay short enough to read.
+/// `gateway` and `control` are base URLs without a final slash. `tokens` pairs each device's name with its token; all
+/// devices belong to one account, which may watch on two at once. Tokens are long, so each is put into a shell
+/// variable.
 pub fn greeting(gateway: &str, control: &str, tokens: &[(String, String)]) -> String {
     let mut text = format!(
         "Streamgate is up on {gateway}, in front of a demo origin.\n\
@@ -37,14 +37,15 @@ pub fn greeting(gateway: &str, control: &str, tokens: &[(String, String)]) -> St
     if let [(first, _), (second, _), (third, _), ..] = tokens {
         let _ = write!(
             text,
-            "\nWatch the live channel on {first} and {second}, then ask for it on {third}: 403, and the answer says which two streams\n\
+            "\nWatch the live channel on {first} and {second}, then ask for it on {third}: 403, and the response \
+             lists the two streams that\n\
              hold the slots. Stop one of them, and about twenty seconds later {third} is admitted. Another title on a device that\n\
-             already plays takes the place of the first one and is never refused.\n"
+             already plays replaces the first one and is never refused.\n"
         );
     }
     let _ = write!(
         text,
-        "\nStreams  curl {control}/api/streams           # the operator's API: {control}/api/openapi.json\n\
+        "\nStreams  curl {control}/api/streams           # the operator API: {control}/api/openapi.json\n\
          Accounts curl {control}/api/accounts/acme/alice\nStatus   curl {control}/api/status\n\
          Metrics  curl {control}/metrics\nHealth   curl {control}/healthz {control}/readyz\nStop     Ctrl-C\n\n"
     );

@@ -1,7 +1,7 @@
-//! The live channel: a window that slides with the clock over the looped MPEG-TS segments of the VOD.
+//! The live channel: a sliding window over the looped MPEG-TS segments of the VOD.
 //!
-//! Segment number `n` is on air from `n * 2 s` to `(n + 1) * 2 s` after the channel's start and is published when it is complete. A
-//! playlist is a pure function of the start and the present.
+//! Segment `n` covers `n * 2 s` to `(n + 1) * 2 s` after the channel's start and is published when it is complete. A
+//! playlist depends only on the start and the current time.
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::media;
 use crate::model::Millis;
 
-/// How long each segment lasts: the target duration too.
+/// Duration of each segment, and the target duration.
 const SEGMENT: Duration = Duration::from_secs(2);
 /// Segments in the loop; after the last one comes a discontinuity and the first again.
 const LOOP: u64 = 12;
@@ -45,7 +45,7 @@ impl Rendition {
     }
 }
 
-/// What the channel has under a name.
+/// A file of the channel.
 pub(super) enum Published {
     /// A playlist as of now.
     Playlist(String),
@@ -53,7 +53,7 @@ pub(super) enum Published {
     Segment(&'static [u8]),
 }
 
-/// A channel that has been on air since some moment.
+/// A live channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Channel {
     since: Millis,
@@ -62,13 +62,13 @@ pub struct Channel {
 impl Channel {
     /// A channel whose playlist is full at `now`.
     ///
-    /// The channel counts from there and not from the Unix epoch: hls.js walks through all discontinuity sequence numbers from
-    /// zero, and with tens of millions of them it has no time left to play.
+    /// Numbers start there and not at the Unix epoch: hls.js iterates over all discontinuity sequence numbers from
+    /// zero, which takes too long with tens of millions.
     pub fn full_at(now: Millis) -> Self {
         Self { since: now - SEGMENT * WINDOW }
     }
 
-    /// What stands at `/live/<name>` at `now`; nothing under an unknown name or before a segment is complete.
+    /// The file `/live/<name>` at `now`; `None` for an unknown name or an incomplete segment.
     pub(super) fn published(self, name: &str, now: Millis) -> Option<Published> {
         if name == "master.m3u8" {
             return multivariant_playlist().map(Published::Playlist);
@@ -84,7 +84,7 @@ impl Channel {
 
     /// The media playlist of `rendition` at `now` (RFC 8216 §6.2.2): the five newest complete segments.
     ///
-    /// A discontinuity stands before the first segment of every loop. It leaves the playlist together with that segment, and
+    /// A discontinuity precedes the first segment of every loop. It leaves the playlist with that segment, and
     /// `EXT-X-DISCONTINUITY-SEQUENCE` counts those that have left.
     pub fn playlist(self, rendition: Rendition, now: Millis) -> String {
         let complete = self.complete(now);
@@ -112,7 +112,7 @@ impl Channel {
         playlist
     }
 
-    /// How many segments are complete at `now`.
+    /// Number of complete segments at `now`.
     fn complete(self, now: Millis) -> u64 {
         now.since(self.since).as_secs() / SEGMENT.as_secs()
     }

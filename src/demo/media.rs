@@ -1,4 +1,4 @@
-//! The demo's media, made by `conf/demo/make-media.sh` and kept inside the binary.
+//! The demo's media, made by `conf/demo/make-media.sh` and embedded in the binary.
 
 /// The content type of an HLS playlist (RFC 8216 §4).
 pub(super) const HLS: &str = "application/vnd.apple.mpegurl";
@@ -16,7 +16,7 @@ macro_rules! files {
     };
 }
 
-/// Every file, named one by one: the compiler tells when one is gone, a test tells when one is forgotten.
+/// Every file. The compiler finds deleted ones, a test finds missing ones.
 static FILES: &[File] = files![
     "vod/audio.m3u8",
     "vod/high.m3u8",
@@ -96,7 +96,7 @@ pub(super) fn file(path: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.path == path)
 }
 
-/// The content type that belongs to the ending of `path`.
+/// The content type for the extension of `path`.
 pub(super) fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "m3u8" => HLS,

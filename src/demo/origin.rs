@@ -1,4 +1,4 @@
-//! The demo's origin: files and the live channel over HTTP/1.1, as a well-behaved media server answers.
+//! The demo's origin: files and the live channel over HTTP/1.1.
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,20 +21,21 @@ use super::media;
 use super::range::{self, Wanted};
 use crate::model::{Clock, Millis};
 
-/// Serves the demo's media on `listener` until `stop` completes; connections are closed then, wherever they are.
+/// Serves the demo's media on `listener` until `stop` completes. Then closes all connections.
 ///
 /// Paths: `/vod/master.m3u8` (HLS, fragmented MP4), `/vod/ts/master.m3u8` (HLS, MPEG-TS), `/vod/manifest.mpd` (DASH),
-/// `/live/master.m3u8` and `/live/channel.m3u8` (live HLS), and what they refer to. GET, HEAD, conditional and range requests.
+/// `/live/master.m3u8` and `/live/channel.m3u8` (live HLS), and what they refer to. GET, HEAD, conditional and range
+/// requests.
 ///
 /// # Errors
 ///
-/// When the listener itself is broken. A connection that fails ends alone.
+/// The listener has failed. A failed connection affects no other.
 pub async fn serve(
     listener: TcpListener,
     clock: Arc<dyn Clock>,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    // Without its address a listener is of no use: the one error that is not some client's.
+    // The only error that is not caused by a client.
     listener.local_addr()?;
     let channel = Channel::full_at(clock.wall());
     let mut connections = JoinSet::new();
@@ -51,18 +52,18 @@ pub async fn serve(
                             let response = respond(&request, channel, clock.wall());
                             async move { Ok::<_, Infallible>(response) }
                         });
-                        // What goes wrong here is the client's affair: it went away or does not speak HTTP.
+                        // Errors here are the client's: it disconnected or does not speak HTTP.
                         let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer).await;
                     });
                 }
-                // Out of files, or the client is gone already: the next one may do better.
+                // Out of file descriptors, or the client has disconnected: try the next one.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
     }
 }
 
-/// A whole answer, before the request's conditions and ranges are looked at.
+/// A full response, before conditions and ranges are applied.
 struct Resource {
     bytes: Bytes,
     content_type: &'static str,
@@ -91,7 +92,7 @@ fn resource(path: &str, channel: Channel, now: Millis) -> Option<Resource> {
     })
 }
 
-/// Answers one request. The body is the whole one for HEAD too: hyper counts it and leaves it out.
+/// Answers one request. The body is complete for HEAD, too: hyper uses its length and omits it.
 fn respond<B>(request: &Request<B>, channel: Channel, now: Millis) -> Response<Full<Bytes>> {
     let mut response = match *request.method() {
         Method::GET | Method::HEAD => match resource(request.uri().path(), channel, now) {
@@ -117,7 +118,7 @@ fn answer(request: &HeaderMap, resource: &Resource) -> Response<Full<Bytes>> {
     let mut response = if value(request, &header::IF_NONE_MATCH).is_some_and(|known| names(known, &etag)) {
         plain(StatusCode::NOT_MODIFIED)
     } else {
-        // A range of another version would be spliced into the wrong body (RFC 9110 §13.1.5).
+        // A range of another version would corrupt the client's copy (RFC 9110 §13.1.5).
         let same_version = value(request, &header::IF_RANGE).is_none_or(|version| version == etag);
         match value(request, &header::RANGE).filter(|_| same_version).map(|range| range::wanted(range, length)) {
             Some(Wanted::Part(part)) => {
@@ -143,7 +144,7 @@ fn answer(request: &HeaderMap, resource: &Resource) -> Response<Full<Bytes>> {
     response
 }
 
-/// A status and nothing else.
+/// A response without body.
 fn plain(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
@@ -154,7 +155,7 @@ fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Only for values of our own making, which are ASCII.
+/// Only for our own values, which are ASCII.
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
@@ -168,7 +169,7 @@ fn etag(bytes: &[u8]) -> String {
     format!("\"{:016x}\"", hasher.finish())
 }
 
-/// Whether an `If-None-Match` value names this validator (weak comparison, RFC 9110 §13.1.2).
+/// True if an `If-None-Match` value contains this validator (weak comparison, RFC 9110 §13.1.2).
 fn names(known: &str, etag: &str) -> bool {
     known.trim() == "*" || known.split(',').any(|one| one.trim().trim_start_matches("W/") == etag)
 }

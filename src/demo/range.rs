@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-/// What a `Range` header asks of a body.
+/// The requested part of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// All of it: no range, several, or one we do not understand. A server may always answer those with 200.
+    /// All of it: no range, several, or an unknown one. A server may always answer those with 200.
     Whole,
     /// These bytes.
     Part(Range<usize>),
-    /// Bytes that the body does not have: 416.
+    /// Out of range: 416.
     Unsatisfiable,
 }
 
-/// Reads the value of a `Range` header against a body of `length` bytes.
+/// Applies a `Range` header to a body of `length` bytes.
 pub(super) fn wanted(header: &str, length: usize) -> Wanted {
     let Some((first, last)) = header.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
         return Wanted::Whole;

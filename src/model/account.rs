@@ -1,4 +1,4 @@
-//! What a limit is counted against.
+//! Accounts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-/// An account by name: one household, several people and devices.
+/// What a limit is counted against: one household, several people and devices.
 ///
 /// `subject` is unique only inside its `idp` (identity provider).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,28 +35,28 @@ impl From<Names> for Account {
 }
 
 impl Account {
-    /// An account by its two names.
+    /// Creates an account.
     pub fn new(idp: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
         let (idp, subject) = (idp.into(), subject.into());
         let key = AccountKey::from_names(&idp, &subject);
         Self { idp, subject, key }
     }
 
-    /// The key under which every table keeps this account.
+    /// The key of this account in tables.
     pub fn key(&self) -> AccountKey {
         self.key
     }
 }
 
-/// 128 bits that stand for an account in tables and play sessions: the head of the SHA-256 of its names.
+/// Key of an account in tables and play sessions: the first 128 bits of the SHA-256 of its names.
 ///
-/// It is the same on every gateway and after every restart. It is *not* a pseudonym: logs use a keyed hash.
+/// The same on every gateway and after every restart. *Not* a pseudonym: logs use a keyed hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccountKey(pub [u8; 16]);
 
 impl AccountKey {
     fn from_names(idp: &str, subject: &str) -> Self {
-        // One call over one buffer: half the time of feeding the parts one by one.
+        // One call over one buffer takes half the time of hashing part by part.
         let mut names = Vec::with_capacity(8 + idp.len() + subject.len());
         // The length keeps ("ab", "c") and ("a", "bc") apart.
         names.extend_from_slice(&(idp.len() as u64).to_be_bytes());

@@ -1,23 +1,23 @@
-//! Which of an account's devices asks.
+//! Devices of an account.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A device, as well as we know it.
+/// A device, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
-    /// Named by the token: the same name is the same device.
+    /// Device id from the token: the same id is the same device.
     Named(Arc<str>),
-    /// A hint made of the client's network and user agent. Two televisions of one make behind one router look alike, so a
-    /// hint may tie two requests for the same asset together but never ends another stream.
+    /// A hint from the client's network and user agent. Two identical televisions behind one router look alike, so a
+    /// hint may join two requests for the same asset but never ends another stream.
     Hint(u64),
 }
 
 impl Device {
-    /// The name, where there is one that means something to a person.
+    /// The device id, if there is one.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Named(name) => Some(name),

@@ -1,11 +1,12 @@
-//! What tells one client of an account from another where no token names the device.
+//! Evidence to distinguish clients of an account without device ids.
 
 use serde::{Deserialize, Serialize};
 
-/// Two tokens whose `iat` lies no further apart were issued together: a page asks for one for itself and one for its player.
+/// Two tokens with at most this difference of `iat` were issued together: a page may request one for itself and one for
+/// its player.
 const SAME_ISSUANCE_SECS: u32 = 10;
 
-/// Hashes of what a request shows of its client. Zero is unknown and equals nothing.
+/// Hashes of client properties in a request. Zero is unknown and equals nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClientEvidence {
     /// The client's network: an IPv4 address, or the /64 of an IPv6 address.
@@ -23,12 +24,12 @@ pub struct ClientEvidence {
 }
 
 impl ClientEvidence {
-    /// Whether both came with the same token.
+    /// True if both have the same token.
     pub fn has_same_token(&self, other: &Self) -> bool {
         is_same(self.token, other.token)
     }
 
-    /// Whether both came from the same network, and with the same user agent or tokens that were issued together.
+    /// True if both have the same network, and the same user agent or tokens that were issued together.
     pub fn is_same_client(&self, other: &Self) -> bool {
         is_same(self.network, other.network)
             && (is_same(self.agent, other.agent)

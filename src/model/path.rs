@@ -1,21 +1,22 @@
-//! Paths as origins read them.
+//! Paths as origins interpret them.
 //!
-//! One file has many paths: origins undo percent-encoding once (RFC 3986 §2.4), and some of them merge doubled slashes (nginx)
-//! while others take each for a name of its own (object stores). What a path is held against, a route, the scope of a token
-//! or of a play session, is held against every reading that an origin may have. Paths whose readings lie in different folders
-//! are [`Ambiguities`]: they are refused unless the configuration says that the origin may see them.
+//! One file has many paths: origins decode percent-encoding once (RFC 3986 §2.4). Some merge doubled slashes (nginx),
+//! others keep them as separate names (object stores). Routes and the scopes of tokens and play sessions are checked
+//! against every reading of a path. Paths whose readings are in different folders have [`Ambiguities`]: they are
+//! refused unless the configuration allows them.
 
 use std::borrow::Cow;
 
 use super::percent::first_byte;
 
-/// Stands for an encoded slash where an origin takes it for a part of a name. No path has a NUL: it is an ambiguity.
+/// Represents an encoded slash that an origin reads as part of a name. No path has a NUL: it is an ambiguity.
 const NAMED_SLASH: u8 = 0;
 
-/// A way to write a path that origins read in different ways.
+/// A path spelling that origins interpret differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguity {
-    /// `.` or `..`, also percent-encoded and with parameters (`..;a=b`): most origins go to another folder, some do not.
+    /// `.` or `..`, also percent-encoded and with parameters (`..;a=b`): most origins go to another folder, some do
+    /// not.
     DotSegments,
     /// `%2F`: a slash to some origins, a part of a name to others.
     EncodedSlashes,
@@ -36,22 +37,22 @@ impl Ambiguity {
     }
 }
 
-/// Which of them a path has, or which of them a route lets pass.
+/// The ambiguities of a path, or those that a route allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ambiguities(u8);
 
 impl Ambiguities {
-    /// Whether there is none.
+    /// True if there is none.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether this one is among them.
+    /// True if this one is included.
     pub fn has(self, ambiguity: Ambiguity) -> bool {
         self.0 & ambiguity.bit() != 0
     }
 
-    /// Those that are not among `others`.
+    /// Those that `others` does not include.
     #[must_use]
     pub fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
@@ -68,33 +69,32 @@ impl FromIterator<Ambiguity> for Ambiguities {
     }
 }
 
-/// One way in which an origin may read a path. All of them undo percent-encoding once.
+/// One way in which an origin may read a path. All of them decode percent-encoding once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading(u8);
 
 impl Reading {
-    /// Doubled slashes are one.
+    /// Merges doubled slashes.
     const MERGES: u8 = 1;
-    /// Dot segments are gone.
+    /// Resolves dot segments.
     const RESOLVES: u8 = 2;
-    /// A backslash is a slash.
+    /// Reads a backslash as a slash.
     const TAKES_BACKSLASHES: u8 = 4;
-    /// An encoded slash is a part of a name.
+    /// Reads an encoded slash as part of a name.
     const NAMES_SLASHES: u8 = 8;
-    /// The one that sees through everything.
+    /// The reading that merges and resolves everything.
     const FULL: Self = Self(Self::MERGES | Self::RESOLVES | Self::TAKES_BACKSLASHES);
 
     fn does(self, what: u8) -> bool {
         self.0 & what != 0
     }
 
-    /// Whether doubled slashes are one.
+    /// True if doubled slashes are merged.
     pub fn merges_slashes(self) -> bool {
         self.does(Self::MERGES)
     }
 
-    /// The byte that stands at the head of `text`, a path or what a path is held against, and how many bytes of the text stand
-    /// for it.
+    /// The first byte of `text` (a path, or a pattern for one) in this reading, and its length in the text.
     pub fn first_byte(self, text: &[u8]) -> Option<(u8, usize)> {
         let (byte, length) = first_byte(text)?;
         let byte = match byte {
@@ -118,19 +118,19 @@ impl Reading {
     }
 }
 
-/// A path of a request, without play session and token.
+/// The path of a request, without play session and token.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestPath<'a> {
     raw: &'a str,
     ambiguities: Ambiguities,
-    /// What its readings may differ in.
+    /// Aspects in which its readings may differ.
     choices: u8,
-    /// Whether every reading is the path as it stands.
+    /// True if every reading equals the raw path.
     is_plain: bool,
 }
 
 impl<'a> RequestPath<'a> {
-    /// Looks a path over. One without escapes, backslashes, doubled slashes and dots behind a slash costs two scans.
+    /// Analyzes a path. One without escapes, backslashes, doubled slashes and dots after a slash costs two scans.
     pub fn new(raw: &'a str) -> Self {
         let bytes = raw.as_bytes();
         let is_odd = memchr::memchr2(b'%', b'\\', bytes).is_some();
@@ -157,17 +157,17 @@ impl<'a> RequestPath<'a> {
         Self { raw, ambiguities, choices, is_plain: choices == 0 && !is_odd }
     }
 
-    /// What of it origins read in different ways.
+    /// The ambiguities of the path.
     pub fn ambiguities(&self) -> Ambiguities {
         self.ambiguities
     }
 
-    /// The path as an origin reads it that sees through everything: what routes go by.
+    /// The fully merged and resolved path, for routing.
     pub fn resolved(&self) -> Cow<'a, [u8]> {
         self.read(Reading::FULL)
     }
 
-    /// Whether something holds for the path in every way in which an origin may read it.
+    /// True if `holds` is true for every reading of the path.
     pub fn in_every_reading(&self, mut holds: impl FnMut(Reading, &[u8]) -> bool) -> bool {
         let mut reading = self.choices;
         loop {
@@ -177,7 +177,7 @@ impl<'a> RequestPath<'a> {
             if reading == 0 {
                 return true;
             }
-            // Every subset of the choices, the largest first.
+            // Every subset of the choices, largest first.
             reading = (reading - 1) & self.choices;
         }
     }
@@ -187,7 +187,7 @@ impl<'a> RequestPath<'a> {
     }
 }
 
-/// How many dots a dot segment has. Its parameters are not heeded: some origins cut them off before they resolve it.
+/// Number of dots in a dot segment. Ignores its parameters, as some origins remove them before they resolve it.
 fn dots(segment: &[u8]) -> Option<usize> {
     let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
     matches!(name, b"." | b"..").then_some(name.len())

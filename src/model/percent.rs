@@ -1,9 +1,9 @@
-//! Percent-encoding (RFC 3986 §2.1), undone once and only once.
+//! Percent-decoding (RFC 3986 §2.1), exactly once.
 
 use std::borrow::Cow;
 
-/// The byte that `text` begins with, and how many bytes of the text stand for it: 3 for an escape, else 1. A percent sign
-/// without two hexadecimal digits stands for itself.
+/// The first decoded byte of `text`, and its length in the text: 3 for an escape, else 1. A percent sign without two
+/// hexadecimal digits is literal.
 pub fn first_byte(text: &[u8]) -> Option<(u8, usize)> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     if let [b'%', high, low, ..] = text
@@ -14,7 +14,7 @@ pub fn first_byte(text: &[u8]) -> Option<(u8, usize)> {
     text.first().map(|byte| (*byte, 1))
 }
 
-/// Undoes, once, the percent-encoding of a text. A percent sign without two hexadecimal digits stands for itself.
+/// Decodes a text once. A percent sign without two hexadecimal digits is literal.
 pub fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'%', text).is_none() {
         return Cow::Borrowed(text);
@@ -24,14 +24,14 @@ pub fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// The same byte by byte, without a buffer.
+/// Decodes byte by byte, without a buffer.
 #[derive(Clone, Debug)]
 pub struct PercentDecoded<'t> {
     rest: &'t [u8],
 }
 
 impl<'t> PercentDecoded<'t> {
-    /// The bytes that the text stands for.
+    /// The decoded bytes of `text`.
     pub fn new(text: &'t [u8]) -> Self {
         Self { rest: text }
     }

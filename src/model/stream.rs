@@ -1,4 +1,4 @@
-//! Names of streams and of what starts them.
+//! Ids of streams and applications.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// One play of one asset by one viewer: 128 bits, written like a UUID.
+/// Id of a stream: 128 bits, written like a UUID.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub [u8; 16]);
 
@@ -32,7 +32,7 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// The text is not 32 hexadecimal digits with dashes in the UUID places.
+/// The text is not 32 hexadecimal digits with dashes as in a UUID.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("a stream id is written as 8-4-4-4-12 hexadecimal digits")]
 pub struct ParseStreamIdError;
@@ -69,13 +69,13 @@ impl<'de> Deserialize<'de> for StreamId {
 pub struct ApplicationId(pub Arc<str>);
 
 impl ApplicationId {
-    /// The name as it stands in the configuration.
+    /// The key in the configuration.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// So that tables are asked by the bare name.
+/// Allows lookups by `str`.
 impl Borrow<str> for ApplicationId {
     fn borrow(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Time and randomness, which come in as arguments everywhere below the edges.
+//! Time and randomness. Only the program reads the system's; everything else takes them as arguments.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time: milliseconds since the Unix epoch.
 ///
-/// Arithmetic saturates: a clock that is wrong must never panic a request.
+/// Arithmetic saturates: a wrong clock must never cause a panic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
 impl Millis {
-    /// The time that has passed since `earlier`; zero if `earlier` lies in the future.
+    /// Time since `earlier`; zero if `earlier` is in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// So many milliseconds later, or earlier where they are negative.
+    /// This time plus `by` milliseconds, which may be negative.
     #[must_use]
     pub fn shifted(self, by: i64) -> Self {
         Self(self.0.saturating_add_signed(by))
     }
 
-    /// Whole seconds since the Unix epoch, as tokens and HTTP dates count them.
+    /// Whole seconds since the Unix epoch, as in tokens and HTTP dates.
     pub fn seconds(self) -> u64 {
         self.0 / 1000
     }
@@ -53,27 +53,27 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Where time comes from. The edges hand it down; only they own one.
+/// The source of time.
 ///
-/// There are two times. *One-way time* goes as fast as time does, whatever anybody makes of the system's clock: all windows are
-/// judged by it. *Wall time* is what the system's clock shows: all that others have written down with a time of their own
-/// is judged by it (`exp`, `nbf`, blocks, the age of a play session), and all that others read is written in it.
+/// There are two times. *One-way time* is independent of changes to the system's clock and is used for all timeouts.
+/// *Wall time* is the system's clock. It is used for times that others write (`exp`, `nbf`, blocks, the age of a play
+/// session) and for all output.
 pub trait Clock: Send + Sync {
-    /// One-way time. Never runs backwards and never jumps within one process; begins with the wall time of its start.
+    /// One-way time. Never runs backwards or jumps within a process; starts with the wall time of the process start.
     fn now(&self) -> Millis;
 
-    /// Wall time. It jumps where the system's clock is set.
+    /// Wall time. Jumps when the system's clock is set.
     fn wall(&self) -> Millis {
         self.now()
     }
 
-    /// Both, read at once.
+    /// Both times, read together.
     fn moment(&self) -> Moment {
         Moment { now: self.now(), wall: self.wall() }
     }
 }
 
-/// One moment by both times, and so how far they are from each other.
+/// One moment in both times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// One-way time.
@@ -88,25 +88,24 @@ impl Moment {
         Self { now, wall: now }
     }
 
-    /// By how much wall time is ahead of one-way time, in milliseconds.
+    /// How far wall time is ahead of one-way time, in milliseconds.
     pub fn offset(self) -> i64 {
         let ahead = i128::from(self.wall.0) - i128::from(self.now.0);
         i64::try_from(ahead).unwrap_or(if ahead < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// What the clock on the wall shows at a one-way time.
+    /// Converts one-way time to wall time.
     pub fn to_wall(self, at: Millis) -> Millis {
         at.shifted(self.offset())
     }
 
-    /// The one-way time at which the clock on the wall shows `at`. What lies in the future is of a clock that goes ahead of
-    /// ours: it is now.
+    /// Converts a past wall time to one-way time. A future time comes from a clock that is ahead, and counts as now.
     pub fn past(self, at: Millis) -> Millis {
         at.shifted(self.offset().saturating_neg()).min(self.now)
     }
 }
 
-/// Where randomness comes from, for the same reason.
+/// The source of randomness.
 pub trait Entropy: Send + Sync {
     /// Sixteen unguessable bytes.
     fn bytes(&self) -> [u8; 16];

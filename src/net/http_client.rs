@@ -1,4 +1,4 @@
-//! The HTTP client of this room and those above.
+//! The HTTP client for outgoing requests.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,26 +12,26 @@ use rustls_platform_verifier::Verifier;
 
 use super::resources::{SHORTAGE_REMEDY, is_shortage};
 
-/// Something in the configuration cannot be used.
+/// The configuration of the client is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
-    /// Not a URL, or not of HTTP.
-    #[error("{name}: the URL cannot be used ({why}): write `https://HOST/PATH`, or `http://` where the way is trusted")]
+    /// Not an HTTP URL.
+    #[error("{name}: invalid URL ({why}): write `https://HOST/PATH`, or `http://` in a trusted network")]
     Url {
-        /// Whose URL.
+        /// Owner of the URL.
         name: String,
         /// What is wrong.
         why: String,
     },
-    /// The file of certification authorities.
+    /// Invalid file of certification authorities.
     #[error("{file}: {why}; it must be a PEM file of certificates")]
     Authorities {
-        /// Which file.
+        /// The file.
         file: String,
         /// What is wrong.
         why: String,
     },
-    /// There is no file descriptor left to set it up with: nothing is wrong with the configuration.
+    /// No file descriptor is left. The configuration is fine.
     #[error("the HTTP client cannot be set up ({0}): {SHORTAGE_REMEDY}")]
     Shortage(std::io::Error),
     /// TLS cannot be set up.
@@ -39,10 +39,10 @@ pub enum HttpClientError {
     Client(String),
 }
 
-/// A client that follows no redirects and knows no proxies. It trusts the system's authorities and those of the file.
+/// A client that follows no redirects and uses no proxies. It trusts the system's authorities and those of the file.
 ///
 /// # Errors
-/// The file cannot be used, or TLS cannot be set up.
+/// The file is invalid, or TLS cannot be set up.
 pub fn http_client(ca_file: Option<&Path>) -> Result<Client, HttpClientError> {
     let extra = ca_file.map(authorities).transpose()?.unwrap_or_default();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -53,12 +53,12 @@ pub fn http_client(ca_file: Option<&Path>) -> Result<Client, HttpClientError> {
     let mut tls = match Verifier::new_with_extra_roots(extra, provider) {
         Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth(),
         Err(error) => {
-            // Plain HTTP works all the same, and may be all that is configured.
+            // Plain HTTP still works, and may be all that is configured.
             tracing::warn!(%error, "no certification authorities are known; no https URL can be fetched");
             builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
         }
     };
-    // It leaves out what it cannot read, and would do so until the next reload.
+    // The client skips certificates that it cannot read, until the next reload.
     let probe = [(); 2].map(|()| File::open("/dev/null"));
     if let Some(error) = probe.into_iter().filter_map(Result::err).find(is_shortage) {
         return Err(HttpClientError::Shortage(error));
@@ -87,7 +87,7 @@ fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, HttpClientEr
 /// A URL that the client can fetch.
 ///
 /// # Errors
-/// It is none, or not of HTTP.
+/// It is not an HTTP URL.
 pub fn url_of(name: &str, text: &str) -> Result<Url, HttpClientError> {
     let wrong = |why: String| HttpClientError::Url { name: name.to_owned(), why };
     let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
@@ -97,10 +97,10 @@ pub fn url_of(name: &str, text: &str) -> Result<Url, HttpClientError> {
     }
 }
 
-/// The body, unless it is longer than `most` bytes. A longer one is not read to its end.
+/// The body, up to `most` bytes. Stops reading a longer one.
 ///
 /// # Errors
-/// It is longer, or the connection broke.
+/// It is longer, or the connection failed.
 pub async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String> {
     let too_long = || format!("the body is longer than {most} bytes");
     if response.content_length().is_some_and(|length| length > most as u64) {
@@ -116,7 +116,7 @@ pub async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String
     Ok(body)
 }
 
-/// What went wrong, with its causes and without the URL, which may contain a token or a password.
+/// The error with its causes, but without the URL, which may contain a token or password.
 pub fn error_chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();

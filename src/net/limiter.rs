@@ -1,4 +1,4 @@
-//! How many connections of one port are open, and how many may be.
+//! Limits the open connections of a port.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,12 +9,12 @@ pub struct ConnectionLimiter {
     open: AtomicUsize,
 }
 
-/// A connection that is open as long as this lives, however its task ends.
+/// An open connection. Dropping it releases its place, however its task ends.
 #[derive(Debug)]
 pub struct OpenConnection(Arc<ConnectionLimiter>);
 
 impl ConnectionLimiter {
-    /// Counts one more; `None` where `max` are open already.
+    /// Counts one more; `None` if `max` are open already.
     pub fn try_open(self: &Arc<Self>, max: usize) -> Option<OpenConnection> {
         let one = OpenConnection(self.clone());
         (self.open.fetch_add(1, Relaxed) < max).then_some(one)

@@ -1,17 +1,17 @@
-//! Taking an address, and beginning to listen there later.
+//! Binds an address, and listens there later.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// Connections that wait to be accepted at most. The system has a limit of its own (`net.core.somaxconn`).
+/// Maximum connections in the backlog. The system has its own limit (`net.core.somaxconn`).
 const BACKLOG: i32 = 65_535;
 
-/// Takes an address for a listener that begins to [`listen`] later: whoever connects before that is to go elsewhere.
+/// Binds an address for a listener that starts to [`listen`] later. Until then connections are refused.
 ///
 /// # Errors
-/// Somebody listens there, the machine has no such address, or the user may not use the port.
+/// The address is in use, the machine does not have it, or the user may not use the port.
 pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -20,10 +20,10 @@ pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Begins to listen: from here on connections wait to be accepted.
+/// Starts to listen: from here on connections wait to be accepted.
 ///
 /// # Errors
-/// Somebody else has begun to listen there since the address was reserved.
+/// Another process has started to listen there since the address was reserved.
 pub fn listen(reserved: &TcpListener) -> io::Result<()> {
     SockRef::from(reserved).listen(BACKLOG)
 }

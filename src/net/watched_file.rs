@@ -1,4 +1,4 @@
-//! A file that is read again when it changes.
+//! A file that is reloaded when it changes.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,23 +7,23 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// A file that was written this shortly before it was read may have been written again in the same tick of its clock.
+/// A file written this shortly before it was read may be written again with the same timestamp.
 const TICK: Duration = Duration::from_secs(2);
 
-/// What a look at the file found.
+/// Result of a check of the file.
 #[derive(Debug)]
 pub enum Seen {
-    /// What was there before.
+    /// Unchanged.
     Same,
-    /// Other bytes than before.
+    /// New content.
     New(Vec<u8>),
-    /// No file. Said once.
+    /// The file does not exist. Reported once.
     Gone,
-    /// It cannot be read, and why. Said once per reason.
+    /// It cannot be read, and why. Reported once per reason.
     Unreadable(String),
 }
 
-/// A file and what it was like at the last look.
+/// A file and its state at the last check.
 #[derive(Debug)]
 pub struct WatchedFile {
     path: PathBuf,
@@ -34,27 +34,27 @@ pub struct WatchedFile {
 }
 
 impl WatchedFile {
-    /// A file that nobody has looked at yet; longer ones than `most` bytes are not read.
+    /// A file that has not been checked yet. Files longer than `most` bytes are not read.
     pub fn new(path: PathBuf, most: usize) -> Self {
         Self { path, most, stamp: None, digest: None, trouble: None }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Why it could not be read at the last look.
+    /// Why it could not be read at the last check.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Looks at time and length, and reads where they have changed.
+    /// Reads the file if its time or length has changed.
     pub fn look(&mut self) -> Seen {
         let before = SystemTime::now();
         let stamp = fs::metadata(&self.path).and_then(|data| {
-            // Opening a pipe would wait for somebody who writes into it.
-            let plain = data.is_file().then_some(()).ok_or_else(|| io::Error::other("this is no plain file"));
+            // Opening a pipe would wait for a writer.
+            let plain = data.is_file().then_some(()).ok_or_else(|| io::Error::other("this is not a regular file"));
             plain.and(Ok((data.modified()?, data.len())))
         });
         if self.trouble.is_none() && stamp.as_ref().ok().is_some_and(|stamp| self.stamp == Some(*stamp)) {
@@ -120,7 +120,7 @@ mod tests {
         assert!(matches!(file.look(), Seen::Unreadable(why) if why.contains("longer than 8 bytes")));
         assert!(matches!(file.look(), Seen::Same));
         let mut folder_itself = WatchedFile::new(folder.path().to_owned(), 8);
-        assert!(matches!(folder_itself.look(), Seen::Unreadable(why) if why == "this is no plain file"));
+        assert!(matches!(folder_itself.look(), Seen::Unreadable(why) if why == "this is not a regular file"));
         fs::remove_file(&path).unwrap();
         assert!(matches!(file.look(), Seen::Gone));
         fs::write(&path, "two").unwrap();

@@ -306,7 +306,7 @@ fn what_is_no_url_and_what_is_no_certificate_is_said_before_anything_begins() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
     for (url, ca, expected) in [
-        ("example.com/jwks", None, "application tv: the URL cannot be used"),
+        ("example.com/jwks", None, "application tv: invalid URL"),
         ("ftp://example.com/jwks", None, "the scheme is `ftp`): write `https://HOST/PATH`"),
         ("https://example.com/", Some("ca.pem"), "ca.pem: no certificate in it; it must be a PEM file"),
         ("https://example.com/", Some("none.pem"), "none.pem: "),
