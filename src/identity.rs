@@ -1,8 +1,8 @@
-//! Who asks: where the token is, what it says, and the play session that carries the answer on.
+//! Identifies viewers by tokens and play sessions.
 //!
-//! [`Identity`] belongs to one application. It finds the token of a request, has its [`Format`] verify it, maps the
-//! claims to a [`Viewer`] and remembers the result. [`KeyRing`] seals a [`PlaySession`] into one URL-safe string and opens
-//! it again; [`path`] takes that string off a request's path. Time comes in as an argument everywhere.
+//! An [`Identity`] belongs to one application. It finds the token of a request, verifies it with its [`Format`], maps
+//! the claims to a [`Viewer`] and caches the result. [`KeyRing`] seals a [`PlaySession`] into a URL-safe string and
+//! opens it again; [`path`] removes that string from a request's path. Time is always an argument.
 
 mod algorithm;
 mod attribute_source;

@@ -81,7 +81,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether it is verified with an RSA key.
+    /// True if it is verified with an RSA key.
     pub fn is_rsa(self) -> bool {
         matches!(self.needs(), Needs::Rsa(_))
     }

@@ -1,4 +1,4 @@
-//! Where the token is in a request, and how it leaves the request before that goes upstream.
+//! Finds the token in a request, and removes it before the request goes upstream.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,18 +8,17 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use super::request::RequestFacts;
 use super::token_location::Source;
 
-/// Bytes of cookies that are searched; a token behind them is not found.
+/// Bytes of cookies that are searched for a token.
 const MAX_COOKIES: usize = 16 * 1024;
 
 /// RFC 3986 §2.2.
 pub(super) const SUB_DELIMITERS: [char; 11] = ['!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '='];
 
-/// How many bytes of a text, which begins with the token's value, are the value. The character ends it where the format
-/// has no say.
+/// Length of the token's value at the start of a text. The character ends it unless the format defines the end.
 pub(super) type Extent<'a> = &'a dyn Fn(&str, char) -> usize;
 
 impl Source {
-    /// The token at this place, as it stands there (still percent-encoded if the client did so).
+    /// The token at this location, as received (possibly percent-encoded).
     pub(super) fn find<'a>(&self, request: &RequestFacts<'a>, opens: Opens<'_>, extent: Extent<'_>) -> Option<&'a str> {
         match self {
             Self::Query(name) => first_value(request.raw_query?, name, opens, extent).map(|(_, value)| value),
@@ -35,7 +34,7 @@ impl Source {
         }
     }
 
-    /// Where in `path` the token stands, with its name and the separator in front of it, and where its value.
+    /// Position of the token in `path`: that of its separator and name, and that of its value.
     pub(super) fn in_path(&self, path: &str, extent: Extent<'_>, resembles: &dyn Fn(&str) -> bool) -> Option<Spot> {
         let (opening, skip) = match self {
             Self::Segment(name) if name.ends_with('/') => (format!("/{name}"), 0),
@@ -57,36 +56,36 @@ impl Source {
     }
 }
 
-/// Where a token stands in a path.
+/// Position of a token in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
-    /// Where the separator in front of it stands.
+    /// Start of the separator before it.
     pub(super) start: usize,
-    /// Where its value begins.
+    /// Start of its value.
     pub(super) value: usize,
-    /// The first byte that is no part of it.
+    /// End of the token, exclusive.
     pub(super) end: usize,
 }
 
-/// The first cookie of that name that is not empty.
+/// The first non-empty cookie of that name.
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     cookies_of(headers, name).next()
 }
 
-/// Every cookie of that name that is not empty: a browser keeps one for each path, and sends all that fit.
+/// Every non-empty cookie of that name: a browser keeps one for each path, and sends all that match.
 pub(super) fn cookies_of<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     cookies(headers).filter_map(move |cookie| value_of(cookie, name, b"\"")).filter_map(text)
 }
 
-/// Which characters a parameter of the query may begin behind.
+/// True for characters after which a query parameter may start.
 pub(super) type Opens<'a> = &'a dyn Fn(char) -> bool;
 
-/// The first parameter of that raw name whose value is not empty: where the parameter begins, and its raw value.
+/// The first parameter of that raw name with a non-empty value: its start, and its raw value.
 pub(super) fn query_value<'a>(query: &'a str, name: &str, extent: Extent<'_>) -> Option<(usize, &'a str)> {
     first_value(query, name, &|before| before == '&', extent)
 }
 
-/// The same of parameters that may begin behind other characters.
+/// As [`query_value`], for parameters that may start after other characters.
 pub(super) fn first_value<'a>(
     query: &'a str,
     name: &str,
@@ -97,7 +96,7 @@ pub(super) fn first_value<'a>(
     values.find(|(_, value)| !value.is_empty()).map(|(place, value)| (place.start, value))
 }
 
-/// Every parameter of that raw name: where it is, and its raw value; empty where it has none.
+/// Every parameter of that raw name: its range, and its raw value, which may be empty.
 pub(super) fn query_values<'a>(
     query: &'a str,
     name: &str,
@@ -118,18 +117,18 @@ pub(super) fn query_values<'a>(
     })
 }
 
-/// Where a parameter of the query ends at an `&` and a segment of the path at a `/`.
+/// Length up to `end`: a query parameter ends at `&`, a path segment at `/`.
 pub(super) fn plain(rest: &str, end: char) -> usize {
     rest.find(end).unwrap_or(rest.len())
 }
 
-/// The query without these parts of it, which are in order. With each goes the delimiter behind it, or where it ends
-/// otherwise the one in front of it (RFC 9246 §2.1.15).
+/// The query without these sorted parts. Removes with each the delimiter after it or, if there is none, the one before
+/// it (RFC 9246 §2.1.15).
 pub(super) fn cut(query: &str, parts: &[Range<usize>]) -> String {
     let mut kept = String::with_capacity(query.len());
     let mut from = 0;
     for &Range { start, end } in parts {
-        // A part of a part is gone already.
+        // Skip a part inside a removed part.
         let Some(between) = query.get(from..start) else { continue };
         kept.push_str(between);
         let is_delimited = query.get(end..).is_some_and(|rest| rest.starts_with(SUB_DELIMITERS));
@@ -142,15 +141,15 @@ pub(super) fn cut(query: &str, parts: &[Range<usize>]) -> String {
     kept
 }
 
-/// The value of a `Cookie` header without the cookies of these names; `None` when nothing is left and the header is to be
-/// dropped.
+/// The value of a `Cookie` header without the cookies of these names; `None` if nothing is left and the header must be
+/// removed.
 pub(super) fn strip_cookie(value: &str, goes: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
     let goes = |cookie: &str| goes(cookie.split_once('=').map_or(cookie, |(name, _)| name).trim());
     let rest = without(value, goes);
     (!rest.trim_matches([' ', ';']).is_empty()).then_some(rest)
 }
 
-/// Cookies without those that are to `go`.
+/// Cookies without those for which `go` is true.
 fn without(cookies: &str, go: impl Fn(&str) -> bool) -> Cow<'_, str> {
     if !cookies.split(';').any(&go) {
         return Cow::Borrowed(cookies);
@@ -160,7 +159,7 @@ fn without(cookies: &str, go: impl Fn(&str) -> bool) -> Cow<'_, str> {
     Cow::Owned(rest.join("; "))
 }
 
-/// The value of `NAME=value` where the name is ours and the value is not empty; a pair of `quote`s around it goes.
+/// The value of `NAME=value` if the name matches and the value is not empty, without a pair of `quote`s around it.
 fn value_of<'a>(pair: &'a [u8], name: &str, quote: &[u8]) -> Option<&'a [u8]> {
     let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
     let unquoted = value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote)).unwrap_or(value);
@@ -168,7 +167,7 @@ fn value_of<'a>(pair: &'a [u8], name: &str, quote: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Every `NAME=value` of the cookie headers, up to the limit. Read as bytes: a foreign cookie in another encoding must
-/// not hide ours.
+/// not hide the token.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let mut searched = 0_usize;
     headers
@@ -182,8 +181,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .map(<[u8]>::trim_ascii)
 }
 
-/// The token of an `Authorization` value: after `Bearer` (RFC 6750 §2.1), or the whole value where no scheme stands
-/// before it.
+/// The token of an `Authorization` value: after `Bearer` (RFC 6750 §2.1), or the whole value if it has no scheme.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let Some(at) = value.iter().position(|byte| *byte == b' ') else {
         return (!value.eq_ignore_ascii_case(b"bearer")).then_some(value);

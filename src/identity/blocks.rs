@@ -1,4 +1,4 @@
-//! Who is shut out for a time: accounts, devices, tokens and play sessions.
+//! Blocks of accounts, devices, tokens and play sessions.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -9,34 +9,34 @@ use crate::model::{AccountKey, Device, Millis, StreamId};
 use super::limits::{MAX_DEVICE, bounded};
 use super::token_id::TokenId;
 
-/// What is shut out.
+/// The target of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocked {
-    /// Everything of an account.
+    /// A whole account.
     Account(AccountKey),
-    /// One device of an account, by the name that tokens give it.
+    /// One device of an account, by its id in tokens.
     Device(AccountKey, Arc<str>),
-    /// Everything that a token proves.
+    /// All use of a token.
     Token(TokenId),
     /// One play session, by the id of its stream.
     Session(StreamId),
 }
 
 impl Blocked {
-    /// A device, by a name of any length: long ones are shortened as they are where tokens name devices.
+    /// A device, by an id of any length. Long ones are shortened as in tokens.
     pub fn device(account: AccountKey, name: &str) -> Self {
         Self::Device(account, bounded(name, MAX_DEVICE).into())
     }
 }
 
-/// One entry: who, how long, and why.
+/// One block: target, end and reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// What is shut out.
+    /// The target of a block.
     pub blocked: Blocked,
-    /// The first moment at which it is not; `None`: for ever.
+    /// End of the block; `None`: never.
     pub until: Option<Millis>,
-    /// The text that the viewer is shown.
+    /// Text for the viewer.
     pub reason: Arc<str>,
 }
 
@@ -54,7 +54,7 @@ impl Block {
     }
 }
 
-/// Everything that is shut out. It never changes: a new set takes its place.
+/// A set of blocks. Immutable: a new set replaces it.
 #[derive(Clone, Debug, Default)]
 pub struct Blocks {
     count: usize,
@@ -72,7 +72,7 @@ struct OfAccount {
 type Table<K, V> = HashMap<K, V, BuildHasherDefault<Fold>>;
 
 impl Blocks {
-    /// These entries. Where two are about the same, the longer one counts.
+    /// A set of these entries. Of two for the same target, the longer one counts.
     pub fn new(entries: impl IntoIterator<Item = Block>) -> Self {
         let mut blocks = Self::default();
         entries.into_iter().for_each(|block| blocks.add(block));
@@ -99,17 +99,17 @@ impl Blocks {
         self.count += usize::from(added);
     }
 
-    /// How many entries there are, those among them that have run out.
+    /// Number of entries, including expired ones.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether nobody is shut out.
+    /// True if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The entry that shuts this viewer out at `now`, if one does. Costs one comparison while there are no entries.
+    /// The active block of this viewer at `now`, if any. Costs one comparison while there are no entries.
     pub fn blocked(
         &self,
         account: &AccountKey,
@@ -123,7 +123,7 @@ impl Blocks {
         }
         let of_account = self.accounts.get(account);
         let whole = of_account.and_then(|of| of.whole.as_ref());
-        // Tokens shorten long names, and so do entries; what an application says comes as it is.
+        // Ids from tokens and entries are shortened; those from applications are not.
         let name = device.name().map(|name| bounded(name, MAX_DEVICE));
         let device = of_account.and_then(|of| of.devices.get(&*name?)?.as_ref());
         let token = token.and_then(|token| self.tokens.get(&token)?.as_ref());
@@ -132,7 +132,7 @@ impl Blocks {
     }
 }
 
-/// Puts `block` where nothing or a shorter one stands. Whether nothing stood there.
+/// Stores `block` if there is none or a shorter one. Returns true if there was none.
 fn keep_longer(place: &mut Option<Block>, block: Block) -> bool {
     match place {
         Some(known) if !block.outlasts(known) => false,
@@ -140,8 +140,8 @@ fn keep_longer(place: &mut Option<Block>, block: Block) -> bool {
     }
 }
 
-/// A hash for keys that are hashes already, or random: their first eight bytes. Only the operator fills these tables, so
-/// nobody can crowd one place of them.
+/// A hash for keys that are already hashes or random: their first eight bytes. Only the operator fills these tables, so
+/// nobody can provoke collisions.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fold(u64);
 
@@ -156,7 +156,7 @@ impl Hasher for Fold {
         self.0 ^= n;
     }
 
-    /// The length of an array says nothing.
+    /// Ignores the constant length of an array.
     fn write_usize(&mut self, _: usize) {}
 
     fn finish(&self) -> u64 {

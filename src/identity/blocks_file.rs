@@ -1,4 +1,4 @@
-//! The file of those who are shut out: a list in YAML or JSON.
+//! The file of blocks: a list in YAML or JSON.
 //!
 //! ```yaml
 //! - account: { idp: "https://id.example", subject: "H-2041" }
@@ -26,20 +26,20 @@ use super::blocks::{Block, Blocked, Blocks};
 use super::limits::MAX_ACCOUNT;
 use super::token_id::TokenId;
 
-/// Bytes of the longest file that is read.
+/// Maximum size of a file, in bytes.
 pub const MAX_BLOCKS: usize = 16 << 20;
-/// Entries of a file at most.
+/// Maximum entries of a file.
 const MAX_ENTRIES: usize = 100_000;
-/// Characters of a reason.
+/// Maximum characters of a reason.
 const MAX_REASON: usize = 500;
 
-/// Why a file of blocks is of no use: the first thing that is wrong.
+/// The first problem of a file of blocks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlocksError {
-    /// Too much for one file.
-    #[error("the file is longer than 16 MiB or has more than 100000 entries: take out what has run out")]
+    /// The file is too large.
+    #[error("the file is longer than 16 MiB or has more than 100000 entries: remove expired ones")]
     TooLong,
-    /// Neither YAML nor JSON, or no list.
+    /// Neither YAML nor JSON, or not a list.
     #[error("line {line}: {problem}")]
     Form {
         /// Line in the file, from 1.
@@ -47,7 +47,7 @@ pub enum BlocksError {
         /// What is wrong, and what to write.
         problem: String,
     },
-    /// One entry.
+    /// A problem of one entry.
     #[error("line {line}, entry {entry}: {problem}")]
     Entry {
         /// Line in the file, from 1.
@@ -62,13 +62,13 @@ pub enum BlocksError {
 /// Reads a file of blocks.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first problem of the file.
 pub fn parse(file: &[u8]) -> Result<Blocks, BlocksError> {
     if file.len() > MAX_BLOCKS {
         return Err(BlocksError::TooLong);
     }
     let form = |line, problem: &str| BlocksError::Form { line, problem: problem.to_owned() };
-    let text = std::str::from_utf8(file).map_err(|_| form(1, "the file is no UTF-8 text"))?;
+    let text = std::str::from_utf8(file).map_err(|_| form(1, "the file is not UTF-8 text"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let nodes = MAX_ENTRIES * 16;
     let options = serde_saphyr::options! {
@@ -78,7 +78,7 @@ pub fn parse(file: &[u8]) -> Result<Blocks, BlocksError> {
             max_nodes: nodes,
             max_events: nodes * 4,
             max_total_scalar_bytes: MAX_BLOCKS,
-            // Of few bytes they make millions of nodes, and no entry needs them.
+            // A few bytes of aliases can expand to millions of nodes, and no entry needs them.
             max_aliases: 0,
         },
     };
@@ -86,7 +86,7 @@ pub fn parse(file: &[u8]) -> Result<Blocks, BlocksError> {
         let error = error.without_snippet();
         let line = error.location().map_or(1, |place| place.line());
         let problem = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        form(line, &format!("{problem}; write a list of entries, each beginning with `- account:`, `- device:`, `- token:` or `- session:`"))
+        form(line, &format!("{problem}; write a list of entries, each starting with `- account:`, `- device:`, `- token:` or `- session:`"))
     })?;
     let entries = entries.unwrap_or_default();
     if entries.len() > MAX_ENTRIES {
@@ -111,9 +111,11 @@ fn block(entry: &Value) -> Result<Block, String> {
     let blocked = match (named.next(), named.next()) {
         (Some(name), None) => blocked(name, members.get(name).unwrap_or(&Value::Null))?,
         (None, _) => {
-            return Err("nothing says who is shut out: write `account:`, `device:`, `token:` or `session:`".to_owned());
+            return Err(
+                "the target of the block is missing: write `account:`, `device:`, `token:` or `session:`".to_owned()
+            );
         }
-        (Some(one), Some(other)) => return Err(format!("`{one}` and `{other}` in one entry: make two entries of it")),
+        (Some(one), Some(other)) => return Err(format!("`{one}` and `{other}` in one entry: write two entries")),
     };
     Ok(Block { blocked, until: until(members.get("until"))?, reason: reason(members)?.into() })
 }
@@ -123,7 +125,7 @@ fn blocked(name: &str, value: &Value) -> Result<Blocked, String> {
         let id = value.as_str().and_then(|id| id.parse().ok());
         return id
             .map(Blocked::Session)
-            .ok_or_else(|| "`session` is no stream id: write it as 8-4-4-4-12 hexadecimal digits".to_owned());
+            .ok_or_else(|| "`session` is not a stream id: write it as 8-4-4-4-12 hexadecimal digits".to_owned());
     }
     let parts: &[&str] = match name {
         "account" => &["idp", "subject"],
@@ -131,7 +133,7 @@ fn blocked(name: &str, value: &Value) -> Result<Blocked, String> {
         _ => &["application", "id"],
     };
     let Value::Object(members) = value else {
-        return Err(format!("`{name}` is no mapping: write `{name}: {{ {} }}`", parts.join(": …, ") + ": …"));
+        return Err(format!("`{name}` is not a mapping: write `{name}: {{ {} }}`", parts.join(": …, ") + ": …"));
     };
     only(members, parts)?;
     let text = |part: &str| text(members, part).map_err(|problem| format!("in `{name}`: {problem}"));
@@ -157,7 +159,7 @@ fn until(value: Option<&Value>) -> Result<Option<Millis>, String> {
         Some(value) => {
             let time = value.as_str().and_then(|text| humantime::parse_rfc3339(text).ok());
             let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            time.map(|time| Some(Millis(0) + time)).ok_or_else(|| format!("`until` is no time: {WRITE}"))
+            time.map(|time| Some(Millis(0) + time)).ok_or_else(|| format!("`until` is not a time: {WRITE}"))
         }
     }
 }
@@ -173,15 +175,15 @@ fn reason(members: &Map<String, Value>) -> Result<&str, String> {
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
     match members.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        // 007 and 7 may be two accounts.
-        Some(Value::Number(_) | Value::Bool(_)) => Err(format!("`{name}` is no text: put it in quotes")),
+        // 007 and 7 may be different accounts.
+        Some(Value::Number(_) | Value::Bool(_)) => Err(format!("`{name}` is not text: put it in quotes")),
         _ => Err(format!("`{name}` is missing: write `{name}:` and a text")),
     }
 }
 
 fn only(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
     match members.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(other) => Err(format!("the key {other:?} is not known: write {}", known.join(", "))),
+        Some(other) => Err(format!("unknown key {other:?}: write {}", known.join(", "))),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens of any kind, judged by an authorization service of the operator: the HTTP callback of media servers.
+//! Tokens of any kind, verified by the operator's authorization service: the HTTP callback of media servers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use super::error::TokenError;
 use super::format::{Format, MAX_TOKEN};
 use super::request::RequestFacts;
 
-/// One authorization service, for whoever asks it and puts its answers among the verdicts.
+/// One authorization service, for the task that calls it.
 #[derive(Clone)]
 pub struct CallbackSource {
-    /// Whose service it is, for questions and the log: `application tv`.
+    /// Owner of the service, for requests and the log: `application tv`.
     pub name: Arc<str>,
-    /// Where its answers go.
+    /// Cache of its results.
     pub verdicts: Arc<CallbackCache>,
-    /// Where it is: `http` or `https`. Its own query stays; a user and password in it are sent as basic credentials.
+    /// URL, `http` or `https`. Its query is kept; user and password are sent as basic credentials.
     pub url: Box<str>,
-    /// How it is asked.
+    /// Request method.
     pub ask: Ask,
-    /// How long an answer may take.
+    /// Time limit for a response.
     pub deadline: Duration,
-    /// How long a yes holds that names no time.
+    /// Lifetime of a positive result without a lifetime of its own.
     pub lifetime: Duration,
-    /// How long a no holds.
+    /// Lifetime of a negative result.
     pub negative: Duration,
-    /// What serves for a token that it never judged, while it is away.
+    /// Result for an unknown token while the service is unavailable.
     pub away: Away,
 }
 
-/// How a service is asked.
+/// Request method of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// `GET` with parameters in the query.
@@ -43,18 +43,19 @@ pub enum Ask {
     Post,
 }
 
-/// What serves while a service is away.
+/// Result while a service is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Away {
     /// The token is refused as undecided.
     Refuse,
-    /// Each token counts as an account of its own: `userid` is its SHA-256 in hexadecimal digits, shortened, and `away` is
+    /// Each token counts as a separate account: `userid` is its SHA-256 in hexadecimal, shortened, and `away` is
     /// `true`.
     Admit,
 }
 
 impl CallbackSource {
-    /// A service at `url` that is asked by `GET` within 200 ms; a yes holds 180 s, a no 5 s, and its silence is a no.
+    /// A service at `url` with defaults: `GET`, 200 ms timeout; positive results hold 180 s, negative ones 5 s; refuses
+    /// while unavailable.
     pub fn new(name: impl Into<Arc<str>>, url: &str) -> Self {
         Self {
             name: name.into(),
@@ -70,14 +71,14 @@ impl CallbackSource {
 }
 
 impl fmt::Debug for CallbackSource {
-    /// Without the URL, which may have a password in it.
+    /// Omits the URL, which may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallbackSource").field("name", &self.name).field("ask", &self.ask).finish_non_exhaustive()
     }
 }
 
-/// Tokens that an authorization service judges. Verifying one is looking its verdict up; asking goes by
-/// [`Format::question`].
+/// Tokens that an authorization service verifies. `verify` only looks up the cached result; [`Format::question`] gives
+/// the request to send.
 #[derive(Debug)]
 pub struct Callback {
     service: Arc<str>,
@@ -85,14 +86,14 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// Tokens that this service judges.
+    /// Tokens that this service verifies.
     pub fn new(source: &CallbackSource) -> Self {
         Self { service: source.name.clone(), verdicts: source.verdicts.clone() }
     }
 }
 
 impl Format for Callback {
-    /// Claims are what the service said; they expire when it has to be asked again.
+    /// The claims come from the service and expire when it must be called again.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
@@ -100,7 +101,7 @@ impl Format for Callback {
         self.verdicts.get(&callback_request::key(token, request), now)
     }
 
-    /// An answer is about a folder and a client.
+    /// A result applies to a folder and a client.
     fn covers_request(&self, _token: &[u8]) -> bool {
         true
     }

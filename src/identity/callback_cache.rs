@@ -1,4 +1,4 @@
-//! What an authorization service said, for as long as it holds.
+//! Cache of an authorization service's results.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use super::callback_request::QuestionKey;
 use super::claims::Claims;
 use super::error::TokenError;
 
-/// Bytes that all remembered answers take together, about.
+/// Maximum size in bytes, approximately.
 const CAPACITY: u64 = 64 << 20;
-/// What an answer takes besides its claims.
+/// Size of a result without its claims.
 const OVERHEAD: usize = 256;
-/// The bounds of how long a service may let its word count.
+/// Bounds of a result's lifetime.
 const LIFETIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
-/// How long after its end an answer goes on while the service is away.
+/// How long an expired result is used while the service is unavailable.
 const STALE: Duration = Duration::from_hours(1);
-/// How long a service that is away is left alone about one question.
+/// How long a failed request is not repeated.
 const AWAY: Duration = Duration::from_secs(1);
 
-/// Requests that come at the same time read the clock one after the other, and not in the order in which they look here.
+/// Concurrent requests may read the clock in another order than the cache.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// The answers of one authorization service, the least recently used of which are forgotten first.
+/// Results of one authorization service. Evicts the least recently used first.
 pub struct CallbackCache {
     entries: ArcSwap<Cache<QuestionKey, Entry>>,
 }
@@ -37,13 +37,13 @@ pub struct CallbackCache {
 #[derive(Clone)]
 struct Entry {
     answer: Result<Arc<Map<String, Value>>, TokenError>,
-    /// When it was given. Where the clock has been set back since, the service is asked again.
+    /// Time of the result. If the clock has been set back since, the service is called again.
     at: Millis,
-    /// The first moment at which the service has to be asked again.
+    /// When the service must be called again.
     until: Millis,
-    /// The end of what the service itself said; `None` where it said nothing.
+    /// End of the service's own result; `None` if it gave none.
     said: Option<Millis>,
-    /// How often it was asked.
+    /// Number of calls.
     asked: u32,
     weight: u32,
 }
@@ -54,12 +54,12 @@ impl Entry {
     }
 }
 
-/// What became of a question that the service did not answer.
+/// What is used after a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureMode {
-    /// The answer of before goes on.
+    /// The previous result.
     Stale,
-    /// There is none, or it is too old: the configured answer serves.
+    /// The configured result, as there is no previous one or it is too old.
     Instead,
 }
 
@@ -73,39 +73,39 @@ impl Default for CallbackCache {
 }
 
 impl CallbackCache {
-    /// From now on these are the answers of `other` too, which is about the same service: what one is told the other knows.
+    /// Shares results with `other`, which is for the same service.
     pub fn share(&self, other: &Self) {
         self.entries.store(other.entries.load_full());
     }
 
-    /// The claims that the service gave for the question.
+    /// The cached claims for the request.
     ///
     /// # Errors
-    /// `Unasked` where it has to be asked (again); `Refused`; `Undecided` where it was asked in vain a moment ago.
+    /// `NotCached` if the service must be called (again); `Refused`; `Unavailable` shortly after a failed call.
     pub fn get(&self, key: &QuestionKey, now: Millis) -> Result<Claims, TokenError> {
         let entry = self.entries.load().get(key).filter(|entry| entry.holds(now)).ok_or(TokenError::NotCached)?;
         Ok(Claims::new(Map::clone(&*entry.answer?), entry.until))
     }
 
-    /// How often the service was asked this.
+    /// Number of calls for this request.
     pub fn asked(&self, key: &QuestionKey) -> u32 {
         self.entries.load().get(key).map_or(0, |entry| entry.asked)
     }
 
-    /// The service said yes, for `lifetime`, held to between 1 s and 24 h.
+    /// Stores a positive result for `lifetime`, limited to 1 s to 24 h.
     pub fn allow(&self, key: QuestionKey, claims: Map<String, Value>, lifetime: Duration, now: Millis) {
         let until = now + lifetime.clamp(LIFETIME.0, LIFETIME.1);
         self.put(key, Ok(claims.into()), (now, until), Some(until));
     }
 
-    /// The service said no, which is believed for `lifetime`.
+    /// Stores a negative result for `lifetime`.
     pub fn refuse(&self, key: QuestionKey, lifetime: Duration, now: Millis) {
         let until = now + lifetime;
         self.put(key, Err(TokenError::Refused), (now, until), Some(until));
     }
 
-    /// The service did not answer. For a second, what it said before goes on, up to an hour after its end; where there is
-    /// nothing of the kind, these claims serve, or the token stays undecided.
+    /// Records a failed call. For a second, the previous result is used, up to an hour after its end; otherwise these
+    /// claims, or the token is refused as unavailable.
     pub fn away(&self, key: QuestionKey, instead: Option<Map<String, Value>>, now: Millis) -> FailureMode {
         let before = self.entries.load().get(&key);
         let before = before.filter(|entry| entry.said.is_some_and(|said| now < said + STALE));
@@ -140,7 +140,7 @@ impl fmt::Debug for CallbackCache {
     }
 }
 
-/// Bytes that a value takes, about.
+/// Size of a value in bytes, approximately.
 fn size(value: &Value) -> usize {
     const NODE: usize = 64;
     NODE + match value {

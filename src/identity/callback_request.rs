@@ -1,4 +1,4 @@
-//! What an authorization service is asked about a token.
+//! The request to an authorization service about a token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,30 +12,29 @@ use super::limits::fingerprint;
 use super::percent::percent_decoded;
 use super::request::RequestFacts;
 
-/// Bytes of a header, or of the query, that a service is shown.
+/// Maximum bytes of a header or the query that are sent.
 const MAX_SHOWN: usize = 1024;
 
-/// Stands for a question in tables: 128 bits of a SHA-256 over token, folder and client.
+/// Key of a request in tables: 128 bits of a SHA-256 over token, folder and client.
 pub type QuestionKey = [u8; 16];
 
-/// A question to an authorization service. Its answer holds for every file of one folder that the same client asks for with
-/// the same token.
+/// A request to an authorization service. Its result applies to every file of one folder for the same client and token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackRequest {
-    /// Which service is asked: the name of its [`CallbackSource`](super::CallbackSource).
+    /// Name of the service's [`CallbackSource`](super::CallbackSource).
     pub service: Arc<str>,
-    /// The same for every request that the answer covers.
+    /// The same for every request that the result covers.
     pub key: QuestionKey,
-    /// The token, percent-encoding undone.
+    /// The token, percent-decoded.
     pub token: String,
-    /// What is asked for: the folder of the path, without its first `/`, percent-encoding undone. Of a file in no folder its
-    /// path; likewise of a path that a server behind may read as another folder (`..`, encoded slashes).
+    /// The requested folder, without its first `/`, percent-decoded. The whole path for a file in no folder, or if an
+    /// origin may read the path as another folder (`..`, encoded slashes).
     pub name: String,
     /// `hls`, `dash` or `http`, by the file's extension.
     pub proto: &'static str,
     /// The viewer's address.
     pub client: Option<IpAddr>,
-    /// The host that the viewer names.
+    /// The requested host.
     pub host: String,
     /// The query without the token.
     pub query: String,
@@ -46,7 +45,7 @@ pub struct CallbackRequest {
 }
 
 impl CallbackRequest {
-    /// The question that a request with this token raises.
+    /// The request for this token.
     pub(super) fn new(service: &Arc<str>, token: &[u8], request: &RequestFacts<'_>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(&percent_decoded(bytes)).into_owned();
         let header = |name: HeaderName| shown(header(request.headers, &name));
@@ -66,14 +65,14 @@ impl CallbackRequest {
     }
 }
 
-/// What stands for the question in tables.
+/// The key of the request in tables.
 pub(super) fn key(token: &[u8], request: &RequestFacts<'_>) -> QuestionKey {
-    // One household, whichever of its passing addresses it comes from.
+    // By network, as a household changes its IPv6 addresses.
     let client = network(request.client).to_be_bytes();
     fingerprint(&[b"question", &percent_decoded(token), folder(request.path).as_bytes(), &client])
 }
 
-/// The part of the path that an answer covers.
+/// The part of the path that a result covers.
 fn folder(path: &str) -> &str {
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     if parent.is_empty() || !RequestPath::new(path).ambiguities().is_empty() { path } else { parent }

@@ -1,13 +1,13 @@
 //! Common Access Tokens: CTA-5007, a CWT (RFC 8392) in COSE (RFC 9052), in base64.
 //!
-//! `COSE_Mac0` with HS256, HS384 or HS512 and `COSE_Sign1` with ES256, PS256 or `EdDSA`; the truncated HMAC 256/64 is not
-//! accepted. The claims become members under their registered names, `claim:sub` among them; numbers without a name stand
-//! under their decimal text, byte strings (`cti`) as lower-case hex.
+//! `COSE_Mac0` with HS256, HS384 or HS512 and `COSE_Sign1` with ES256, PS256 or `EdDSA`; the truncated HMAC 256/64 is
+//! not accepted. The claims become members under their registered names, such as `claim:sub`. Numbers without a name
+//! use their decimal text; byte strings (`cti`) become lower-case hex.
 //!
-//! `catu`, `catm`, `cath`, `catalpn`, `catnip` and `catgeoiso3166` are checked at every request. `catif` and `catifdata`
-//! are read and not acted upon: with them the token would say where a refused viewer is led. `catpor` is passed over.
-//! Regular expressions are searched for; `^` and `$` anchor them. Every other restriction of CTA-5007 refuses the token, unless
-//! the operator has it ignored. Numbers that are none of its claims are ignored (RFC 8392 §3).
+//! `catu`, `catm`, `cath`, `catalpn`, `catnip` and `catgeoiso3166` are checked at every request. `catif` and
+//! `catifdata` are parsed but have no effect: they would redirect a refused viewer. `catpor` is ignored. Regular
+//! expressions match anywhere; `^` and `$` anchor them. A token with any other restriction of CTA-5007 is refused,
+//! unless the configuration ignores it. Unknown numbers are ignored (RFC 8392 §3).
 
 mod cbor;
 mod cose;
@@ -38,21 +38,21 @@ use renewal::Plan;
 
 pub use demands::Replay;
 
-/// How an operator's Common Access Tokens are to be read.
+/// How Common Access Tokens are verified.
 #[derive(Debug)]
 pub struct Settings {
-    /// Who signs them.
+    /// Their issuers.
     pub issuers: Issuers,
-    /// What is given to `exp` and `nbf` for clocks that differ, 60 s at most.
+    /// Leeway of `exp` and `nbf`, at most 60 s.
     pub leeway: Duration,
-    /// Restrictions that are passed over, by name (`catnip`, `catgeocoord`) or, where there is none, by number (`400`).
+    /// Restrictions to ignore, by name (`catnip`, `catgeocoord`) or, if it has none, by number (`400`).
     pub ignore: Vec<Box<str>>,
-    /// The header in which an edge in front writes the viewer's country (ISO 3166), in place of whatever the viewer wrote
-    /// there. Without one, tokens with `catgeoiso3166` are refused.
+    /// The header that an edge in front sets to the viewer's country (ISO 3166), replacing the viewer's. Without one,
+    /// tokens with `catgeoiso3166` are refused.
     pub country_header: Option<HeaderName>,
-    /// Whether tokens with `catr` are renewed here, those with a shared secret.
+    /// Renew tokens with `catr` that have a shared secret.
     pub renew: bool,
-    /// How `catreplay` 1 is read.
+    /// How `catreplay` 1 is handled.
     pub replay: Replay,
 }
 
@@ -66,13 +66,13 @@ pub struct Cat {
 }
 
 impl Cat {
-    /// Tokens that are read like this.
+    /// Creates a verifier.
     pub fn new(settings: Settings) -> Self {
         let Settings { issuers, leeway, ignore, country_header, renew, replay } = settings;
         Self { issuers, leeway, renew, reading: Reading { ignore, country_header, replay } }
     }
 
-    /// Checks form, issuer, algorithm and signature or MAC only, and gives the payload (RFC 9052 §4.4 and §6.3).
+    /// Checks only form, issuer, algorithm and signature or MAC, and returns the payload (RFC 9052 §4.4 and §6.3).
     ///
     /// # Errors
     /// The first check that fails.
@@ -89,7 +89,7 @@ impl Cat {
 }
 
 impl Format for Cat {
-    /// `exp` is required and its moment is already too late, leeway apart; `nbf` is honoured (RFC 8392 §3.1).
+    /// `exp` is required and exclusive, plus leeway; `nbf` is checked (RFC 8392 §3.1).
     fn verify(&self, token: &[u8], _request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         let ClaimSet { pairs, members } = ClaimSet::read(&self.payload(token)?)?;
         let expires = Times::parse(&members)?.check(self.leeway, now)?;
@@ -130,7 +130,7 @@ impl Format for Cat {
     }
 }
 
-/// Signs a token for tests and trials: HS256, HS384 or HS512.
+/// Signs a test token: HS256, HS384 or HS512.
 ///
 /// # Errors
 /// As [`Key::hmac`].

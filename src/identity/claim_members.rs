@@ -1,4 +1,4 @@
-//! JSON objects in which no member stands twice.
+//! JSON objects without duplicate members.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::error::TokenError;
 
-/// The members of a JSON object. Of a member that stands twice, two readers may see different ones: such an object is
-/// refused (RFC 7519 §4 allows it).
+/// The members of a JSON object. Duplicates are refused, as readers may disagree on the value (RFC 7519 §4 allows
+/// that).
 pub(super) struct Members(pub(super) Map<String, Value>);
 
 impl Members {
-    /// Reads the whole of `json`, which must be one object.
+    /// Parses `json`, which must be exactly one object.
     pub(super) fn read(json: &[u8]) -> Result<Self, TokenError> {
         serde_json::from_slice(json).map_err(|_| TokenError::Malformed)
     }
@@ -37,7 +37,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
         let mut members = Map::new();
         while let Some((name, value)) = access.next_entry()? {
             if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member stands twice"));
+                return Err(A::Error::custom("duplicate member"));
             }
         }
         Ok(members)

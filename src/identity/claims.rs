@@ -1,4 +1,4 @@
-//! What a verified token says.
+//! Claims of a verified token.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::condition::Condition;
 use super::error::TokenError;
 use super::request::RequestFacts;
 
-/// The longest leeway for clocks that differ.
+/// Maximum leeway for clock differences.
 const MAX_LEEWAY: Duration = Duration::from_mins(1);
 
 /// The claims of a token whose signature and times have been checked.
@@ -21,67 +21,67 @@ pub struct Claims {
     members: Map<String, Value>,
     expires: Millis,
     conditions: Vec<Condition>,
-    /// The token itself, where its format renews it.
+    /// The token, if its format renews it.
     token: Option<Arc<[u8]>>,
 }
 
 impl Claims {
-    /// Claims, and the first moment at which the token is no longer accepted (leeway included).
+    /// Creates claims; `expires` is exclusive and includes the leeway.
     pub fn new(members: Map<String, Value>, expires: Millis) -> Self {
         Self { members, expires, conditions: Vec::new(), token: None }
     }
 
-    /// The same claims, of a token that demands this of the requests that it comes with.
+    /// The same claims, with conditions on requests.
     #[must_use]
     pub fn under(self, conditions: Vec<Condition>) -> Self {
         Self { conditions, ..self }
     }
 
-    /// The same claims, of a token that demands this besides.
+    /// The same claims, with a further condition.
     #[must_use]
     pub(super) fn and_under(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
         self
     }
 
-    /// The same claims, with the token that they are of, for a format that renews it.
+    /// The same claims, with the token, for a format that renews it.
     #[must_use]
     pub(super) fn with_token(self, token: &[u8]) -> Self {
         Self { token: Some(token.into()), ..self }
     }
 
-    /// The token itself, where its format renews it.
+    /// The token, if its format renews it.
     pub(super) fn token(&self) -> Option<&[u8]> {
         self.token.as_deref()
     }
 
-    /// What is demanded of requests.
+    /// The conditions on requests.
     pub(super) fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
 
-    /// Bytes that it takes to remember them, roughly: a regular expression takes tens of kilobytes.
+    /// Size in bytes, approximately: a regular expression takes tens of kilobytes.
     pub(super) fn weight(&self) -> usize {
         1024 + self.conditions.iter().map(Condition::weight).sum::<usize>()
     }
 
-    /// Whether something is demanded of the query.
+    /// True if a condition looks at the query.
     pub(super) fn looks_at_query(&self) -> bool {
         self.conditions.iter().any(Condition::looks_at_query)
     }
 
-    /// Whether the request, which comes without its token, is one that the token was made for.
+    /// Checks the conditions against a request (without its token).
     ///
     /// # Errors
-    /// The first condition that does not hold.
+    /// The first condition that fails.
     pub fn permits(&self, request: &RequestFacts<'_>) -> Result<(), TokenError> {
         self.conditions.iter().try_for_each(|condition| condition.check(request))
     }
 
-    /// The claim as text: a string as it stands, a number as JSON writes it. Objects, lists, booleans and null are no text.
+    /// The claim as text: a string as it is, a number as in JSON. `None` for objects, lists, booleans and null.
     ///
-    /// `name` is the name of a member; where there is none of that name, a path of names with dots between them into
-    /// nested objects, and of numbers from 0 into lists (`ext.accounts.0.id`).
+    /// `name` is the name of a member or, if there is none, a dotted path of names in nested objects and of indexes in
+    /// lists, from 0 (`ext.accounts.0.id`).
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         match self.value(name)? {
             Value::String(text) => Some(Cow::Borrowed(text)),
@@ -90,7 +90,7 @@ impl Claims {
         }
     }
 
-    /// The first moment at which the token is no longer accepted (leeway included).
+    /// Expiry, exclusive, including the leeway.
     pub fn expires(&self) -> Millis {
         self.expires
     }
@@ -100,13 +100,13 @@ impl Claims {
         &self.members
     }
 
-    /// The claim of that name or path, whatever its type.
+    /// The claim of that name or path, of any type.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
-        // Names such as "https://example.com/account" contain dots and are no paths.
+        // Names such as "https://example.com/account" contain dots and are not paths.
         if let Some(value) = self.members.get(name) {
             return Some(value);
         }
-        // Nor is the head of "https://example.com/claims.account": the longest head that is a member is one name.
+        // In "https://example.com/claims.account" the longest prefix that is a member is one name.
         name.rmatch_indices('.').find_map(|(at, _)| {
             let first = self.members.get(name.get(..at)?)?;
             name.get(at + 1..)?.split('.').try_fold(first, |value, name| match value {
@@ -131,9 +131,9 @@ impl Times {
         Ok(Self { expires: time(members, "exp")?, not_before: time(members, "nbf")? })
     }
 
-    /// The first moment at which the token is no longer accepted.
+    /// Checks the times and returns the expiry.
     ///
-    /// `leeway` is given to both times for clocks that differ, a minute at most. The moment of expiry is already too late.
+    /// `leeway` applies to both times, at most a minute. `exp` is exclusive.
     ///
     /// # Errors
     /// `NoExpiry`, `Expired`, `NotYet`.
@@ -150,7 +150,7 @@ impl Times {
     }
 }
 
-/// A `NumericDate` (RFC 7519 §2). Fractions are cut; a number inside a string is no number.
+/// A `NumericDate` (RFC 7519 §2). Fractions are truncated; a number in a string is refused.
 fn time(members: &Map<String, Value>, name: &str) -> Result<Option<Millis>, TokenError> {
     let Some(value) = members.get(name) else { return Ok(None) };
     let seconds = match value.as_u64() {
@@ -160,7 +160,7 @@ fn time(members: &Map<String, Value>, name: &str) -> Result<Option<Millis>, Toke
     Ok(Some(Millis(seconds.saturating_mul(1000))))
 }
 
-/// Floor, with everything before 1970 as 1970 and everything beyond the range as its end.
+/// Floor, limited to the range from 1970 to the largest value.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates, as intended")]
 pub(super) fn whole(seconds: f64) -> u64 {
     seconds.floor() as u64

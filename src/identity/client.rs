@@ -1,4 +1,4 @@
-//! The viewer's address, where other machines stand between it and the gateway.
+//! The viewer's address behind proxies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,24 +7,24 @@ use ipnet::IpNet;
 
 use super::condition::is_within;
 
-/// How many entries of a list are looked at.
+/// Maximum entries of a list that are checked.
 const MAX_HOPS: usize = 32;
-/// Bytes of the longest address with brackets and port, with some to spare.
+/// Maximum bytes of an address with brackets and port.
 const MAX_ADDRESS: usize = 64;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where the machines in front of the gateway write down who asked them.
+/// The header in which proxies in front of the gateway write the client's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Forwarding {
-    /// `X-Forwarded-For: 203.0.113.9, 10.1.2.3`: each machine appends the address that asked it.
+    /// `X-Forwarded-For: 203.0.113.9, 10.1.2.3`: each proxy appends the address of its client.
     XForwardedFor,
-    /// `Forwarded: for=203.0.113.9, for="[2001:db8::1]:443"` (RFC 7239), the same with more to say.
+    /// `Forwarded: for=203.0.113.9, for="[2001:db8::1]:443"` (RFC 7239).
     Forwarded,
-    /// A header that a trusted machine sets to one address, whatever the viewer sent: `CF-Connecting-IP`.
+    /// A header that a trusted proxy overwrites with one address: `CF-Connecting-IP`.
     Header(HeaderName),
 }
 
-/// The machines whose word counts, and where they put it.
+/// Trusted proxies, and their header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedHops {
     networks: Vec<IpNet>,
@@ -32,33 +32,33 @@ pub struct TrustedHops {
 }
 
 impl TrustedHops {
-    /// The machines in these networks, and where they write. An IPv4 address mapped into IPv6 is an IPv4 address.
+    /// Trusts the proxies in these networks. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn new(networks: Vec<IpNet>, from: Forwarding) -> Self {
         Self { networks, from }
     }
 
-    /// Whether this machine's word counts, in a header or in front of the connection (PROXY protocol).
+    /// True if this peer is trusted, for headers and the PROXY protocol.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         is_within(Some(peer), &self.networks)
     }
 
-    /// The viewer's address, of a request that came from `peer`; `None` only where the peer is not known.
+    /// The viewer's address for a request from `peer`; `None` only if the peer is unknown.
     ///
-    /// Only a trusted peer is asked who asked it, and so on from the end of the list on: the first address that is not
-    /// trusted is the viewer's, for what stands before it is hearsay. Where an entry is not an address (`unknown`, `_hidden`,
-    /// damaged), or after 32 of them, the last good hop is the answer.
+    /// Walks the list from its end while the hops are trusted: the first untrusted address is the viewer's, as that
+    /// client can forge everything before it. At an invalid entry (`unknown`, `_hidden`, damaged), or after 32, the
+    /// last valid hop counts.
     pub fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer?.to_canonical();
         if self.trusts(peer) { self.client_behind(headers).or(Some(peer)) } else { Some(peer) }
     }
 
-    /// The viewer's address, of a request that a trusted machine tells of; `None` where it does not say it.
+    /// The viewer's address for a request from a trusted proxy; `None` if the headers do not contain it.
     pub fn client_behind(&self, headers: &HeaderMap) -> Option<IpAddr> {
         match &self.from {
             Forwarding::XForwardedFor => self.walk(entries(headers, &X_FORWARDED_FOR), address),
             Forwarding::Forwarded => self.walk(entries(headers, &FORWARDED), forwarded_for),
             Forwarding::Header(name) => {
-                // A second line is not of the machine that sets the header, and which one is cannot be told.
+                // The trusted proxy sets one line; with two, it is unclear which is its own.
                 let mut lines = headers.get_all(name).iter();
                 let one = lines.next().filter(|_| lines.next().is_none());
                 one.and_then(|line| text(line.as_bytes())).and_then(address)
@@ -87,8 +87,7 @@ impl TrustedHops {
     }
 }
 
-/// An address as one number, by the network that one household has to itself: IPv4 whole, IPv6 by its /64. Zero where it is
-/// not known.
+/// The network of a household as a number: a whole IPv4 address, or the /64 of an IPv6 address. Zero if unknown.
 pub fn network(client: Option<IpAddr>) -> u128 {
     match client.map(|address| address.to_canonical()) {
         None => 0,
@@ -97,10 +96,10 @@ pub fn network(client: Option<IpAddr>) -> u128 {
     }
 }
 
-/// The entries of every line as one list, from its end on; `None` for what is no text.
+/// The entries of all lines as one list, from its end; `None` for an entry that is not text.
 ///
-/// Split at every comma, quoted or not: from the end on, what a viewer wrote in front cannot change how the entry of a
-/// trusted machine is read. An entry with a comma inside quotes falls apart and is damaged.
+/// Splits at every comma, quoted or not, so that a viewer's entries cannot change how those of trusted proxies are
+/// parsed. An entry with a comma in quotes becomes invalid.
 fn entries<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'a str>> {
     let lines = headers.get_all(name).iter().rev();
     lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(text)
@@ -148,7 +147,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
             Some(quoted) => quoted.strip_suffix('"')?,
             None => value,
         };
-        // Half a quoted text, or one with an escape, which no address needs.
+        // An incomplete quoted text, or an escape, which no address needs.
         if value.contains(['"', '\\']) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Signed URLs and signed cookies as Amazon `CloudFront` has them. They name no account: that comes from elsewhere.
+//! Amazon `CloudFront` signed URLs and signed cookies. They contain no account: that comes from another source.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ use super::keys::Keys;
 use super::percent::percent_decoded;
 use super::request::RequestFacts;
 
-/// The parameters of a signed URL; the cookies have `CloudFront-` before their names. The first is the token, the others
-/// belong to it.
+/// Parameters of a signed URL; the cookies have the prefix `CloudFront-`. The first is the token, the others belong to
+/// it.
 const NAMES: [&str; 5] = ["Signature", "Expires", "Policy", "Key-Pair-Id", "Hash-Algorithm"];
 const COOKIES: [&str; 5] = [
     "CloudFront-Signature",
@@ -55,25 +55,25 @@ pub struct Settings {
     /// Public keys for RS256 (RSA) and ES256 (ECDSA on P-256), with their key pair ids for `kid`. Each also verifies
     /// signatures over SHA-1, which is `CloudFront`'s default for both.
     pub keys: Arc<Keys>,
-    /// Whether signed URLs come.
+    /// Accept signed URLs.
     pub in_query: bool,
-    /// Whether signed cookies come.
+    /// Accept signed cookies.
     pub in_cookies: bool,
-    /// Whether a policy's `IpAddress` is looked at. Viewers change networks.
+    /// Check a policy's `IpAddress`. Viewers change networks.
     pub check_ip: bool,
-    /// Given to both times for clocks that differ, 60 s at most.
+    /// Leeway of both times, at most 60 s.
     pub leeway: Duration,
 }
 
 /// Verifies signed URLs and cookies. The token is the signature: `query:Signature` and `cookie:CloudFront-Signature`.
 ///
-/// Claims are `Key-Pair-Id`, `Resource` where there is one, and `Expires` in seconds.
+/// Claims are `Key-Pair-Id`, `Resource` if present, and `Expires` in seconds.
 #[derive(Debug)]
 pub struct CloudFront {
     settings: Settings,
 }
 
-/// What came with the signature, percent-decoded.
+/// The other parameters, percent-decoded.
 #[derive(Default)]
 struct Parts {
     expires: Option<Vec<u8>>,
@@ -82,7 +82,7 @@ struct Parts {
     hash: Option<Vec<u8>>,
 }
 
-/// A custom policy. It has exactly one statement; members that are not known might restrict it.
+/// A custom policy with exactly one statement. Unknown members are refused, as they may be restrictions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Policy {
@@ -126,7 +126,7 @@ struct SourceIp {
 }
 
 impl CloudFront {
-    /// Signatures of these keys.
+    /// Creates a verifier.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
@@ -176,7 +176,7 @@ impl Format for CloudFront {
     }
 
     fn companions(&self) -> &'static [&'static str] {
-        // What an origin's own signed URLs have in their query is none of ours where only cookies are.
+        // With cookies only, parameters in the query belong to the origin's own signed URLs.
         match (self.settings.in_query, self.settings.in_cookies) {
             (true, false) => &NAMES,
             (false, true) => &COOKIES,
@@ -191,7 +191,7 @@ impl Statement {
         Self { resource: Some(url), condition }
     }
 
-    /// `is_pattern`: whether the resource has `*` and `?` for wildcards; the other kind is an URL that was compared already.
+    /// `is_pattern`: the resource has the wildcards `*` and `?`; otherwise it is a URL that was already compared.
     fn claims(self, id: &[u8], settings: &Settings, is_pattern: bool, now: Millis) -> Result<Claims, TokenError> {
         let Restrictions { until, from, address } = self.condition;
         let time = |epoch: &Epoch| Millis(epoch.seconds.saturating_mul(1000));
@@ -209,7 +209,7 @@ impl Statement {
         }
         if let Some(SourceIp { network }) = address.filter(|_| settings.check_ip) {
             let network = self::network(&network).ok_or(TokenError::Malformed)?;
-            // 0.0.0.0/0 is how to say: any. It means viewers with IPv6 too.
+            // 0.0.0.0/0 means any address, including IPv6.
             if network.prefix_len() > 0 {
                 conditions.push(Condition::Network(vec![network]));
             }
@@ -219,10 +219,10 @@ impl Statement {
 }
 
 impl Parts {
-    /// What came along where the signature was found.
+    /// Reads the parameters from the location of the signature.
     ///
     /// # Errors
-    /// `Malformed` where a parameter stands twice, `TooLong`.
+    /// `Malformed` for a duplicate parameter, `TooLong`.
     fn parse(token: &[u8], request: &RequestFacts<'_>) -> Result<Self, TokenError> {
         let query = request.raw_query.unwrap_or_default();
         let in_query = parameters(query, NAMES[0]).any(|value| value.as_bytes() == token);
@@ -257,20 +257,20 @@ fn parameters<'a>(query: &'a str, name: &'static str) -> impl Iterator<Item = &'
         .map(|(_, v)| v)
 }
 
-/// The URL that was signed: without what `CloudFront` adds.
+/// The signed URL: without the parameters of `CloudFront`.
 fn url(request: &RequestFacts<'_>) -> String {
     let is_ours = |parameter: &&str| NAMES.contains(&parameter.split('=').next().unwrap_or_default());
     let query = request.query.map(|query| query.split('&').filter(|part| !is_ours(part)).collect::<Vec<_>>().join("&"));
     RequestFacts { query: query.as_deref(), ..*request }.url()
 }
 
-/// The text of a canned policy, to the byte. The URL is escaped as in JSON, so that it cannot write a policy of its own.
+/// The exact text of a canned policy. The URL is escaped as in JSON, so that it cannot inject policy members.
 fn canned(url: &str, seconds: u64) -> String {
     let url = Value::from(url);
     format!(r#"{{"Statement":[{{"Resource":{url},"Condition":{{"DateLessThan":{{"AWS:EpochTime":{seconds}}}}}}}]}}"#)
 }
 
-/// The form of signature that the key verifies, over which hash.
+/// The signature scheme of the key for that hash.
 fn form(algorithm: Algorithm, hash: Option<&[u8]>) -> Result<&'static dyn VerificationAlgorithm, TokenError> {
     let is_sha1 = match hash {
         None => true,

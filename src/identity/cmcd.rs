@@ -1,9 +1,8 @@
-//! Common Media Client Data (CTA-5004 and CTA-5004-A): what a player says of itself, in the query parameter `CMCD` or in
-//! four headers.
+//! Common Media Client Data (CTA-5004 and CTA-5004-A), in the query parameter `CMCD` or in four headers.
 //!
-//! Almost a dictionary of structured fields (RFC 8941 §3.2), and never quite: players write keys in capitals, numbers with
-//! sixteen decimals and keys in the wrong header. So this reads what can be read; a member that cannot is passed over, and
-//! no request fails for it. All of it is what the viewer claims, and proves nothing.
+//! Similar to a dictionary of structured fields (RFC 8941 §3.2), but players write keys in capitals, numbers with
+//! sixteen decimals and keys in the wrong header. So invalid members are skipped, and no request fails because of them.
+//! All data is unverified.
 
 use std::borrow::Cow;
 
@@ -13,16 +12,16 @@ use super::attribute_source;
 use super::percent::form_decoded;
 use super::request::RequestFacts;
 
-/// Bytes that are read: of the parameter before its percent-encoding is undone, and of all headers together.
+/// Maximum bytes: of the parameter before percent-decoding, and of all headers together.
 const MAX_TEXT: usize = 8 * 1024;
 
 /// The query parameter.
 const PARAMETER: &str = "CMCD";
 
-/// The headers, in the order in which they are searched.
+/// The headers, in search order.
 const HEADERS: [&str; 4] = ["cmcd-object", "cmcd-request", "cmcd-session", "cmcd-status"];
 
-/// Characters of a `sid`: in version 1, and since.
+/// Maximum characters of a `sid`: in version 1, and later.
 const MAX_SID: (usize, usize) = (64, 128);
 
 /// A value with its parameters (RFC 8941 §3.1.2).
@@ -30,16 +29,16 @@ const MAX_SID: (usize, usize) = (64, 128);
 pub struct Item<'a> {
     /// The value.
     pub value: Data<'a>,
-    /// Names and values of the parameters, in their order. No value among them is a list.
+    /// Names and values of the parameters, in order. No value is a list.
     pub params: Vec<(&'a str, Data<'a>)>,
 }
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data<'a> {
-    /// A key alone is true.
+    /// A key without a value is true.
     Bool(bool),
-    /// A number, as it is written.
+    /// A number, as written.
     Number(&'a str),
     /// A bare word.
     Token(&'a str),
@@ -50,7 +49,7 @@ pub enum Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// The value as text; of a list its first item.
+    /// The value as text; for a list, its first item.
     fn into_text(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Bool(true) => Some("true".into()),
@@ -62,11 +61,11 @@ impl<'a> Data<'a> {
     }
 }
 
-/// What the request's Common Media Client Data says under this key: a string without quotes, words and numbers as they are
-/// written, `true` or `false`, and of a list the first item. The query comes before the headers; of a key that stands twice
-/// in one of them the last counts (RFC 8941 §3.2).
+/// The value of this key in the request: a string without quotes, words and numbers as written, `true` or `false`, and
+/// the first item of a list. The query precedes the headers; of duplicate keys in one of them the last counts (RFC 8941
+/// §3.2).
 ///
-/// A `sid` is printable ASCII, of at most 64 characters in version 1 and 128 since; any other is none.
+/// A `sid` is printable ASCII, at most 64 characters in version 1 and 128 later; others are ignored.
 pub fn find<'a>(request: &RequestFacts<'a>, key: &str) -> Option<Cow<'a, str>> {
     let value = lookup(request, key)?;
     if key != "sid" {
@@ -78,8 +77,8 @@ pub fn find<'a>(request: &RequestFacts<'a>, key: &str) -> Option<Cow<'a, str>> {
     fits.then_some(value)
 }
 
-/// Every key and its value; of a key that stands twice the last counts, in the place of the first. A text longer than 8 KiB
-/// has none.
+/// Every key and its value. Of duplicate keys the last value counts, at the first position. Empty for a text longer
+/// than 8 KiB.
 pub fn parse(text: &str) -> Vec<(&str, Item<'_>)> {
     let mut found: Vec<(&str, Item<'_>)> = Vec::new();
     for (key, item) in members(text) {
@@ -91,7 +90,7 @@ pub fn parse(text: &str) -> Vec<(&str, Item<'_>)> {
     found
 }
 
-/// The query without the parameter `CMCD`; all other bytes and their order stay. Empty when nothing is left.
+/// The query without the parameter `CMCD`, otherwise unchanged. Empty if nothing is left.
 pub fn strip_query(query: &str) -> Cow<'_, str> {
     let goes = |parameter: &&str| parameter.split_once('=').map_or(*parameter, |(name, _)| name) == PARAMETER;
     if !query.split('&').any(|parameter| goes(&parameter)) {
@@ -101,12 +100,12 @@ pub fn strip_query(query: &str) -> Cow<'_, str> {
     Cow::Owned(kept.join("&"))
 }
 
-/// Whether a header carries Common Media Client Data and nothing else.
+/// True if a header contains only Common Media Client Data.
 pub fn is_header(name: &HeaderName) -> bool {
     HEADERS.contains(&name.as_str())
 }
 
-/// Whether a text can be a key: a name of the standard, or one of an operator's own.
+/// True if a text is a valid key: standard or custom.
 pub(super) fn is_key(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_of_key)
 }
@@ -146,7 +145,7 @@ fn members(text: &str) -> Members<'_> {
     Members { rest: if text.len() <= MAX_TEXT { text } else { "" } }
 }
 
-/// The members that can be read, as they come.
+/// The valid members, in order.
 struct Members<'a> {
     rest: &'a str,
 }
@@ -212,7 +211,7 @@ impl<'a> Members<'a> {
         Some(self.run(is_of_key)).filter(|key| !key.is_empty())
     }
 
-    /// One value that is no list.
+    /// One value that is not a list.
     fn data(&mut self) -> Option<Data<'a>> {
         if self.eat('"') {
             return self.string().map(Data::Text);
@@ -227,7 +226,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The text up to the closing quotation mark. A backslash makes the next character stand for itself.
+    /// The text up to the closing quotation mark. A backslash escapes the next character.
     fn string(&mut self) -> Option<Cow<'a, str>> {
         let mut text = Cow::Borrowed("");
         loop {
@@ -246,7 +245,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// To the next comma that is not inside a string.
+    /// Skips to the next comma outside a string.
     fn pass_over(&mut self) {
         let mut quoted = false;
         let mut escaped = false;
@@ -262,7 +261,7 @@ impl<'a> Members<'a> {
         self.rest = end.and_then(|end| self.rest.get(end..)).unwrap_or_default();
     }
 
-    /// The longest head of which every character is of this kind.
+    /// The longest prefix of characters of this kind.
     fn run(&mut self, is: impl Fn(char) -> bool) -> &'a str {
         let end = self.rest.find(|c| !is(c)).unwrap_or(self.rest.len());
         let (run, rest) = self.rest.split_at_checked(end).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a token demands of the requests that it comes with. Checked at each of them, unlike its signature.
+//! Conditions of a token on requests. Checked at every request, unlike the signature.
 
 use std::net::IpAddr;
 
@@ -20,30 +20,30 @@ use super::url;
 pub enum Part {
     Scheme,
     Host,
-    /// In digits. The scheme's own is also empty, whether it is written or not.
+    /// In digits. The scheme's default port also matches the empty text.
     Port,
     Path,
-    /// Without its `?`; empty where there is none.
+    /// Without `?`; empty if there is none.
     Query,
-    /// The path up to the last `/`, which is not part of it.
+    /// The path up to the last `/`, exclusive.
     ParentPath,
-    /// What stands behind the last `/`.
+    /// The part after the last `/`.
     FileName,
-    /// The file name in front of its last dot, or in front of its first one: writers of tokens disagree.
+    /// The file name before its last or its first dot: issuers differ.
     Stem,
-    /// The file name from its last dot on, or from its first one; empty where it has none.
+    /// The file name from its last or its first dot; empty if it has none.
     Extension,
 }
 
-/// One demand of a token. All of them must hold. What is said of paths has to hold in every way in which an origin may read
-/// the path (see [`RequestPath`](crate::model::RequestPath)).
+/// One condition of a token. All must hold. Conditions on paths must hold in every reading of the path (see
+/// [`RequestPath`](crate::model::RequestPath)).
 #[derive(Clone, Debug)]
 pub enum Condition {
-    /// One of these methods. A preflight is asked by the browser and comes without a token.
+    /// One of these methods. Browsers send preflights without a token.
     Method(Vec<Method>),
     /// A part of the URL.
     Part(Part, Match),
-    /// One of the header's values; absent is not enough.
+    /// One of the header's values; the header must be present.
     Header(HeaderName, Match),
     /// One of these protocols, by ALPN name.
     Alpn(Vec<Box<str>>),
@@ -60,7 +60,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Bytes that it takes, roughly.
+    /// Size in bytes, approximately.
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Part(_, Match::Regex(_))
@@ -72,15 +72,15 @@ impl Condition {
         }
     }
 
-    /// Whether the query counts, from which a token has to be taken first.
+    /// True if it looks at the query, which must then have no token.
     pub(super) fn looks_at_query(&self) -> bool {
         matches!(self, Self::Part(Part::Query, _) | Self::Url(_) | Self::NormalUrl(_) | Self::UrlGlob(_))
     }
 
-    /// Whether the request, which comes without its token, is as demanded.
+    /// Checks a request (without its token).
     ///
     /// # Errors
-    /// `WrongUrl`, `WrongClient` or `WrongRequest`, whichever the demand is about.
+    /// `WrongUrl`, `WrongClient` or `WrongRequest`, by the kind of condition.
     pub fn check(&self, request: &RequestFacts<'_>) -> Result<(), TokenError> {
         let (holds, error) = match self {
             Self::Method(methods) => (methods.contains(request.method), TokenError::WrongRequest),
@@ -119,14 +119,14 @@ impl Condition {
     }
 }
 
-/// Whether one of the globs covers the path, however an origin reads it.
+/// True if one of the globs covers every reading of the path.
 fn is_covered(globs: &[Box<str>], path: &str) -> bool {
     RequestPath::new(path).in_every_reading(|reading, text| {
         globs.iter().any(|glob| PathMatch::new(Form::Glob, glob).fits(reading, text, text.len()))
     })
 }
 
-/// Whether the address is known and in one of the networks. An IPv4 address mapped into IPv6 is an IPv4 address.
+/// True if the address is known and in one of the networks. An IPv4-mapped IPv6 address counts as IPv4.
 pub(super) fn is_within(client: Option<IpAddr>, networks: &[IpNet]) -> bool {
     client.is_some_and(|client| networks.iter().any(|network| network.contains(&client.to_canonical())))
 }
@@ -150,7 +150,7 @@ impl Part {
         text.to_owned()
     }
 
-    /// The second way to read it, where there is one.
+    /// The second reading, if there is one.
     fn also<'a>(self, request: &RequestFacts<'a>) -> Option<&'a str> {
         let file = request.path.rsplit_once('/').map_or(request.path, |(_, file)| file);
         match self {

@@ -1,8 +1,8 @@
 //! Akamai's `EdgeAuth` (Auth Token 2.0): `ip= st= exp= acl= id= data= hmac=`, joined by `~`.
 //!
-//! The MAC covers the fields as they stand, then the URL and a salt that the token does not show. `id` and `data` are free
-//! text, in which an account may stand. Issuers who "escape early" write them form-encoded (a space as `+`, `%` with
-//! lower-case digits), so both are there twice: `data` as it stands and `data_unescaped`.
+//! The MAC covers the fields as received, then the URL and a salt that is not in the token. `id` and `data` are free
+//! text, which may contain an account. Issuers that "escape early" write them form-encoded (a space as `+`, `%` with
+//! lower-case digits), so both are available twice: `data` as received and `data_unescaped`.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -32,24 +32,24 @@ const GRAMMAR: Grammar = Grammar {
     signatures: &["hmac"],
 };
 
-/// How tokens are made.
+/// How tokens are verified.
 #[derive(Debug)]
 pub struct Settings {
-    /// The secrets; each is tried. Whoever holds the set may replace them.
+    /// The secrets; each is tried. The owner of the set may replace them.
     pub keys: Arc<Rotating<Key>>,
     /// The hash of the MAC.
     pub algorithm: Mac,
-    /// What the MAC covers besides, known to issuer and verifier only.
+    /// Additional input of the MAC, known only to issuer and verifier.
     pub salt: Option<Box<[u8]>>,
-    /// Whether a token without `acl` is bound to one path: a URL token, whose MAC covers `url=` and that path.
+    /// A token without `acl` is a URL token: its MAC covers `url=` and the path.
     pub bind_url: bool,
-    /// Whether a token with `ip` comes from that address only.
+    /// Accept a token with `ip` only from that address.
     pub check_ip: bool,
-    /// Given to `exp` and `st` for clocks that differ, 60 s at most.
+    /// Leeway of `exp` and `st`, at most 60 s.
     pub leeway: Duration,
 }
 
-/// The hash of a MAC. It is that of the configuration, whatever the token looks like.
+/// The hash of a MAC, set only by the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mac {
     /// HMAC-SHA-256.
@@ -57,7 +57,7 @@ pub enum Mac {
     Sha256,
     /// HMAC-SHA-1.
     Sha1,
-    /// HMAC-MD5, for issuers that have nothing better.
+    /// HMAC-MD5, for old issuers.
     Md5,
 }
 
@@ -65,7 +65,7 @@ pub enum Mac {
 pub struct Key(Box<[u8]>);
 
 impl Key {
-    /// The secret as Akamai writes it: an even number of hexadecimal digits.
+    /// Parses a secret in Akamai's form: an even number of hexadecimal digits.
     ///
     /// # Errors
     /// Empty, or something else.
@@ -95,7 +95,7 @@ impl fmt::Debug for Key {
 }
 
 impl Mac {
-    /// Bytes of such a MAC.
+    /// Length of the MAC in bytes.
     fn length(self) -> usize {
         match self {
             Self::Sha256 => 32,
@@ -105,14 +105,14 @@ impl Mac {
     }
 }
 
-/// Verifies tokens of Akamai.
+/// Verifies Akamai tokens.
 #[derive(Debug)]
 pub struct EdgeAuth {
     settings: Settings,
 }
 
 impl EdgeAuth {
-    /// Tokens that are made so.
+    /// Creates a verifier.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
@@ -152,7 +152,7 @@ impl EdgeAuth {
             keys.iter().any(|key| key.verifies(*algorithm, &signed, &mac))
         };
         let good = if *bind_url && fields.get("acl").is_none() {
-            // The issuer may have signed the path as it is sent or as it is meant, each of them escaped or not.
+            // The issuer may have signed the path as sent or decoded, each of them escaped early or not.
             let path = request.path;
             let sent = is_of_uri(path).then_some(path.as_bytes());
             let forms = [sent.map(Cow::Borrowed), meant(path).map(Cow::Owned)];
@@ -165,8 +165,8 @@ impl EdgeAuth {
 }
 
 impl Format for EdgeAuth {
-    /// `exp` is required and its moment is already too late, leeway apart; `st` is honoured. `acl` is paths with `!` between
-    /// them, in which `*` is any run of characters (across `/`) and `?` any one; it is held against the raw path.
+    /// `exp` is required and exclusive, plus leeway; `st` is checked. `acl` is a list of paths separated by `!`, in
+    /// which `*` matches any characters (including `/`) and `?` any one; it applies to the raw path.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
@@ -179,7 +179,7 @@ impl Format for EdgeAuth {
     }
 
     fn covers_request(&self, token: &[u8]) -> bool {
-        // An `acl` that is there stays there when the token is percent-decoded.
+        // Percent-decoding does not remove an `acl`.
         self.settings.bind_url && memchr::memmem::find(token, b"acl=").is_none_or(|at| !begins_field(token, at))
     }
 
@@ -196,12 +196,12 @@ fn begins_field(token: &[u8], at: usize) -> bool {
     at.checked_sub(1).is_none_or(|before| token.get(before) == Some(&b'~'))
 }
 
-/// Whether RFC 3986 §3.3 lets a path hold the byte as it is.
+/// True if RFC 3986 §3.3 allows the byte unescaped in a path.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte)
 }
 
-/// Whether a path is written as a URI has it (RFC 3986 §2.1 and §3.3). Nobody has signed one that is not.
+/// True if a path is valid in a URI (RFC 3986 §2.1 and §3.3). Issuers sign only valid ones.
 fn is_of_uri(path: &str) -> bool {
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
@@ -214,9 +214,9 @@ fn is_of_uri(path: &str) -> bool {
     true
 }
 
-/// What is meant by a path with escapes, where this is the only way to write it: escaped is what has to be, in upper case.
-/// A path that is written otherwise is another URL, which an origin may read as another one, too. What looks like a path as it
-/// is sent was signed as it is sent.
+/// The decoded form of a path in canonical escaping: only what must be escaped, in upper case. Another spelling is
+/// another URL, which an origin may also read as another one. A decoded form that looks like a path as sent was signed
+/// as sent.
 fn meant(path: &str) -> Option<Vec<u8>> {
     let plain = percent_decoded(path.as_bytes());
     let is_sent = |url: &[u8]| {
@@ -227,26 +227,26 @@ fn meant(path: &str) -> Option<Vec<u8>> {
     (*plain != *path.as_bytes() && escaped(&plain) == path && !is_sent(&plain)).then(|| plain.into_owned())
 }
 
-/// A path with every byte escaped that has to be, and no other.
+/// A path in which only the bytes that require it are escaped.
 fn escaped(path: &[u8]) -> String {
     path.iter().fold(String::with_capacity(path.len()), |mut out, &byte| {
         match byte {
             _ if is_plain(byte) => out.push(char::from(byte)),
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             _ => drop(write!(out, "%{byte:02X}")),
         }
         out
     })
 }
 
-/// The one address that the token names, perhaps escaped.
+/// The token's address, possibly escaped.
 fn address(ip: &str) -> Result<IpNet, TokenError> {
     let address = form_decoded(ip).and_then(|ip| ip.parse::<IpAddr>().ok()).ok_or(TokenError::Malformed)?;
     Ok(IpNet::from(address.to_canonical()))
 }
 
-/// Form-encoding as the vendor's library writes it: letters, digits and `_.-~` stand for themselves, a space is `+`, and
-/// every other byte is `%` and two lower-case digits.
+/// Form-encoding of the vendor's library: letters, digits and `_.-~` are literal, a space is `+`, and every other byte
+/// is `%` and two lower-case digits.
 fn escaped_early(text: &[u8]) -> Vec<u8> {
     let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
     let mut out = Vec::with_capacity(text.len());

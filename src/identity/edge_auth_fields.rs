@@ -1,4 +1,4 @@
-//! Fields joined by one character, the signature last: how Akamai and Google write tokens
+//! Fields joined by one character, the signature last: the token syntax of Akamai and Google
 //! (`exp=1793586400~acl=/vod/*~hmac=…`).
 
 use serde_json::{Map, Value};
@@ -10,31 +10,31 @@ use super::error::TokenError;
 use super::format::MAX_TOKEN;
 use super::percent::{form_decoded, percent_decoded};
 
-/// A name that stands before the fields in tokens that an edge server has issued: `hdntl=exp=…`.
+/// Prefix of tokens that an edge server has issued: `hdntl=exp=…`.
 const EDGE_ISSUED: &str = "hdntl=";
 
-/// Which fields a kind of token has. Any other is refused: one that is signed for somebody else (`url=`, `salt=`) must not
-/// be passed over.
+/// Fields of a kind of token. Any other is refused: signed fields for another verifier (`url=`, `salt=`) must not be
+/// ignored.
 pub(super) struct Grammar {
-    /// The fields that may stand in front of the signature. Those of one slot exclude each other; each stands once at most.
+    /// Fields allowed before the signature. Those of one slot exclude each other; each appears at most once.
     pub(super) slots: &'static [&'static [&'static str]],
-    /// Whether they stand in the order of the slots.
+    /// The fields must be in the order of the slots.
     pub(super) ordered: bool,
-    /// What the signature may be called.
+    /// Names of the signature.
     pub(super) signatures: &'static [&'static str],
 }
 
-/// A token taken apart. Nothing is verified.
+/// A parsed, unverified token.
 pub(super) struct Fields<'a> {
-    /// What stands in front of the signature, as it was received.
+    /// The text before the signature, as received.
     pub(super) signed: &'a str,
-    /// Each field of that, in order; the value is absent where there is no `=`.
+    /// Its fields, in order; the value is absent if there is no `=`.
     pub(super) list: Vec<(&'static str, Option<&'a str>)>,
     /// The signature's name and text.
     pub(super) signature: (&'static str, &'a str),
 }
 
-/// Where the signature begins: its field, its value, and the field's name.
+/// Position of the signature: its field, its value, and the field's name.
 struct Found {
     field: usize,
     value: usize,
@@ -42,7 +42,7 @@ struct Found {
 }
 
 impl Grammar {
-    /// Goes from field to field up to the signature; `None` where something else comes first.
+    /// Walks the fields up to the signature; `None` at anything unexpected.
     fn walk<'a>(
         &self,
         text: &'a str,
@@ -68,7 +68,7 @@ impl Grammar {
         }
     }
 
-    /// The field that `rest` begins with. Looks no further than its name.
+    /// The field at the start of `rest`, by its name.
     fn field(&self, rest: &str, separator: char) -> Option<(usize, &'static str)> {
         let begins = |name: &&&str| {
             rest.strip_prefix(**name).is_some_and(|rest| rest.starts_with('=') || rest.starts_with(separator))
@@ -76,21 +76,20 @@ impl Grammar {
         self.slots.iter().enumerate().find_map(|(slot, names)| Some((slot, *names.iter().find(begins)?)))
     }
 
-    /// Takes a token apart whose fields are joined by `separator`.
+    /// Parses a token whose fields are joined by `separator`.
     pub(super) fn read<'a>(&self, text: &'a str, separator: char) -> Result<Fields<'a>, TokenError> {
         let text = text.strip_prefix(EDGE_ISSUED).unwrap_or(text);
         let mut list = Vec::new();
         let found = self.walk(text, separator, |name, value| list.push((name, value))).ok_or(TokenError::Malformed)?;
         let signature = text.get(found.value..).filter(|rest| !rest.contains(separator));
-        // A token that is nothing but a signature says nothing.
+        // A token with only a signature is invalid.
         let signed = found.field.checked_sub(separator.len_utf8()).and_then(|end| text.get(..end));
         let (signature, signed) = signature.zip(signed).ok_or(TokenError::Malformed)?;
         Ok(Fields { signed, list, signature: (found.name, signature) })
     }
 
-    /// How many bytes of `rest` are a token: up to the first `end` behind its signature, since fields may hold that character
-    /// too; up to the first `end` of all where `rest` begins with no such token. Looks at [`MAX_TOKEN`] bytes for the
-    /// signature.
+    /// Length of the token at the start of `rest`: up to the first `end` after its signature, as fields may contain
+    /// that character; up to the first `end` if there is no such token. Searches [`MAX_TOKEN`] bytes for the signature.
     pub(super) fn extent(&self, rest: &str, end: char) -> usize {
         let head = rest.get(..rest.floor_char_boundary(MAX_TOKEN)).unwrap_or_default();
         let skip = if head.starts_with(EDGE_ISSUED) { EDGE_ISSUED.len() } else { 0 };
@@ -101,7 +100,7 @@ impl Grammar {
 }
 
 impl<'a> Fields<'a> {
-    /// The field's value, where the field is there and has one.
+    /// The field's value, if present.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         self.list.iter().find(|(field, _)| *field == name).and_then(|(_, value)| *value)
     }
@@ -119,8 +118,8 @@ fn seconds(digits: &str) -> Result<Millis, TokenError> {
     Ok(Millis(seconds.saturating_mul(1000)))
 }
 
-/// Adds a free text that the issuer may have escaped: as it stands, and un-escaped once under `NAME_unescaped`. That one is
-/// absent where it is no UTF-8.
+/// Adds a free text that the issuer may have escaped: as received, and unescaped once as `NAME_unescaped`, if that is
+/// UTF-8.
 pub(super) fn insert_free(members: &mut Map<String, Value>, name: &str, value: &str) {
     members.insert(name.to_owned(), value.into());
     if let Some(plain) = form_decoded(value) {
@@ -128,8 +127,8 @@ pub(super) fn insert_free(members: &mut Map<String, Value>, name: &str, value: &
     }
 }
 
-/// Checks the token as it was received and, where that proves nothing, once percent-decoded: some clients escape `*`, `/`,
-/// `!`, `=` or `~`. Both ways, the signature decides.
+/// Checks the token as received and, if that fails, percent-decoded: some clients escape `*`, `/`, `!`, `=` or `~`. The
+/// signature decides in both cases.
 pub(super) fn as_received_or_decoded<T>(
     token: &[u8],
     check: impl Fn(&str) -> Result<T, TokenError>,
@@ -140,14 +139,14 @@ pub(super) fn as_received_or_decoded<T>(
     if !matches!(first, Err(Malformed | AlgorithmRefused | UnknownKey | BadSignature)) || !token.contains(&b'%') {
         return first;
     }
-    // What can be read tells more than what cannot.
+    // The error of a readable form is more useful.
     match (first, text(&percent_decoded(token))) {
         (Err(Malformed), second) | (_, second @ Ok(_)) => second,
         (first, Err(_)) => first,
     }
 }
 
-/// Bytes written in hexadecimal, in either case.
+/// Decodes hexadecimal, in either case.
 pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pairs = text.as_bytes().chunks(2);
@@ -157,7 +156,7 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
 /// A MAC in lower-case hexadecimal, so that a token has one spelling only.
 ///
 /// # Errors
-/// `Malformed`; `AlgorithmRefused` where half a byte is over: such a MAC is that of no algorithm.
+/// `Malformed`; `AlgorithmRefused` for an odd number of digits, which no algorithm has.
 pub(super) fn mac_from_hex(text: &str) -> Result<Vec<u8>, TokenError> {
     let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     if text.is_empty() || !text.bytes().all(lower) {

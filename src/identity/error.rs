@@ -1,39 +1,39 @@
-//! What can be wrong with a token, a play session or a key.
+//! Errors of tokens, play sessions and keys.
 
 use super::algorithm::Algorithm;
 
-/// Why a token proves nothing. The viewer sees one generic answer; this is for the log and the metric.
+/// Why a token is invalid. The viewer gets a generic answer; this is for the log and the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Longer than [`MAX_TOKEN`](super::MAX_TOKEN).
     #[error("the token is longer than 8 KiB")]
     TooLong,
-    /// Not a token of this format: wrong shape, wrong encoding, a member twice, a time that is no number.
+    /// Not a token of this format: wrong shape or encoding, a duplicate member, a time that is not a number.
     #[error("the token is malformed")]
     Malformed,
-    /// It wants something that is not supported: `crit` (RFC 7515 §4.1.11), or a claim that must not be passed over.
-    #[error("the token demands an extension that is not supported")]
+    /// It requires something unsupported: `crit` (RFC 7515 §4.1.11), or a claim that must not be ignored.
+    #[error("the token requires an extension that is not supported")]
     Critical,
-    /// The header names an algorithm that no configured key serves, or not the one of the key that it names.
+    /// The header has an algorithm that no configured key serves, or not the algorithm of its key id.
     #[error("the token is signed with an algorithm that no configured key serves")]
     AlgorithmRefused,
-    /// The header names a key that is not configured, and no other key of the algorithm verifies the token.
+    /// The header has an unknown key id, and no other key of the algorithm verifies the token.
     #[error("the token is signed with a key that is not configured")]
     UnknownKey,
     /// The signature or MAC is wrong.
     #[error("the token's signature is wrong")]
     BadSignature,
-    /// No `exp`: such a token would be good for ever.
+    /// No `exp`: the token would never expire.
     #[error("the token has no expiry time")]
     NoExpiry,
     /// `exp` has passed, leeway included.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` lies ahead, leeway included.
+    /// `nbf` is in the future, leeway included.
     #[error("the token is not valid yet")]
     NotYet,
     /// `iss` is not that of a configured issuer.
-    #[error("the token is of an issuer that is not configured")]
+    #[error("the token's issuer is not configured")]
     WrongIssuer,
     /// None of its `aud` is configured.
     #[error("the token is meant for another audience")]
@@ -47,26 +47,26 @@ pub enum TokenError {
     /// It was made for another method, protocol or header.
     #[error("the token was made for another kind of request")]
     WrongRequest,
-    /// The service that judges tokens has to be asked first, or again. No viewer is refused for it.
-    #[error("the authorization service has not been asked about the token")]
+    /// The authorization service must be called first, or again. No viewer is refused for this reason.
+    #[error("the authorization service has not verified the token yet")]
     NotCached,
-    /// The service that judges tokens said no.
+    /// The authorization service refused the token.
     #[error("the authorization service refused the token")]
     Refused,
-    /// The service that judges tokens did not answer, and the configuration says to refuse then.
+    /// The authorization service did not answer, and the configuration refuses then.
     #[error("the authorization service did not answer")]
     Unavailable,
-    /// Good, but it names no account: the configured claim is missing, empty or longer than
+    /// Valid, but without an account: the configured claim is missing, empty or longer than
     /// [`MAX_ACCOUNT`](super::MAX_ACCOUNT).
-    #[error("the token names no account")]
+    #[error("the token contains no account")]
     NoAccount,
-    /// Good, but the claim that names the stream is not 1 to 128 bytes of printable ASCII.
+    /// Valid, but the claim for the stream is not 1 to 128 bytes of printable ASCII.
     #[error("the token's claim for the stream is not 1 to 128 printable ASCII characters")]
     BadSession,
 }
 
 impl TokenError {
-    /// Every value that [`label`](Self::label) gives.
+    /// Every value of [`label`](Self::label).
     pub const LABELS: [&str; 12] = [
         "malformed",
         "unknown_key",
@@ -104,13 +104,13 @@ impl TokenError {
 /// Why a sealed play session was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Not the shape of a sealed play session.
+    /// Not a sealed play session.
     #[error("the play session is malformed")]
     Malformed,
-    /// Sealed with a key that is no longer, or not yet, in the ring.
+    /// Sealed with a key that is not (or no longer) in the ring.
     #[error("the play session was sealed with a key that is not in the ring")]
     UnknownKey,
-    /// Not sealed by us, or changed since.
+    /// Not sealed with this key, or modified.
     #[error("the play session was not sealed here")]
     Forged,
     /// Started longer ago than the ring's maximum age.
@@ -119,7 +119,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Every value that [`label`](Self::label) gives.
+    /// Every value of [`label`](Self::label).
     pub const LABELS: [&str; 4] = ["malformed", "unknown_key", "forged", "expired"];
 
     /// The reason as a metric label, from a closed set.
@@ -133,7 +133,7 @@ impl OpenError {
     }
 }
 
-/// Why a configured key is refused: one sentence that says what to write instead. Never shows the key.
+/// Why a configured key is refused, in one sentence with the remedy. Never shows the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Shorter than the algorithm's hash (RFC 7518 §3.2).
@@ -141,14 +141,14 @@ pub enum KeyError {
         "the secret for {algorithm} has {length} bytes and needs at least {least}; make one with `openssl rand -hex 64`"
     )]
     ShortSecret {
-        /// What the secret is for.
+        /// Algorithm of the secret.
         algorithm: Algorithm,
         /// Bytes it has.
         length: usize,
         /// Bytes it needs.
         least: usize,
     },
-    /// A public key as a shared secret would let everybody sign.
+    /// With a public key as shared secret, everybody could sign.
     #[error(
         "the secret for {0} is a key file (PEM, DER or JWK), not a secret; name the algorithm that the key was made for"
     )]
@@ -159,34 +159,34 @@ pub enum KeyError {
     /// A public key was given to an algorithm that needs a secret.
     #[error("{0} is verified with a shared secret, not with a public key; give a secret")]
     NeedsSecret(Algorithm),
-    /// The private half has no business here.
-    #[error("this is a private key; give the public half only (`openssl pkey -in KEY -pubout`)")]
+    /// A private key, which is not needed here.
+    #[error("this is a private key; use only the public half (`openssl pkey -in KEY -pubout`)")]
     Private,
-    /// Unreadable, or made for something else.
+    /// Unreadable, or of another kind.
     #[error("this is not a public key for {0}; give `-----BEGIN PUBLIC KEY-----` PEM or one JSON Web Key of that kind")]
     Unfit(Algorithm),
     /// RSA below 2048 bits.
     #[error("the RSA key for {0} has less than 2048 bits; make a larger one")]
     SmallRsa(Algorithm),
-    /// The JWK's own `alg`, `use` or `key_ops` says that it is not for this.
+    /// The JWK's own `alg`, `use` or `key_ops` excludes this use.
     #[error("the JSON Web Key's `{member}` does not allow to verify {algorithm}")]
     NotForThis {
-        /// The member that says so.
+        /// That member.
         member: &'static str,
-        /// What the key was to verify.
+        /// The intended algorithm.
         algorithm: Algorithm,
     },
-    /// The key of tokens whose vendor writes keys in hexadecimal.
-    #[error("the key is not an even number of hexadecimal digits; give it as the CDN's console shows it")]
+    /// The key must be hexadecimal.
+    #[error("the key is not an even number of hexadecimal digits; copy it from the CDN's console")]
     NotHex,
-    /// The key of tokens whose vendor writes keys in base64url (RFC 4648 §5).
-    #[error("the key is not base64url text of at least 16 bytes; give it as it stands in the CDN's key set")]
+    /// The key must be base64url (RFC 4648 §5).
+    #[error("the key is not base64url text of at least 16 bytes; copy it from the CDN's key set")]
     NotBase64,
-    /// A key ring with nothing in it.
+    /// The key ring is empty.
     #[error("the play sessions need at least one key")]
     EmptyRing,
-    /// Two keys of the ring under one id.
-    #[error("two keys for play sessions have the id {0}; give each its own")]
+    /// Two keys of the ring have one id.
+    #[error("two keys for play sessions have the id {0}; give each key its own id")]
     DuplicateId(u8),
     /// A secret of the ring is too short.
     #[error(

@@ -1,4 +1,4 @@
-//! The door for token formats.
+//! The interface of token formats.
 
 use crate::model::Millis;
 
@@ -8,74 +8,73 @@ use super::error::TokenError;
 use super::renewal::Renewed;
 use super::request::RequestFacts;
 
-/// Bytes of the longest token that is looked at.
+/// Maximum bytes of a token.
 pub const MAX_TOKEN: usize = 8 * 1024;
 
-/// One way to write, sign and verify a token.
+/// One token format.
 ///
-/// The order of checks is: size, syntax, algorithm, key, signature, time, issuer and audience, then what the token demands
-/// of the request.
+/// The order of checks is: size, syntax, algorithm, key, signature, time, issuer and audience, then conditions on the
+/// request.
 pub trait Format: Send + Sync {
-    /// Verifies `token`, as it stands in the request, at `now`; all but what it demands of the request, which stands in the
-    /// claims. The request comes without its token.
+    /// Verifies `token`, as received, at `now`, except its conditions on the request, which are in the claims. The
+    /// request is without its token.
     ///
     /// # Errors
     /// The first check that fails. The token is refused when it is longer than [`MAX_TOKEN`] bytes.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError>;
 
-    /// Rises whenever keys are replaced: results of before are forgotten then.
+    /// Increases whenever keys are replaced, which invalidates cached results.
     fn keys_version(&self) -> u64 {
         0
     }
 
-    /// Whether the signature of this token covers parts of the request, so that the result holds for this request alone.
+    /// True if the signature covers parts of the request, so that the result applies only to this request.
     fn covers_request(&self, _token: &[u8]) -> bool {
         false
     }
 
-    /// How many bytes of `rest`, which begins with the token's value, are the value. Up to the next `end` (`&` in a query, `/`
-    /// in a path), unless the format allows that character in its values.
+    /// Length of the token's value at the start of `rest`. Up to the next `end` (`&` in a query, `/` in a path), unless
+    /// the format allows that character in values.
     fn extent(&self, rest: &str, end: char) -> usize {
         rest.find(end).unwrap_or(rest.len())
     }
 
-    /// Whether a parameter of the query may begin behind this character.
+    /// True if a query parameter may start after this character.
     fn opens(&self, before: char) -> bool {
         before == '&'
     }
 
-    /// Whether a segment of the path, without a name in front of it, looks like a token.
+    /// True if a path segment without a name looks like a token.
     fn resembles(&self, _segment: &str) -> bool {
         true
     }
 
-    /// A claim of the token as one plain segment of a path, before anything is verified; what is not verified later goes
-    /// nowhere.
+    /// A claim of the unverified token as one plain path segment. Used only if the token is verified later.
     fn unverified(&self, _token: &[u8], _claim: &str) -> Option<String> {
         None
     }
 
-    /// Names of other query parameters and cookies that belong to the token and leave the request with it.
+    /// Names of other query parameters and cookies that belong to the token and are removed with it.
     fn companions(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// What the operator's authorization service has to be asked where [`verify`](Self::verify) says `Unasked`.
+    /// The request to the operator's authorization service if [`verify`](Self::verify) returns `NotCached`.
     fn question(&self, _token: &[u8], _request: &RequestFacts<'_>) -> Option<CallbackRequest> {
         None
     }
 
-    /// Whether [`renew`](Self::renew) may ever give a successor.
+    /// True if [`renew`](Self::renew) may return a new token.
     fn renews(&self) -> bool {
         false
     }
 
-    /// A successor of the token, where it asks for one and its time has come.
+    /// A new token, if the old one requests renewal and it is due.
     fn renew(&self, _claims: &Claims, _request: &RequestFacts<'_>, _now: Millis) -> Option<Renewed> {
         None
     }
 
-    /// [`verify`](Self::verify), and then what the token demands of the request.
+    /// [`verify`](Self::verify), and then the token's conditions on the request.
     ///
     /// # Errors
     /// The first check that fails.

@@ -1,4 +1,4 @@
-//! Who signs tokens, and for whom.
+//! Issuers of tokens.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use serde_json::{Map, Value};
 use super::error::TokenError;
 use super::keys::Keys;
 
-/// One who signs tokens.
+/// One issuer of tokens.
 #[derive(Debug)]
 pub struct Issuer {
-    /// The `iss` (RFC 7519 §4.1.1) that its tokens have; `None`: not looked at, and then it has to be the only one.
+    /// Required `iss` (RFC 7519 §4.1.1); `None`: not checked, only for a single issuer.
     pub name: Option<Box<str>>,
-    /// One of these has to be among a token's `aud` (§4.1.3). Empty: not looked at.
+    /// One of these must be in `aud` (§4.1.3). Empty: not checked.
     pub audience: Vec<Box<str>>,
-    /// What verifies its tokens.
+    /// Keys that verify its tokens.
     pub keys: Arc<Keys>,
 }
 
-/// Everybody whose tokens are accepted. The keys of one never verify a token of another.
+/// All accepted issuers. The keys of one never verify a token of another.
 #[derive(Debug)]
 pub struct Issuers(Vec<Issuer>);
 
@@ -28,12 +28,12 @@ impl Issuers {
         Self(issuers)
     }
 
-    /// Whoever signs with one of `keys`.
+    /// Any issuer that signs with one of `keys`.
     pub fn anybody(keys: Arc<Keys>) -> Self {
         Self(vec![Issuer { name: None, audience: Vec::new(), keys }])
     }
 
-    /// The keys, where there is no choice: then the payload need not be read before it is verified.
+    /// The keys of a single issuer: then the payload need not be parsed before verification.
     pub(super) fn only(&self) -> Option<&Keys> {
         match self.0.as_slice() {
             [only] => Some(&only.keys),
@@ -41,7 +41,7 @@ impl Issuers {
         }
     }
 
-    /// The keys of the issuer that the claims, of which nothing is verified yet, name.
+    /// The keys of the issuer in the unverified claims.
     pub(super) fn keys_of(&self, members: &Map<String, Value>) -> Result<&Keys, TokenError> {
         self.find(members).map(|issuer| &*issuer.keys)
     }
@@ -52,7 +52,7 @@ impl Issuers {
         self.0.iter().find(is).ok_or(TokenError::WrongIssuer)
     }
 
-    /// Whether the claims are of one of the issuers, and for its audience.
+    /// Checks issuer and audience.
     ///
     /// # Errors
     /// `WrongIssuer`, `WrongAudience`.

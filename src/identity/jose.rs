@@ -1,4 +1,4 @@
-//! The JOSE header (RFC 7515 §4), of which three members matter.
+//! The JOSE header (RFC 7515 §4); three members are used.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::claim_members::Members;
 use super::error::TokenError;
 
 pub(super) struct Header {
-    /// `None` for a name that is not accepted, `none` among them.
+    /// `None` for an algorithm that is not accepted, such as `none`.
     pub(super) algorithm: Option<Algorithm>,
     pub(super) kid: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! JSON Web Key Sets (RFC 7517 §5): what an issuer hands out for others to verify its tokens with.
+//! JSON Web Key Sets (RFC 7517 §5).
 
 use std::collections::HashMap;
 
@@ -10,35 +10,35 @@ use serde_json::{Map, Value};
 use super::algorithm::Algorithm;
 use super::key::Key;
 
-/// Bytes of the longest set that is read.
+/// Maximum bytes of a set.
 pub const MAX_SET: usize = 256 * 1024;
-/// Keys of a set that are read at most.
+/// Maximum keys of a set.
 const MAX_KEYS: usize = 100;
-/// Characters of a foreign text that a sentence quotes.
+/// Maximum characters of foreign text in a message.
 const MAX_QUOTED: usize = 64;
 
-/// The keys of a set that verify tokens, and one sentence for the log about each that does not.
+/// The keys of a set that verify tokens, and a log message for each that does not.
 #[derive(Debug)]
 pub struct KeySet {
     /// At least one.
     pub keys: Vec<Key>,
-    /// Why the others are passed over. Foreign text in it is short and escaped.
+    /// Why the others are skipped. Foreign text is shortened and escaped.
     pub skipped: Vec<String>,
 }
 
-/// Why a key set is of no use.
+/// Why a key set is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
     /// More than [`MAX_SET`] bytes.
     #[error("the key set is longer than 256 KiB")]
     TooLong,
-    /// No JSON object with a list `keys`.
-    #[error("this is no JSON Web Key Set: an object with a list `keys` was expected")]
+    /// Not a JSON object with a list `keys`.
+    #[error("this is not a JSON Web Key Set: write an object with a list `keys`")]
     Malformed,
-    /// More keys than anybody needs.
+    /// Too many keys.
     #[error("the key set has {0} keys, and at most 100 are read")]
     TooMany(usize),
-    /// Nothing that verifies tokens.
+    /// No key verifies tokens.
     #[error("no key of the set can verify tokens{}", reasons(.0))]
     NoKey(Vec<String>),
 }
@@ -48,14 +48,14 @@ struct Document {
     keys: Vec<Value>,
 }
 
-/// Reads a key set. RSA keys without `alg` serve `rsa`; other keys have only one choice. Shared secrets count only where
-/// `secrets` says so: in a file of the operator, never at a URL.
+/// Parses a key set. RSA keys without `alg` serve `rsa`; other keys have only one choice. Shared secrets are accepted
+/// only with `secrets`: from a local file, never from a URL.
 ///
-/// A key that is for encryption, of an unknown kind or curve, private or broken is passed over (RFC 7517 §5). So is one that
-/// stood before under another algorithm: a key never serves two.
+/// Skips keys that are for encryption, of an unknown kind or curve, private or invalid (RFC 7517 §5), and duplicates
+/// under another algorithm: a key never serves two.
 ///
 /// # Errors
-/// See [`JwksError`]; a set without a usable key is an error, so that it never takes the place of one that has some.
+/// See [`JwksError`]. A set without a usable key is an error, so that it never replaces a usable one.
 pub fn parse(json: &[u8], rsa: Algorithm, secrets: bool) -> Result<KeySet, JwksError> {
     if json.len() > MAX_SET {
         return Err(JwksError::TooLong);
@@ -72,24 +72,24 @@ pub fn parse(json: &[u8], rsa: Algorithm, secrets: bool) -> Result<KeySet, JwksE
             Ok((key, material)) => {
                 let algorithm = key.algorithm();
                 match served.get(&material) {
-                    Some(other) if *other != algorithm => set.skipped.push(format!(
-                        "{name} is passed over: it serves {other} already, and a key serves one algorithm"
-                    )),
+                    Some(other) if *other != algorithm => set
+                        .skipped
+                        .push(format!("{name} is skipped: it already serves {other}, and a key serves one algorithm")),
                     _ => {
                         served.insert(material, algorithm);
                         set.keys.push(key);
                     }
                 }
             }
-            Err(why) => set.skipped.push(format!("{name} is passed over: {why}")),
+            Err(why) => set.skipped.push(format!("{name} is skipped: {why}")),
         }
     }
     if set.keys.is_empty() { Err(JwksError::NoKey(set.skipped)) } else { Ok(set) }
 }
 
-/// The key, and what makes two keys the same one (RFC 7638 §3.2).
+/// The key, and its thumbprint input (RFC 7638 §3.2).
 fn usable(entry: Value, rsa: Algorithm, secrets: bool) -> Result<(Key, String), String> {
-    let Value::Object(mut members) = entry else { return Err("it is no JSON object".to_owned()) };
+    let Value::Object(mut members) = entry else { return Err("it is not a JSON object".to_owned()) };
     let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default();
     let material = ["kty", "crv", "n", "e", "x", "y", "k"].map(text).join("|");
     let kid = members.get("kid").and_then(Value::as_str).map(str::to_owned);
@@ -99,12 +99,12 @@ fn usable(entry: Value, rsa: Algorithm, secrets: bool) -> Result<(Key, String), 
     let algorithm = algorithm(&members, rsa)?;
     if text("kty") == "oct" {
         if !secrets {
-            return Err("it is a shared secret, which may stand in a file of this machine only".to_owned());
+            return Err("it is a shared secret, which is only allowed in a local file".to_owned());
         }
-        let secret = URL_SAFE_NO_PAD.decode(text("k")).map_err(|_| "its `k` is no base64url".to_owned())?;
+        let secret = URL_SAFE_NO_PAD.decode(text("k")).map_err(|_| "its `k` is not base64url".to_owned())?;
         return Ok((Key::hmac(algorithm, kid.as_deref(), &secret).map_err(|error| error.to_string())?, material));
     }
-    // The names of RFC 9864 are news to the library.
+    // The library does not support the names of RFC 9864.
     members.insert("alg".to_owned(), algorithm.name().into());
     let json = Value::Object(members).to_string();
     let key = Key::public_jwk(algorithm, kid.as_deref(), json.as_bytes()).map_err(|error| error.to_string())?;
@@ -137,17 +137,17 @@ fn algorithm(members: &Map<String, Value>, rsa: Algorithm) -> Result<Algorithm, 
             _ => return Ok(rsa),
         },
         Some(Value::String(name)) => name.as_str(),
-        Some(_) => return Err("its `alg` is no text".to_owned()),
+        Some(_) => return Err("its `alg` is not text".to_owned()),
     };
     let plain = match named {
         "Ed25519" => "EdDSA", // RFC 9864 §2.2
         other => other,
     };
     let fits = plain.parse().ok().filter(|named| choices.contains(named));
-    fits.ok_or_else(|| format!("its algorithm {} is none that such a key verifies tokens with", quoted(named)))
+    fits.ok_or_else(|| format!("its algorithm {} does not fit such a key", quoted(named)))
 }
 
-/// What the key is called in sentences.
+/// Name of the key in messages.
 fn name(nth: usize, entry: &Value) -> String {
     match entry.get("kid").and_then(Value::as_str) {
         Some(kid) => format!("key {} ({})", nth + 1, quoted(kid)),
@@ -155,7 +155,7 @@ fn name(nth: usize, entry: &Value) -> String {
     }
 }
 
-/// Foreign text, short and harmless in a log.
+/// Foreign text, shortened and escaped for the log.
 fn quoted(text: &str) -> String {
     let short: String = text.chars().take(MAX_QUOTED).collect();
     format!("{short:?}")

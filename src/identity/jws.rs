@@ -12,10 +12,10 @@ use super::key::Key;
 use super::keys::Keys;
 use super::percent::percent_decoded;
 
-/// A token taken apart. Nothing is verified.
+/// A parsed, unverified token.
 pub(super) struct Jws<'a> {
     token: Cow<'a, [u8]>,
-    /// Bytes of the token that are signed: header and payload.
+    /// Length of the signed part: header and payload.
     signed: usize,
     header: Header,
     signature: Vec<u8>,
@@ -23,10 +23,10 @@ pub(super) struct Jws<'a> {
 }
 
 impl<'a> Jws<'a> {
-    /// Takes a token apart.
+    /// Parses a token.
     ///
     /// # Errors
-    /// `TooLong`, `Malformed`, or `Critical` where its header wants an extension.
+    /// `TooLong`, `Malformed`, or `Critical` if its header requires an extension.
     pub(super) fn read(token: &'a [u8]) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
@@ -42,7 +42,7 @@ impl<'a> Jws<'a> {
         Ok(Self { token, signed, header, signature, payload })
     }
 
-    /// Whether one of `keys` verifies the token.
+    /// Verifies the token with `keys`.
     ///
     /// # Errors
     /// As [`Keys::check`].
@@ -52,7 +52,7 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// Signs `payload` with a shared secret; `None` where the key is none.
+/// Signs `payload` with a shared secret; `None` for another key.
 pub(super) fn sign(key: &Key, payload: &[u8]) -> Option<String> {
     let header = match key.kid() {
         Some(kid) => serde_json::json!({ "alg": key.algorithm().name(), "typ": "JWT", "kid": kid }),
@@ -69,7 +69,7 @@ fn cut_last_dot(text: &[u8]) -> Result<(&[u8], &[u8]), TokenError> {
     Ok((head, tail.get(1..).unwrap_or_default()))
 }
 
-/// Strict base64url: no padding, unused bits zero, so that a token has exactly one spelling.
+/// Strict base64url: no padding, unused bits zero, so that a token has only one spelling.
 fn decode(part: &[u8]) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
 }

@@ -18,7 +18,7 @@ use crate::model::Millis;
 pub use super::algorithm::{Algorithm, UnknownAlgorithm};
 pub use super::key::Key;
 
-/// Verifies tokens with the keys of their issuers, each of which serves exactly one algorithm.
+/// Verifies tokens with their issuers' keys, each for exactly one algorithm.
 #[derive(Debug)]
 pub struct Jwt {
     issuers: Issuers,
@@ -26,18 +26,17 @@ pub struct Jwt {
 }
 
 impl Jwt {
-    /// Tokens of anybody, signed with one of `keys`. `leeway` is given to `exp` and `nbf` for clocks that differ, 60 s at
-    /// most.
+    /// Accepts tokens of any issuer, signed with one of `keys`. `leeway` applies to `exp` and `nbf`, at most 60 s.
     pub fn new(keys: Vec<Key>, leeway: Duration) -> Self {
         Self::with_issuers(Issuers::anybody(Arc::new(Keys::new(keys))), leeway)
     }
 
-    /// Tokens of these issuers.
+    /// Accepts tokens of these issuers.
     pub fn with_issuers(issuers: Issuers, leeway: Duration) -> Self {
         Self { issuers, leeway }
     }
 
-    /// Checks form, issuer, algorithm and signature only, and gives the payload (RFC 7515 §5.2).
+    /// Checks only form, issuer, algorithm and signature, and returns the payload (RFC 7515 §5.2).
     ///
     /// # Errors
     /// The first check that fails.
@@ -54,7 +53,7 @@ impl Jwt {
 }
 
 impl Format for Jwt {
-    /// `exp` is required and its moment is already too late (RFC 7519 §4.1.4), leeway apart; `nbf` is honoured (§4.1.5).
+    /// `exp` is required and exclusive (RFC 7519 §4.1.4), plus leeway; `nbf` is checked (§4.1.5).
     fn verify(&self, token: &[u8], _request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         let Members(members) = Members::read(&self.payload(token)?)?;
         let expires = Times::parse(&members)?.check(self.leeway, now)?;
@@ -63,7 +62,7 @@ impl Format for Jwt {
     }
 
     fn resembles(&self, segment: &str) -> bool {
-        // A JSON object in base64 begins with `ey`.
+        // A JSON object in base64 starts with `ey`.
         segment.starts_with("ey") && segment.bytes().filter(|byte| *byte == b'.').count() == 2
     }
 
@@ -79,7 +78,7 @@ impl Format for Jwt {
     }
 }
 
-/// Signs a token for tests and trials: HS256, HS384 or HS512, without a `kid`.
+/// Signs a test token: HS256, HS384 or HS512, without a `kid`.
 ///
 /// # Errors
 /// As [`Key::hmac`].

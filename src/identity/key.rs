@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::algorithm::{Algorithm, Needs};
 use super::error::KeyError;
 
-/// A key and the one algorithm that it serves.
+/// A key and its algorithm.
 pub struct Key {
     algorithm: Algorithm,
     kid: Option<Box<str>>,
@@ -30,7 +30,7 @@ impl Key {
     /// A shared secret for HS256, HS384 or HS512, raw bytes.
     ///
     /// # Errors
-    /// Another algorithm; a secret shorter than the algorithm's hash (RFC 7518 §3.2); a key file in place of a secret.
+    /// Another algorithm; a secret shorter than the algorithm's hash (RFC 7518 §3.2); a key file instead of a secret.
     pub fn hmac(algorithm: Algorithm, kid: Option<&str>, secret: &[u8]) -> Result<Self, KeyError> {
         let Needs::Secret(hash) = algorithm.needs() else { return Err(KeyError::NeedsPublicKey(algorithm)) };
         if is_key_file(secret) {
@@ -66,10 +66,10 @@ impl Key {
         Self::public(algorithm, kid, &key.map_err(|_| KeyError::Unfit(algorithm))?)
     }
 
-    /// A public key as one JSON Web Key (RFC 7517). Where no `kid` is given, the key's own counts.
+    /// A public key as one JSON Web Key (RFC 7517). Without `kid`, the key's own is used.
     ///
     /// # Errors
-    /// As [`public_pem`](Self::public_pem); or the key's own `alg`, `use` or `key_ops` says that it is not for this.
+    /// As [`public_pem`](Self::public_pem); or the key's own `alg`, `use` or `key_ops` excludes this use.
     pub fn public_jwk(algorithm: Algorithm, kid: Option<&str>, json: &[u8]) -> Result<Self, KeyError> {
         let value: Value = serde_json::from_slice(json).map_err(|_| KeyError::Unfit(algorithm))?;
         if value.get("d").is_some() {
@@ -100,7 +100,7 @@ impl Key {
         Self::public(algorithm, kid.or(jwk.common.key_id.as_deref()), &key)
     }
 
-    /// A key as it stands in a file: raw bytes of a secret, PEM, or one JSON Web Key, by what the algorithm needs.
+    /// A key from the content of a file: a raw secret, PEM, or one JSON Web Key, by algorithm.
     ///
     /// # Errors
     /// As the other constructors.
@@ -135,12 +135,12 @@ impl Key {
         Ok(Self { algorithm, kid: kid.map(Into::into), material: Material::Public(parsed) })
     }
 
-    /// The one algorithm that the key serves.
+    /// Its algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The key's id, where it has one.
+    /// The key's id, if it has one.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
@@ -152,7 +152,7 @@ impl Key {
         }
     }
 
-    /// Whether the public key verifies a signature of another form than JSON tokens have, of the same kind of key.
+    /// Verifies a signature of another scheme than that of JSON tokens, for the same kind of key.
     pub(super) fn verifies_as(
         &self,
         form: &'static dyn VerificationAlgorithm,
@@ -164,7 +164,7 @@ impl Key {
         key.is_some_and(|key| key.verify_sig(signed, signature).is_ok())
     }
 
-    /// Whether it is a shared secret, with which one can sign as well.
+    /// True if it is a shared secret, which can also sign.
     pub fn is_secret(&self) -> bool {
         matches!(self.material, Material::Secret(_))
     }
@@ -183,7 +183,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The member of a JWK by which it refuses to verify tokens of this algorithm.
+/// The member of a JWK that excludes verification with this algorithm.
 fn forbidding_member(jwk: &Jwk, algorithm: Algorithm) -> Option<&'static str> {
     let common = &jwk.common;
     if common.key_algorithm.is_some_and(|named| named.to_string() != algorithm.name()) {
@@ -197,13 +197,13 @@ fn forbidding_member(jwk: &Jwk, algorithm: Algorithm) -> Option<&'static str> {
     }
 }
 
-/// RFC 7518 §3.3. The library checks the size too, but only when it verifies: here the operator hears of it.
+/// RFC 7518 §3.3. The library checks the size only when it verifies; this reports it with the configuration.
 fn is_large_rsa(key: &ParsedPublicKey) -> bool {
     let key = key.as_der().ok().and_then(|der| PublicEncryptingKey::from_der(der.as_ref()).ok());
     key.is_some_and(|key| key.key_size_bits() >= 2048)
 }
 
-/// Whether a would-be secret is a key file: PEM, a JWK, or DER of a public key. What is public must not be a secret.
+/// True if a secret is a key file: PEM, a JWK, or DER of a public key. Public data must not be a secret.
 fn is_key_file(secret: &[u8]) -> bool {
     let text = secret.trim_ascii();
     if text.starts_with(b"-----BEGIN ") {
@@ -215,7 +215,7 @@ fn is_key_file(secret: &[u8]) -> bool {
     }
     let kinds: [&'static dyn VerificationAlgorithm; 4] =
         [&RSA_PKCS1_2048_8192_SHA256, &ECDSA_P256_SHA256_FIXED, &ECDSA_P384_SHA384_FIXED, &ED25519];
-    // DER begins with a sequence. Any 32 bytes are a raw Ed25519 key, so the length counts too.
+    // DER starts with a sequence. The length is checked as well, since any 32 bytes are a raw Ed25519 key.
     let may_be_der = secret.len() > 32 && secret.starts_with(&[0x30]);
     may_be_der && kinds.into_iter().any(|kind| ParsedPublicKey::new(kind, secret).is_ok())
 }

@@ -1,4 +1,4 @@
-//! Where an issuer's keys come from, for whoever reads them again when they change.
+//! Sources of an issuer's keys, for the tasks that reload them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,57 +9,57 @@ use super::algorithm::Algorithm;
 use super::key::Key;
 use super::keys::Keys;
 
-/// One issuer's keys and the places that they are read from. Whoever reads a place anew replaces the whole set.
+/// One issuer's keys and their sources. A reload of one source replaces the whole set.
 #[derive(Clone, Debug)]
 pub struct KeySource {
-    /// Whose keys they are, for the log: `application tv`.
+    /// Owner of the keys, for the log: `application tv`.
     pub name: Arc<str>,
-    /// The set that verifies.
+    /// The current set.
     pub keys: Arc<Keys>,
-    /// The places, in the order of the configuration.
+    /// The sources, in configuration order.
     pub places: Vec<KeyPlace>,
 }
 
-/// One place of keys.
+/// One source of keys.
 #[derive(Clone, Debug)]
 pub enum KeyPlace {
-    /// It never changes: from the environment.
+    /// From the environment; never changes.
     Fixed(Arc<Key>),
     /// A file with one key.
     File {
-        /// Where it is.
+        /// Path of the file.
         path: PathBuf,
-        /// The one algorithm that the key serves.
+        /// Algorithm of the key.
         algorithm: Algorithm,
-        /// The key's id, where the configuration gives one.
+        /// The key's id in the configuration.
         kid: Option<Box<str>>,
-        /// As it was read at the start.
+        /// The key at the start.
         key: Arc<Key>,
     },
     /// A JSON Web Key Set (RFC 7517 §5) in a file.
     SetFile {
-        /// Where it is.
+        /// Path of the file.
         path: PathBuf,
-        /// What its RSA keys without `alg` are for.
+        /// Algorithm of RSA keys without `alg`.
         rsa: Algorithm,
-        /// As they were read at the start.
+        /// The keys at the start.
         keys: Vec<Arc<Key>>,
     },
     /// A JSON Web Key Set at a URL.
     SetUrl {
-        /// Where it is; `https`, or `http` to a host that the operator trusts the way to.
+        /// URL; `https`, or `http` in a trusted network.
         url: Box<str>,
-        /// What its RSA keys without `alg` are for.
+        /// Algorithm of RSA keys without `alg`.
         rsa: Algorithm,
-        /// How often it is fetched again.
+        /// Interval between fetches.
         refresh: Duration,
-        /// How long a fetch may take.
+        /// Time limit of a fetch.
         timeout: Duration,
     },
 }
 
 impl KeySource {
-    /// The keys that were read at the start.
+    /// The keys at the start.
     pub fn known(&self) -> Vec<Arc<Key>> {
         let known = self.places.iter().flat_map(|place| match place {
             KeyPlace::Fixed(key) | KeyPlace::File { key, .. } => std::slice::from_ref(key),
@@ -70,14 +70,14 @@ impl KeySource {
     }
 }
 
-/// Files with keys of formats that have a set of their own kind.
+/// Key files of formats with their own kind of key set.
 #[derive(Clone)]
 pub struct KeyFiles {
-    /// Whose keys they are, for the log.
+    /// Owner of the keys, for the log.
     pub name: Arc<str>,
-    /// Where they are.
+    /// Paths of the files.
     pub files: Vec<PathBuf>,
-    /// Reads them all again and swaps the set; or says in a sentence why it stays as it is.
+    /// Reloads all files and replaces the set. On error, returns why the set stays unchanged.
     pub read: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 

@@ -14,20 +14,20 @@ use crate::model::{AccountKey, ApplicationId, Millis, StreamId};
 use super::error::{KeyError, OpenError};
 use super::session::{NONCE, PlaySession};
 
-/// Characters of the longest sealed play session that is looked at. [`KeyRing::seal`] stays below it.
+/// Maximum characters of a sealed play session. [`KeyRing::seal`] stays below it.
 pub const MAX_SEALED: usize = 5120;
 
-/// Bytes of an issued id in front of its mark.
+/// Bytes of an issued id before its mark.
 const MARKED: usize = 12;
 
-/// Bytes of the shortest secret.
+/// Minimum bytes of a secret.
 const MIN_SECRET: usize = 32;
 
-/// Keys by id, with rotation: the first seals, all open.
+/// Keys by id, with rotation: the first key seals, all open.
 ///
-/// A sealed play session is URL-safe base64 (no padding) of: key id, 12 bytes of the stream's id that serve as nonce,
-/// the rest of the play session under AES-256-GCM-SIV (RFC 8452), tag. That mode keeps its promises when a nonce comes
-/// again, which is what allows the same play session to seal to the same string every time without any state.
+/// A sealed play session is URL-safe base64 (no padding) of: key id, 12 bytes of the stream id as nonce, the rest of
+/// the play session under AES-256-GCM-SIV (RFC 8452), tag. That mode is safe with a repeated nonce, so the same play
+/// session can seal to the same string every time without state.
 pub struct KeyRing {
     first: Key,
     others: Vec<Key>,
@@ -40,22 +40,22 @@ struct Key {
     aead: LessSafeKey,
     /// Marks the ids that were issued to applications.
     issued: hmac::Key,
-    /// Makes the codes by which streams are named to be killed.
+    /// Creates termination codes.
     codes: hmac::Key,
 }
 
 impl KeyRing {
-    /// A ring of (id, secret) pairs. A play session is refused when it started longer than `max_age` ago.
+    /// A ring of (id, secret) pairs. A play session that started more than `max_age` ago is refused.
     ///
     /// # Errors
-    /// No key, an id twice, or a secret of less than 32 bytes.
+    /// No key, a duplicate id, or a secret of less than 32 bytes.
     pub fn new(keys: Vec<(u8, Vec<u8>)>, max_age: Duration) -> Result<Self, KeyError> {
         let mut ring: Option<Self> = None;
         for (id, secret) in keys {
             if secret.len() < MIN_SECRET {
                 return Err(KeyError::ShortRingSecret { id, length: secret.len() });
             }
-            // Secrets come in any length and quality of encoding; HKDF makes of each the keys for its two uses.
+            // Secrets have any length and encoding; HKDF derives a key for each use.
             let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"streamgate").extract(&secret);
             let aead: UnboundKey =
                 secret.expand(&[b"play session"], &AES_256_GCM_SIV).map_err(|_| KeyError::EmptyRing)?.into();
@@ -79,8 +79,8 @@ impl KeyRing {
 
     /// Seals with the first key. The same play session always seals to the same string.
     ///
-    /// Texts beyond the bounds of this room (`MAX_ACCOUNT` and its like) are shortened, so that the result stays
-    /// below [`MAX_SEALED`].
+    /// Texts beyond their limits (`MAX_ACCOUNT` and others) are shortened, so that the result stays below
+    /// [`MAX_SEALED`].
     pub fn seal(&self, session: &PlaySession) -> String {
         let nonce = session.nonce();
         let mut body = session.encode();
@@ -89,7 +89,7 @@ impl KeyRing {
             Aad::from([self.first.id]),
             &mut body,
         );
-        // The library has no reason to refuse a text of this size; if it did, nothing readable may leave.
+        // Sealing a text of this size cannot fail; if it did, no plain text may leave.
         if sealed.is_err() {
             return String::new();
         }
@@ -100,21 +100,21 @@ impl KeyRing {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Opens what [`seal`](Self::seal) gave. Any text may come in; the work is bounded by [`MAX_SEALED`].
+    /// Opens the result of [`seal`](Self::seal). Accepts any text; [`MAX_SEALED`] bounds the work.
     ///
     /// # Errors
-    /// See [`OpenError`]. The age is judged only after the seal.
+    /// See [`OpenError`]. The age is checked after the seal.
     pub fn open(&self, sealed: &str, now: Millis) -> Result<PlaySession, OpenError> {
         let session = self.open_of_any_age(sealed)?;
         if self.has_expired(&session, now) { Err(OpenError::Expired) } else { Ok(session) }
     }
 
-    /// Whether a play session started too long ago to bring its stream back.
+    /// True if a play session is too old to restore its stream.
     pub fn has_expired(&self, session: &PlaySession, now: Millis) -> bool {
         now.since(session.started) > self.max_age
     }
 
-    /// Opens a play session without judging its age: a stream that plays is not ended by it.
+    /// Opens a play session without checking its age, as age does not end a playing stream.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -138,16 +138,16 @@ impl KeyRing {
         PlaySession::decode(nonce, body).ok_or(OpenError::Malformed)
     }
 
-    /// What stands for an account in logs: 16 hexadecimal digits of a keyed hash, the same wherever the ring's first key
-    /// is the same.
+    /// Pseudonym of an account in logs: 16 hexadecimal digits of a keyed hash, the same for the same first key of the
+    /// ring.
     pub fn account_label(&self, key: &AccountKey) -> String {
         let tag = hmac::sign(&self.labels, &key.0);
         let head: [u8; 8] = tag.as_ref().first_chunk().copied().unwrap_or_default();
         format!("{:016x}", u64::from_be_bytes(head))
     }
 
-    /// A fresh name for a stream that `application` declares for an account: when it starts, a random number, and a mark by
-    /// which it is known again without being kept anywhere.
+    /// A new id for a declared stream of `application` and account: start time, a random number, and a mark that
+    /// identifies it without being stored.
     pub fn issue(
         &self,
         application: &ApplicationId,
@@ -163,18 +163,18 @@ impl KeyRing {
         StreamId(id)
     }
 
-    /// Whether `id` was [issued](Self::issue) to that application for that account, with a key of this ring.
+    /// True if `id` was [issued](Self::issue) to that application for that account, with a key of this ring.
     pub fn has_issued(&self, application: &ApplicationId, account: &AccountKey, id: StreamId) -> bool {
         let mark: [u8; 4] = id.0.last_chunk().copied().unwrap_or_default();
         self.all().fold(false, |found, key| equal(&key.mark(application, account, &id.0), &mark) | found)
     }
 
-    /// The code by which another viewer of the account may have the stream killed: 16 hexadecimal digits.
+    /// The code with which another viewer of the account may kill the stream: 16 hexadecimal digits.
     pub fn termination_code(&self, account: &AccountKey, stream: StreamId) -> String {
         self.first.code(account, stream)
     }
 
-    /// Whether that is the stream's code, by any key of this ring.
+    /// True if that is the stream's code, with any key of this ring.
     pub fn is_termination_code(&self, account: &AccountKey, stream: StreamId, code: &str) -> bool {
         self.all().fold(false, |found, key| equal(key.code(account, stream).as_bytes(), code.as_bytes()) | found)
     }
@@ -188,13 +188,13 @@ impl KeyRing {
     }
 }
 
-/// Whether two marks are the same, in a time that tells nothing about them. Every key of a ring is tried, for the same reason.
+/// Constant-time comparison. Every key of a ring is tried, for the same reason.
 fn equal(known: &[u8], given: &[u8]) -> bool {
     verify_slices_are_equal(known, given).is_ok()
 }
 
 impl Key {
-    /// What marks an id as issued. An attacker who hits one of 2^32 is told that a stream is over which never was.
+    /// The mark of an issued id. Guessing one of 2^32 only yields the answer that a nonexistent stream has ended.
     fn mark(&self, application: &ApplicationId, account: &AccountKey, id: &[u8; 16]) -> [u8; 4] {
         let mut text = Vec::with_capacity(64);
         text.extend_from_slice(id.get(..MARKED).unwrap_or_default());

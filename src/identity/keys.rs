@@ -7,34 +7,34 @@ use super::error::TokenError;
 use super::key::Key;
 use super::rotating::Rotating;
 
-/// The keys of one issuer. What comes from a file or a URL replaces its part of them when it changes.
+/// The keys of one issuer. Changed files and URLs replace their part of them.
 #[derive(Debug, Default)]
 pub struct Keys(Rotating<Key>);
 
 impl Keys {
-    /// These keys.
+    /// A set of these keys.
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
         Self(Rotating::new(keys))
     }
 
-    /// These keys and no others, from now on.
+    /// Replaces all keys.
     pub fn replace(&self, keys: Vec<Arc<Key>>) {
         self.0.replace(keys);
     }
 
-    /// Rises whenever the keys are replaced: what was verified before is verified again.
+    /// Increases whenever the keys are replaced, so that tokens are verified again.
     pub fn version(&self) -> u64 {
         self.0.version()
     }
 
-    /// Whether one of the keys verifies `signature` over `signed`.
+    /// Verifies `signature` over `signed` with one of the keys.
     ///
-    /// The algorithm is the key's; the token's must agree. A `kid` that is in the set selects its keys; without one, or
-    /// with a foreign one, every key of the algorithm is tried.
+    /// The algorithm is the key's; the token's must agree. A `kid` of the set selects its keys; without one, or with an
+    /// unknown one, every key of the algorithm is tried.
     ///
     /// # Errors
-    /// `AlgorithmRefused` when no key serves the algorithm, or not the one that is named; `UnknownKey` when the token names
-    /// a key that is not in the set and no other fits; else `BadSignature`.
+    /// `AlgorithmRefused` if no key serves the algorithm, or not the one of the `kid`; `UnknownKey` if the `kid` is unknown and no
+    /// other key fits; else `BadSignature`.
     pub fn check(
         &self,
         algorithm: Option<Algorithm>,
@@ -48,7 +48,7 @@ impl Keys {
         let known = list.iter().any(|key| named(&key));
         let served = list.iter().any(|key| key.algorithm() == algorithm);
         if !served {
-            // Perhaps the next set has such a key, or the first one that is fetched.
+            // The next or first fetched set may have such a key.
             return Err(if list.is_empty() || kid.is_some() && !known {
                 TokenError::UnknownKey
             } else {

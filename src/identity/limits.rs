@@ -1,27 +1,27 @@
-//! How long the texts of a viewer may be, so that a sealed play session always fits its limit.
+//! Maximum lengths of texts, so that a sealed play session always fits its limit.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use aws_lc_rs::digest;
 
-/// Bytes of an account's `idp` and of its `subject`; longer ones name no account.
+/// Maximum bytes of an account's `idp` and `subject`; longer ones are refused.
 pub const MAX_ACCOUNT: usize = 256;
-/// Bytes of a device's name; longer ones are shortened.
+/// Maximum bytes of a device id; longer ones are shortened.
 pub const MAX_DEVICE: usize = 128;
-/// Bytes of an asset's name; longer ones are shortened.
+/// Maximum bytes of an asset's name; longer ones are shortened.
 pub const MAX_ASSET: usize = 512;
-/// Bytes of an application's id; longer ones are shortened.
+/// Maximum bytes of an application id; longer ones are shortened.
 pub const MAX_APPLICATION: usize = 128;
 
-/// Attributes that a stream has at most.
+/// Maximum attributes of a stream.
 pub const MAX_ATTRIBUTES: usize = 16;
-/// Bytes of an attribute's name.
+/// Maximum bytes of an attribute's name.
 pub const MAX_ATTRIBUTE_NAME: usize = 32;
-/// Bytes of an attribute's value; longer ones are shortened.
+/// Maximum bytes of an attribute's value; longer ones are shortened.
 pub const MAX_ATTRIBUTE: usize = 96;
 
-/// The text itself where it is short enough, else its head and a hash of the whole: still a name of its own, and readable.
+/// The text if it is short enough, else its head and a hash of the whole, which is still unique and readable.
 pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
@@ -34,7 +34,7 @@ pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(name)
 }
 
-/// The head of SHA-256 over the parts, each with its length before it so that borders count.
+/// The first bytes of SHA-256 over the parts, each prefixed with its length so that borders count.
 pub(super) fn fingerprint(parts: &[&[u8]]) -> [u8; 16] {
     // One buffer and one call: the library's incremental form allocates a context, which costs more than the hash.
     let mut text = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());

@@ -1,4 +1,4 @@
-//! From claims and requests to account, device, stream and attributes. What means what is configuration, never code.
+//! Maps claims and requests to account, device, stream and attributes, as configured.
 
 use std::sync::Arc;
 
@@ -11,48 +11,48 @@ use super::limits::{MAX_ACCOUNT, MAX_ATTRIBUTE, MAX_DEVICE, bounded, fingerprint
 use super::request::RequestFacts;
 use super::value::Value;
 
-/// Bytes of a value that names a stream.
+/// Maximum bytes of a value for a stream id.
 const MAX_SESSION: usize = 128;
 
-/// What the claims of an application's tokens mean.
+/// The mapping of one application.
 #[derive(Clone, Debug)]
 pub struct Mapping {
     /// The account's identity provider.
     pub idp: Value,
-    /// The account within it.
+    /// The account at the identity provider.
     pub subject: Value,
-    /// The device's name, where something names it.
+    /// The device id, if configured.
     pub device: Option<Value>,
-    /// Where a stream's id comes from.
+    /// Source of the stream id.
     pub stream: StreamSource,
-    /// What policies may want to know, by name.
+    /// Attributes for policies, by name.
     pub attributes: Vec<(Arc<str>, Value)>,
 }
 
-/// Where a stream's id comes from.
+/// Source of the stream id.
 #[derive(Clone, Debug)]
 pub struct StreamSource {
-    /// A value that reaches every request of the play.
+    /// A value that every request of the stream has.
     pub named: Option<Value>,
-    /// Where nothing names it: whether the gateway mints a play session. Else the id is a fingerprint of account, device (or
-    /// client network and user agent) and asset, for players that cannot carry a play session.
+    /// Without such a value: mint a play session. Otherwise the id is a fingerprint of account, device (or client
+    /// network and user agent) and asset, for players that cannot use a play session.
     pub mint: bool,
 }
 
 impl StreamSource {
-    /// Whether only tokens name streams. What a request's own fields name, its viewer can choose.
+    /// True if stream ids come only from tokens. Viewers can choose the other fields of a request.
     pub fn is_of_token_alone(&self) -> bool {
         self.named.as_ref().is_none_or(Value::is_of_token_alone)
     }
 
-    /// The gateway mints all of them.
+    /// The gateway mints all play sessions.
     pub fn minted() -> Self {
         Self { named: None, mint: true }
     }
 }
 
 impl Mapping {
-    /// Whether all of it can be told from the token, so that the result is the same for every request.
+    /// True if everything comes from the token, so that the result is the same for every request.
     pub(super) fn is_of_token_alone(&self) -> bool {
         let attributes = self.attributes.iter().map(|(_, value)| value);
         let values =
@@ -60,7 +60,7 @@ impl Mapping {
         values.into_iter().all(Value::is_of_token_alone)
     }
 
-    /// The account that is named.
+    /// The account.
     pub(super) fn account(&self, claims: &Claims, request: &RequestFacts<'_>) -> Result<Account, TokenError> {
         let name = |value: &Value| {
             let name = value.find(claims, request).filter(|name| name.len() <= MAX_ACCOUNT);
@@ -69,14 +69,14 @@ impl Mapping {
         Ok(Account::new(name(&self.idp)?, name(&self.subject)?))
     }
 
-    /// The device that is named, if one is.
+    /// The device, if present.
     pub(super) fn device(&self, claims: &Claims, request: &RequestFacts<'_>) -> Option<Arc<str>> {
         let name = self.device.as_ref()?.find(claims, request)?;
         Some(bounded(&name, MAX_DEVICE).into())
     }
 
-    /// The stream that is named, if one is. Bound to the application and the account: one account cannot name another's
-    /// stream. `declared` issues the ids of streams that the application declares, where it does.
+    /// The stream, if present. Bound to the application and account: an account cannot refer to another's stream.
+    /// `declared` issues the ids of declared streams, if the application declares any.
     pub(super) fn stream(
         &self,
         application: &ApplicationId,
@@ -92,7 +92,7 @@ impl Mapping {
         if value.len() > MAX_SESSION || !printable {
             return Err(TokenError::BadSession);
         }
-        // The id that the session API has issued names the stream that was declared under it.
+        // An id issued by the session API refers to its declared stream.
         if let (Some(keys), Ok(id)) = (declared, value.parse())
             && keys.has_issued(application, &account, id)
         {
@@ -101,7 +101,7 @@ impl Mapping {
         Ok(Some(StreamId(fingerprint(&[b"stream", application.as_str().as_bytes(), &account.0, value.as_bytes()]))))
     }
 
-    /// What policies may want to know.
+    /// The attributes for policies.
     pub(super) fn attributes(&self, claims: &Claims, request: &RequestFacts<'_>) -> Attributes {
         let found = self.attributes.iter().filter_map(|(name, value)| {
             let value = value.find(claims, request)?;

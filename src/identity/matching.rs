@@ -1,27 +1,27 @@
-//! One text against another, in the ways that tokens ask for.
+//! Text matches that tokens use.
 
 use aws_lc_rs::digest;
 use regex::Regex;
 
-/// Bytes that a compiled regular expression may take. One that needs more is refused.
+/// Maximum bytes of a compiled regular expression.
 pub(super) const MAX_REGEX: usize = 256 << 10;
 
-/// Bytes of a regular expression in a token. Its classes are written out before anybody can tell how large it becomes:
-/// some 2 KiB for each byte of `\pL\pL\pL`.
+/// Maximum bytes of a regular expression in a token. The parser expands its classes before the size limit applies:
+/// about 2 KiB for each byte of `\pL\pL\pL`.
 const MAX_PATTERN: usize = 1024;
 
-/// What a text has to be like.
+/// A condition on a text.
 #[derive(Clone, Debug)]
 pub enum Match {
-    /// The very text.
+    /// Equal.
     Exact(Box<str>),
-    /// It begins so.
+    /// Starts with.
     Prefix(Box<str>),
-    /// It ends so.
+    /// Ends with.
     Suffix(Box<str>),
-    /// It has this somewhere.
+    /// Contains.
     Contains(Box<str>),
-    /// The regular expression finds something in the text, or covers all of it, as it was compiled. The engine takes linear time.
+    /// The regular expression matches part or all of the text, as compiled. The engine takes linear time.
     Regex(Box<Regex>),
     /// The text has this SHA-256.
     Sha256([u8; 32]),
@@ -30,21 +30,21 @@ pub enum Match {
 }
 
 impl Match {
-    /// A regular expression, anchored at both ends: without anchors it would allow more than its writer meant. `None`
-    /// where it is none, or too costly.
+    /// A regular expression, anchored at both ends: without anchors it would allow more than intended. `None` if it is
+    /// invalid or too costly.
     pub fn regex(pattern: &str) -> Option<Self> {
         if pattern.len() > MAX_PATTERN {
             return None;
         }
         let anchored = format!("^(?:{pattern})$");
         let regex = regex::RegexBuilder::new(&anchored).size_limit(MAX_REGEX).build().ok()?;
-        // A pattern such as `a)|(b` would close the group that holds it, and be anchored no more.
+        // A pattern such as `a)|(b` would close the enclosing group and lose the anchors.
         Regex::new(pattern).ok()?;
         Some(Self::Regex(Box::new(regex)))
     }
 
-    /// A regular expression that is searched for, as POSIX has it: it says itself with `^` and `$` where it begins and ends.
-    /// `None` where it is none, or too costly.
+    /// A regular expression that matches anywhere, as in POSIX; `^` and `$` anchor it. `None` if it is invalid or too
+    /// costly.
     pub fn search(pattern: &str) -> Option<Self> {
         if pattern.len() > MAX_PATTERN {
             return None;
@@ -53,7 +53,7 @@ impl Match {
         Some(Self::Regex(Box::new(regex)))
     }
 
-    /// Whether the text is like that.
+    /// True if the text matches.
     pub fn holds(&self, text: &str) -> bool {
         match self {
             Self::Exact(wanted) => text == &**wanted,

@@ -8,9 +8,9 @@
 //! | signed URL prefix: `?URLPrefix=…&Expires=…&KeyName=…&Signature=…` | query, as `Signature` | the fields |
 //! | signed URL: `?Expires=…&KeyName=…&Signature=…` | query, as `Signature` | the URL up to the signature |
 //!
-//! Of a token, `FullPath` and `Headers=Name,Name` are signed with the request's path and the headers' values in them. The
-//! fields are members by their names, `URLPrefix` and `IPRanges` decoded, `FullPath` as the path; `SessionID` and `Data` are
-//! there un-escaped too (`Data_unescaped`).
+//! In a token, `FullPath` and `Headers=Name,Name` are signed with the request's path and the headers' values. The
+//! fields become members by name: `URLPrefix` and `IPRanges` decoded, `FullPath` as the path, `SessionID` and `Data`
+//! also unescaped (`Data_unescaped`).
 
 mod key;
 
@@ -53,20 +53,20 @@ const GRAMMAR: Grammar = Grammar {
     signatures: &["Signature", "hmac"],
 };
 
-/// Headers that one token may name. Their values are copied before the signature is checked.
+/// Maximum headers of one token. Their values are copied before the signature is checked.
 const MAX_HEADERS: usize = 16;
 
-/// How tokens are made.
+/// How tokens are verified.
 #[derive(Debug)]
 pub struct Settings {
-    /// The key set. Whoever holds it may replace the keys.
+    /// The key set. Its owner may replace the keys.
     pub keys: Arc<Rotating<Key>>,
-    /// Whether signed URLs come, whose token is `query:Signature`: then `URLPrefix`, `Expires` and `KeyName` leave the
-    /// query with it.
+    /// Accept signed URLs, whose token is `query:Signature`: then `URLPrefix`, `Expires` and `KeyName` are removed with
+    /// it.
     pub signed_urls: bool,
-    /// Whether a token with `IPRanges` comes from there only.
+    /// Accept a token with `IPRanges` only from those.
     pub check_ip: bool,
-    /// Given to `Expires` and `Starts` for clocks that differ, 60 s at most.
+    /// Leeway of `Expires` and `Starts`, at most 60 s.
     pub leeway: Duration,
 }
 
@@ -76,12 +76,12 @@ pub struct MediaCdn {
     settings: Settings,
 }
 
-/// The forms of tokens, told apart by how the fields are joined.
+/// Forms of tokens, distinguished by the separator of the fields.
 enum Form {
     Token,
     Cookie,
     PathComponent,
-    /// The signature alone: the fields are parameters of the query.
+    /// Only the signature: the fields are query parameters.
     SignedUrl,
 }
 
@@ -98,12 +98,12 @@ impl Form {
 }
 
 impl MediaCdn {
-    /// Tokens that are made so.
+    /// Creates a verifier.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
 
-    /// A token whose text holds all its fields; `sent` is how it was received.
+    /// Checks a token with all its fields; `sent` is its received form.
     fn check(&self, text: &str, sent: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         match Form::parse(text.as_bytes()) {
             Form::Token => self.check_fields("", &GRAMMAR.read(text, '~')?, '~', request, now),
@@ -115,14 +115,14 @@ impl MediaCdn {
                 };
                 let front = format!("{}://{}{before}{name}=", request.scheme, request.host);
                 let claims = self.check_fields(&front, &GRAMMAR.read(text, '&')?, '&', request, now)?;
-                // The signature covers the folder in which the token stands.
+                // The signature covers the folder of the token.
                 Ok(claims.and_under(Condition::Part(Part::Path, Match::Prefix(before.into()))))
             }
             Form::SignedUrl => Err(TokenError::Malformed),
         }
     }
 
-    /// The parameters of a signed URL. What stands behind the signature is not covered by it and does not count.
+    /// Checks the parameters of a signed URL. Ignores parameters after the signature, which does not cover them.
     fn check_url(&self, query: &str, request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         let only = |name| only_parameter(query, name);
         let signature = only("Signature")?.ok_or(TokenError::Malformed)?;
@@ -141,7 +141,7 @@ impl MediaCdn {
         self.check_fields(&front, &fields, '&', request, now)
     }
 
-    /// `front` is what is signed in front of the fields.
+    /// `front` is signed before the fields.
     fn check_fields(
         &self,
         front: &str,
@@ -179,7 +179,7 @@ impl MediaCdn {
                 ("IPRanges", Some(value)) => {
                     let ranges = decoded(value)?;
                     if self.settings.check_ip {
-                        // One that cannot be read has nobody in it; published tokens have such.
+                        // An invalid range matches nobody; published tokens contain some.
                         let networks = ranges.split(',').filter_map(|range| range.trim().parse::<IpNet>().ok());
                         conditions.push(Condition::Network(networks.collect()));
                     }
@@ -192,7 +192,7 @@ impl MediaCdn {
         Ok(Claims::new(members, expires).under(conditions))
     }
 
-    /// The algorithm is the key's. A name selects keys; without one, all are tried.
+    /// The key defines the algorithm. A name selects keys; without one, all are tried.
     fn check_signature(&self, name: Option<&str>, signed: &[u8], signature: &Signature) -> Result<(), TokenError> {
         let keys = self.settings.keys.load();
         let named = || keys.iter().filter(|key| key.answers_to(name));
@@ -210,8 +210,8 @@ impl MediaCdn {
 }
 
 impl Format for MediaCdn {
-    /// `Expires` is required and its moment is already too late, leeway apart; `Starts` is honoured. In `PathGlobs`, paths
-    /// with `,` or else `!` between them, `*` is any run of characters (across `/`) and `?` any one.
+    /// `Expires` is required and exclusive, plus leeway; `Starts` is checked. In `PathGlobs`, paths separated by `,` or
+    /// else `!`, `*` matches any characters (including `/`) and `?` any one.
     fn verify(&self, token: &[u8], request: &RequestFacts<'_>, now: Millis) -> Result<Claims, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
@@ -251,15 +251,15 @@ impl Format for MediaCdn {
     }
 }
 
-/// Whether the parameter is `Signature` with that value.
+/// True if the parameter is `Signature` with that value.
 fn is_value(parameter: &str, token: &[u8]) -> bool {
     parameter.strip_prefix("Signature=").is_some_and(|value| value.as_bytes() == token)
 }
 
-/// Where the parameter of that name begins.
+/// Start of the parameter of that name.
 ///
 /// # Errors
-/// `Malformed` where there are two of them.
+/// `Malformed` if there are two.
 fn only_parameter(query: &str, name: &str) -> Result<Option<usize>, TokenError> {
     let mut start = 0;
     let mut found = None;
@@ -272,7 +272,7 @@ fn only_parameter(query: &str, name: &str) -> Result<Option<usize>, TokenError> 
     Ok(found)
 }
 
-/// What the signature covers: the fields as they were received, but for the two that stand for a part of the request.
+/// The signed text: the fields as received, except the two that refer to the request.
 fn signed(
     front: &str,
     fields: &Fields<'_>,
@@ -290,7 +290,7 @@ fn signed(
             signed.push(b'=');
             signed.extend_from_slice(request.path.as_bytes());
         } else if field.starts_with("FullPath=") {
-            return Err(TokenError::Malformed); // as it is signed: it would fit every path
+            return Err(TokenError::Malformed); // it would match every path
         } else if let Some(names) = field.strip_prefix("Headers=") {
             signed.truncate(signed.len() - names.len());
             insert_headers(&mut signed, names, request.headers)?;
@@ -299,8 +299,8 @@ fn signed(
     Ok(signed)
 }
 
-/// `Name=value,Name=value`: the names as the token writes them. Of an absent header the value is empty; several values
-/// of one are joined by `,`.
+/// `Name=value,Name=value`, with the names as in the token. The value of an absent header is empty; several values are
+/// joined by `,`.
 fn insert_headers(signed: &mut Vec<u8>, names: &str, headers: &HeaderMap) -> Result<(), TokenError> {
     for (at, name) in names.split(',').enumerate() {
         let header = HeaderName::try_from(name).ok().filter(|_| at < MAX_HEADERS).ok_or(TokenError::Malformed)?;
@@ -323,7 +323,7 @@ fn decoded(value: &str) -> Result<String, TokenError> {
     BASE64.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(TokenError::Malformed)
 }
 
-/// A prefix that ends within the host would fit longer hosts too: it gets its `/`.
+/// Adds `/` to a prefix that ends in the host, which would also match longer hosts.
 fn whole_host(prefix: &str) -> Result<String, TokenError> {
     let (_, rest) = prefix.split_once("://").ok_or(TokenError::Malformed)?;
     Ok(if rest.contains('/') { prefix.to_owned() } else { format!("{prefix}/") })

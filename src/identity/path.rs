@@ -4,18 +4,19 @@ use std::borrow::Cow;
 
 use crate::model::{PercentDecoded, first_byte};
 
-/// What a prefixed path begins with. The sealed play session follows, up to the next `/`.
+/// Start of a prefixed path. The sealed play session follows, up to the next `/`.
 pub const MARK: &str = "/~s/";
 
 /// The first segment of a prefixed path. RFC 3986 §2.3 makes `%7Es` the same as `~s`, and some clients write it.
 const NAME: [u8; 2] = *b"~s";
 
-/// The sealed play session and the path at the origin (with its leading `/`), where `path` carries the prefix.
+/// The sealed play session and the path at the origin (with its leading `/`), if `path` has the prefix.
 ///
-/// Nothing is verified: the first part is whatever stands there, also nothing.
+/// Nothing is verified: the first part may be anything, even empty.
 pub fn split(path: &str) -> Option<(&str, &str)> {
     let (name, rest) = path.strip_prefix('/')?.split_once('/')?;
-    // No play session is sealed to the name of the prefix: `/~s/~s/SEALED` is none, for the whole of it to be looked at.
+    // No sealed play session equals the name of the prefix: `/~s/~s/SEALED` is not split, so that `find` sees all of
+    // it.
     if !PercentDecoded::new(name.as_bytes()).eq(NAME) || is_prefix(path.as_bytes(), name.len() + 2) {
         return None;
     }
@@ -25,9 +26,8 @@ pub fn split(path: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Where the first prefix of a play session stands in a path, anywhere and however it is written: with doubled slashes,
-/// backslashes and parameters, percent-encoded once or more often. A play session is a credential, and whoever gets it behind
-/// the gateway, or reads it in a log, can use it.
+/// Position of the first play session prefix in a path, in any spelling: with doubled slashes, backslashes and
+/// parameters, percent-encoded once or more. A play session is a credential that must not reach origins or logs.
 pub fn find(path: &str) -> Option<usize> {
     let bytes = path.as_bytes();
     memchr::memchr2(b'~', b'%', bytes)?;
@@ -41,7 +41,7 @@ pub fn find(path: &str) -> Option<usize> {
     None
 }
 
-/// The path for the eyes of people: without what follows the prefix of a play session.
+/// The path for logs: without the play session after the prefix.
 pub fn without_sealed(path: &str) -> Cow<'_, str> {
     match find(path).and_then(|at| path.get(..at)) {
         Some(head) => Cow::Owned(format!("{head}{MARK}***")),
@@ -49,7 +49,7 @@ pub fn without_sealed(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether the name of the prefix stands there, and anything behind it.
+/// True if the name of the prefix is at that position, followed by anything.
 fn is_prefix(path: &[u8], at: usize) -> bool {
     let mut at = at;
     for wanted in NAME {
@@ -87,11 +87,11 @@ fn is_slash(byte: u8) -> bool {
     matches!(byte, b'/' | b'\\')
 }
 
-/// The byte at a place, percent-encoding undone as often as it was put on, and how many bytes stand for it.
+/// The byte at a position, percent-decoded repeatedly, and its length in the path.
 fn deep_byte(path: &[u8], at: usize) -> Option<(u8, usize)> {
     let rest = path.get(at..)?;
     let (mut byte, mut length) = first_byte(rest)?;
-    // `%25` stands for a percent sign, with which another escape may begin.
+    // `%25` is a percent sign, which may start another escape.
     while byte == b'%' && length > 1 {
         let inner = rest.get(length..).and_then(|rest| rest.first_chunk::<2>());
         let Some((inner, 3)) = inner.and_then(|[high, low]| first_byte(&[b'%', *high, *low])) else { break };

@@ -1,7 +1,7 @@
-//! What tokens say of paths and URLs, held against a path in every way in which an origin may read it.
+//! Matches conditions on paths and URLs against every reading of a path.
 //!
-//! Both sides are read in the same way: percent-encoding is undone once on each, so that `/caf%c3%a9/*` fits `/café/a` as well as
-//! `/caf%C3%A9/a`. `%2A` and `%3F` of a pattern are no wildcards. A query is compared as it stands.
+//! Both sides are percent-decoded once, so that `/caf%c3%a9/*` matches `/café/a` and `/caf%C3%A9/a`. `%2A` and `%3F` of
+//! a pattern are not wildcards. A query is compared without decoding.
 
 use std::borrow::Cow;
 
@@ -10,27 +10,27 @@ use crate::model::{Reading, RequestPath, first_byte};
 use super::matching::Match;
 use super::request::RequestFacts;
 
-/// How a text is held against another one.
+/// Kind of comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// `*` is any run of bytes, also an empty one and across `/`; `?` is any one.
+    /// `*` matches any bytes, including none and `/`; `?` matches any one.
     Glob,
-    /// The same text.
+    /// Equal.
     Exact,
-    /// It begins so.
+    /// Starts with.
     Prefix,
-    /// It ends so.
+    /// Ends with.
     Suffix,
-    /// It has this somewhere.
+    /// Contains.
     Contains,
 }
 
-/// A text that tells something of paths.
+/// A pattern for paths.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PathMatch<'p> {
     form: Form,
     pattern: &'p [u8],
-    /// From where on doubled slashes of the pattern may be one: not those behind the scheme of a URL.
+    /// Position from which doubled slashes of the pattern may merge: not those after a URL's scheme.
     merged_from: usize,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct PathMatch<'p> {
 enum Piece {
     Run,
     One,
-    /// A byte as it is read in a path, and as it is written.
+    /// A byte as read in a path, and as written.
     Byte {
         read: u8,
         written: u8,
@@ -52,7 +52,7 @@ impl<'p> PathMatch<'p> {
         Self { form, pattern: pattern.as_bytes(), merged_from: 0 }
     }
 
-    /// What the match says in one of these forms; `None` for hashes and regular expressions.
+    /// Compiles a match into one of these forms; `None` for hashes and regular expressions.
     pub(super) fn compile(wanted: &'p Match) -> Option<Self> {
         let (form, pattern) = match wanted {
             Match::Exact(pattern) => (Form::Exact, pattern),
@@ -64,12 +64,12 @@ impl<'p> PathMatch<'p> {
         Some(Self::new(form, pattern))
     }
 
-    /// Whether the path is like that, however an origin reads it.
+    /// True if every reading of the path matches.
     pub(super) fn holds(self, path: &str) -> bool {
         RequestPath::new(path).in_every_reading(|reading, text| self.fits(reading, text, text.len()))
     }
 
-    /// Whether the path up to its last slash, which is not part of it, is like that, however an origin reads it.
+    /// True if every reading of the path up to its last slash, exclusive, matches.
     pub(super) fn holds_for_parent(self, path: &str) -> bool {
         RequestPath::new(path).in_every_reading(|reading, text| {
             let end = memchr::memrchr(b'/', text).unwrap_or_default();
@@ -77,7 +77,7 @@ impl<'p> PathMatch<'p> {
         })
     }
 
-    /// Whether the whole URL is like that, however an origin reads its path.
+    /// True if the whole URL matches in every reading of its path.
     pub(super) fn holds_for_url(self, request: &RequestFacts<'_>) -> bool {
         let scheme = memchr::memmem::find(self.pattern, b"://").map_or(0, |at| at + 3);
         let matched = Self { merged_from: scheme, ..self };
@@ -93,11 +93,11 @@ impl<'p> PathMatch<'p> {
         })
     }
 
-    /// Whether a text is like that which has been read, up to where its query begins. Linear space, and time bounded by the
+    /// True if a text in this reading matches; `query` is the start of its query. Linear space; time bounded by the
     /// product of both lengths.
     pub(super) fn fits(self, reading: Reading, text: &[u8], query: usize) -> bool {
         let (mut p, mut t) = (0, 0);
-        // Where the last run was, and up to where it has been tried.
+        // Position of the last `*`, and how far it has been tried.
         let mut run = matches!(self.form, Form::Suffix | Form::Contains).then_some((0, 0));
         loop {
             let piece = self.piece(reading, p);
@@ -121,7 +121,7 @@ impl<'p> PathMatch<'p> {
                     (text.get(t) == Some(&read)).then_some((next, t + 1))
                 }
                 Some((Piece::Byte { written, is_escaped, .. }, next)) => {
-                    // In a query an escape is another text than what it stands for.
+                    // In a query an escape differs from its decoded byte.
                     let found = text.get(t..).and_then(first_byte).map(|(byte, length)| (byte, length, length > 1));
                     let plain = text.get(t).map(|byte| (*byte, 1, false));
                     let found = if is_escaped { found } else { plain };
@@ -142,7 +142,7 @@ impl<'p> PathMatch<'p> {
         }
     }
 
-    /// The piece at this place of the pattern, and where the next one begins.
+    /// The piece at this position of the pattern, and the start of the next one.
     fn piece(self, reading: Reading, at: usize) -> Option<(Piece, usize)> {
         let rest = self.pattern.get(at..)?;
         let ((read, length), (written, _)) = (reading.first_byte(rest)?, first_byte(rest)?);
@@ -154,7 +154,7 @@ impl<'p> PathMatch<'p> {
         Some((piece, at + length))
     }
 
-    /// Behind the slashes that begin at this place of the pattern.
+    /// Position after the slashes at this position of the pattern.
     fn behind_slashes(self, reading: Reading, at: usize) -> usize {
         let mut at = at;
         while let Some((b'/', length)) = self.pattern.get(at..).and_then(|rest| reading.first_byte(rest)) {
@@ -164,14 +164,13 @@ impl<'p> PathMatch<'p> {
     }
 }
 
-/// Whether the path is like that. A regular expression or a hash is about the path as it stands; what an expression says has
-/// to hold as well where escaped letters and digits are written plainly, which no client escapes: `[^p].*` does not cover
-/// `%70aid`.
+/// True if the raw path matches. A regular expression must also match with escaped letters and digits decoded, which no
+/// client escapes: `[^p].*` does not match `%70aid`.
 pub(super) fn holds_raw(wanted: &Match, path: &str) -> bool {
     wanted.holds(path) && (!matches!(wanted, Match::Regex(_)) || wanted.holds(&with_plain_letters(path)))
 }
 
-/// The text without the escapes of letters and digits.
+/// The text with escaped letters and digits decoded.
 fn with_plain_letters(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);

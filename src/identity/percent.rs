@@ -1,10 +1,10 @@
-//! Percent-encoding (RFC 3986 §2.1), undone once and only once.
+//! Percent-decoding (RFC 3986 §2.1), exactly once.
 
 use std::borrow::Cow;
 
 pub use crate::model::percent_decoded;
 
-/// Undoes, once, the percent-encoding of a text, as long as the result is UTF-8.
+/// Decodes a text once; `None` if the result is not UTF-8.
 pub(super) fn percent_decoded_text(raw: &str) -> Option<Cow<'_, str>> {
     match percent_decoded(raw.as_bytes()) {
         Cow::Borrowed(_) => Some(Cow::Borrowed(raw)),
@@ -12,7 +12,7 @@ pub(super) fn percent_decoded_text(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The value of a query parameter as forms write it: percent-encoded, with `+` for a space. `None` where it is not UTF-8.
+/// Decodes a form value: percent-encoded, with `+` for a space. `None` if the result is not UTF-8.
 pub(super) fn form_decoded(raw: &str) -> Option<Cow<'_, str>> {
     if raw.contains('+') {
         let spaced = raw.replace('+', " ");

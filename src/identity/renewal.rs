@@ -1,11 +1,11 @@
-//! Tokens that are to be renewed on the way (CTA-5007 `catr`, RFC 9246 §4).
+//! Renewed tokens (CTA-5007 `catr`, RFC 9246 §4).
 
 use http::header::{HeaderName, HeaderValue};
 
-/// A fresh token and how the viewer is handed it.
+/// A response header with a new token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewed {
-    /// `set-cookie`, or the header that the token names.
+    /// `set-cookie`, or the header in the token.
     pub name: HeaderName,
     /// Its value.
     pub value: HeaderValue,

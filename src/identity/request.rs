@@ -1,4 +1,4 @@
-//! What identity needs to know of a request.
+//! The parts of a request that identity uses.
 
 use std::net::IpAddr;
 
@@ -7,46 +7,46 @@ use http::header::HeaderMap;
 
 use super::token_location::Source;
 
-/// A request, as far as identity looks at it.
+/// The parts of a request that identity uses.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
     /// The method.
     pub method: &'a Method,
-    /// `http` or `https`, as the viewer sees it.
+    /// `http` or `https`, as used by the viewer.
     pub scheme: &'a str,
-    /// The host that the viewer names, with its port where one was written; empty where none was.
+    /// The requested host, with its port if present; empty if there is none.
     pub host: &'a str,
-    /// The raw path at the origin: without play session, and without a token that the path carries.
+    /// The raw path at the origin: without play session and token.
     pub path: &'a str,
-    /// The token that the path carried, if it did.
+    /// The token from the path, if any.
     pub in_path: Option<InPath<'a>>,
     /// The raw query, without its `?`. For a format: without the token.
     pub query: Option<&'a str>,
-    /// The raw query as it came.
+    /// The raw query as received.
     pub raw_query: Option<&'a str>,
     /// The request's headers.
     pub headers: &'a HeaderMap,
-    /// The viewer's address, where it is known.
+    /// The viewer's address, if known.
     pub client: Option<IpAddr>,
     /// The protocol's ALPN name (RFC 7301): `http/1.1`, `h2`.
     pub alpn: &'a str,
 }
 
-/// A token that was taken out of the path.
+/// A token from the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InPath<'a> {
-    /// The place where it was.
+    /// Its location.
     pub source: &'a Source,
     /// The token.
     pub token: &'a str,
-    /// The raw path in front of it, with the `/` behind which it (or its name) begins.
+    /// The raw path before it, including the `/` before it or its name.
     pub before: &'a str,
-    /// The path that its claim is good for, where one took its place.
+    /// The path of the claim that replaced it, if any.
     pub scope: Option<&'a str>,
 }
 
 impl<'a> RequestFacts<'a> {
-    /// A plain `GET` of `path` and `query` with `headers`, from nowhere.
+    /// A plain `GET` of `path` and `query` with `headers`, without a client address.
     pub fn new(path: &'a str, query: Option<&'a str>, headers: &'a HeaderMap) -> Self {
         Self {
             method: &Method::GET,
@@ -62,7 +62,7 @@ impl<'a> RequestFacts<'a> {
         }
     }
 
-    /// The URL as the viewer wrote it, without play session and token.
+    /// The URL as requested, without play session and token.
     pub fn url(&self) -> String {
         let Self { scheme, host, path, .. } = self;
         match self.query {

@@ -1,11 +1,11 @@
-//! Lists that are swapped whole while requests go on.
+//! Lists that are replaced as a whole at runtime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use arc_swap::{ArcSwap, Guard};
 
-/// A list, of keys say, whose owner replaces it whenever the place that it was read from changes.
+/// A list, such as of keys, that its owner replaces when its source changes.
 #[derive(Debug)]
 pub struct Rotating<T> {
     list: ArcSwap<Vec<Arc<T>>>,
@@ -13,24 +13,24 @@ pub struct Rotating<T> {
 }
 
 impl<T> Rotating<T> {
-    /// These.
+    /// Creates a list.
     pub fn new(list: impl IntoIterator<Item = T>) -> Self {
         let list: Vec<Arc<T>> = list.into_iter().map(Arc::new).collect();
         Self { list: ArcSwap::from_pointee(list), version: AtomicU64::new(0) }
     }
 
-    /// These and no others, from now on.
+    /// Replaces the list.
     pub fn replace(&self, list: Vec<Arc<T>>) {
         self.list.store(Arc::new(list));
         self.version.fetch_add(1, SeqCst);
     }
 
-    /// Rises whenever the list is replaced: what was found out with the old one no longer counts.
+    /// Increases whenever the list is replaced, which invalidates earlier results.
     pub fn version(&self) -> u64 {
         self.version.load(SeqCst)
     }
 
-    /// The list as it is now.
+    /// The current list.
     pub(super) fn load(&self) -> Guard<Arc<Vec<Arc<T>>>> {
         self.list.load()
     }

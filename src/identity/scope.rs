@@ -1,4 +1,4 @@
-//! What a token was good for, carried on in the play session.
+//! The paths that a token covers, stored in the play session.
 
 use std::sync::Arc;
 
@@ -8,30 +8,30 @@ use super::condition::{Condition, Part};
 use super::matching::Match;
 use super::path_match::{Form, PathMatch};
 
-/// Bytes that a scope has at most; a longer one is none.
+/// Maximum bytes of a scope; a longer one is dropped.
 pub(super) const MAX_SCOPE: usize = 256;
 
-/// What a line begins with that may stand anywhere in a path.
+/// Start of a line that may match anywhere in a path.
 const ANYWHERE: char = '*';
 
 /// Folders at the origin, in one of which every manifest must be. Empty: any path will do.
 ///
-/// A token whose demands cover whole folders (`acl=/live/*`, `catu` by prefix, a URL prefix, a resource with a wildcard) opens
-/// nothing outside of them with the play session that it leads to. Tokens for one exact URL, as for an entry manifest, and
-/// regular expressions say nothing of what follows. Segments are not judged: what a manifest refers to may lie elsewhere.
+/// A play session gives no access outside the folders of its token's conditions (`acl=/live/*`, `catu` by prefix, a URL
+/// prefix, a resource with a wildcard). Tokens for one exact URL, such as an entry manifest, and regular expressions do
+/// not restrict it. Segments are not checked: a manifest may refer to other folders.
 ///
-/// Each folder is a line: what a path begins with, or, behind a `*`, what it has somewhere (`*/live/`).
+/// Each folder is a line: a path prefix or, after a `*`, a part anywhere in the path (`*/live/`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Option<Arc<str>>);
 
 impl Scope {
-    /// What these conditions, all of which hold for the entry, say of what follows from it: the first that says anything.
+    /// The scope of these conditions, all of which hold for the entry manifest: the first that defines one.
     pub(super) fn from_conditions(conditions: &[Condition]) -> Self {
         let folders = conditions.iter().find_map(folders).unwrap_or_default();
         Self::from(&folders.join("\n"))
     }
 
-    /// One folder a line.
+    /// From one folder per line.
     pub(super) fn from(lines: &str) -> Self {
         let path = |line: &str| line.strip_prefix(ANYWHERE).unwrap_or(line).starts_with('/');
         let is_all = |line: &str| matches!(line, "/" | "*/");
@@ -39,27 +39,26 @@ impl Scope {
         Self((fits && !lines.lines().any(is_all)).then(|| lines.into()))
     }
 
-    /// One folder a line; empty where any path will do.
+    /// One folder per line; empty for any path.
     pub(super) fn lines(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// Whether a manifest at this path is one that the token was good for, however an origin reads the path.
+    /// True if the scope covers a manifest at this path, in every reading.
     pub fn covers(&self, path: &str) -> bool {
         let Some(lines) = &self.0 else { return true };
         RequestPath::new(path).in_every_reading(|reading, text| {
             let fits = |form, pattern| PathMatch::new(form, pattern).fits(reading, text, text.len());
             lines.lines().any(|line| match line.strip_prefix(ANYWHERE) {
                 Some(folder) => fits(Form::Contains, folder),
-                // A token may stand for the whole path, `/TOKEN`.
+                // The token may be the whole path, `/TOKEN`.
                 None => fits(Form::Prefix, line) || line.strip_suffix('/').is_some_and(|line| fits(Form::Exact, line)),
             })
         })
     }
 }
 
-/// The folders in which every path is that fits the condition, in each of its alternatives; `None` where it says nothing of
-/// folders.
+/// The folders that contain every path that satisfies the condition; `None` if it does not define folders.
 fn folders(condition: &Condition) -> Option<Vec<String>> {
     match condition {
         Condition::Globs(globs) => globs.iter().map(|glob| folder(glob)).collect(),
@@ -78,8 +77,8 @@ fn folders(condition: &Condition) -> Option<Vec<String>> {
     }
 }
 
-/// The part of a glob in front of its first wildcard; or, where it begins with a run, in front of its second one. `None` where
-/// that is no folder.
+/// The part of a glob before its first wildcard or, if it starts with `*`, before its second one. `None` if that is not
+/// a folder.
 fn folder(glob: &str) -> Option<String> {
     let (anywhere, rest) = match glob.trim_start_matches('*') {
         rest if rest.len() < glob.len() => ("*", rest),

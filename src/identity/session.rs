@@ -1,4 +1,4 @@
-//! The play session: what a viewer's own requests carry to prove which stream they belong to.
+//! The play session, which ties a viewer's requests to a stream.
 
 use std::sync::Arc;
 
@@ -10,42 +10,42 @@ use super::limits::{
 use super::scope::{MAX_SCOPE, Scope};
 use super::token_id::TokenId;
 
-/// Bytes of the stream's id that stand before the sealed part and serve as its nonce.
+/// Bytes of the stream id before the sealed part, used as its nonce.
 pub(super) const NONCE: usize = 12;
 
-/// The form of [`PlaySession::encode`].
+/// Format version of [`PlaySession::encode`].
 const VERSION: u8 = 3;
-/// The version before, without the evidence of the token. It is still opened, so that an upgrade ends no stream.
+/// The previous version, without token evidence. It is still opened, so that an upgrade ends no stream.
 const VERSION_WITHOUT_EVIDENCE: u8 = 2;
 const HINT: u8 = 0;
 const NAMED: u8 = 1;
 
-/// Everything a gateway needs to rebuild a stream's record from one request.
+/// All data to rebuild a stream from one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlaySession {
-    /// The stream that it proves.
+    /// The stream.
     pub stream: StreamId,
-    /// Whose slot the stream takes.
+    /// The account of the stream.
     pub account: Account,
     /// The application whose token started it.
     pub application: ApplicationId,
     /// The device that started it.
     pub device: Device,
-    /// What is played; see [`PlaySession::asset_name`].
+    /// The asset; see [`PlaySession::asset_name`].
     pub asset: Arc<str>,
     /// When it was minted.
     pub started: Millis,
-    /// What policies wanted to know of it then.
+    /// Attributes for policies at that time.
     pub attributes: Attributes,
-    /// The id of the token that proved the account, where it had one.
+    /// The id of the token, if it had one.
     pub token: Option<TokenId>,
-    /// What the token was good for.
+    /// The paths that the token covers.
     pub scope: Scope,
-    /// The token that it was started with, as far as a later start is compared with it.
+    /// Evidence of the token that started it.
     pub evidence: TokenEvidence,
 }
 
-/// What tells whether two starts came with the same token, or with tokens that were issued together. All zero: nothing is known.
+/// Evidence to compare the tokens of two starts. All zero if nothing is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenEvidence {
     /// A hash of the token, byte for byte.
@@ -55,31 +55,30 @@ pub struct TokenEvidence {
 }
 
 impl PlaySession {
-    /// The name of the asset behind an entry manifest's path at the origin: the path itself, shortened to
-    /// [`MAX_ASSET`] bytes (head and hash) where it is longer.
+    /// The asset's name: the entry manifest's path at the origin, shortened to [`MAX_ASSET`] bytes (head and hash) if
+    /// longer.
     pub fn asset_name(path: &str) -> Arc<str> {
         bounded(path, MAX_ASSET).into()
     }
 
-    /// The same under another id, before anything is played with it: the first manifest that is asked for with it starts the
-    /// stream.
+    /// A copy with another id that has not begun: the first manifest requested with it starts the stream.
     #[must_use]
     pub fn not_begun(&self, stream: StreamId) -> Self {
         Self { stream, asset: Arc::from(""), ..self.clone() }
     }
 
-    /// Whether nothing has been played with it, as far as it says.
+    /// True if its stream has not begun, according to its content.
     pub fn has_not_begun(&self) -> bool {
         self.asset.is_empty()
     }
 
-    /// The part of the stream's id that travels in the open. Ids are unique, so are nonces.
+    /// The unsealed part of the stream id. Ids are unique, so nonces are as well.
     pub(super) fn nonce(&self) -> [u8; NONCE] {
         self.stream.0.first_chunk().copied().unwrap_or_default()
     }
 
-    /// What is sealed: version, rest of the stream's id, start, evidence of the token, then texts with their lengths before them, the token's id, its
-    /// scope and the attributes.
+    /// The sealed content: version, rest of the stream id, start, token evidence, then length-prefixed texts, the token's id,
+    /// its scope and the attributes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(
             64 + self.account.idp.len() + self.account.subject.len() + self.application.0.len() + self.asset.len(),
@@ -103,7 +102,7 @@ impl PlaySession {
             }
         }
         put(&mut out, &self.asset, MAX_ASSET);
-        // Most tokens have no id and most streams no attributes: nothing is written for what is not there.
+        // Most tokens have no id and most streams no attributes: absent parts are omitted.
         let scope = self.scope.lines();
         if self.token.is_some() || !self.attributes.is_empty() || !scope.is_empty() {
             out.extend_from_slice(&self.token.map_or(0, |TokenId(id)| id).to_be_bytes());
@@ -118,7 +117,7 @@ impl PlaySession {
         out
     }
 
-    /// Reads what [`encode`](Self::encode) wrote; `None` when it did not.
+    /// Decodes the result of [`encode`](Self::encode); `None` for anything else.
     pub(super) fn decode(nonce: &[u8; NONCE], sealed: &[u8]) -> Option<Self> {
         let mut rest = Reader(sealed);
         let [version] = rest.array()?;
@@ -163,7 +162,7 @@ impl PlaySession {
     }
 }
 
-/// Writes a text with its length before it: one byte up to 127, two above (the first with its high bit set).
+/// Writes a length-prefixed text: one byte up to 127, two above (the first with its high bit set).
 fn put(out: &mut Vec<u8>, text: &str, most: usize) {
     let text = bounded(text, most);
     let length = u16::try_from(text.len()).unwrap_or_default(); // `most` is far below 32768

@@ -10,7 +10,7 @@ use super::limits::fingerprint;
 pub struct TokenId(pub u64);
 
 impl TokenId {
-    /// The id that the token has: `jti` (RFC 7519 §4.1.7), or what its format has in that place.
+    /// The token's id: `jti` (RFC 7519 §4.1.7), or the equivalent of its format.
     pub(super) fn from_claims(application: &ApplicationId, claims: &Claims) -> Option<Self> {
         let id = ["jti", "cti", "id", "SessionID"].iter().find_map(|name| claims.text(name))?;
         Some(Self::named(application, &id))

@@ -1,33 +1,33 @@
-//! The places of a request where a token may be.
+//! Token locations in a request.
 
 use std::fmt;
 use std::str::FromStr;
 
 use http::header::{COOKIE, HeaderName};
 
-/// A place where a token may be. Written `query:NAME`, `header:NAME`, `cookie:NAME`, `segment:NAME`, `segment:NUMBER` or
+/// A token location. Written `query:NAME`, `header:NAME`, `cookie:NAME`, `segment:NAME`, `segment:NUMBER` or
 /// `param:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A parameter of the query, by its raw name.
     Query(Box<str>),
-    /// A header. In `authorization` the scheme `Bearer` is taken off and other schemes are no tokens.
+    /// A header. In `authorization`, the scheme `Bearer` is removed and other schemes are ignored.
     Header(HeaderName),
     /// A cookie.
     Cookie(Box<str>),
-    /// A segment of the path that begins with the name and `=`: `/URISigningPackage=TOKEN/live/a.m3u8`. Where the name ends
-    /// with `/`, the segment behind that of the name: `/package/TOKEN/live/a.m3u8`.
+    /// A path segment that starts with the name and `=`: `/URISigningPackage=TOKEN/live/a.m3u8`. If the name ends with
+    /// `/`, the segment after that of the name: `/package/TOKEN/live/a.m3u8`.
     Segment(Box<str>),
-    /// The segment of the path with this number, counted from 1, where it looks like a token: `/TOKEN/manifest/video.m3u8`.
+    /// The path segment with this number, from 1, if it looks like a token: `/TOKEN/manifest/video.m3u8`.
     Nth(usize),
     /// A parameter of the path (RFC 3986 §3.3): `/live/a.m3u8;URISigningPackage=TOKEN`.
     Param(Box<str>),
 }
 
-/// The text names no place for a token.
+/// The text is not a token location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no place for a token; write query:NAME, header:NAME, cookie:NAME, segment:NAME, segment:NUMBER or \
+    "`{0}` is not a token location; write query:NAME, header:NAME, cookie:NAME, segment:NAME, segment:NUMBER or \
      param:NAME, for example query:token"
 )]
 pub struct SourceError(Box<str>);

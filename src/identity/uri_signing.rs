@@ -29,34 +29,33 @@ mod jwe;
 pub use self::jwe::{ContentKey, ContentKeyError, decrypt};
 pub use super::url::{normal_form, remove_dot_segments};
 
-/// The name of the query parameter, of the path's parameter and of the cookie (§2), and always of the cookie that carries
-/// a renewed token (§3.3).
+/// Name of the query parameter, path parameter and cookie (§2), and always of the cookie with a renewed token (§3.3).
 pub const PACKAGE: &str = "URISigningPackage";
 
-/// Where the claims keep the encrypted form of those that were opened: a renewed token has to say the same as its
-/// predecessor. Of a token's own claims none has this name.
+/// Claim that keeps the encrypted form of decrypted claims, as a renewed token must repeat them. Tokens have no claim
+/// of this name.
 const SEALED: &str = "streamgate: claims as they were encrypted";
 
 /// How tokens of RFC 9246 are verified.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one demand of the RFC, and they go together in any way")]
 pub struct Settings {
-    /// Who signs them. An issuer with a name requires the `iss` that the RFC leaves optional.
+    /// Their issuers. An issuer with a name requires the `iss`, which is optional in the RFC.
     pub issuers: Issuers,
-    /// Given to `exp` and `nbf` for clocks that differ, 60 s at most. The RFC wants none (§2.1.4).
+    /// Leeway of `exp` and `nbf`, at most 60 s. The RFC allows none (§2.1.4).
     pub leeway: Duration,
-    /// Whether `exp`, which the RFC leaves optional, has to be there.
+    /// Require `exp`, which is optional in the RFC.
     pub expiry_required: bool,
-    /// Whether `cdniuc`, which the RFC makes mandatory, has to be there.
+    /// Require `cdniuc`, which is mandatory in the RFC.
     pub uri_required: bool,
-    /// How much of the URI a `regex:` has to describe.
+    /// How much of the URI a `regex:` must match.
     pub regex: Coverage,
-    /// Whether tokens that ask for it are renewed by a cookie (§3). It takes a shared secret of their issuer, to sign with.
+    /// Renew tokens on request by a cookie (§3). Requires a shared secret of their issuer.
     pub renew: bool,
-    /// What opens encrypted `sub` and `cdniip`.
+    /// Keys that decrypt `sub` and `cdniip`.
     pub decrypt: Vec<ContentKey>,
-    /// Whether tokens are refused that the RFC has refused where practice does not: those with a `jti`, because no list of used
-    /// ones is kept (§2.1.8), and those with a `sub` that is not encrypted (§2.1.2).
+    /// Refuse tokens that the RFC forbids but that are common in practice: those with a `jti`, as used tokens are not
+    /// recorded (§2.1.8), and those with an unencrypted `sub` (§2.1.2).
     pub to_the_letter: bool,
 }
 
@@ -76,19 +75,19 @@ impl Settings {
     }
 }
 
-/// How much of a URI a regular expression has to describe.
+/// How much of a URI a regular expression must match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Coverage {
-    /// All of it: an expression without anchors allows no more than it says.
+    /// All of it, even without anchors.
     #[default]
     Whole,
-    /// Any part, as POSIX (and Apache Traffic Server) searches: `regex:http://a.example/live/*` allows all below `/live`,
-    /// and `http://b.example/?http://a.example/live/` too.
+    /// Any part, as in POSIX (and Apache Traffic Server): `regex:http://a.example/live/*` allows all below `/live`, but
+    /// also `http://b.example/?http://a.example/live/`.
     Part,
 }
 
 impl Coverage {
-    /// What the expression asks of a URI; `None` where it is none, or too costly.
+    /// Compiles the expression; `None` if it is invalid or too costly.
     pub fn compile(self, pattern: &str) -> Option<Match> {
         match self {
             Self::Whole => Match::regex(pattern),
@@ -99,20 +98,20 @@ impl Coverage {
 
 /// Verifies, and renews, tokens of RFC 9246.
 ///
-/// A token id (`jti`) is accepted although nobody keeps a list of used ones: it names the stream, over many requests. So is a
-/// `sub` in plain text. Both are refused [to the letter](Settings::to_the_letter).
+/// A token id (`jti`) is accepted although used tokens are not recorded: it identifies the stream over many requests.
+/// So is an unencrypted `sub`. [`Settings::to_the_letter`] refuses both.
 #[derive(Debug)]
 pub struct UriSigning {
     settings: Settings,
 }
 
 impl UriSigning {
-    /// Tokens as the settings want them.
+    /// Creates a verifier.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
 
-    /// The token's own demands, of version, extensions, client and URI.
+    /// The token's conditions: version, extensions, client and URI.
     fn conditions(&self, members: &mut Map<String, Value>) -> Result<Vec<Condition>, TokenError> {
         if members.get("cdniv").is_some_and(|version| version.as_u64() != Some(1)) {
             return Err(TokenError::Critical);
@@ -123,7 +122,7 @@ impl UriSigning {
                 return Err(TokenError::Critical);
             }
         }
-        // A list of extensions that must be understood (§2.1.9), and none is.
+        // A list of extensions that must be supported (§2.1.9); none is.
         if members.contains_key("cdnicrit") {
             return Err(TokenError::Critical);
         }
@@ -144,14 +143,15 @@ impl UriSigning {
         if let Some(pattern) = container.strip_prefix("regex:") {
             return self.settings.regex.compile(pattern).ok_or(TokenError::Malformed);
         }
-        // The algorithm's name and the value are a segment of RFC 6920 §5; truncated hashes have other names.
+        // Algorithm and value form a segment of RFC 6920 §5; truncated hashes have other names.
         let hash = container.strip_prefix("hash:").ok_or(TokenError::Critical)?;
         let hash = hash.strip_prefix("sha-256;").ok_or(TokenError::Critical)?;
         let hash = URL_SAFE_NO_PAD.decode(hash).map_err(|_| TokenError::Malformed)?;
         Ok(Match::Sha256(<[u8; SHA256_OUTPUT_LEN]>::try_from(hash).map_err(|_| TokenError::Malformed)?))
     }
 
-    /// The text of a claim that may not be passed over and must be encrypted (§2.1.10). The plain text takes its place.
+    /// Decrypts a claim that must be encrypted (§2.1.10) and replaces it by the plain text. Fails if that is
+    /// impossible.
     fn open(&self, members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, TokenError> {
         let Some(sealed) = text(members, name)? else { return Ok(None) };
         if !jwe::is_encrypted(sealed) || self.settings.decrypt.is_empty() {
@@ -162,8 +162,8 @@ impl UriSigning {
         Ok(Some(plain))
     }
 
-    /// Opens an encrypted `sub` (§2.1.2). Where no key does, there is no `sub`: a cipher text is another one in every token
-    /// and would make an account of each.
+    /// Decrypts `sub` (§2.1.2), or removes it if no key fits: the cipher text differs in every token and would make
+    /// each a separate account.
     fn open_subject(&self, members: &mut Map<String, Value>) {
         let sealed = members.get("sub").and_then(Value::as_str).filter(|sub| jwe::is_encrypted(sub));
         if let Some(plain) = sealed.map(|sealed| decrypt(&self.settings.decrypt, sealed).ok()) {
@@ -196,12 +196,12 @@ impl Format for UriSigning {
         self.settings.issuers.keys_version()
     }
 
-    /// The value ends at the next reserved character (RFC 3986 §2.2), whatever that is.
+    /// The value ends at the next reserved character (RFC 3986 §2.2).
     fn extent(&self, rest: &str, _end: char) -> usize {
         rest.find(is_reserved).unwrap_or(rest.len())
     }
 
-    /// The name stands behind any reserved character (§2.1.15).
+    /// The name may follow any reserved character (§2.1.15).
     fn opens(&self, before: char) -> bool {
         is_reserved(before)
     }
@@ -214,8 +214,9 @@ impl Format for UriSigning {
         self.settings.renew
     }
 
-    /// The same token with `exp` counted from now, so that nobody banks lifetime, where the viewer's cookies do not have
-    /// one that is good for at least half of `cdniets`. A fresh one at every request, as the RFC has it, would be no safer.
+    /// The same token with `exp` counted from now, so that lifetime does not accumulate. Only if the viewer's cookies
+    /// have none that is valid for at least half of `cdniets`: a new one at every request, as in the RFC, would not be
+    /// safer.
     fn renew(&self, claims: &Claims, request: &RequestFacts<'_>, now: Millis) -> Option<Renewed> {
         if !self.settings.renew {
             return None;
@@ -235,9 +236,9 @@ impl Format for UriSigning {
         members.insert("exp".to_owned(), json!(now.seconds().saturating_add(renewal.lifetime)));
         let token = jws::sign(&*keys.signing(None)?, Value::Object(members).to_string().as_bytes())?;
         if token.len() > MAX_TOKEN {
-            return None; // nobody would read it
+            return None; // it would not be read
         }
-        // Players on pages of other sites send it too, which browsers allow over TLS only.
+        // Players on pages of other sites send it as well, which browsers allow only over TLS.
         let reach = if request.scheme == "https" { "; Secure; SameSite=None" } else { "" };
         let lifetime = renewal.lifetime;
         let cookie = format!("{PACKAGE}={token}; Path={path}; Max-Age={lifetime}; HttpOnly{reach}");
@@ -245,24 +246,24 @@ impl Format for UriSigning {
     }
 }
 
-/// What a token says of its successors (§2.1.12 to §2.1.14).
+/// Renewal claims of a token (§2.1.12 to §2.1.14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Renewal {
-    /// `cdniets`: seconds that a successor lives.
+    /// `cdniets`: lifetime of a renewed token, in seconds.
     lifetime: u64,
-    /// `cdnistd`: segments of the path that a successor is for; 0: all paths.
+    /// `cdnistd`: number of path segments that a renewed token covers; 0: all paths.
     depth: usize,
 }
 
 impl Renewal {
-    /// `None` where the token wants no successor.
+    /// `None` if the token requests no renewal.
     fn parse(members: &Map<String, Value>) -> Result<Option<Self>, TokenError> {
         let number =
             |name: &str| members.get(name).map(|value| value.as_u64().ok_or(TokenError::Malformed)).transpose();
         let lifetime = number("cdniets")?;
         let depth = number("cdnistd")?.map_or(Ok(0), usize::try_from).map_err(|_| TokenError::Malformed)?;
         match (number("cdnistt")?, lifetime) {
-            // 0 is none, and 2 would be by redirection to another domain, which does not happen here.
+            // 0 is none; 2 is by redirection to another domain, which is not supported.
             (None, _) | (Some(0), Some(_)) => Ok(None),
             (Some(1), Some(lifetime)) if lifetime > 0 => Ok(Some(Self { lifetime, depth })),
             (Some(0 | 1), _) => Err(TokenError::Malformed),
@@ -270,7 +271,8 @@ impl Renewal {
         }
     }
 
-    /// The first segments of a path, for a cookie. `None` where it has fewer, or some that would be attributes of their own.
+    /// The first segments of a path, for a cookie. `None` if it has fewer, or one that would break the cookie's
+    /// attributes.
     fn path(self, path: &str) -> Option<&str> {
         let fits =
             |path: &&str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';');
@@ -282,7 +284,7 @@ impl Renewal {
     }
 }
 
-/// Whether the viewer has the very token already as a cookie, so that segments come with it.
+/// True if the viewer already has this token as a cookie, so that segment requests include it.
 fn has_in_cookie(request: &RequestFacts<'_>, members: &Map<String, Value>) -> bool {
     let is_this = |token: &str| Jws::read(token.as_bytes()).is_ok_and(|jws| is_text_of(members, &jws.payload));
     attribute_source::cookie(request.headers, PACKAGE).is_some_and(is_this)
@@ -292,7 +294,7 @@ fn is_text_of(members: &Map<String, Value>, payload: &[u8]) -> bool {
     Members::read(payload).is_ok_and(|Members(others)| others == *members)
 }
 
-/// Replaces an encrypted claim by its text, or takes it away, and keeps it aside.
+/// Replaces an encrypted claim by its text, or removes it, and keeps the encrypted form.
 fn put(members: &mut Map<String, Value>, name: &str, plain: Option<&str>) {
     let sealed = match plain {
         Some(plain) => members.insert(name.to_owned(), Value::from(plain)),
@@ -304,12 +306,12 @@ fn put(members: &mut Map<String, Value>, name: &str, plain: Option<&str>) {
     }
 }
 
-/// A claim that has to be a string where it is there.
+/// An optional claim that must be a string.
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, TokenError> {
     members.get(name).map(|value| value.as_str().ok_or(TokenError::Malformed)).transpose()
 }
 
-/// An address or a network. The RFC's own example has brackets around it.
+/// An address or a network. The RFC's example has brackets around it.
 fn network(text: &str) -> Option<IpNet> {
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))

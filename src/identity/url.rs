@@ -1,6 +1,6 @@
-//! URLs as tokens see them.
+//! URLs in tokens.
 
-/// Host and port of an authority, the port where one is written. The brackets of an IPv6 address stay.
+/// Host and optional port of an authority. An IPv6 address keeps its brackets.
 pub(super) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     let whole = (authority, None);
     let Some((host, port)) = authority.rsplit_once(':') else { return whole };
@@ -12,11 +12,11 @@ pub(super) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     (host, Some(port).filter(|port| !port.is_empty()))
 }
 
-/// The normal form of an `http` or `https` URL, in which RFC 9246 §2.1.15 compares them (RFC 3986 §6.2.2 and §6.2.3):
-/// scheme and host in small letters, `%XX` only where it is needed and then in capital letters, no dot segments, no port
-/// that the scheme implies, at least `/` for a path.
+/// The normal form of an `http` or `https` URL for comparison (RFC 9246 §2.1.15, RFC 3986 §6.2.2 and §6.2.3): scheme
+/// and host in lower case, `%XX` only where required and in upper case, no dot segments, no default port, at least `/`
+/// for a path.
 ///
-/// `None` where it is no such URL, has no host, or a `%` without two digits.
+/// `None` if it is not such a URL, has no host, or a `%` without two digits.
 pub fn normal_form(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let implied = [("http", "80"), ("https", "443")];
@@ -56,7 +56,7 @@ pub fn remove_dot_segments(path: &str) -> String {
     format!("{}{}{slash}", if absolute { "/" } else { "" }, kept.join("/"))
 }
 
-/// With `%XX` for everything that is not plain ASCII, in capital letters, and for nothing that does without (§2.3).
+/// Normalizes escapes: `%XX` in upper case, for everything that requires it and nothing else (§2.3).
 fn escaped(text: &str) -> Option<String> {
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -80,12 +80,12 @@ fn escaped(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// In small letters, all but what follows a `%`.
+/// Lower case, except after a `%`.
 fn in_small_letters(host: &str) -> String {
     let mut digits = 0;
     let small = |c: char| {
         digits = if c == '%' { 3_u8 } else { digits.saturating_sub(1) };
-        // 3 at the sign, 2 and 1 at its digits.
+        // 3 at the percent sign, 2 and 1 at its digits.
         if digits > 0 { c } else { c.to_ascii_lowercase() }
     };
     host.chars().map(small).collect()

@@ -1,5 +1,4 @@
-//! Where a value comes from: a claim, a part of the request, what the gateway reads off a manifest, or the configuration
-//! itself.
+//! Sources of values: a claim, a part of the request, a manifest, or the configuration.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,65 +17,61 @@ use super::request::RequestFacts;
 
 mod unknown;
 
-/// Bytes of a value that a request brings; longer ones are no values.
+/// Maximum bytes of a value from a request; longer ones are ignored.
 const MAX_VALUE: usize = 1024;
 
-/// Where a value comes from. Written `claim:PATH`, `header:NAME`, `query:NAME`, `cookie:NAME`, `cmcd:KEY`, `path:REGEX`,
-/// `manifest:live`, or as the value itself. `text:VALUE` is a value that begins with a word and a colon: another word in front
-/// of a colon is an error, so that a misspelt source is never taken for a value.
+/// Source of a value. Written `claim:PATH`, `header:NAME`, `query:NAME`, `cookie:NAME`, `cmcd:KEY`, `path:REGEX`,
+/// `manifest:live`, or as the value itself. `text:VALUE` is a literal that starts with a word and a colon: any other
+/// word before a colon is an error, so that a misspelled source is never taken for a literal.
 ///
-/// Everything but claims and literals is what the viewer says of itself, unless something in front of the gateway sets it.
-/// Such a value has at most 1 KiB of UTF-8 and no control characters, else it is none.
+/// Viewers control everything except claims and literals, unless a proxy in front sets it. Such a value has at most 1
+/// KiB of UTF-8 and no control characters; others are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueSource {
     /// The same for every token.
     Literal(Arc<str>),
     /// A claim, by name or by a path with dots (see [`Claims::text`]); `accounts[0].id` is read as `accounts.0.id`.
     Claim(Box<str>),
-    /// A header: its first line that is not empty.
+    /// A header: its first non-empty line.
     Header(HeaderName),
-    /// A parameter of the query, by its raw name: the first that is not empty, its percent-encoding undone once, and `+` a
-    /// space.
+    /// A query parameter, by its raw name: the first non-empty one, percent-decoded once, with `+` as a space.
     Query(Box<str>),
-    /// A cookie: the first of the name that is not empty.
+    /// A cookie: the first non-empty one of the name.
     Cookie(Box<str>),
     /// A key of the Common Media Client Data (see [`cmcd::find`]).
     Cmcd(Box<str>),
-    /// What a regular expression finds in the raw path at the origin, its percent-encoding undone once: one path written in
-    /// two ways must not be two accounts.
+    /// The match of a regular expression in the path at the origin, percent-decoded once: two spellings of one path
+    /// must not be two accounts.
     Path(Pattern),
-    /// `live` or `vod`. Known only from the media playlist or MPD, so a token and its request
-    /// have no value here.
+    /// `live` or `vod`. Known only from the media playlist or MPD, so it has no value at a request.
     ManifestLive,
 }
 
-/// The text names no value.
+/// The text is not a valid source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueSourceError {
-    /// Nothing, or `text:` with nothing behind it.
+    /// Empty, or `text:` without a value.
     #[error("a value is missing; write claim:NAME, another source such as query:NAME, or the value itself")]
     Empty,
-    /// A source whose name is missing or cannot be one.
-    #[error(
-        "`{text}` names nothing that a request can have; write {example}, or text:{text} for a value that reads so"
-    )]
+    /// A source with a missing or invalid name.
+    #[error("`{text}` is not a valid source; write {example}, or text:{text} for the literal text")]
     Name {
         /// What was written.
         text: Box<str>,
-        /// What it might be instead.
+        /// A valid example.
         example: &'static str,
     },
-    /// A word and a colon in front, and the word is no source.
+    /// The word before the colon is not a source.
     #[error(
-        "`{text}` names no source, because there is no `{word}:`; {} `text:{text}` for a value that reads so",
+        "`{text}` has the unknown source `{word}:`; {} `text:{text}` for the literal text",
         unknown::remedy(.near.as_deref())
     )]
     Unknown {
         /// What was written.
         text: Box<str>,
-        /// The word in front of the colon.
+        /// The word before the colon.
         word: Box<str>,
-        /// What may be meant instead.
+        /// A suggestion.
         near: Option<Box<str>>,
     },
     /// The expression of `path:`.
@@ -119,7 +114,7 @@ impl FromStr for ValueSource {
 impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // As it is read back: what looks like a source needs the word.
+            // A literal that looks like a source needs the prefix to be parsed again.
             Self::Literal(value) if !matches!(value.parse(), Ok(Self::Literal(_))) => write!(f, "text:{value}"),
             Self::Literal(value) if value.starts_with("text:") => write!(f, "text:{value}"),
             Self::Literal(value) => f.write_str(value),
@@ -156,7 +151,7 @@ impl ValueSource {
         value.filter(|value| value.len() <= MAX_VALUE && !value.chars().any(char::is_control))
     }
 
-    /// Whether a manifest tells it, later than the request.
+    /// True if a manifest supplies it, after the request.
     pub fn is_of_manifest(&self) -> bool {
         matches!(self, Self::ManifestLive)
     }
@@ -166,7 +161,7 @@ impl ValueSource {
     }
 }
 
-/// `a[0].b` as `a.0.b`. Brackets around anything but a number are part of a name.
+/// Converts `a[0].b` to `a.0.b`. Brackets around anything but a number are part of a name.
 fn with_dots(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
@@ -184,20 +179,19 @@ fn with_dots(path: &str) -> String {
     out + rest
 }
 
-/// The value without its percent-encoding, which makes three bytes of one at most: what would be too long afterwards is not
-/// decoded.
+/// Decodes the value, unless it is too long: encoding triples the length at most.
 fn decoded<'a>(raw: &'a str, decode: impl FnOnce(&'a str) -> Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
     if raw.len() > 3 * MAX_VALUE { None } else { decode(raw) }
 }
 
-/// A regular expression that finds a part of a text: the first of its groups that took part, or the whole match where it has
-/// no group. Not anchored. The engine takes linear time.
+/// A regular expression that finds a part of a text: its first matched group, or the whole match without groups. Not
+/// anchored. The engine takes linear time.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 
-/// The text is no regular expression, or one that is too costly.
+/// The regular expression is invalid or too costly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{pattern}` is not a regular expression that can be used ({why}); write one such as ^/live/([^/]+)/")]
+#[error("`{pattern}` is not a valid regular expression ({why}); write one such as ^/live/([^/]+)/")]
 pub struct PatternError {
     pattern: Box<str>,
     why: Box<str>,
@@ -215,7 +209,7 @@ impl FromStr for Pattern {
             Ok(regex) => Ok(Self(regex)),
             Err(regex::Error::CompiledTooBig(_)) => Err(wrong("it is too large")),
             Err(error) => {
-                // The library draws a picture, and says what is wrong in its last line.
+                // The last line of the library's message has the reason.
                 let picture = error.to_string();
                 let last = picture.lines().last().unwrap_or_default();
                 Err(wrong(last.strip_prefix("error: ").unwrap_or(last)))
@@ -248,25 +242,25 @@ impl Pattern {
     }
 }
 
-/// What of a value counts.
+/// The part of a value to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// One of the parts of a composite value: of `account:device:profile`, split at `:`, part 2 is the device.
+    /// A part of a composite value: in `account:device:profile`, split at `:`, part 2 is the device.
     Part {
-        /// What stands between the parts.
+        /// Separator of the parts.
         separator: Box<str>,
-        /// Which part, counted from 1; there is no part 0.
+        /// Number of the part, from 1.
         number: usize,
     },
-    /// What the expression finds in it.
+    /// The match of a regular expression.
     Capture(Pattern),
 }
 
 impl Take {
-    /// What this regular expression finds.
+    /// Creates a capture.
     ///
     /// # Errors
-    /// It is none, or too costly.
+    /// The regular expression is invalid or too costly.
     pub fn capture(pattern: &str) -> Result<Self, PatternError> {
         pattern.parse().map(Self::Capture)
     }
@@ -279,12 +273,12 @@ impl Take {
     }
 }
 
-/// One of the places where a value may come from.
+/// One source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The place.
+    /// The source.
     pub source: ValueSource,
-    /// What of it counts; all of it where there is none.
+    /// The part to use; `None`: all of it.
     pub take: Option<Take>,
 }
 
@@ -306,7 +300,7 @@ impl Choice {
     }
 }
 
-/// A list of places, of which the first that has a value counts.
+/// A list of sources. The first with a value is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
     choices: Vec<Choice>,
@@ -319,17 +313,17 @@ impl From<ValueSource> for Value {
 }
 
 impl Value {
-    /// The value of the first of these that has one.
+    /// A value from these sources.
     pub fn new(choices: Vec<Choice>) -> Self {
         Self { choices }
     }
 
-    /// The value, where one of the places has one that is not empty.
+    /// The first non-empty value of the sources.
     pub fn find<'a>(&'a self, claims: &'a Claims, request: &RequestFacts<'a>) -> Option<Cow<'a, str>> {
         self.choices.iter().find_map(|choice| choice.find(claims, request))
     }
 
-    /// The only place, where there is one and its whole value counts.
+    /// The source, if there is only one and its whole value is used.
     pub fn only(&self) -> Option<&ValueSource> {
         match &*self.choices {
             [Choice { source, take: None }] => Some(source),
@@ -337,12 +331,12 @@ impl Value {
         }
     }
 
-    /// Whether it is the same for every request of a token. What a manifest tells is: it has no value here.
+    /// True if it is the same for every request of a token. A manifest's value is, as it is unknown here.
     pub fn is_of_token_alone(&self) -> bool {
         !self.choices.iter().any(|choice| choice.source.is_of_request())
     }
 
-    /// Whether a manifest may tell it, later than the request.
+    /// True if a manifest may supply it, after the request.
     pub fn is_of_manifest(&self) -> bool {
         self.choices.iter().any(|choice| choice.source.is_of_manifest())
     }

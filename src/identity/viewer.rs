@@ -1,4 +1,4 @@
-//! The viewer behind a token.
+//! The viewer of a token.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -28,34 +28,34 @@ use super::session::{PlaySession, TokenEvidence};
 use super::token_id::TokenId;
 use super::token_location::Source;
 
-/// Further tokens that are taken out of one path.
+/// Maximum further tokens that are removed from a path.
 const MORE_IN_PATH: usize = 4;
-/// Bytes of a user agent that count for a device hint.
+/// Bytes of a user agent used for a device hint.
 const MAX_USER_AGENT: usize = 512;
 
-/// Further cookies of one name that are tried when the first has expired.
+/// Further cookies of one name that are tried if the first has expired.
 const MAX_OTHER_COOKIES: usize = 3;
 
-/// Who asks, as a token proves it.
+/// A viewer, as proved by a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
     /// The account.
     pub account: Account,
-    /// The device: named by the token, or a hint made of this request's network and user agent.
+    /// The device: the token's device id, or a hint from this request's network and user agent.
     pub device: Device,
-    /// The stream, where something names it.
+    /// The stream, if the request identifies it.
     pub session: Option<StreamId>,
-    /// What policies may want to know.
+    /// Attributes for policies.
     pub attributes: Attributes,
-    /// The token's own id, where it has one.
+    /// The token's own id, if it has one.
     pub token: Option<TokenId>,
     /// A hash of the token, byte for byte. Never zero.
     pub fingerprint: u32,
-    /// When the token says that it was issued, in seconds since the epoch; zero where it does not.
+    /// Issue time of the token, in seconds since the epoch; zero if unknown.
     pub issued: u32,
-    /// Prefixes of paths, one of which every manifest must have that is asked for with what the token starts. Empty: any.
+    /// Path prefixes; every manifest of the stream must have one of them. Empty: any path.
     pub scope: Scope,
-    /// The first moment at which the token is no longer accepted.
+    /// Expiry of the token, exclusive.
     pub expires: Millis,
 }
 
@@ -79,44 +79,44 @@ impl Viewer {
 
 /// One kind of token that an application accepts.
 pub struct Token {
-    /// Where it may be, in order.
+    /// Its locations, in order.
     pub sources: Vec<Source>,
-    /// How it is written and signed.
+    /// Its format.
     pub format: Arc<dyn Format>,
-    /// Whether the origin gets it too.
+    /// Forward it to the origin.
     pub forward: bool,
-    /// The claim that takes the token's place in the path, where it is a segment of it.
+    /// The claim that replaces the token in the path, if it is a path segment.
     pub replaced_by: Option<Box<str>>,
 }
 
-/// How an application knows its viewers.
+/// How an application identifies viewers.
 pub struct Settings {
-    /// The tokens that it accepts; the first that is present decides.
+    /// Accepted tokens; the first that is present decides.
     pub tokens: Vec<Token>,
-    /// What their claims mean.
+    /// Mapping of their claims.
     pub mapping: Mapping,
-    /// Issues the ids of streams that the application declares through the session API, where it does.
+    /// Issues the ids of declared streams, if the application declares any.
     pub declared: Option<Arc<KeyRing>>,
 }
 
-/// What a request proved.
+/// The result of identification.
 #[derive(Clone, Debug)]
 pub struct Identified {
-    /// Who asks.
+    /// The viewer.
     pub viewer: Arc<Viewer>,
-    /// A fresh token for the viewer, where the old one asks for that.
+    /// A new token for the viewer, if the old one requests renewal.
     pub renewed: Option<Renewed>,
-    /// Whether the token reaches every request of the play by itself, as headers and cookies do. A query is sent with the first
-    /// request only, and a token in the path reaches only what is relative to it.
+    /// True if every request of the stream has the token by itself, as with headers and cookies. A query is only in the
+    /// first request, and a token in the path only in relative references.
     pub reaches_all: bool,
 }
 
-/// A path without the token that it carried.
+/// A path without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrippedPath {
     /// The path at the origin.
     pub path: String,
-    /// What a claim that took the token's place in the path is good for.
+    /// The path of the claim that replaced the token.
     scope: Option<String>,
     source: Source,
     token: String,
@@ -124,7 +124,7 @@ pub struct StrippedPath {
 }
 
 impl Identified {
-    /// What the place of the token says besides.
+    /// Adds facts from the token's location.
     fn from(mut self, source: &Source, request: &RequestFacts<'_>) -> Self {
         self.reaches_all = matches!(source, Source::Header(_) | Source::Cookie(_));
         if let Some(scope) = request.in_path.filter(|found| found.source == source).and_then(|found| found.scope) {
@@ -135,13 +135,13 @@ impl Identified {
 }
 
 impl StrippedPath {
-    /// What was taken out.
+    /// The removed token.
     pub fn in_path(&self) -> InPath<'_> {
         InPath { source: &self.source, token: &self.token, before: &self.before, scope: self.scope.as_deref() }
     }
 }
 
-/// The viewers of one application.
+/// Identifies the viewers of one application.
 pub struct Identity {
     application: ApplicationId,
     kinds: Vec<Kind>,
@@ -149,53 +149,53 @@ pub struct Identity {
     declared: Option<Arc<KeyRing>>,
 }
 
-/// A kind of token, and what was found out about those that came.
+/// A kind of token, and its cached results.
 struct Kind {
     token: Token,
     verified: TokenCache<VerifiedToken>,
 }
 
-/// A token that was verified.
+/// A verified token.
 #[derive(Debug)]
 struct VerifiedToken {
     claims: Claims,
-    /// The viewer, where the token alone says all there is to say.
+    /// The viewer, if it depends only on the token.
     viewer: Option<Arc<Viewer>>,
 }
 
 impl Identity {
-    /// The viewers of `application`.
+    /// Creates the identity of `application`.
     pub fn new(application: ApplicationId, settings: Settings) -> Self {
         let kinds = settings.tokens.into_iter().map(|token| Kind { token, verified: TokenCache::new() }).collect();
         Self { application, kinds, mapping: settings.mapping, declared: settings.declared }
     }
 
-    /// What the claims mean.
+    /// The mapping of claims.
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
-    /// The viewer that the request's token proves; `None` when the request has no token.
+    /// The viewer of the request's token; `None` if the request has no token.
     ///
-    /// The first kind that is present, at its first place, decides: when that token is bad, no other is tried. A token is
-    /// verified once and its result kept, under the token's SHA-256, until it expires and an hour at most; a refusal is kept
-    /// for 5 s. What a token demands of requests is checked at each.
+    /// The first kind that is present, at its first location, decides: if that token is invalid, no other is tried. A
+    /// token is verified once and the result cached by SHA-256 until it expires, at most an hour; a refusal for 5 s.
+    /// Conditions on requests are checked every time.
     ///
     /// # Errors
-    /// Why the token proves nothing.
+    /// Why the token is invalid.
     pub fn identify(&self, request: &RequestFacts<'_>, now: Millis) -> Option<Result<Identified, TokenError>> {
         let (kind, source, token) = self.find(request)?;
         let result = self.identified(kind, token.as_bytes(), request, now);
         let (Err(TokenError::Expired), Source::Cookie(name)) = (&result, source) else {
             return Some(result.map(|identified| identified.from(source, request)));
         };
-        // A browser keeps cookies of one name for several paths. One that has expired does not hide its successor.
+        // A browser keeps cookies of one name for several paths. An expired one must not hide a newer one.
         let others = attribute_source::cookies_of(request.headers, name).skip(1).take(MAX_OTHER_COOKIES);
         let mut others = others.map(|token| self.identified(kind, token.as_bytes(), request, now));
         Some(others.find(|other| !matches!(other, Err(TokenError::Expired))).unwrap_or(result))
     }
 
-    /// What an authorization service has to be asked about the request's token.
+    /// The request to an authorization service about this request's token.
     pub fn question(&self, request: &RequestFacts<'_>) -> Option<CallbackRequest> {
         let (kind, _, token) = self.find(request)?;
         let query = request.raw_query.map(|query| self.without(query, |_| true));
@@ -227,7 +227,7 @@ impl Identity {
             Some(known) => Some(known?),
             None => None,
         };
-        // Nearly always the token is known and says nothing of the query: then that is not taken apart.
+        // Usually the token is cached and does not depend on the query: then the query is not parsed.
         let apart = known.as_ref().is_none_or(|proof| proof.claims.looks_at_query()) || format.renews();
         let query = request.raw_query.filter(|_| apart).map(|query| self.without(query, |_| true));
         let bare = RequestFacts { query: query.as_deref(), ..*request };
@@ -285,9 +285,9 @@ impl Identity {
         })
     }
 
-    /// The path without the tokens that it carries, if it carries one; the first counts. Players take names and parameters
-    /// with them from one reference to the next, and so under a play session too; a segment that is only numbered is a token
-    /// where nothing else is (`fresh`), for any other path has segments as well.
+    /// The path without its tokens, if it has any; the first counts. Players keep names and parameters in relative
+    /// references, so tokens also occur under a play session. A segment by number is only a token in a path without
+    /// play session (`fresh`), as any path has segments.
     pub fn take_from_path(&self, path: &str, fresh: bool) -> Option<StrippedPath> {
         let mut bare = self.take_one(path, fresh)?;
         for _ in 0..MORE_IN_PATH {
@@ -311,7 +311,7 @@ impl Identity {
                 let path = match instead {
                     Some(instead) => format!("{head}/{instead}{rest}"),
                     None if head.is_empty() && rest.is_empty() => "/".to_owned(),
-                    // The token ends within its segment, and what is left of that begins behind the delimiter.
+                    // The token ends within its segment; the rest of that starts after the delimiter.
                     None if !matches!(source, Source::Param(_)) && !rest.is_empty() && !rest.starts_with('/') => {
                         format!("{head}/{}", rest.strip_prefix(attribute_source::SUB_DELIMITERS).unwrap_or(rest))
                     }
@@ -323,13 +323,13 @@ impl Identity {
         })
     }
 
-    /// Whether a token may be in the path.
+    /// True if a token may be in the path.
     pub fn reads_paths(&self) -> bool {
         let in_path = |source: &Source| matches!(source, Source::Segment(_) | Source::Nth(_) | Source::Param(_));
         self.kinds.iter().flat_map(|kind| &kind.token.sources).any(in_path)
     }
 
-    /// Whether a token may be in a cookie.
+    /// True if a token may be in a cookie.
     pub fn reads_cookies(&self) -> bool {
         let in_cookie = |source: &Source| matches!(source, Source::Cookie(_));
         self.kinds
@@ -337,20 +337,19 @@ impl Identity {
             .any(|kind| kind.token.sources.iter().any(in_cookie) || !kind.token.format.companions().is_empty())
     }
 
-    /// The query parameters that carry tokens and what belongs to them, as they stand, names and all, with `&` between them;
-    /// `None` where there are none.
+    /// The raw query parameters with tokens and their companions, joined by `&`; `None` if there are none.
     pub fn query_tokens(&self, query: &str) -> Option<String> {
         let parts: Vec<&str> =
             self.token_places(query, |token| !token.forward).into_iter().filter_map(|place| query.get(place)).collect();
         (!parts.is_empty()).then(|| parts.join("&"))
     }
 
-    /// The query without tokens; all other bytes and their order stay. Empty when nothing is left.
+    /// The query without tokens, otherwise unchanged. Empty if nothing is left.
     pub fn strip_query<'a>(&self, query: &'a str) -> Cow<'a, str> {
         self.without(query, |token| !token.forward)
     }
 
-    /// The query without the tokens that are to go.
+    /// The query without the tokens for which `goes` is true.
     fn without<'a>(&self, query: &'a str, goes: impl Fn(&Token) -> bool) -> Cow<'a, str> {
         let places = self.token_places(query, goes);
         if places.is_empty() { Cow::Borrowed(query) } else { Cow::Owned(attribute_source::cut(query, &places)) }
@@ -365,18 +364,18 @@ impl Identity {
                 places.extend(attribute_source::query_values(query, name, &opens, &extent).map(|(place, _)| place));
             }
         }
-        // Two formats may share a name: the longer value goes.
+        // Two formats may share a name: remove the longer value.
         places.sort_unstable_by_key(|place| (place.start, Reverse(place.end)));
         places
     }
 
-    /// The value of a `Cookie` header without tokens; `None` when nothing is left and the header is to be dropped.
+    /// The value of a `Cookie` header without tokens; `None` if nothing is left and the header must be removed.
     pub fn strip_cookie<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
         let goes = |name: &str| self.kinds.iter().any(|kind| !kind.token.forward && kind.token.is_cookie(name));
         attribute_source::strip_cookie(value, goes)
     }
 
-    /// Whether a header carries nothing but a token and is to be dropped before the request goes upstream.
+    /// True if a header contains only a token and must be removed before the request goes upstream.
     pub fn is_token_header(&self, name: &HeaderName) -> bool {
         let is = |source: &Source| matches!(source, Source::Header(token) if token == name);
         *name != COOKIE && self.kinds.iter().any(|kind| !kind.token.forward && kind.token.sources.iter().any(is))
@@ -409,24 +408,23 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The viewer of a remembered token, with the device hint of this request: one token may serve several devices.
+/// The viewer of a cached token, with the device hint of this request: several devices may share a token.
 fn seen_from(viewer: &Arc<Viewer>, request: &RequestFacts<'_>) -> Arc<Viewer> {
     if viewer.device.name().is_some() {
         return viewer.clone();
     }
     let device = hint(request);
-    // Nearly always the device that was seen first: nothing to copy then.
+    // Usually the device is the same: nothing to copy then.
     if viewer.device == device { viewer.clone() } else { Arc::new(Viewer { device, ..Viewer::clone(viewer) }) }
 }
 
-/// A hint made of the client's network (an IPv6 address counts by its /64, which one household has to itself) and its
-/// user agent.
+/// A hint from the client's network (the /64 of an IPv6 address, which is one household) and user agent.
 fn hint(request: &RequestFacts<'_>) -> Device {
     let print = fingerprint(&[&network(request.client).to_be_bytes(), user_agent(request.headers)]);
     Device::Hint(u64::from_be_bytes(print.first_chunk().copied().unwrap_or_default()))
 }
 
-/// Tells one token of an account from another. Who forges a collision gains nothing but a look at whether both are played.
+/// Distinguishes tokens of an account. A forged collision only reveals whether both are played.
 fn print(token: &[u8]) -> u32 {
     let mut hasher = DefaultHasher::new();
     hasher.write(token);
@@ -442,7 +440,7 @@ fn whole_seconds(seconds: f64) -> u32 {
     whole
 }
 
-/// What the client calls itself, as far as it counts.
+/// The user agent, shortened.
 pub fn user_agent(headers: &HeaderMap) -> &[u8] {
     let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
     agent.get(..MAX_USER_AGENT).unwrap_or(agent)

@@ -64,23 +64,23 @@ fn every_mistake_is_told_with_its_line_and_with_what_to_write() {
     let account = "- account: { idp: a, subject: b }\n  until: forever\n  reason: r\n";
     let cases = [
         ("until: 2026-12-01T00:00:00Z", "", "entry 2: `until` is missing: write a time in UTC such as"),
-        ("until: 2026-12-01T00:00:00Z", "until: tomorrow", "entry 2: `until` is no time: write"),
-        ("until: 2026-12-01T00:00:00Z", "until: 2026-12-01", "entry 2: `until` is no time: write"),
-        ("until: 2026-12-01T00:00:00Z", "until: 1796083200", "entry 2: `until` is no time: write"),
+        ("until: 2026-12-01T00:00:00Z", "until: tomorrow", "entry 2: `until` is not a time: write"),
+        ("until: 2026-12-01T00:00:00Z", "until: 2026-12-01", "entry 2: `until` is not a time: write"),
+        ("until: 2026-12-01T00:00:00Z", "until: 1796083200", "entry 2: `until` is not a time: write"),
         ("reason: r2", "", "entry 2: `reason` is missing: write"),
         ("reason: r2", "reason: \"a\\nb\"", "entry 2: `reason` is shown to viewers: write one line"),
-        ("reason: r2", "reason: r2\n  note: x", "entry 2: the key \"note\" is not known: write account"),
+        ("reason: r2", "reason: r2\n  note: x", "entry 2: unknown key \"note\": write account"),
         ("{ idp: c, subject: d }", "{ idp: c }", "entry 2: in `account`: `subject` is missing"),
         (
             "{ idp: c, subject: d }",
             "{ idp: c, subject: 007 }",
-            "entry 2: in `account`: `subject` is no text: put it in quotes",
+            "entry 2: in `account`: `subject` is not text: put it in quotes",
         ),
-        ("{ idp: c, subject: d }", "d", "entry 2: `account` is no mapping: write `account: { idp: …, subject: … }`"),
-        ("account: { idp: c, subject: d }", "session: abc", "entry 2: `session` is no stream id: write"),
+        ("{ idp: c, subject: d }", "d", "entry 2: `account` is not a mapping: write `account: { idp: …, subject: … }`"),
+        ("account: { idp: c, subject: d }", "session: abc", "entry 2: `session` is not a stream id: write"),
         ("account: { idp: c, subject: d }", "token: { id: x }", "entry 2: in `token`: `application` is missing"),
-        ("account: { idp: c, subject: d }", "who: x", "entry 2: the key \"who\" is not known"),
-        ("account: { idp: c, subject: d }\n  until", "until", "entry 2: nothing says who is shut out: write"),
+        ("account: { idp: c, subject: d }", "who: x", "entry 2: unknown key \"who\""),
+        ("account: { idp: c, subject: d }\n  until", "until", "entry 2: the target of the block is missing: write"),
         ("reason: r2", "reason: r2\n  session: x", "entry 2: `account` and `session` in one entry"),
     ];
     let second = "- account: { idp: c, subject: d }\n  until: 2026-12-01T00:00:00Z\n  reason: r2\n";

@@ -1,4 +1,4 @@
-//! CBOR (RFC 8949) within bounds, and the same as JSON.
+//! CBOR (RFC 8949) within limits, and its conversion to JSON.
 
 use std::fmt::Write;
 
@@ -8,18 +8,18 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::identity::error::TokenError;
 
-/// How deep arrays, maps and tags may stand within each other.
+/// Maximum nesting of arrays, maps and tags.
 const MAX_NESTING: usize = 16;
 /// The tag in which some encoders wrap maps.
 const MAP_TAG: u64 = 259;
 
-/// Reads the whole of `bytes`, which must be one item.
+/// Decodes `bytes`, which must be exactly one item.
 pub(super) fn decode(mut bytes: &[u8]) -> Result<Value, TokenError> {
     let value = from_reader_with_recursion_limit(&mut bytes, MAX_NESTING).map_err(|_| TokenError::Malformed)?;
     if bytes.is_empty() { Ok(value) } else { Err(TokenError::Malformed) }
 }
 
-/// The bytes of an item; `None` where it cannot be written.
+/// Encodes an item; `None` if that is impossible.
 pub(super) fn encode(value: &Value) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     ciborium::into_writer(value, &mut bytes).ok()?;
@@ -35,7 +35,7 @@ pub(super) fn pairs(value: &Value) -> Option<&[(Value, Value)]> {
     }
 }
 
-/// The pairs of a map that need nobody else.
+/// The pairs of a map, by value.
 pub(super) fn into_pairs(value: Value) -> Option<Vec<(Value, Value)>> {
     match value {
         Value::Map(pairs) => Some(pairs),
@@ -44,7 +44,7 @@ pub(super) fn into_pairs(value: Value) -> Option<Vec<(Value, Value)>> {
     }
 }
 
-/// The number, where it is an integer of a usual size.
+/// The number, if it is an integer of 64 bits.
 pub(super) fn integer(value: &Value) -> Option<i64> {
     value.as_integer().and_then(|number| number.try_into().ok())
 }
@@ -54,8 +54,8 @@ pub(super) fn get(pairs: &[(Value, Value)], label: i64) -> Option<&Value> {
     pairs.iter().find(|(name, _)| integer(name) == Some(label)).map(|(_, value)| value)
 }
 
-/// A map as a JSON object, with `name` for its labels. Of a label that stands twice, also once as a number and once as a
-/// text, two readers may see different values: such a map is refused.
+/// Converts a map to a JSON object, with `name` for its labels. Refuses duplicate labels (also a number and its text),
+/// as readers may disagree on the value.
 pub(super) fn object(
     pairs: &[(Value, Value)],
     name: fn(&Value) -> Result<String, TokenError>,
@@ -69,7 +69,7 @@ pub(super) fn object(
     Ok(members)
 }
 
-/// A label as text: a number in decimal, a text as it is.
+/// A label as text; a number in decimal.
 pub(super) fn label(label: &Value) -> Result<String, TokenError> {
     match label {
         Value::Text(text) => Ok(text.clone()),
@@ -77,7 +77,7 @@ pub(super) fn label(label: &Value) -> Result<String, TokenError> {
     }
 }
 
-/// Byte strings become lower-case hex, tags what they enclose.
+/// Byte strings become lower-case hex, tags their content.
 fn json(value: &Value) -> Result<Json, TokenError> {
     if let Some(pairs) = pairs(value) {
         return object(pairs, label).map(Json::Object);

@@ -1,7 +1,7 @@
 //! The signed envelope: COSE (RFC 9052) within a CWT (RFC 8392), in base64.
 //!
-//! Headers are read here and not by the library: its reader follows countersignatures within countersignatures, as deep
-//! as a token is long, before anything is verified.
+//! Headers are parsed here and not by the library, which recurses into nested countersignatures without limit before
+//! verification.
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -40,11 +40,11 @@ enum Kind {
     Sign1,
 }
 
-/// A token taken apart. Nothing is verified.
+/// A parsed, unverified token.
 pub(super) struct Envelope {
     kind: Kind,
     cwt: bool,
-    /// As it is signed.
+    /// The protected header, as signed.
     protected: Vec<u8>,
     unprotected: Value,
     pub(super) payload: Vec<u8>,
@@ -54,7 +54,7 @@ pub(super) struct Envelope {
     kid: Option<String>,
 }
 
-/// The bytes of a token as it stands in a request.
+/// Decodes a token as received.
 ///
 /// # Errors
 /// `TooLong`, `Malformed`.
@@ -74,10 +74,10 @@ pub(super) fn text(bytes: &[u8]) -> String {
 }
 
 impl Envelope {
-    /// Takes the bytes of a token apart.
+    /// Parses the bytes of a token.
     ///
     /// # Errors
-    /// `Malformed`, or `Critical` where a header wants an extension.
+    /// `Malformed`, or `Critical` if a header requires an extension.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, TokenError> {
         let (cwt, tagged) = match cbor::decode(bytes)? {
             Value::Tag(CWT_TAG, inner) => (true, *inner),
@@ -105,31 +105,30 @@ impl Envelope {
         let kid = match cbor::get(inner, KID).or_else(|| cbor::get(outer, KID)) {
             None => None,
             Some(Value::Bytes(kid)) => Some(String::from_utf8_lossy(kid).into_owned()),
-            // Against RFC 9052 §3.1, and in the wild.
+            // Violates RFC 9052 §3.1, but exists in practice.
             Some(Value::Text(kid)) => Some(kid.clone()),
             Some(_) => return Err(TokenError::Malformed),
         };
         Ok(Self { kind: class, cwt, protected, unprotected, payload, proof, algorithm, kid })
     }
 
-    /// Whether one of `keys` verifies the token.
+    /// Verifies the token with `keys`.
     ///
     /// # Errors
-    /// As [`Keys::check`]; an algorithm that does not belong to the token's tag is none.
+    /// As [`Keys::check`]; an algorithm that does not fit the token's tag is refused.
     pub(super) fn check(&self, keys: &Keys) -> Result<(), TokenError> {
         let signed = signed(self.kind, &self.protected, &self.payload);
         keys.check(self.algorithm, self.kid.as_deref(), &signed, &self.proof)
     }
 
-    /// The same with another payload, signed with a key of `keys`, where that is a shared secret for the algorithm of this
-    /// token.
+    /// The same token with another payload, signed with a shared secret of `keys` for its algorithm, if there is one.
     pub(super) fn with_payload(&self, keys: &Keys, payload: Vec<u8>) -> Option<Vec<u8>> {
         let key = keys.signing(self.kid.as_deref()).filter(|key| Some(key.algorithm()) == self.algorithm)?;
         sealed(&key, self.cwt, self.protected.clone(), self.unprotected.clone(), payload)
     }
 }
 
-/// A new token of this payload; `None` where the key is no shared secret.
+/// Signs a new token; `None` if the key is not a shared secret.
 pub(super) fn seal(key: &Key, payload: Vec<u8>) -> Option<Vec<u8>> {
     let number = match key.algorithm() {
         Algorithm::HS256 => iana::Algorithm::HMAC_256_256,
@@ -159,7 +158,7 @@ fn signed(kind: Kind, protected: &[u8], payload: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The algorithm of that number (RFC 9053 §2 and §3, RFC 8230 §2), where it belongs to the kind of envelope.
+/// The algorithm of that number (RFC 9053 §2 and §3, RFC 8230 §2), if it fits the kind of envelope.
 fn algorithm(kind: Kind, number: i64) -> Option<Algorithm> {
     Some(match (kind, iana::Algorithm::from_i64(number)?) {
         (Kind::Mac0, iana::Algorithm::HMAC_256_256) => Algorithm::HS256,

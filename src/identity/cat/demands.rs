@@ -1,4 +1,4 @@
-//! What a token demands of the requests that it comes with (CTA-5007).
+//! Conditions of a token on requests (CTA-5007).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,20 +16,20 @@ use super::{cbor, labels};
 /// Tags of addresses and networks (RFC 9164).
 const IPV4_TAG: u64 = 52;
 const IPV6_TAG: u64 = 54;
-/// Regular expressions in one token: each may take 1 MiB, for as long as the token is remembered.
+/// Maximum regular expressions in a token: each may take 1 MiB while the token is cached.
 const MAX_REGEXES: usize = 4;
 
-/// How `catreplay` 1, which prohibits to use a token twice, is read.
+/// How `catreplay` 1 (single use) is handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replay {
-    /// One token, one play: a play is hundreds of requests, and all of them carry the token. It passes here.
+    /// One token, one stream: accepted, as all of a stream's many requests have the token.
     #[default]
     PerPlay,
     /// Such tokens are refused.
     Refuse,
 }
 
-/// How the claims of an operator's tokens are read.
+/// How claims are parsed.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) ignore: Vec<Box<str>>,
@@ -38,14 +38,14 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// What the claims demand of requests.
+    /// The conditions in the claims.
     ///
     /// # Errors
-    /// `Critical` for what must not be passed over and is not supported; `Malformed`.
+    /// `Critical` for an unsupported restriction; `Malformed`.
     pub(super) fn demands(&self, claims: &[(Value, Value)]) -> Result<Vec<Condition>, TokenError> {
         let mut demands = Demands::default();
         for (label, value) in claims {
-            // Private claims have texts for labels.
+            // Labels of private claims are texts.
             let Some(label) = cbor::integer(label) else { continue };
             if self.ignore.iter().any(|ignored| **ignored == *labels::name(label)) {
                 continue;
@@ -118,7 +118,7 @@ impl Demands {
         Ok(())
     }
 
-    /// Nothing but the header of an edge tells where the viewer is.
+    /// Only an edge's header gives the viewer's country.
     fn countries(&mut self, header: Option<&HeaderName>, value: &Value) -> Result<(), TokenError> {
         let header = header.ok_or(TokenError::Critical)?;
         let codes = list(value, |code| {
@@ -127,14 +127,14 @@ impl Demands {
             if fits { Ok(code) } else { Err(TokenError::Malformed) }
         })?;
         if codes.is_empty() {
-            return Err(TokenError::Malformed); // as an expression it would cover an empty header
+            return Err(TokenError::Malformed); // it would match an empty header
         }
         let wanted = Match::regex(&format!("(?i)(?:{})", codes.join("|"))).ok_or(TokenError::Malformed)?;
         self.add(Condition::Header(header.clone(), wanted));
         Ok(())
     }
 
-    /// The matches of one part or header, all of which must hold. `fold`: it is compared in lower case.
+    /// The matches of one part or header, all of which must hold. `fold`: compare in lower case.
     fn matches(&mut self, value: &Value, fold: bool) -> Result<Vec<Match>, TokenError> {
         let cased = |value: &Value| {
             let text = text(value)?;
@@ -153,9 +153,8 @@ impl Demands {
         cbor::pairs(value).ok_or(TokenError::Malformed)?.iter().map(one).collect()
     }
 
-    /// A list of the expression, which is searched for as POSIX and other readers of these tokens have it, and of what its groups
-    /// have to hold. Some writers put flags in the place of the first group:
-    /// anything but `null` there is refused.
+    /// A list of the expression, which matches anywhere (as in POSIX and other implementations), and of the required
+    /// groups. Some issuers put flags in place of the first group: anything but `null` there is refused.
     fn regex(&mut self, value: &Value) -> Result<Match, TokenError> {
         let items = value.as_array().ok_or(TokenError::Malformed)?;
         let (pattern, groups) = items.split_first().ok_or(TokenError::Malformed)?;
@@ -183,7 +182,7 @@ fn method(value: &Value) -> Result<Method, TokenError> {
     Method::from_bytes(text(value)?.as_bytes()).map_err(|_| TokenError::Malformed)
 }
 
-/// The name of a protocol is bytes (RFC 7301 §3.1); some writers make it a text.
+/// A protocol name is bytes (RFC 7301 §3.1); some issuers use text.
 fn protocol(value: &Value) -> Result<Box<str>, TokenError> {
     let name = match value {
         Value::Bytes(name) => std::str::from_utf8(name).ok(),
@@ -192,7 +191,7 @@ fn protocol(value: &Value) -> Result<Box<str>, TokenError> {
     name.map(Box::from).ok_or(TokenError::Malformed)
 }
 
-/// An address or a network (RFC 9164), or the text of one. Numbers are autonomous systems, which nothing here knows.
+/// An address or network (RFC 9164), or its text. Numbers are autonomous systems, which are not supported.
 fn network(value: &Value) -> Result<IpNet, TokenError> {
     let known = match value {
         Value::Tag(tag @ (IPV4_TAG | IPV6_TAG), value) => match &**value {
@@ -212,8 +211,8 @@ fn network(value: &Value) -> Result<IpNet, TokenError> {
     known.ok_or(TokenError::Malformed)
 }
 
-/// The network of that length; the zeros at the end of its address may be missing (RFC 9164 §3.1.2). Without a length it is
-/// one whole address.
+/// The network of that length; trailing zeros of its address may be missing (RFC 9164 §3.1.2). Without a length, one
+/// address.
 fn tagged(tag: u64, head: &[u8], length: Option<u8>) -> Option<IpNet> {
     let whole = if tag == IPV4_TAG { 4 } else { 16 };
     if head.len() > whole || (length.is_none() && head.len() != whole) {

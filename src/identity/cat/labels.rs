@@ -1,4 +1,4 @@
-//! The claims by number and name: RFC 8392 §4, RFC 8693 §4.2 (`scope`), RFC 8747 (`cnf`), CTA-5007.
+//! Claims by number and name: RFC 8392 §4, RFC 8693 §4.2 (`scope`), RFC 8747 (`cnf`), CTA-5007.
 
 use std::borrow::Cow;
 
@@ -53,29 +53,29 @@ const NAMES: [(i64, &str); 27] = [
     (324, "cattprint"),
 ];
 
-/// The registered name; where there is none, the number in decimal.
+/// The registered name, or else the number in decimal.
 pub(super) fn name(label: i64) -> Cow<'static, str> {
     let known = NAMES.iter().find(|(number, _)| *number == label);
     known.map_or_else(|| Cow::Owned(label.to_string()), |(_, name)| Cow::Borrowed(*name))
 }
 
-/// Whether a token with this claim, which nothing here judges, has to be refused.
+/// True if a token with this unsupported claim must be refused.
 ///
-/// RFC 8392 §3: a claim that is not understood is ignored. So are numbers without a name here, those of private claims among
-/// them, and what restricts nothing (`scope`, `catpor`, `catif`, `catifdata`, `catr`). Refused are the restrictions that are known
-/// and not supported: who ignored them would let the token do more than it says.
+/// RFC 8392 §3: unknown claims are ignored. So are claims that restrict nothing (`scope`, `catpor`, `catif`,
+/// `catifdata`, `catr`). Known but unsupported restrictions are refused: ignoring them would allow more than the token
+/// does.
 pub(super) fn is_critical(label: i64) -> bool {
     matches!(label, CONFIRMATION | GEOHASH | REPLAY | VERSION..=324) && !matches!(label, 320 | 322 | 323)
 }
 
-/// The claims of a token, as they stand there and as JSON under their names.
+/// The claims of a token, in CBOR and as JSON under their names.
 pub(super) struct ClaimSet {
     pub(super) pairs: Vec<(Value, Value)>,
     pub(super) members: Map<String, Json>,
 }
 
 impl ClaimSet {
-    /// Reads the claims. A registered name in place of its number is refused: some readers would heed it, others not.
+    /// Parses the claims. Refuses a registered name in place of its number, as readers treat it differently.
     pub(super) fn read(payload: &[u8]) -> Result<Self, TokenError> {
         let pairs = cbor::into_pairs(cbor::decode(payload)?).ok_or(TokenError::Malformed)?;
         let members = cbor::object(&pairs, claim_name)?;

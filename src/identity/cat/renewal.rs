@@ -1,4 +1,4 @@
-//! `catr`: a token that wants to be renewed (CTA-5007).
+//! `catr`: token renewal (CTA-5007).
 
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use serde_json::{Map, Value as Json};
@@ -8,14 +8,14 @@ use crate::identity::claims::whole;
 use crate::identity::renewal::Renewed;
 use crate::identity::request::RequestFacts;
 
-/// Where tokens are when nothing is said.
+/// Default name.
 const NAME: &str = "cta-common-access-token";
-/// Seconds before its expiry from which on a token is renewed that does not say it.
+/// Default time before expiry at which a token is renewed, in seconds.
 const DEADLINE: u64 = 60;
-/// Bytes of a name and of a parameter.
+/// Maximum bytes of a name or parameter.
 const MAX_TEXT: usize = 256;
 
-/// Headers, or the beginnings of their names, that mean something else to viewers and to machines on the way.
+/// Headers, or prefixes of their names, with another meaning for clients and proxies.
 const RESERVED: [&str; 30] = [
     "accept-",
     "access-control-",
@@ -49,7 +49,7 @@ const RESERVED: [&str; 30] = [
     "upgrade",
 ];
 
-/// What a token wants to happen to it.
+/// The renewal that a token requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// The successor's `exp`, in Unix seconds.
@@ -66,12 +66,12 @@ enum Way {
 }
 
 impl Plan {
-    /// What `catr` wants for a token that expires at `exp`, where its time has come; times in Unix seconds. Renewal by
-    /// redirect is not done, and so is none whose names or parameters do not fit into a header.
+    /// The renewal for a token that expires at `exp`, if it is due; times in Unix seconds. Not supported: renewal by
+    /// redirect, and names or parameters that do not fit into a header.
     pub(super) fn parse(catr: &Map<String, Json>, exp: u64, request: &RequestFacts<'_>, now: u64) -> Option<Self> {
         let number = |label: &str| catr.get(label).and_then(Json::as_f64).map(whole);
         let deadline = number("2").unwrap_or(DEADLINE);
-        // From now and not from `exp`: lifetime cannot be saved up.
+        // From now and not from `exp`, so that lifetime does not accumulate.
         let expires = now.saturating_add(number("1")?);
         if now < exp.saturating_sub(deadline) || expires <= exp {
             return None;
@@ -83,7 +83,7 @@ impl Plan {
         let cookie = || {
             let (name, parameters) = (name("3")?, parameters(catr.get("5"))?);
             let has_path = parameters.split(';').any(|one| one.trim().to_ascii_lowercase().starts_with("path="));
-            // Without one it would be a cookie of this folder only, and the old one stays everywhere else.
+            // Without a path the cookie would apply only to this folder, and the old one everywhere else.
             let path = if has_path { "" } else { "; Path=/" };
             Some(Way::Cookie(name.to_owned(), parameters + path))
         };
@@ -102,7 +102,7 @@ impl Plan {
         Some(Self { expires, way })
     }
 
-    /// The successor on its way to the viewer.
+    /// The response header with the new token.
     pub(super) fn carry(self, token: &str) -> Option<Renewed> {
         let (name, value) = match self.way {
             Way::Cookie(name, parameters) => (SET_COOKIE, format!("{name}={token}{parameters}")),
@@ -113,7 +113,7 @@ impl Plan {
 }
 
 impl Way {
-    /// Whether the request has a token there.
+    /// True if the request has a token there.
     fn is_used_by(&self, request: &RequestFacts<'_>) -> bool {
         match self {
             Self::Cookie(name, _) => attribute_source::cookie(request.headers, name).is_some(),
@@ -122,13 +122,13 @@ impl Way {
     }
 }
 
-/// Whether a token may be handed out in that header.
+/// True if that header may carry a token.
 fn is_free(name: &HeaderName) -> bool {
     let name = name.as_str();
     !RESERVED.iter().any(|reserved| name == *reserved || (reserved.ends_with('-') && name.starts_with(reserved)))
 }
 
-/// The parameters, each with `; ` in front; `None` where one of them is none.
+/// The parameters, each prefixed with `; `; `None` if one is invalid.
 fn parameters(value: Option<&Json>) -> Option<String> {
     let one = |value: &Json| value.as_str().filter(|text| is_parameter(text)).map(|text| format!("; {text}"));
     match value {

@@ -77,7 +77,7 @@ fn what_cannot_verify_tokens_is_passed_over_with_a_sentence_and_the_rest_serves(
         (with(&rsa, "alg", "none"), "algorithm \"none\""),
         (with(&rsa, "alg", "HS256"), "algorithm \"HS256\""),
         (with(&rsa, "alg", "RSA-OAEP"), "algorithm \"RSA-OAEP\""),
-        (with(&rsa, "alg", 5), "`alg` is no text"),
+        (with(&rsa, "alg", 5), "`alg` is not text"),
         (with(&rsa, "use", "enc"), "for encryption"),
         (with(&rsa, "key_ops", json!(["encrypt"])), "key_ops"),
         (with(&rsa, "d", "AQAB"), "private key"),
@@ -88,11 +88,11 @@ fn what_cannot_verify_tokens_is_passed_over_with_a_sentence_and_the_rest_serves(
         (with(&p256, "x", SECRET), "is not a public key"),
         (with(&p256, "d", SECRET), "private key"),
         (json!({ "kty": "OKP", "crv": "X25519", "x": SECRET }), "curve \"X25519\""),
-        (json!({ "kty": "oct", "alg": "HS256", "k": SECRET }), "shared secret, which may stand in a file"),
+        (json!({ "kty": "oct", "alg": "HS256", "k": SECRET }), "shared secret, which is only allowed in a local file"),
         (json!({ "kty": "AKP" }), "kind \"AKP\""),
         (json!({}), "kind \"\""),
-        (json!("key"), "no JSON object"),
-        (Value::Null, "no JSON object"),
+        (json!("key"), "not a JSON object"),
+        (Value::Null, "not a JSON object"),
     ];
     for (key, why) in cases {
         let named = if key.is_object() { with(&key, "kid", "odd\n\u{1b}[0m") } else { key.clone() };
@@ -114,7 +114,7 @@ fn shared_secrets_count_in_files_only_and_name_their_algorithm() {
         (secret.clone(), "without `alg`"),
         (with(&secret, "alg", "RS256"), "algorithm \"RS256\""),
         (with(&secret, "alg", "HS512"), "needs at least 64"),
-        (with(&with(&secret, "alg", "HS256"), "k", "not base64!"), "no base64url"),
+        (with(&with(&secret, "alg", "HS256"), "k", "not base64!"), "not base64url"),
     ] {
         let said = set(&[key], true).unwrap_err().to_string();
         assert!(said.contains(why), "{said}");
@@ -131,7 +131,7 @@ fn a_key_never_serves_two_algorithms() {
     ];
     let set = set(&keys, false).unwrap();
     assert_eq!(algorithms(&set), [(Algorithm::RS256, Some("a")), (Algorithm::RS256, Some("c"))]);
-    assert!(set.skipped[0].contains("key 2 (\"b\")") && set.skipped[0].contains("serves RS256 already"));
+    assert!(set.skipped[0].contains("key 2 (\"b\")") && set.skipped[0].contains("already serves RS256"));
 }
 
 #[test]

@@ -20,10 +20,10 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Bytes of the shortest secret.
+/// Minimum bytes of a secret.
 const MIN_SECRET: usize = 16;
 
-/// A key, its name in the key set, and the one algorithm that it serves.
+/// A key, its name in the key set, and its algorithm.
 pub struct Key {
     name: Option<Box<str>>,
     material: Material,
@@ -35,11 +35,11 @@ enum Material {
 }
 
 impl Key {
-    /// An Ed25519 public key: 32 bytes in base64url as the key set has it, PEM (`PUBLIC KEY`), or one JSON Web Key, whose
-    /// `kid` is its name where none is given.
+    /// An Ed25519 public key: 32 bytes in base64url as in the key set, PEM (`PUBLIC KEY`), or one JSON Web Key, whose
+    /// `kid` is the default name.
     ///
     /// # Errors
-    /// Anything else, a private key among it.
+    /// Anything else, such as a private key.
     pub fn ed25519(name: Option<&str>, text: &[u8]) -> Result<Self, KeyError> {
         let text = text.trim_ascii();
         let key = if text.starts_with(b"-----BEGIN ") {
@@ -57,7 +57,7 @@ impl Key {
     /// A shared secret for HMAC-SHA-256, in base64url.
     ///
     /// # Errors
-    /// Something else, or shorter than 16 bytes.
+    /// Invalid, or shorter than 16 bytes.
     pub fn hmac_sha256(name: Option<&str>, text: &[u8]) -> Result<Self, KeyError> {
         Self::secret(HMAC_SHA256, name, text)
     }
@@ -65,7 +65,7 @@ impl Key {
     /// A shared secret for HMAC-SHA-1, in base64url.
     ///
     /// # Errors
-    /// Something else, or shorter than 16 bytes.
+    /// Invalid, or shorter than 16 bytes.
     pub fn hmac_sha1(name: Option<&str>, text: &[u8]) -> Result<Self, KeyError> {
         Self::secret(HMAC_SHA1_FOR_LEGACY_USE_ONLY, name, text)
     }
@@ -76,12 +76,12 @@ impl Key {
         Ok(Self { name: name.map(Into::into), material: Material::Secret(hmac::Key::new(hash, &secret).into()) })
     }
 
-    /// Whether a token that names this key, or none, may be signed with it. A key without a name serves every name.
+    /// True if a token with this key name, or none, may be signed with it. A key without a name serves every name.
     pub(super) fn answers_to(&self, name: Option<&str>) -> bool {
         name.is_none() || self.name.is_none() || self.name.as_deref() == name
     }
 
-    /// Whether it serves the algorithm of that signature.
+    /// True if it serves the algorithm of that signature.
     pub(super) fn fits(&self, signature: &Signature) -> bool {
         match (&self.material, signature) {
             (Material::Ed25519(_), Signature::Ed25519(_)) => true,
@@ -107,7 +107,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What stands behind the fields, by the name it has there.
+/// The signature, by the name of its field.
 pub(super) enum Signature {
     /// `Signature=`
     Ed25519(Vec<u8>),

@@ -1,4 +1,4 @@
-//! Claims that are encrypted: RFC 7516, compact form, with the key agreed on beforehand (`dir`) and AES in GCM.
+//! Encrypted claims: RFC 7516, compact form, with a pre-shared key (`dir`) and AES-GCM.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::identity::claim_members::Members;
 use crate::identity::error::TokenError;
 
-/// The secret is no content key.
+/// The secret has the wrong length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key for encrypted claims has 16 bytes (A128GCM) or 32 bytes (A256GCM), and this one has {0}")]
 pub struct ContentKeyError(usize);
 
-/// A key that opens encrypted claims (RFC 7518 §4.5 and §5.3).
+/// A key that decrypts claims (RFC 7518 §4.5 and §5.3).
 pub struct ContentKey {
     kid: Option<Box<str>>,
     /// `A128GCM` or `A256GCM`.
@@ -42,15 +42,15 @@ impl fmt::Debug for ContentKey {
     }
 }
 
-/// Whether a claim has the shape of an encrypted one.
+/// True if a claim looks encrypted.
 pub(super) fn is_encrypted(claim: &str) -> bool {
     claim.starts_with("ey") && claim.bytes().filter(|byte| *byte == b'.').count() == 4
 }
 
-/// The text of an encrypted claim. A `kid` that one of `keys` has selects that key; else every key of the algorithm is tried.
+/// Decrypts a claim. A known `kid` selects its key; otherwise every key of the algorithm is tried.
 ///
 /// # Errors
-/// `Malformed`; `Critical` where it wants another way of encryption; `UnknownKey` where none of `keys` opens it.
+/// `Malformed`; `Critical` for another kind of encryption; `UnknownKey` if none of `keys` fits.
 pub fn decrypt(keys: &[ContentKey], jwe: &str) -> Result<String, TokenError> {
     let mut parts = jwe.split('.');
     let (Some(header), Some(wrapped), Some(iv), Some(text), Some(tag), None) =

@@ -1,8 +1,8 @@
-//! A text such as `calim:sub`, which looks like a source and is none.
+//! Texts such as `calim:sub` that look like a source but are not.
 
 use super::ValueSourceError;
 
-/// Each source by the word in front of its colon, with an example of it.
+/// Each source by its word before the colon, with an example.
 const SOURCES: [(&str, &str); 8] = [
     ("claim", "claim:NAME"),
     ("header", "header:NAME"),
@@ -14,13 +14,13 @@ const SOURCES: [(&str, &str); 8] = [
     ("text", "text:VALUE"),
 ];
 
-/// How many edits a misspelt word may be away from the one that is meant.
+/// Maximum edit distance of a suggestion.
 const CLOSE: usize = 2;
 
-/// Says what is wrong with a text that begins with a word and a colon and names no source. `None` where it is a literal.
+/// The error for a text that starts with an unknown word and a colon. `None` for a literal.
 ///
-/// A literal of that form (a URN, a URL, `host:port`) is written as `text:VALUE`: a misspelt source that is taken for a
-/// literal would make one account, or one device, of all viewers.
+/// A literal of that form (a URN, a URL, `host:port`) is written as `text:VALUE`: a misspelled source taken for a
+/// literal would give all viewers one account or device.
 pub(super) fn fault(text: &str) -> Option<ValueSourceError> {
     let (word, rest) = text.split_once(':')?;
     let word = word.trim();
@@ -32,7 +32,7 @@ pub(super) fn fault(text: &str) -> Option<ValueSourceError> {
     Some(ValueSourceError::Unknown { text: text.into(), word: word.into(), near })
 }
 
-/// What to write instead, up to the word that stands before the last possibility.
+/// The remedy, without the last alternative.
 pub(super) fn remedy(near: Option<&str>) -> String {
     if let Some(near) = near {
         return format!("did you mean `{near}`? Otherwise write");
@@ -79,7 +79,7 @@ mod tests {
         ] {
             let error = fault(text).map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains(&format!("did you mean `{meant}`?")), "{text}: {error}");
-            assert!(error.ends_with(&format!("`text:{text}` for a value that reads so")), "{text}: {error}");
+            assert!(error.ends_with(&format!("`text:{text}` for the literal text")), "{text}: {error}");
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
         ] {
             let error = fault(text).map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains("write one of `claim:NAME`, "), "{text}: {error}");
-            assert!(error.ends_with(&format!("`text:{text}` for a value that reads so")), "{text}: {error}");
+            assert!(error.ends_with(&format!("`text:{text}` for the literal text")), "{text}: {error}");
         }
     }
 

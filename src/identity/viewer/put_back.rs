@@ -1,11 +1,11 @@
-//! A token back in a path: the origin redirects, and has not seen it.
+//! Inserts the token into the path of an origin's redirect, as the origin did not receive it.
 
 use super::StrippedPath;
 use crate::identity::token_location::Source;
 
 impl StrippedPath {
-    /// The same token in another path at the origin, which may be relative to this one; `None` where it is not needed, because
-    /// a relative path inherits it, or cannot be put there.
+    /// Another path at the origin, possibly relative, with the same token; `None` if a relative path inherits it, or if
+    /// it cannot be inserted.
     pub fn put_back(&self, path: &str) -> Option<String> {
         let (token, rooted) = (&self.token, path.starts_with('/'));
         let segment = match &self.source {
@@ -21,7 +21,7 @@ impl StrippedPath {
         if !rooted {
             return None;
         }
-        // A claim took the token's place in the path: only below it does a token stand for the same folder.
+        // A claim replaced the token in the path: only below it does the token cover the same folder.
         let folder = self.scope.as_deref().unwrap_or(&self.before);
         if let Some(rest) = path.strip_prefix(folder) {
             return Some(format!("{}{segment}/{rest}", self.before));
