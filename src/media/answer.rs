@@ -1,23 +1,22 @@
-//! What an answer shows of a request whose name does not tell what it asks for.
+//! Classification by the response, for requests whose name is not sufficient.
 //!
-//! Names lie: films are called `seg1.jpg`, `page.html` or nothing at all, because somebody wants them past a filter or because
-//! a packager has its own ways. So a name alone never makes a request harmless. Its answer has to agree: by its content type,
-//! and by its first bytes where they can be seen ([`Claim`]). An answer of no type or one that says nothing
-//! (`application/octet-stream`) leaves a harmless name its word, which the first bytes have to bear out, and makes media of a
-//! name that says nothing.
+//! Names can be wrong: films are called `seg1.jpg` or `page.html`, or have no extension, to bypass a filter or because
+//! of a packager. So a name alone never makes a request harmless. The response must confirm it by its content type and,
+//! if visible, its first bytes ([`Claim`]). Without a type, or with a generic one (`application/octet-stream`), a
+//! harmless name must be confirmed by the first bytes, and an unknown name counts as media.
 
 use super::classify::{Kind, harmless_extension};
 
-/// Bytes of an answer without a type that are a key (16 for AES-128), and no segment.
+/// Maximum bytes of a response without a type that counts as a key (16 for AES-128), not as a segment.
 const MAX_KEY: u64 = 64;
-/// Bytes of the largest initialisation segment; what is larger under such a name is a film.
+/// Maximum bytes of an initialisation segment; anything larger under such a name is a film.
 const MAX_INIT: u64 = 512 * 1024;
-/// Bytes of the largest licence.
+/// Maximum bytes of a licence.
 const MAX_LICENCE: u64 = 128 * 1024;
 
-/// Corrects a guess by the `Content-Type` of the response, where that says something: a path that says nothing becomes what
-/// the type says, a manifest another manifest, and anything that does not count as playback becomes a segment where sound or
-/// pictures are sent.
+/// Corrects a guess by the `Content-Type` of the response, if that is specific: an unknown kind becomes that of the
+/// type, a manifest another manifest, and anything that does not count as playback becomes a segment if the type is
+/// audio or video.
 pub fn classify_response(guess: Kind, content_type: Option<&str>) -> Kind {
     if matches!(guess, Kind::Segment | Kind::Part | Kind::Init) {
         return guess;
@@ -45,14 +44,14 @@ pub fn classify_response(guess: Kind, content_type: Option<&str>) -> Kind {
     }
 }
 
-/// Whether a type is one that lists of channels come with as well as playlists of HLS.
+/// True if a type is used for channel lists as well as for HLS playlists.
 pub fn may_list_channels(content_type: Option<&str>) -> bool {
     let is = |name: &str| content_type.map(essence).is_some_and(|essence| essence.eq_ignore_ascii_case(name));
     is("audio/mpegurl") || is("audio/x-mpegurl")
 }
 
-/// What is under a name and a content type that say nothing, by the bytes of the whole: media, unless there are none or no more
-/// than a key has. A licence is asked for by POST.
+/// The kind for an unknown name and content type, by length: media, unless it is empty or not longer than a key.
+/// Licences are requested by POST.
 pub fn classify_unknown(length: Option<u64>, is_post: bool) -> Kind {
     match length {
         Some(0) => Kind::Other,
@@ -62,7 +61,7 @@ pub fn classify_unknown(length: Option<u64>, is_post: bool) -> Kind {
     }
 }
 
-/// Whether an initialisation segment, or a key, of so many bytes is a film under its name.
+/// True if an initialisation segment or key of this length is actually a film.
 pub fn is_too_large(kind: Kind, length: Option<u64>) -> bool {
     let most = match kind {
         Kind::Init => MAX_INIT,
@@ -72,7 +71,7 @@ pub fn is_too_large(kind: Kind, length: Option<u64>) -> bool {
     length.is_some_and(|length| length > most)
 }
 
-/// Types of media beside `video/*` and `audio/*`. Of several ranges nobody can see what is inside.
+/// Media types besides `video/*` and `audio/*`. The content of multiple ranges is not visible.
 const MEDIA_TYPES: [&str; 9] = [
     "application/mp4",
     "application/ogg",
@@ -98,7 +97,7 @@ fn ends(essence: &str, with: &str) -> bool {
     at.and_then(|at| essence.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(with))
 }
 
-/// Whether a type is that of a page or what belongs to one.
+/// True for types of pages and their parts.
 fn is_page(essence: &str) -> bool {
     is_text(essence) || is_binary(essence) || is_data(essence)
 }
@@ -151,7 +150,7 @@ fn is_binary(essence: &str) -> bool {
         ])
 }
 
-/// Whether a type is one in which applications talk to their servers.
+/// True for types of application data.
 fn is_data(essence: &str) -> bool {
     let is = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
     starts(essence, "application/grpc")
@@ -167,27 +166,27 @@ fn is_data(essence: &str) -> bool {
         ])
 }
 
-/// What an answer that passes as harmless says it is; its first bytes have to bear it out.
+/// The claimed content of a harmless response, which its first bytes must confirm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// A picture.
+    /// An image.
     Image,
-    /// A page, a script, a style, data in words.
+    /// A page, a script, a style, text data.
     Text,
     /// A font, a program, a document, an archive.
     Binary,
-    /// What an application and its server tell each other.
+    /// Application data.
     Data,
-    /// Nothing: it is media, or the manifest that its first bytes show.
+    /// Nothing: it is media, or a manifest by its first bytes.
     Nothing,
 }
 
 impl Claim {
-    /// What an answer of this kind says it is: by its type, or where that says nothing by the name that was asked for.
+    /// The claim of a response of this kind: by its type or, if that is generic, by the requested name.
     pub fn new(kind: Kind, path: &str, content_type: Option<&str>) -> Self {
         match kind {
             Kind::Subtitle => return Self::Text,
-            // A key looks like anything but media.
+            // A key has no recognizable form.
             Kind::Key => return Self::Data,
             _ => {}
         }

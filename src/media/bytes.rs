@@ -1,19 +1,19 @@
-//! First bytes: whether they bear out what an answer says it is.
+//! Checks the first bytes of a response against its claim.
 //!
-//! Pictures, fonts and archives begin in ways that nothing else does, and text has no control characters. Media in disguise has
-//! neither, or goes on with something else behind a picture of a few bytes.
+//! Images, fonts and archives have unique first bytes, and text has no control characters. Disguised media has neither,
+//! or follows a small image.
 
 use super::answer::Claim;
 use super::classify::{Kind, is_channel_list, sniff};
 
-/// So many bytes are looked at.
+/// Number of bytes that are checked.
 pub const HEAD: usize = 4096;
 
 const PACKET: usize = 188;
-/// So many packets in a row are no accident, not even in compressed data.
+/// Number of consecutive packets that cannot be a coincidence, even in compressed data.
 const PACKETS: usize = 5;
 
-/// What an answer is if its first bytes show that it is not what it says.
+/// The actual kind if the first bytes contradict the claim.
 pub fn belied(claim: Claim, head: &[u8]) -> Option<Kind> {
     if let Some(manifest) = sniff(head) {
         let lists_channels =
@@ -30,8 +30,7 @@ pub fn belied(claim: Claim, head: &[u8]) -> Option<Kind> {
     (!holds && !head.is_empty()).then_some(Kind::Segment)
 }
 
-/// Text in any encoding has no control characters but those that move the pen; two bytes at its head may say that each
-/// character has two.
+/// Text in any encoding has no control characters except white space; a byte order mark means two bytes per character.
 fn is_text(head: &[u8]) -> bool {
     if head.starts_with(&[0xFE, 0xFF]) || head.starts_with(&[0xFF, 0xFE]) {
         return head.chunks_exact(2).filter(|pair| pair.contains(&0)).count() * 4 >= head.len() / 2;
@@ -39,7 +38,7 @@ fn is_text(head: &[u8]) -> bool {
     !head.iter().any(|byte| matches!(byte, 0..=8 | 11 | 14..=26 | 28..=31 | 127))
 }
 
-/// Packets of an MPEG transport stream (ISO/IEC 13818-1 §2.4.3.2), perhaps behind something that is not one.
+/// Packets of an MPEG transport stream (ISO/IEC 13818-1 §2.4.3.2), possibly after other data.
 fn has_packets(head: &[u8]) -> bool {
     let in_a_row = |from: usize| (0..PACKETS).all(|nth| head.get(from + nth * PACKET) == Some(&0x47));
     let last = head.len().saturating_sub((PACKETS - 1) * PACKET);
@@ -68,7 +67,7 @@ fn is_image(head: &[u8]) -> bool {
         || begins(b"\0\0\0\x0CJXL ")
         || begins(b"\x89BIF\r\n\x1A\n")
         || head.get(4..8) == Some(b"ftyp") && is_image_brand(head.get(8..12).unwrap_or_default())
-        // A vector graphic under the type of another picture.
+        // A vector graphic with another image type.
         || begins(b"<")  && is_text(head)
 }
 
@@ -76,7 +75,7 @@ fn is_image_brand(brand: &[u8]) -> bool {
     matches!(brand, b"avif" | b"avis" | b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1")
 }
 
-/// Chunks with names of letters, and nothing behind the last (PNG §5.3).
+/// Chunks with names of letters, and nothing after the last (PNG §5.3).
 fn is_png(head: &[u8]) -> bool {
     let mut at = 8_usize;
     let mut first = true;
@@ -139,7 +138,7 @@ fn is_gif(head: &[u8]) -> bool {
     }
 }
 
-/// What films and sound begin with.
+/// First bytes of audio and video files.
 fn is_media(head: &[u8]) -> bool {
     let begins = |text: &[u8]| head.starts_with(text);
     matches!(

@@ -1,19 +1,19 @@
-//! What a request asks for, as far as its path, its query and the head of the response tell.
+//! Classifies a request by its path, its query and the head of the response.
 //!
-//! A name can say three things. It names media, which is decided before the origin is asked. It names something that is
-//! positively no media: a page, a script, a style, a font, an image. Or it says nothing, and then the answer decides: what is
-//! not known to be harmless is media (see [`super::answer`]).
+//! There are three kinds of names. Media is decided before the request goes to the origin. Harmless names are certainly
+//! not media: a page, a script, a style, a font, an image. For unknown names the response decides: anything not known
+//! to be harmless is media (see [`super::answer`]).
 
 use std::borrow::Cow;
 
 use super::percent::PercentDecoded;
 
-/// What is asked for.
+/// Kind of the requested content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// HLS playlist; whether it is a multivariant or a media playlist is known after reading it.
+    /// HLS playlist, multivariant or media; known after reading it.
     Playlist,
-    /// DASH manifest. A Smooth Streaming manifest is asked for in the same way and passes as it is.
+    /// DASH manifest. A Smooth Streaming manifest has the same names and passes unchanged.
     Mpd,
     /// DASH patch document.
     MpdPatch,
@@ -29,24 +29,24 @@ pub enum Kind {
     Subtitle,
     /// Thumbnails and other images.
     Thumbnail,
-    /// Positively something else: a page, a script, a style, a font, data of an application.
+    /// Certainly not media: a page, a script, a style, a font, application data.
     Other,
-    /// Nothing is known of it. Its answer may show that it is harmless; else it is media.
+    /// Unknown. The response may show that it is harmless; otherwise it is media.
     Unknown,
 }
 
-/// What a request of a kind counts as.
+/// How a request counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signal {
-    /// Someone is about to play.
+    /// Start of a stream.
     Intent,
-    /// A heartbeat that shows a player, but not that it plays.
+    /// A heartbeat without playback.
     Presence,
-    /// A heartbeat that shows media being played.
+    /// A heartbeat with playback.
     Playback,
-    /// Neither starts a stream nor keeps one alive.
+    /// Neither starts a stream nor counts as a heartbeat.
     Neutral,
-    /// Must not touch a stream at all.
+    /// Never affects a stream.
     Never,
 }
 
@@ -83,7 +83,7 @@ impl Kind {
         }
     }
 
-    /// Whether the response may hold references that need the prefix.
+    /// True if the response may contain references that need the prefix.
     pub fn is_manifest(self) -> bool {
         matches!(self, Self::Playlist | Self::Mpd | Self::MpdPatch)
     }
@@ -93,23 +93,23 @@ impl Kind {
         matches!(self, Self::Playlist | Self::Mpd)
     }
 
-    /// Whether it is known to belong to a play and therefore needs an identity.
+    /// True if it belongs to a stream and therefore needs an identity.
     pub fn is_media(self) -> bool {
         !matches!(self, Self::Thumbnail | Self::Other | Self::Unknown)
     }
 
-    /// Whether it is known to be no media.
+    /// True if it is known not to be media.
     pub fn is_harmless(self) -> bool {
         matches!(self, Self::Thumbnail | Self::Other)
     }
 
-    /// Whether it holds no slot, unless a manifest lists it as a segment.
+    /// True if it holds no slot, unless a manifest lists it as a segment.
     pub fn is_uncounted(self) -> bool {
         matches!(self, Self::Thumbnail | Self::Other | Self::Key | Self::Init)
     }
 
-    /// What a request of this kind counts as. A manifest is presence here; only the gateway knows whether it is an entry
-    /// manifest, which is intent.
+    /// How a request of this kind counts. A manifest is presence here; the gateway detects entry manifests, which are
+    /// intent.
     pub fn signal(self) -> Signal {
         match self {
             Self::Playlist | Self::Mpd | Self::MpdPatch | Self::Subtitle => Signal::Presence,
@@ -121,11 +121,11 @@ impl Kind {
     }
 }
 
-/// Names what a request asks for from its raw path and raw query: by well-known shapes of paths, by extension, and, where
-/// the path says nothing, by the object type of CMCD (CTA-5004 `ot`).
+/// Classifies a request by raw path and raw query: by well-known path patterns, by extension, and otherwise by the
+/// object type of CMCD (CTA-5004 `ot`).
 ///
-/// A viewer writes CMCD, so it is believed only where it makes a request count: never against the path, and never that
-/// something is an initialisation segment or a key, which count for nothing.
+/// CMCD is unverified, so it is used only to make a request count: never against the path, and never for an
+/// initialisation segment or a key, which do not count.
 pub fn classify(path: &str, query: Option<&str>) -> Kind {
     match by_path(path) {
         Kind::Unknown => query.and_then(object_type).filter(|said| counts(*said)).unwrap_or(Kind::Unknown),
@@ -137,13 +137,12 @@ fn counts(kind: Kind) -> bool {
     matches!(kind.signal(), Signal::Presence | Signal::Playback)
 }
 
-/// The extension that a path has, where it names something that is positively no media; without case, as the origin reads it.
+/// The extension of a path if it is harmless; in lower case, as the origin reads it.
 pub(super) fn harmless_extension(path: &str) -> Option<String> {
     extension(path, Kind::is_harmless)
 }
 
-/// The extension of what would not count by its name, though media may be called so: something harmless, a key, an
-/// initialisation segment.
+/// The extension of a path that would not count by its name: something harmless, a key, an initialisation segment.
 pub(super) fn uncounted_extension(path: &str) -> Option<String> {
     extension(path, Kind::is_uncounted)
 }
@@ -154,14 +153,13 @@ fn extension(path: &str, is: impl Fn(Kind) -> bool) -> Option<String> {
     is(by_extension(path, stem, extension)).then(|| extension.to_ascii_lowercase())
 }
 
-/// Whether a playlist is a list of channels, as those of IPTV (`#EXTM3U`, `#EXTINF:-1 tvg-id="…",News`, a URL): it names what can be
-/// played, and plays nothing. A playlist of HLS has another tag of HLS, or a length, in front of its first URI. `None`: the first bytes
-/// do not tell yet.
+/// True if a playlist is an IPTV channel list (`#EXTM3U`, `#EXTINF:-1 tvg-id="…",News`, a URL), which plays nothing. An
+/// HLS playlist has another HLS tag, or a duration, before its first URI. `None`: more bytes are needed.
 pub fn is_channel_list(head: &[u8], end: bool) -> Option<bool> {
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
     let mut lines = text.split(|byte| matches!(byte, b'\n' | b'\r')).peekable();
     while let Some(line) = lines.next() {
-        // The last line may go on.
+        // The last line may be incomplete.
         let is_whole = end || lines.peek().is_some();
         if line.starts_with(b"#EXT-X-") || is_whole && has_length(line) {
             return Some(false);
@@ -173,14 +171,14 @@ pub fn is_channel_list(head: &[u8], end: bool) -> Option<bool> {
     end.then_some(false)
 }
 
-/// Whether a line says how long a segment is. Channels have a length of -1 or 0, and attributes behind it.
+/// True if a line has the duration of a segment. Channels have a duration of -1 or 0, followed by attributes.
 fn has_length(line: &[u8]) -> bool {
     let Some(text) = line.strip_prefix(b"#EXTINF:") else { return false };
     let length = text.split(|byte| matches!(byte, b',' | b' ')).next().unwrap_or_default();
     !length.starts_with(b"-") && length.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
-/// Recognises a manifest by the first bytes of its body; a kilobyte is enough unless a long comment stands in front.
+/// Recognizes a manifest by the first bytes of its body; a kilobyte is enough unless it starts with a long comment.
 pub fn sniff(head: &[u8]) -> Option<Kind> {
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
     if let Some(rest) = text.strip_prefix(b"#EXTM3U") {
@@ -188,7 +186,7 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
     }
     let mut rest = text.trim_ascii_start();
     loop {
-        // What may stand before the root element (XML 1.0 §2.8).
+        // Content allowed before the root element (XML 1.0 §2.8).
         let end: &[u8] = match rest {
             [b'<', b'?', ..] => b"?>",
             [b'<', b'!', b'-', b'-', ..] => b"-->",
@@ -218,8 +216,8 @@ fn by_path(path: &str) -> Kind {
     }
 }
 
-/// The name of the file that a path asks for, as origins read it: decoded once, without parameters of the segment (RFC 3986
-/// §3.3), and without the slashes, dots, blanks and empty segments behind it that file systems and servers drop.
+/// The file name of a path, as origins read it: decoded once, without segment parameters (RFC 3986 §3.3), and without
+/// trailing slashes, dots, blanks and empty segments, which file systems and servers drop.
 fn name(path: &str) -> Cow<'_, str> {
     for segment in path.rsplit('/') {
         let segment = segment.split(';').next().unwrap_or_default();
@@ -246,7 +244,7 @@ fn by_extension(path: &str, stem: &str, written: &str) -> Kind {
     if let Some(kind) = harmless(written) {
         return kind;
     }
-    // What follows an extension and could not be part of one, such as a broken percent code, does not make it another.
+    // Characters after an extension that cannot be part of it, such as a broken percent code, are ignored.
     let length = written.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(written.len());
     let (extension, rest) = written.split_at_checked(length).unwrap_or((written, ""));
     if rest.starts_with(['-', '_', '(', '@']) {
@@ -276,7 +274,7 @@ fn by_extension(path: &str, stem: &str, written: &str) -> Kind {
     }
 }
 
-/// What an extension names that is positively no media. Programs (`php`, `cgi`) are not among them: they answer with anything.
+/// The kind of a harmless extension. Programs (`php`, `cgi`) are excluded, as they may return anything.
 fn harmless(extension: &str) -> Option<Kind> {
     let is = |names: &[&str]| names.iter().any(|name| extension.eq_ignore_ascii_case(name));
     if is(&IMAGES) {
@@ -328,17 +326,17 @@ const PAGES: [&str; 31] = [
 ];
 
 const MORE_SEGMENTS: [&str; 67] = [
-    // Of the formats that are streamed.
+    // Streaming formats.
     "m4v", "m4a", "m4f", "m4i", "cmfv", "cmfa", "m2t", "mts", "ac3", "ec3", "mp3", "webm", "cmfm", "m2ts", "eac3",
     "ac4", "ismv", "isma", "f4f", "f4v", "weba", "opus", "trp", "mpegts", "mp2t",
-    // Of films and sound that are sent whole.
+    // Whole audio and video files.
     "mkv", "mk3d", "mka", "mov", "qt", "avi", "divx", "flv", "wmv", "wma", "asf", "mpg", "mpeg", "mpe", "m1v", "m2v",
     "mpv", "mp2", "mpa", "m2a", "m4b", "m4p", "m4r", "3gp", "3gpp", "3g2", "ogv", "ogg", "oga", "ogm", "flac", "wav",
     "aif", "aiff", "dts", "vob", "h264", "h265", "hevc", "rm", "rmvb", "mxf",
 ];
 
-/// `x.ism/Manifest`, `x.ism/Manifest(format=m3u8-aapl)`, `x.ism/QualityLevels(1)/Fragments(video=2)`: Smooth Streaming and the
-/// packagers that kept its paths.
+/// `x.ism/Manifest`, `x.ism/Manifest(format=m3u8-aapl)`, `x.ism/QualityLevels(1)/Fragments(video=2)`: Smooth Streaming
+/// and packagers with the same paths.
 fn smooth(path: &str, name: &str) -> Option<Kind> {
     if name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("manifest")) {
         let options = name.get(8..).unwrap_or_default();
@@ -377,11 +375,11 @@ fn find_ignore_case(text: &str, lower: &str) -> Option<usize> {
     text.as_bytes().windows(lower.len()).position(|window| window.eq_ignore_ascii_case(lower.as_bytes()))
 }
 
-/// The kind that CMCD's object type names, from the query argument `CMCD` (CTA-5004 §3.1, `ot`).
+/// The kind of CMCD's object type, from the query argument `CMCD` (CTA-5004 §3.1, `ot`).
 fn object_type(query: &str) -> Option<Kind> {
     let data = query.split('&').find_map(|pair| pair.strip_prefix("CMCD="))?;
     let mut bytes = PercentDecoded::new(data.as_bytes());
-    // Walks `key=value` pairs between commas without putting the decoded text anywhere.
+    // Walks `key=value` pairs between commas without a buffer for the decoded text.
     let (mut quoted, mut pair, mut length) = (false, [0_u8; 5], 0_usize);
     loop {
         let byte = bytes.next();

@@ -1,12 +1,13 @@
-//! DASH manifests and patch documents (ISO/IEC 23009-1): read as a whole, every byte that is no reference of ours copied as
-//! it came.
+//! DASH manifests and patch documents (ISO/IEC 23009-1): read as a whole; everything except rewritten references is
+//! copied.
 //!
-//! Relative references inherit the prefix from the location of the document, through every relative `BaseURL`. A document
-//! that was fetched without the prefix gets a `BaseURL` that has it (and a dynamic one a `Location`, because refreshes go
-//! where the document came from), so that the rest inherits it as well.
+//! Relative references inherit the prefix from the location of the document, through every relative `BaseURL`. A
+//! document fetched without the prefix gets a `BaseURL` with it, so that the rest inherits it (and a dynamic one a
+//! `Location`, as refreshes use the document's location).
 //!
-//! Bases and locations that carry the prefix are whole URLs with the viewer's scheme and host: ffmpeg puts a `BaseURL` of a
-//! Period or a Representation behind no other base, and video.js asks its own page's host for a `Location` that is a path.
+//! Bases and locations with the prefix are whole URLs with the viewer's scheme and host: ffmpeg does not resolve a
+//! `BaseURL` of a Period or Representation against other bases, and video.js resolves a `Location` path against the
+//! page's host.
 
 mod attributes;
 mod charset;
@@ -39,7 +40,7 @@ pub fn rewrite(input: &[u8], target: &Target<'_>, out: &mut Vec<u8>) -> Result<O
     rewrite_and_note(input, target, out, &mut Disguised::default())
 }
 
-/// The same, taking note of segments that are called like something harmless.
+/// As [`rewrite`], and records segments with harmless names.
 ///
 /// # Errors
 ///
@@ -90,7 +91,7 @@ fn rewrite_text(
     Ok(outcome)
 }
 
-/// Bytes that are written in place of a range of the document.
+/// Bytes that replace a range of the document.
 struct Edit {
     range: Range<usize>,
     written: Vec<u8>,
@@ -104,7 +105,7 @@ struct Rewrite<'r> {
 }
 
 impl Rewrite<'_> {
-    /// Every edit, in the order of the document.
+    /// Every edit, in document order.
     fn edits(&self, outcome: &mut Outcome, disguised: &mut Disguised) -> Vec<Edit> {
         let places = self.places();
         self.note(&places, disguised);
@@ -120,7 +121,7 @@ impl Rewrite<'_> {
         edits
     }
 
-    /// Takes note of media, templates of it and files that a base names. Sets of images are what they say.
+    /// Records media, media templates and files in a base. Image sets are not disguised.
     fn note(&self, places: &Places, disguised: &mut Disguised) {
         let document = Place { foreign: false, path: Some(self.target.document.as_bytes().into()) };
         let unknown = Place { foreign: false, path: None };
@@ -138,7 +139,7 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Where the references of each level lead. A patch does not tell which MPD it belongs to.
+    /// The target of each level's references. The MPD of a patch is unknown.
     fn places(&self) -> Places {
         let path = (self.scan.facts.form == Form::Mpd).then(|| self.target.document.as_bytes().into());
         let bases: Vec<_> = self
@@ -178,8 +179,8 @@ impl Rewrite<'_> {
         }
     }
 
-    /// What a reference is resolved from. In a document without the prefix, only the references that are resolved from its
-    /// location lack it: the MPD's own bases are such, and what is below inherits it from them.
+    /// The base of a reference. In a document without the prefix, only references relative to its location lack it: the
+    /// MPD's own bases do, and everything below inherits from them.
     fn base<'p>(&'p self, site: &Site, places: &'p Places) -> Base<'p> {
         let document = match (self.scan.facts.form, self.target.inherited) {
             (Form::Mpd, true) => Base::Inherited(self.target.document.as_bytes()),
@@ -198,7 +199,7 @@ impl Rewrite<'_> {
         }
     }
 
-    /// The elements that make a document without the prefix one that has it.
+    /// The elements that add the prefix to a document without it.
     fn insertions(&self, places: &Places) -> Vec<Edit> {
         let url = |path: &str| {
             let site = String::from_utf8_lossy(self.judge.site());
@@ -219,7 +220,7 @@ impl Rewrite<'_> {
             } else {
                 String::from_utf8_lossy(directory(document.as_bytes()))
             };
-            // A base that says nothing would be an alternative without the prefix.
+            // An empty base would be an alternative without the prefix.
             match (bases.next(), self.scan.base_at) {
                 (Some(empty), _) => insertions.push(Edit { range: empty.range.clone(), written: url(&base) }),
                 (None, Some(at)) => insertions.push(element(at, "BaseURL", &base)),
@@ -234,9 +235,9 @@ impl Rewrite<'_> {
         insertions
     }
 
-    /// Whether the base that is put in has to end with the document's file name, as the location does that it stands for: where
-    /// not all of the levels that inherit a reference have the same base, and it is a query alone. Elsewhere it ends with the
-    /// directory, because ffmpeg and VLC take every base for one.
+    /// True if the inserted base must end with the document's file name, like the location: if a reference is only a
+    /// query and the levels that inherit it have different bases. Otherwise it ends with the directory, as ffmpeg and
+    /// VLC take every base for one.
     fn keeps_file_name(&self, places: &Places) -> bool {
         self.scan.sites.iter().any(|site| {
             let from = place_of(site, places).filter(|from| from.path.is_none());
@@ -244,8 +245,8 @@ impl Rewrite<'_> {
         })
     }
 
-    /// A reference that is a query alone keeps the last segment of its base's path (RFC 3986 §5.2.2). The base that is put in ends
-    /// with a directory: the reference gets the document's file name itself.
+    /// A reference that is only a query keeps the last segment of its base's path (RFC 3986 §5.2.2). As the inserted
+    /// base ends with a directory, the reference gets the document's file name.
     fn with_file_name(&self, site: &Site, places: &Places) -> Option<Edit> {
         let document = self.target.document.as_bytes();
         let from = place_of(site, places)?;
@@ -254,7 +255,7 @@ impl Rewrite<'_> {
             return None;
         }
         let name = document.get(directory(document).len()..)?;
-        // What stands before a colon would be a scheme.
+        // Text before a colon would be a scheme.
         let current: &[u8] = if name.contains(&b':') { b"./" } else { b"" };
         let (at, in_cdata) = decoded.place(trim(&decoded.text).0);
         Some(Edit { range: at..at, written: encode(&[current, name].concat(), in_cdata) })
@@ -265,7 +266,7 @@ impl Rewrite<'_> {
     }
 }
 
-/// What a reference below the MPD's own bases is resolved from.
+/// The base of a reference below the MPD's own bases.
 fn place_of<'p>(site: &Site, places: &'p Places) -> Option<&'p Place> {
     match site.role {
         Role::Base if site.level > 0 => places.of_base(site.level),

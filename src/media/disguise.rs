@@ -1,8 +1,8 @@
-//! Segments that a manifest lists under names of something that does not count, such as `seg1.jpg` or `keynote/1.bin`.
+//! Segments with names that do not count, such as `seg1.jpg` or `keynote/1.bin`.
 //!
-//! Their bytes may be encrypted and tell nothing, so what the manifest says is remembered: not each name, of which a live
-//! channel has no end, but in which folder names with which extension are segments. A few entries stand for a play, and no
-//! viewer can make one go away by writing an address in another way.
+//! Their bytes may be encrypted, so the manifest's list is recorded: not each name, as a live channel has unlimited
+//! ones, but the folders and extensions. This takes a few entries per stream, and other spellings of a path do not
+//! avoid them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -11,20 +11,20 @@ use super::location::path_of;
 use super::percent::PercentDecoded;
 use super::reference::{Judge, Place};
 
-/// So many folders of one manifest are told apart; where there are more, the extension stands for segments in all of them.
+/// Maximum folders per manifest; with more, the extension counts as segments in all folders.
 const MAX_FOLDERS: usize = 8;
 
-/// Where a manifest lists segments that are called like something that does not count.
+/// Folders and extensions of disguised segments.
 #[derive(Debug, Default)]
 pub struct Disguised {
     found: Vec<(Vec<u8>, String)>,
 }
 
 impl Disguised {
-    /// Takes note of a segment, if its name says that it is none. `from` is what its reference is resolved from.
+    /// Records a segment if its name does not count. `from` is the base of its reference.
     pub(super) fn note(&mut self, reference: &[u8], judge: &Judge, from: &Place) {
         let Ok(text) = std::str::from_utf8(reference) else { return };
-        // What stands for something in a template, and is a folder, may be any folder.
+        // A template variable in a folder may be any folder.
         let Some(extension) = uncounted_extension(path_of(text)) else { return };
         let place = judge.follow(reference, from);
         if place.foreign {
@@ -51,13 +51,13 @@ impl Disguised {
         }
     }
 
-    /// One number for each folder and extension, within an application.
+    /// One hash for each folder and extension, within an application.
     pub fn marks(&self, application: &str) -> impl Iterator<Item = u64> {
         self.found.iter().map(move |(folder, extension)| mark(application, folder, extension))
     }
 }
 
-/// The numbers under which a path would have been listed as a segment; none where its name counts.
+/// The hashes of a path if it were a listed segment; none if its name counts.
 pub fn marks_of(application: &str, path: &str) -> Vec<u64> {
     let Some(extension) = uncounted_extension(path) else { return Vec::new() };
     let folder = decoded_folder(path.trim_end_matches('/').as_bytes());

@@ -1,4 +1,4 @@
-//! What a manifest says about its stream, and what became of it when it was rewritten.
+//! Facts of a manifest, and the result of rewriting it.
 
 use std::time::Duration;
 
@@ -17,31 +17,31 @@ pub enum Form {
     MpdPatch,
 }
 
-/// What a manifest says of its stream. A duration is absent where the manifest does not say it.
+/// Facts from a manifest. Durations that the manifest does not contain are `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Which kind of manifest it is.
+    /// Form of the manifest.
     pub form: Form,
     /// HLS: a media playlist that may still grow (neither `EXT-X-ENDLIST` nor `EXT-X-PLAYLIST-TYPE:VOD`). DASH:
-    /// `type="dynamic"`, and every patch. A multivariant playlist cannot tell and says `false`.
+    /// `type="dynamic"`, and every patch. Always `false` for a multivariant playlist.
     pub live: bool,
-    /// The longest a segment may be by declaration: `EXT-X-TARGETDURATION`, `MPD@maxSegmentDuration`.
+    /// Declared maximum segment duration: `EXT-X-TARGETDURATION`, `MPD@maxSegmentDuration`.
     pub target_duration: Option<Duration>,
     /// `EXT-X-PART-INF:PART-TARGET`: the playlist has partial segments.
     pub part_target: Option<Duration>,
     /// The longest segment listed: `EXTINF`, `S@d`, or `SegmentTemplate@duration`. Image tracks do not count.
     pub longest_segment: Option<Duration>,
-    /// How often a player asks again. HLS: the target duration of a live playlist. DASH: `MPD@minimumUpdatePeriod`.
+    /// Refresh interval of players. HLS: the target duration of a live playlist. DASH: `MPD@minimumUpdatePeriod`.
     pub refresh: Option<Duration>,
     /// `EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES`: refreshes may be held open for about three target durations.
     pub blocking_reload: bool,
-    /// The length of the whole where it is known: the sum of `EXTINF` of a playlist that is complete,
+    /// Total duration, if known: the sum of `EXTINF` of a playlist that is complete,
     /// `MPD@mediaPresentationDuration`.
     pub duration: Option<Duration>,
 }
 
 impl Facts {
-    /// Facts of a manifest of this form that says nothing.
+    /// Default facts of a manifest of this form.
     pub(super) fn new(form: Form) -> Self {
         Self {
             form,
@@ -56,20 +56,20 @@ impl Facts {
     }
 }
 
-/// How a rewrite went.
+/// Result of a rewrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// What the manifest says.
+    /// Facts of the manifest.
     pub facts: Facts,
-    /// References that carry the prefix now and did not before, elements that were put in included.
+    /// References that got the prefix, including inserted elements.
     pub rewritten: u32,
-    /// References to other hosts. They are left alone: a play session is nobody else's business.
+    /// References to other hosts. They stay unchanged, as a play session must not reach other hosts.
     pub foreign: u32,
-    /// References that could not be understood and were left alone: undefined variables, texts with comments in them.
+    /// References that could not be parsed and stay unchanged: undefined variables, texts with comments in them.
     pub undefined: u32,
 }
 
-/// Why a body could not be rewritten. The original bytes are what the viewer gets then.
+/// Why a body could not be rewritten. The viewer then gets the original bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unparsable {
     /// The first line is not `#EXTM3U` (RFC 8216 §4.3.1.1).
@@ -78,11 +78,11 @@ pub enum Unparsable {
     /// The root element is neither `MPD` nor `Patch`.
     #[error("not an MPD: the root element is neither MPD nor Patch")]
     NotAnMpd,
-    /// The bytes are no text in an encoding that extends ASCII, nor UTF-16: compressed, or binary.
-    #[error("the manifest is no text in an encoding that extends ASCII, nor UTF-16")]
+    /// The bytes are not text in UTF-16 or an encoding that extends ASCII, but compressed or binary.
+    #[error("the manifest is not text in UTF-16 or an encoding that extends ASCII")]
     Encoding,
-    /// The document declares entities of its own, or uses one that is not predefined; they are never expanded.
-    #[error("the XML declares or uses entities of its own, which are not expanded")]
+    /// The document declares custom entities, or uses one that is not predefined; they are never expanded.
+    #[error("the XML declares or uses custom entities, which are not expanded")]
     Entities,
     /// The XML is not well-formed near this byte.
     #[error("the XML is not well-formed near byte {0}")]
@@ -143,8 +143,8 @@ pub(super) fn seconds(text: &[u8]) -> Option<Duration> {
     nanos(text).map(Duration::from_nanos)
 }
 
-/// An `xs:duration` such as `PT6S`, `PT1H2M3.5S` or `P0Y0M0DT0H3M30S` (XML Schema 2 §3.2.6). A year counts 365 days and a
-/// month 30; absent when malformed or negative.
+/// An `xs:duration` such as `PT6S`, `PT1H2M3.5S` or `P0Y0M0DT0H3M30S` (XML Schema 2 §3.2.6). A year counts 365 days and
+/// a month 30; absent when malformed or negative.
 pub(super) fn iso_duration(text: &str) -> Option<Duration> {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;

@@ -1,8 +1,8 @@
-//! HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis): read line by line as they arrive, every byte that is no reference
-//! of ours copied as it came.
+//! HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis): read line by line as they arrive; everything except rewritten
+//! references is copied.
 //!
-//! Only lines that are URIs and the attributes that hold one are touched; line ends, byte order mark, unknown tags and a
-//! missing last line feed stay. Memory is bounded by one line.
+//! Only URI lines and URI attributes change; line ends, byte order mark, unknown tags and a missing last line feed
+//! stay. Memory is bounded by one line.
 
 mod attributes;
 mod gather;
@@ -16,17 +16,17 @@ use super::disguise::Disguised;
 use super::facts::{Outcome, Unparsable};
 use super::reference::Target;
 
-/// Longest line that is looked into, in bytes and without its end. Longer ones pass as they are.
+/// Maximum bytes of a line that is parsed, without its end. Longer ones pass unchanged.
 const MAX_LINE: usize = 64 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Rewrites a playlist that arrives in chunks. How it is cut does not change the result.
+/// Rewrites a playlist that arrives in chunks of any size.
 #[derive(Debug)]
 pub struct Scanner {
     phase: Phase,
     lines: Lines,
-    /// The beginning of a line whose end has not arrived.
+    /// The start of an incomplete line.
     held: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ enum Phase {
     Playlist,
     /// In the middle of a line that is too long.
     LongLine,
-    /// Not a playlist: everything passes.
+    /// Not a playlist: passes unchanged.
     Other,
 }
 
@@ -71,12 +71,12 @@ impl Scanner {
         }
     }
 
-    /// Rewrites nothing from here on: what follows passes as it is. It is read to its end all the same, for what it says.
+    /// Stops rewriting. The rest passes unchanged but is still read for its facts.
     pub fn stop(&mut self) {
         self.lines.stop();
     }
 
-    /// Takes the end of the playlist: appends what was held back, and says what the playlist said.
+    /// Ends the playlist: appends the rest, and returns the facts.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Scanner {
         self.finish_and_note(out).0
     }
 
-    /// The same, and which segments it lists that are called like something harmless.
+    /// As [`finish`](Self::finish), with the segments that have harmless names.
     pub fn finish_and_note(mut self, out: &mut Vec<u8>) -> (Result<Outcome, Unparsable>, Disguised) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() || self.phase == Phase::First {
@@ -144,7 +144,8 @@ impl Scanner {
     }
 }
 
-/// Where lines end: RFC 8216 §4.1 has LF and CR LF, and players read CR alone as well. Of CR LF the LF ends an empty line.
+/// Where lines end: RFC 8216 §4.1 has LF and CR LF, and players read CR alone as well. Of CR LF the LF ends an empty
+/// line.
 fn line_ends(text: &[u8]) -> impl Iterator<Item = usize> {
     memchr2_iter(b'\n', b'\r', text)
 }
@@ -160,7 +161,7 @@ pub fn rewrite(input: &[u8], target: &Target<'_>, out: &mut Vec<u8>) -> Result<O
     scanner.finish(out)
 }
 
-/// Whether a first line makes the text a playlist. Channel lists put attributes behind the tag.
+/// True if the first line is that of a playlist. Channel lists have attributes after the tag.
 fn is_header(line: &[u8]) -> bool {
     let text = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     line.len() <= MAX_LINE

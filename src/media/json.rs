@@ -1,8 +1,8 @@
-//! JSON documents that players follow references in: asset lists of HLS interstitials (draft-pantos-hls-rfc8216bis §D.2), and
-//! steering manifests of HLS (§7.2) and DASH (ETSI TS 103 998).
+//! JSON documents that players follow references in: asset lists of HLS interstitials (draft-pantos-hls-rfc8216bis
+//! §D.2), and steering manifests of HLS (§7.2) and DASH (ETSI TS 103 998).
 //!
-//! Every byte that is no reference of ours is copied as it came. What gets the prefix and was a path is written with the viewer's
-//! scheme and host: hls.js asks the host of its page for an asset that is a path.
+//! Everything except rewritten references is copied. A path that gets the prefix becomes a URL with the viewer's scheme
+//! and host: hls.js resolves an asset path against the page's host.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,16 +12,16 @@ use serde_json::value::RawValue;
 
 use super::reference::{Base, Change, Judge, Target};
 
-/// How a rewrite went.
+/// Result of a rewrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct References {
-    /// References that carry the prefix now and did not before.
+    /// References that got the prefix.
     pub rewritten: u32,
-    /// References to other hosts, which were left alone.
+    /// References to other hosts, which stay unchanged.
     pub foreign: u32,
 }
 
-/// Whether an answer may be such a document, by the path that was asked for and its content type.
+/// True if a response may be such a document, by its path and content type.
 pub fn may_have_references(path: &str, content_type: Option<&str>) -> bool {
     let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
     match &*essence {
@@ -34,8 +34,8 @@ pub fn may_have_references(path: &str, content_type: Option<&str>) -> bool {
     }
 }
 
-/// Rewrites an asset list or a steering manifest. Absent where the document is neither; nothing has been appended to `out`
-/// then.
+/// Rewrites an asset list or a steering manifest. Absent where the document is neither; nothing has been appended to
+/// `out` then.
 pub fn rewrite(input: &[u8], target: &Target<'_>, out: &mut Vec<u8>) -> Option<References> {
     let text = std::str::from_utf8(input).ok()?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);

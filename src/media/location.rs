@@ -1,11 +1,10 @@
-//! One reference that does not stand in a manifest: where an origin redirects to.
+//! The target of an origin's redirect.
 
 use super::Target;
 use super::path::path_end;
 use super::reference::{Base, Change, Judge, authority_end};
 
-/// The reference with the prefix put in, where a player that follows it would lose the prefix; `None` where it stays as it
-/// is.
+/// The reference with the prefix, if a player that follows it would lose the prefix; `None` if it stays unchanged.
 pub fn prefixed(reference: &str, target: &Target<'_>) -> Option<String> {
     let judge = Judge::new(target);
     let document = target.document.as_bytes();
@@ -20,14 +19,14 @@ pub fn prefixed(reference: &str, target: &Target<'_>) -> Option<String> {
     }
 }
 
-/// Whether a reference leads to another host.
+/// True if a reference points to another host.
 pub fn is_elsewhere(reference: &str, target: &Target<'_>) -> bool {
-    // Where nothing is put in, nothing is looked at.
+    // With an empty prefix nothing is checked.
     let judge = Judge::new(&Target { prefix: "/~s", ..*target });
     matches!(judge.judge(reference.as_bytes(), Base::Inherited(target.document.as_bytes())), Change::Foreign)
 }
 
-/// The path of a reference, of whichever host.
+/// The path of a reference to any host.
 pub fn path_of(reference: &str) -> &str {
     let from = authority_end(reference.as_bytes());
     reference.get(from..path_end(reference.as_bytes(), from)).unwrap_or_default()

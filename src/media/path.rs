@@ -37,12 +37,12 @@ fn dots(segment: &[u8]) -> Option<Dots> {
     }
 }
 
-/// Whether a path has a segment that leads to the directory above.
+/// True if a path has a segment that leads to the directory above.
 pub(super) fn has_parent(path: &[u8]) -> bool {
     memchr2(b'.', b'%', path).is_some() && path.split(|byte| *byte == b'/').any(|it| dots(it) == Some(Dots::Parent))
 }
 
-/// Whether a path that starts `depth` directories below the root leaves it on its way, even if it comes back.
+/// True if a path that starts `depth` directories below the root leaves it on its way, even if it comes back.
 pub(super) fn climbs(depth: usize, path: &[u8]) -> bool {
     if memchr2(b'.', b'%', path).is_none() {
         return false;

@@ -1,8 +1,8 @@
-//! One reference: whether it is ours, and where the prefix goes.
+//! Decides whether a reference is ours, and where the prefix goes.
 //!
-//! The rules are those of RFC 3986 §5 as players follow them. A reference that keeps the prefix by itself is left alone;
-//! the rest get it where the path of the URL begins. A reference is never normalised, only put together anew when its dot
-//! segments would climb out of the prefix.
+//! The rules are those of RFC 3986 §5 as players follow them. A reference that keeps the prefix by itself is left
+//! alone; the rest get it where the path of the URL begins. A reference is never normalised, only put together anew
+//! when its dot segments would climb out of the prefix.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use memchr::{memchr3, memmem, memrchr};
 
 use super::path::{climbs, depth, directory, has_parent, path_end, resolve};
 
-/// What a rewriter must know about the request that fetched the manifest.
+/// Facts about the request for the manifest.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// What every later request must carry: `/~s/<sealed>`, without a slash at the end. Empty: rewrite nothing.
+    /// Prefix of all later requests: `/~s/<sealed>`, without a slash at the end. Empty: rewrite nothing.
     pub prefix: &'a str,
     /// Raw path of the manifest at the origin: without the prefix and the query, with its first slash.
     pub document: &'a str,
     /// The query that later refreshes must keep; the token is no longer in it.
     pub query: Option<&'a str>,
-    /// Whether the viewer fetched the manifest under the prefix, so that relative references inherit it.
+    /// True if the viewer fetched the manifest under the prefix, so that relative references inherit it.
     pub inherited: bool,
     /// `Host` of the request. References to it by http or https are ours; all other hosts are foreign.
     pub authority: &'a str,
-    /// The viewer's scheme and host, as `https://tv.example`; also ours where `authority` is another name. Where it is known,
-    /// bases and locations of MPDs are written as whole URLs. Empty: as paths.
+    /// The viewer's scheme and host, as `https://tv.example`; also ours where `authority` is another name. Where it is
+    /// known, bases and locations of MPDs are written as whole URLs. Empty: as paths.
     pub site: &'a str,
-    /// The name that the origin is asked by where that is another one. A reference to it by http or https would lead round
-    /// us; it is written as a path of ours.
+    /// The name that the origin is asked by where that is another one. A reference to it by http or https would lead
+    /// round us; it is written as a path of ours.
     pub origin: Option<&'a str>,
 }
 
@@ -45,12 +45,12 @@ pub(super) enum Base<'p> {
     Foreign,
 }
 
-/// What is to be done with one reference.
+/// How to change one reference.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change<'s> {
     /// Nothing.
     Keep,
-    /// Nothing: it goes to another host.
+    /// Nothing: it points to another host.
     Foreign,
     /// Write `reference[..keep]`, the prefix, `middle`, `reference[rest..]`.
     Splice { keep: usize, middle: Cow<'s, [u8]>, rest: usize },
@@ -65,7 +65,7 @@ pub(super) enum Plain {
     Rooted,
 }
 
-/// Where one base leads, or several alternatives for one.
+/// Target of a base, or of several alternative ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// At least one of them is on another host.
@@ -98,7 +98,7 @@ fn place_path(path: &[u8]) -> Option<Arc<[u8]>> {
     (path.len() <= MAX_PLACE).then(|| path.into())
 }
 
-/// Judges references on behalf of one [`Target`].
+/// Decides on references for one [`Target`].
 #[derive(Debug)]
 pub(super) struct Judge {
     prefix: Box<[u8]>,
@@ -136,7 +136,7 @@ impl Judge {
         self.prefix.is_empty()
     }
 
-    /// Decides about a reference in a calm text, if a look suffices; most do not need more.
+    /// Fast decision on a reference in a calm text; sufficient for most.
     pub(super) fn glance(&self, reference: &[u8]) -> Option<Plain> {
         match reference {
             [b'/', b'/', ..] => None,
@@ -148,7 +148,7 @@ impl Judge {
         }
     }
 
-    /// Decides about one reference as it stands in the manifest, white space around it included.
+    /// Decides on one reference as in the manifest, including white space around it.
     pub(super) fn judge<'s>(&self, reference: &[u8], base: Base<'s>) -> Change<'s> {
         if self.is_idle() {
             return Change::Keep;
@@ -217,14 +217,14 @@ impl Judge {
         is(&self.authority) || is(&self.site_authority)
     }
 
-    /// Whether a reference would lead a viewer out of TLS: an origin that is asked in the clear takes its viewers for such as ask so,
-    /// too.
+    /// True if a reference would lead a viewer out of TLS: an origin that is accessed over plain HTTP may assume that
+    /// its viewers use it as well.
     fn leaves_tls(&self, reference: &[u8]) -> bool {
         let is = |of: &[u8], name: &[u8]| scheme(of).is_some_and(|scheme| scheme.eq_ignore_ascii_case(name));
         is(&self.site, b"https") && is(reference, b"http")
     }
 
-    /// Whether a host, perhaps with a port, is the origin by its own name.
+    /// True if a host, possibly with a port, is the origin's own name.
     pub(super) fn is_of_origin(&self, authority: &[u8]) -> bool {
         self.is_origins(authority, &["80", "443"])
     }
@@ -327,7 +327,7 @@ fn shape(reference: &[u8]) -> Shape {
     }
 }
 
-/// Whether a reference is a query alone: it keeps the last segment of its base's path (RFC 3986 §5.2.2).
+/// True if a reference is a query alone: it keeps the last segment of its base's path (RFC 3986 §5.2.2).
 pub(super) fn is_query_only(reference: &[u8]) -> bool {
     matches!(shape(trim(reference).1), Shape::QueryOnly)
 }
@@ -357,7 +357,7 @@ pub(super) fn authority_end(reference: &[u8]) -> usize {
     }
 }
 
-/// Whether a text has nothing that could make up a dot segment that climbs, a variable, or a backslash. True of most
+/// True if a text has nothing that could make up a dot segment that climbs, a variable, or a backslash. True of most
 /// manifests as a whole, and found out faster for the whole than line by line.
 pub(super) fn is_calm(text: &[u8]) -> bool {
     memchr3(b'%', b'{', b'\\', text).is_none() && memmem::find(text, b"..").is_none()

@@ -1,4 +1,4 @@
-//! Signs tokens with fresh keys of every kind, through a library that the gateway does not sign with.
+//! Signs tokens with new keys of every kind, with another library than the gateway's.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey};
 
-/// A private key, and the forms in which its public half is handed out.
+/// A private key, and the forms of its public half.
 pub struct Signer {
     key: EncodingKey,
     /// SPKI.
@@ -71,18 +71,18 @@ impl Signer {
         }
     }
 
-    /// The public half as a JSON Web Key that names its algorithm.
+    /// The public half as a JSON Web Key with its algorithm.
     pub fn jwk(&self, algorithm: Algorithm) -> String {
         serde_json::to_string(&Jwk::from_encoding_key(&self.key, algorithm).unwrap()).unwrap()
     }
 
-    /// A token of this header and payload, whatever they say.
+    /// A token with this header and payload, valid or not.
     pub fn sign(&self, algorithm: Algorithm, header: &str, payload: &str) -> String {
         signed_with(&self.key, algorithm, header, payload)
     }
 }
 
-/// A token of this header and payload with a shared secret.
+/// A token with this header and payload, signed with a shared secret.
 pub fn hmac_signed(secret: &[u8], algorithm: Algorithm, header: &str, payload: &str) -> String {
     signed_with(&EncodingKey::from_secret(secret), algorithm, header, payload)
 }

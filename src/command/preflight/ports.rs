@@ -102,7 +102,7 @@ struct Process {
 }
 
 impl Process {
-    /// Whether it is a gateway that was started with this configuration.
+    /// True if it is a gateway that was started with this configuration.
     fn runs(&self, file: &Path) -> bool {
         let Ok(words) = fs::read(self.folder.join("cmdline")) else { return false };
         let words: Vec<&[u8]> = words.split(|byte| *byte == 0).collect();

@@ -71,7 +71,7 @@ fn verdict(more: &[(i64, Value)]) -> Result<(), TokenError> {
     verify(settings(), &signed(&claims(more))).map(|_| ())
 }
 
-/// Whether a token with these claims is accepted for the request.
+/// True if a token with these claims is accepted for the request.
 fn accepted(more: &[(i64, Value)], request: &RequestFacts<'_>) -> Result<(), TokenError> {
     let token = signed(&claims(more));
     Cat::new(settings()).accept(token.as_bytes(), request, Millis(0)).map(|_| ())

@@ -1,8 +1,8 @@
-//! The attributes of one start tag, with the places of their values.
+//! The attributes of one start tag, with the positions of their values.
 
 use std::ops::Range;
 
-/// Walks the attributes between two places of a document. What is malformed ends the walk.
+/// Walks the attributes in a range of a document. Stops at malformed ones.
 pub(super) struct Attributes<'d> {
     document: &'d [u8],
     at: usize,
@@ -10,14 +10,14 @@ pub(super) struct Attributes<'d> {
 }
 
 impl<'d> Attributes<'d> {
-    /// The attributes of the tag that lies in `tag`, from `<` to `>`.
+    /// The attributes of the tag in `tag`, from `<` to `>`.
     pub(super) fn new(document: &'d [u8], tag: Range<usize>) -> Self {
         let mut attributes = Self { document, at: tag.start, end: tag.end };
         attributes.at = attributes.seek(|byte| byte.is_ascii_whitespace());
         attributes
     }
 
-    /// The next place whose byte fulfils the condition, or the end of the tag.
+    /// The next position whose byte satisfies the condition, or the end of the tag.
     fn seek(&self, condition: impl Fn(u8) -> bool) -> usize {
         let rest = self.document.get(self.at..self.end).unwrap_or_default();
         rest.iter().position(|byte| condition(*byte)).map_or(self.end, |at| self.at + at)
@@ -25,7 +25,7 @@ impl<'d> Attributes<'d> {
 }
 
 impl<'d> Iterator for Attributes<'d> {
-    /// The name, and where the value lies between its quotes.
+    /// The name, and the range of the value between its quotes.
     type Item = (&'d [u8], Range<usize>);
 
     fn next(&mut self) -> Option<Self::Item> {

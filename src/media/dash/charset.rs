@@ -1,4 +1,4 @@
-//! Character encodings of XML documents (XML 1.0 §4.3.3), as far as references have to be found in them.
+//! Character encodings of XML documents (XML 1.0 §4.3.3), as far as needed to find references.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ pub(super) enum Utf16 {
 }
 
 impl Utf16 {
-    /// Known by its byte order mark, or by the `<` that a document begins with (XML 1.0 appendix F).
+    /// Detects the encoding by its byte order mark, or by the initial `<` (XML 1.0 appendix F).
     pub(super) fn detect(document: &[u8]) -> Option<Self> {
         match document {
             [0xFE, 0xFF, ..] | [0, b'<', ..] => Some(Self::Big),
@@ -20,7 +20,7 @@ impl Utf16 {
         }
     }
 
-    /// The document as UTF-8, its byte order mark included. Absent where it would not become the same document again.
+    /// The document as UTF-8, including its byte order mark. `None` if the conversion cannot be reversed.
     pub(super) fn decode(self, document: &[u8]) -> Option<String> {
         let (units, []) = document.as_chunks::<2>() else { return None };
         let units = units.iter().map(|unit| match self {
@@ -40,10 +40,11 @@ impl Utf16 {
     }
 }
 
-/// A document as text in which every byte stands where it stood.
+/// A document as text with every byte at its position.
 ///
-/// Most encodings that are not UTF-8 (ISO 8859, Windows code pages, East Asian ones) have ASCII in the same bytes, and that is all
-/// that markup is made of. Their other bytes become letters here, and are written as they came. Absent for what is no text.
+/// Most encodings that are not UTF-8 (ISO 8859, Windows code pages, East Asian ones) have ASCII in the same bytes, and
+/// that is all that markup is made of. Their other bytes become letters here, and are written as they came. Absent for
+/// what is no text.
 pub(super) fn as_ascii(document: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr(0, document).is_some() {
         return None;

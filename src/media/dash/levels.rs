@@ -10,7 +10,7 @@ pub(super) struct Level {
     /// Index of the level above; the root is its own.
     parent: usize,
     image: bool,
-    /// Ticks per second, where this level says it.
+    /// Ticks per second, if set on this level.
     timescale: Option<u64>,
     /// The longest segment listed on this level, in ticks.
     ticks: u64,
@@ -42,7 +42,7 @@ impl Levels {
         self.list.len() - 1
     }
 
-    /// Takes note of an attribute that tells how long segments are, or that they are images.
+    /// Records an attribute for the duration of segments, or that marks images.
     pub(super) fn attribute(&mut self, level: usize, element: &[u8], name: &[u8], value: &[u8]) {
         if element == b"Representation" && name == b"mimeType" && value.starts_with(b"image/") {
             // A set has representations of one kind, and the template may be the set's.
@@ -66,8 +66,8 @@ impl Levels {
         }
     }
 
-    /// The longest segment of all levels that are not images. `complete`: what no level says has its default, which is not
-    /// so in a patch.
+    /// The longest segment of all levels that are not images. `complete`: what no level says has its default, which is
+    /// not so in a patch.
     pub(super) fn longest_segment(&self, complete: bool) -> Option<Duration> {
         let longest = self.list.iter().enumerate().filter_map(|(at, level)| {
             if level.ticks == 0 || self.is_image(at) {
@@ -81,7 +81,7 @@ impl Levels {
         longest.max()
     }
 
-    /// Whether what is listed on a level are images.
+    /// True if what is listed on a level are images.
     pub(super) fn is_image(&self, level: usize) -> bool {
         self.line(level).any(|at| self.list.get(at).is_some_and(|level| level.image))
     }
@@ -94,7 +94,8 @@ impl Levels {
         })
     }
 
-    /// Where the references of every level lead, given where the root's do and every `BaseURL` in the order of the document.
+    /// Where the references of every level lead, given where the root's do and every `BaseURL` in the order of the
+    /// document.
     pub(super) fn places(&self, judge: &Judge, root: &Place, bases: &[(usize, Vec<u8>)]) -> Places {
         let mut own: Vec<Option<Place>> = vec![None; self.list.len()];
         let mut outer: Vec<Place> = Vec::with_capacity(self.list.len());
@@ -126,7 +127,7 @@ impl Levels {
     }
 }
 
-/// Where references lead, by level.
+/// Targets of references, by level.
 #[derive(Debug)]
 pub(super) struct Places {
     outer: Vec<Place>,
@@ -134,12 +135,12 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Where a `BaseURL` of this level is resolved from.
+    /// Base of a `BaseURL` of this level.
     pub(super) fn of_base(&self, level: usize) -> Option<&Place> {
         self.outer.get(level)
     }
 
-    /// Where all other references of this level are resolved from: on this level, and on those below that inherit them.
+    /// Base of all other references of this level, and of those below that inherit them.
     pub(super) fn of_media(&self, level: usize) -> Option<&Place> {
         self.inner.get(level)
     }

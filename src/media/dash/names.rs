@@ -1,6 +1,6 @@
-//! Which elements and attributes hold references (ISO/IEC 23009-1 §5.3 to §5.9), and what these are resolved from.
+//! Elements and attributes with references (ISO/IEC 23009-1 §5.3 to §5.9), and the bases of these.
 
-/// What a reference is resolved from.
+/// The base of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// `BaseURL`: from the base of the level above; it is the base of everything in its own.
@@ -42,7 +42,7 @@ fn is_xlink(attribute: &[u8]) -> bool {
     attribute.ends_with(b":href")
 }
 
-/// Whether the attributes of this element may hold references, `xlink:href` aside.
+/// True if the attributes of this element may hold references, `xlink:href` aside.
 pub(super) fn has_references(element: &[u8]) -> bool {
     matches!(
         element,
@@ -57,7 +57,7 @@ pub(super) fn has_references(element: &[u8]) -> bool {
     )
 }
 
-/// Elements whose content is somebody else's: licence servers, messages to the application.
+/// Elements with foreign content: licence servers, messages to the application.
 pub(super) fn is_opaque(element: &[u8]) -> bool {
     matches!(element, b"ContentProtection" | b"Event")
 }
@@ -67,8 +67,8 @@ pub(super) fn is_alternative(element: &[u8]) -> bool {
     matches!(element, b"ReplacePresentation" | b"InsertPresentation")
 }
 
-/// Elements that may have a `BaseURL` and inherit the one above. The operations of a patch count, too: what they add lands
-/// somewhere in an MPD that is not here.
+/// Elements that may have a `BaseURL` and inherit the one above. The operations of a patch count, too: what they add
+/// lands somewhere in an MPD that is not here.
 pub(super) fn is_level(element: &[u8]) -> bool {
     matches!(element, b"MPD" | b"Patch" | b"Period" | b"AdaptationSet" | b"Representation" | b"add" | b"replace")
 }
@@ -77,7 +77,8 @@ pub(super) fn local(name: &[u8]) -> &[u8] {
     memchr::memrchr(b':', name).and_then(|at| name.get(at + 1..)).unwrap_or(name)
 }
 
-/// The role of the text of a patch operation, by the node that its `sel` (an `XPath`, RFC 5261 §4.1) or its `type` names.
+/// The role of the text of a patch operation, by the node that its `sel` (an `XPath`, RFC 5261 §4.1) or its `type`
+/// names.
 pub(super) fn patched_role(sel: &str, type_: Option<&str>) -> Option<Role> {
     let mut steps = steps(sel);
     let last = steps.pop()?;

@@ -1,4 +1,4 @@
-//! One walk over an MPD or a patch document: where its references are, and what it says.
+//! Scans an MPD or a patch document for its references and facts.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use super::names::{self, Role, local};
 use super::text::decode;
 use crate::media::facts::{Facts, Form, Unparsable, iso_duration};
 
-/// A reference: where it is written, what it is resolved from, and the level it stands on.
+/// A reference: its range, its base, and its level.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) range: Range<usize>,
@@ -20,14 +20,14 @@ pub(super) struct Site {
     pub(super) level: usize,
 }
 
-/// What a walk has found. All places are bytes of the document.
+/// Result of a scan. All positions are bytes of the document.
 #[derive(Debug)]
 pub(super) struct Scan<'d> {
     pub(super) facts: Facts,
-    /// In the order of the document.
+    /// In document order.
     pub(super) sites: Vec<Site>,
     pub(super) levels: Levels,
-    /// Texts that should be references but hold comments or elements.
+    /// Texts that should be references but contain comments or elements.
     pub(super) unreadable: u32,
     /// The namespace prefix of the root element with its colon, or nothing.
     pub(super) namespace: &'d [u8],
@@ -37,10 +37,10 @@ pub(super) struct Scan<'d> {
     pub(super) has_location: bool,
 }
 
-/// Walks a document.
+/// Scans a document.
 pub(super) fn scan(text: &str) -> Result<Scan<'_>, Unparsable> {
     let mut reader = Reader::from_str(text);
-    // Titles have them, and players do not mind.
+    // Titles contain them, and players accept them.
     reader.config_mut().allow_dangling_amp = true;
     let mut walk = Walk::new(text.as_bytes());
     loop {
@@ -116,12 +116,12 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// Something stands outside the root element: either a second document or none.
+    /// Content outside the root element: either a second document or none.
     fn outside(&self, at: usize) -> Unparsable {
         if self.scan.levels.is_empty() { Unparsable::NotAnMpd } else { Unparsable::Malformed(at) }
     }
 
-    /// Whether what is read now is the text of a reference.
+    /// True if what is read now is the text of a reference.
     fn is_in_reference(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.text.is_some())
     }

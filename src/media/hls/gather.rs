@@ -1,4 +1,4 @@
-//! What the tags of a playlist say, collected while it passes.
+//! Collects facts from the tags of a playlist.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::media::facts::{Facts, Form, nanos, seconds};
 /// The facts of one playlist so far.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    /// What the tags say; those of media playlists win where somebody mixed them.
+    /// Form by tags; those of media playlists take precedence.
     form: Option<Form>,
     /// Nothing will be added: `EXT-X-ENDLIST`, or a playlist of type VOD.
     complete: bool,
@@ -31,17 +31,17 @@ impl Gathered {
         }
     }
 
-    /// Whether what it lists from here on is media.
+    /// True if what it lists from here on is media.
     pub(super) fn lists_media(&self) -> bool {
         self.form == Some(Form::MediaPlaylist) && !self.of_images
     }
 
-    /// A tag that stands in multivariant playlists only.
+    /// A tag of multivariant playlists only.
     pub(super) fn rendition(&mut self) {
         self.form.get_or_insert(Form::Multivariant);
     }
 
-    /// Any other tag: the name after `#EXT-X-`, the whole line, and where the text after the colon begins.
+    /// Any other tag: the name after `#EXT-X-`, the whole line, and the start of the text after the colon.
     pub(super) fn tag(&mut self, name: &[u8], line: &[u8], at: usize) {
         let text = line.get(at..).unwrap_or_default();
         match name {

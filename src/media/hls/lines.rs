@@ -1,4 +1,4 @@
-//! One line of a playlist: where its references are, and what is written instead.
+//! Rewrites the references of one line of a playlist.
 
 use super::attributes::Attributes;
 use super::gather::Gathered;
@@ -38,7 +38,7 @@ impl<'c> Copier<'c> {
     }
 }
 
-/// Everything that is remembered from line to line.
+/// State across lines.
 #[derive(Debug)]
 pub(super) struct Lines {
     judge: Judge,
@@ -47,7 +47,7 @@ pub(super) struct Lines {
     inherited: bool,
     variables: Variables,
     gathered: Gathered,
-    /// Nothing is rewritten any longer.
+    /// Rewriting has stopped.
     is_stopped: bool,
     pub(super) disguised: Disguised,
     rewritten: u32,
@@ -116,7 +116,7 @@ impl Lines {
 
     /// A reference to media, where the playlist has any.
     fn lists(&mut self, reference: &[u8]) {
-        // Nearly all are called what they are.
+        // Nearly all have usual names.
         let usual = [&b".ts"[..], b".m4s", b".mp4", b".aac"].iter().any(|extension| reference.ends_with(extension));
         let may_be_init = || {
             memchr::memchr2_iter(b'i', b'I', reference)
@@ -186,8 +186,8 @@ impl Lines {
         }
     }
 
-    /// `EXT-X-DEFINE`: learns the value. A value that is a URL of ours with a path gets the prefix itself, because playlists
-    /// that import the variable cannot know what it says.
+    /// `EXT-X-DEFINE`: learns the value. A value that is a URL of ours with a path gets the prefix itself, because
+    /// playlists that import the variable cannot know what it says.
     fn define(&mut self, tag: &Tag<'_>, copier: &mut Copier<'_>) {
         let (mut name, mut value) = (None, None);
         for attribute in Attributes::new(tag.line, tag.text).filter(|attribute| attribute.quoted) {
@@ -282,7 +282,7 @@ struct Tag<'l> {
     text: usize,
 }
 
-/// What became of a reference.
+/// Result for a reference.
 enum Effect {
     Kept,
     Foreign,

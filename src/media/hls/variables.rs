@@ -32,7 +32,7 @@ struct Piece {
     line: (usize, usize),
 }
 
-/// Whether a text may have variables.
+/// True if a text may have variables.
 pub(super) fn present(text: &[u8]) -> bool {
     memmem::find(text, b"{$").is_some()
 }
