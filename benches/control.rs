@@ -1,8 +1,8 @@
-//! What an answer of the control port costs: CPU time of the process per request, for `/authz` about a segment of an admitted
-//! stream, for a heartbeat of the session API, and for a handler of the same framework that looks at nothing.
+//! Cost of a response of the control port: CPU time per request for `/authz` of a segment of an admitted stream, for a
+//! heartbeat of the session API, and for a bare handler of the same framework.
 //!
-//! All get the same requests from the same client, taking turns round by round, so that a machine whose speed drifts slows
-//! all of them. The figures to quote are the ratios.
+//! All get the same requests from the same client, alternating by round, so that changes in the machine's speed affect
+//! all of them. Quote the ratios.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot measure has nothing else to say")]
 
@@ -89,7 +89,7 @@ fn main() {
     measure(&subjects);
 }
 
-/// As nginx asks.
+/// A request as nginx sends it.
 fn authz(uri: &str, token: &str) -> String {
     format!(
         "GET /authz HTTP/1.1\r\nHost: streamgate\r\nX-Original-URI: {uri}\r\nX-Original-Method: GET\r\n\
@@ -134,7 +134,7 @@ fn bare(address: SocketAddr) {
     });
 }
 
-/// A port that was free a moment ago.
+/// A free port.
 fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

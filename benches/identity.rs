@@ -1,4 +1,4 @@
-//! What identity costs: a token verified for the first time, a token seen before, a play session sealed and opened.
+//! Cost of identity: a token verified for the first time, a cached token, a play session sealed and opened.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -54,13 +54,13 @@ fn hs256_token() -> String {
     sign_hs(Algorithm::HS256, SECRET, claims().as_object().unwrap()).unwrap()
 }
 
-/// A format, a token of it, and the place where it comes.
+/// A format, a token of it, and its location.
 struct Case {
     name: &'static str,
     format: Arc<dyn Format>,
     source: &'static str,
     token: String,
-    /// Parameters that belong to the token, with an `&` in front.
+    /// Parameters that belong to the token, prefixed with `&`.
     companions: String,
     subject: &'static str,
 }
@@ -191,8 +191,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Each format: verified as if it had never come before, and as it is once its result is remembered, with all that a
-/// request of it takes (finding it, its conditions, the viewer).
+/// Each format: verified for the first time, and cached, with all steps of a request (finding the token, its
+/// conditions, the viewer).
 fn tokens(c: &mut Criterion) {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));

@@ -1,7 +1,7 @@
-//! How fast manifests are rewritten, in bytes of input per second.
+//! Speed of rewriting manifests, in bytes of input per second.
 //!
-//! The manifests are generated: a live media playlist as it is refreshed every few seconds, a long VOD playlist, and an MPD
-//! with segment timelines. `inherited` is the common case: the prefix comes with the path and only the scan costs.
+//! The manifests are generated: a live media playlist as it is refreshed every few seconds, a long VOD playlist, and an
+//! MPD with segment timelines. `inherited` is the common case: the prefix comes with the path and only the scan costs.
 
 #![allow(missing_docs, reason = "criterion_group! makes a public function without a comment")]
 
@@ -30,7 +30,7 @@ fn target(inherited: bool) -> Target<'static> {
     }
 }
 
-/// A media playlist. `directory` stands in front of every segment's name.
+/// A media playlist. `directory` precedes every segment's name.
 fn playlist(segments: usize, directory: &str, live: bool) -> String {
     let mut text = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:1042\n".to_owned();
     let _ = writeln!(text, "#EXT-X-MAP:URI=\"{directory}init.mp4\"");

@@ -1,4 +1,4 @@
-//! What deciding one admission costs: with the streams of an account, under one rule and under many, and said in full.
+//! Cost of one admission decision: by streams of the account, with one rule and with many, and with a full explanation.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot measure has nothing else to say")]
 
@@ -35,7 +35,7 @@ fn policy(name: &str, carriers: &[&ApplicationId], first_key: u32, rules: Vec<Ru
     Arc::new(Policy::from_parts(name.into(), rules.collect(), carriers.collect()))
 }
 
-/// One policy, one rule, no target: what most operators begin with.
+/// One policy, one rule, no target: the common first configuration.
 fn common(limit: u32, applications: &[ApplicationId]) -> Vec<Arc<Policy>> {
     let carriers: Vec<_> = applications.iter().collect();
     vec![policy("household", &carriers, 1, vec![Rule::streams("streams", limit, WhenExceeded::DenyNewest)])]
@@ -104,7 +104,7 @@ fn rich(spare: u32, applications: &[ApplicationId]) -> Vec<Arc<Policy>> {
     ]
 }
 
-/// What is known of stream `n`.
+/// Attributes of stream `n`.
 fn known(n: usize) -> Attributes {
     let attributes = [
         ("channel", CHANNELS[n % CHANNELS.len()]),
@@ -161,7 +161,7 @@ fn decisions(criterion: &mut Criterion) {
     group.bench_function("refuse/1 rule/5", |bencher| {
         bencher.iter(|| evaluate(black_box(&refusing), black_box(&running), black_box(&candidate), &SCENE));
     });
-    // Rules that want different streams to end, so that the fewest have to be found.
+    // Rules that terminate different streams, so that the fewest must be found.
     let streams = |name: &str, limit| Rule::streams(name, limit, WhenExceeded::TerminateOldest);
     for count in [5_u32, 20, 50] {
         let running = account(count as usize);
@@ -182,7 +182,7 @@ fn decisions(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What a start of an account with five streams would be told, through the table, among many accounts that are as busy.
+/// A simulated start of an account with five streams, through a table with many such accounts.
 fn among_others(criterion: &mut Criterion) {
     let application = ApplicationId("tv".into());
     let policies = rich(60, &[application.clone(), ApplicationId("web".into()), ApplicationId("phone".into())]);
@@ -201,7 +201,7 @@ fn among_others(criterion: &mut Criterion) {
             device: Device::Named(format!("device-{n}").into()),
             asset: "/live/arena-1/index.m3u8".into(),
             started: NOW + Duration::from_secs(n as u64),
-            // So that no rule waits for the manifest.
+            // With a manifest, so that no rule waits for it.
             attributes: known(n)
                 .iter()
                 .chain([("contentType", "live")])
@@ -215,7 +215,7 @@ fn among_others(criterion: &mut Criterion) {
                 runtime.block_on(table.start(&who, &policies, &settings, NOW)).expect("an embedded table answers");
             }
         }
-        // Each time another account, as in life.
+        // Another account each time, as in production.
         let mut turn = 0;
         group.bench_function(
             BenchmarkId::new("5 streams, 3x3 rules, through the table, accounts", accounts),

@@ -1,8 +1,8 @@
-//! What a request costs on its way through: CPU time of the proxy's process per request, for Streamgate, for a bare
-//! pass-through of the same framework, and for HAProxy and nginx where they are installed.
+//! Cost of a proxied request: CPU time per request for Streamgate, for a bare pass-through of the same framework, and
+//! for HAProxy and nginx if installed.
 //!
-//! All proxies stand before the same origin and get the same requests from the same client, taking turns round by round,
-//! so that a machine whose speed drifts slows all of them. The figures to quote are the ratios.
+//! All proxies have the same origin and get the same requests from the same client, alternating by round, so that
+//! changes in the machine's speed affect all of them. Quote the ratios.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot measure has nothing else to say")]
 
@@ -23,7 +23,7 @@ use process::Proxy;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Name and bytes of an object, and how often it is asked for in a round.
+/// Name and bytes of an object, and its requests per round.
 const OBJECTS: [(&str, usize, usize); 3] =
     [("1 KB", 1_000, 12_000), ("100 KB", 100_000, 4_000), ("1 MB", 1_000_000, 600)];
 const ROUNDS: usize = 7;
@@ -92,7 +92,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// A port that was free a moment ago.
+/// A free port.
 fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -1,6 +1,6 @@
-//! What the stream table costs: heartbeats, admissions and house-keeping in time, a stream in memory.
+//! Cost of the stream table: time of heartbeats, admissions and maintenance, memory of a stream.
 //!
-//! Each figure of memory comes from a process of its own, so that nothing else is in it.
+//! Each memory figure comes from a separate process, so that it includes nothing else.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot measure has nothing else to say")]
 
@@ -25,11 +25,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const MILLION: usize = 1_000_000;
 const ASSETS: usize = 1_000;
-/// Streams in the first hundred accounts of a memory measurement; the first asks for the process of that measurement.
+/// Streams in the first hundred accounts of a memory measurement; the variable selects the process of that measurement.
 const MEMORY: &str = "STREAMGATE_BENCH_STREAMS_IN_100_ACCOUNTS";
 const START: Millis = Millis(1_800_000_000_000);
 
-/// A table with its surroundings, as a gateway has them.
+/// A table with its environment, as in a gateway.
 struct World {
     table: StreamTable,
     settings: Settings,
@@ -106,7 +106,7 @@ fn stream_id(n: usize, device: usize) -> StreamId {
     StreamId(((n as u128) << 32 | device as u128).to_be_bytes())
 }
 
-/// Play sessions in an order that has nothing to do with that in which they started.
+/// Play sessions in an order independent of their start.
 fn shuffled(mut sessions: Vec<(AccountKey, StreamId)>) -> Vec<(AccountKey, StreamId)> {
     // The key is a hash.
     sessions.sort_unstable_by_key(|(key, _)| *key);
@@ -141,7 +141,7 @@ fn heartbeats(criterion: &mut Criterion) {
     }
 }
 
-/// The policies change and end nobody's stream: how long that keeps its thread from other tasks at a time, and in all.
+/// A policy change that ends no stream: how long it blocks its thread at a time, and in total.
 fn policy_change(world: &World, accounts: usize) {
     let rule = Rule::streams("streams", 3, WhenExceeded::DenyNewest);
     let policy = Policy::new("household", vec![rule], &[world.application.as_str()]);
@@ -158,7 +158,7 @@ fn policy_change(world: &World, accounts: usize) {
     println!("change of policies, {accounts} accounts: {turns} turns, the longest {longest:?}, together {all:?}");
 }
 
-/// A minute in the life of a full table: every stream has a body under way and is looked at once, when its idle window ends.
+/// A minute of a full table: every stream has a body in flight and is checked once, at its idle timeout.
 fn house_keeping(criterion: &mut Criterion, world: &World, accounts: usize) {
     for n in 0..accounts {
         if let Some(stream) = world.table.find(&world.account(n).key(), stream_id(n, 0)) {
@@ -241,7 +241,7 @@ fn admissions(criterion: &mut Criterion) {
     });
 }
 
-/// Bytes of this process that are in memory.
+/// Resident bytes of this process.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages: usize =
@@ -249,7 +249,7 @@ fn resident() -> usize {
     pages * 4096
 }
 
-/// Fills a table with a million streams and says what one of them weighs, its account's share included.
+/// Fills a table with a million streams and prints the bytes per stream, including its account's share.
 fn weigh(streams_in_100_accounts: usize) {
     let world = World::new(2);
     world.runtime.block_on(world.play(usize::MAX, 0));

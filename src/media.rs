@@ -1,10 +1,10 @@
-//! What is asked for, and what a manifest says.
+//! Classification of requests, and parsing and rewriting of manifests.
 //!
-//! [`classify()`] names the [`Kind`] of a request from its path and query; [`hls`] and [`dash`] read a manifest once: they put
-//! the play session in front of every reference that would lose it otherwise, copy every other byte as it came, and report
-//! the [`Facts`] (live or not, durations) from which idle windows are derived.
+//! [`classify()`] returns the [`Kind`] of a request from its path and query. [`hls`] and [`dash`] read a manifest once:
+//! they add the play session to every reference that would otherwise lose it, copy every other byte unchanged, and
+//! report the [`Facts`] (live or not, durations) from which idle timeouts are derived.
 //!
-//! Nothing here knows of HTTP servers, and nothing panics: whatever the bytes are, they pass.
+//! Independent of HTTP servers. Nothing panics: any bytes pass.
 
 mod answer;
 mod bytes;

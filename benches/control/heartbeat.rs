@@ -1,4 +1,4 @@
-//! A session that an application keeps alive through version 2 of the session API.
+//! A session with heartbeats through version 2 of the session API.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use crate::process::Proxy;
 /// `Basic` credentials of the application `tv`.
 const CREDENTIALS: &str = "dHY6";
 
-/// Streamgate's control port, and the heartbeat of a session that it has admitted. Its answer is 202 without a body.
+/// Streamgate's control port, and the heartbeat of an admitted session. The response is 202 without a body.
 pub(crate) fn control(folder: &Path) -> (Proxy, String) {
     let address = free_address();
     let file = folder.join("heartbeat.yaml");

@@ -42,13 +42,13 @@ pub(crate) fn origin(address: SocketAddr) {
     });
 }
 
-/// Asks for `path` so many times over so many kept connections, and checks that each answer is good and of the right length.
+/// Requests `path` repeatedly over kept connections, and checks status and length of each response.
 pub(crate) fn run(address: SocketAddr, path: &str, bytes: usize, requests: usize, connections: usize) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n\r\n");
     ask(address, &request, bytes, requests, connections);
 }
 
-/// The same with a request that is written out.
+/// The same with a raw request.
 pub(crate) fn ask(address: SocketAddr, request: &str, bytes: usize, requests: usize, connections: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

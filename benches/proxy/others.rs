@@ -1,4 +1,4 @@
-//! HAProxy and nginx, where they are installed.
+//! HAProxy and nginx, if installed.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ fn installed(program: &str) -> bool {
     found
 }
 
-/// HAProxy with a stick table that counts requests by path, as operators do to hold viewers to a number.
+/// HAProxy with a stick table that counts requests by path, as operators use to limit viewers.
 pub(crate) fn haproxy(folder: &Path, origin: SocketAddr) -> Option<Proxy> {
     if !installed("haproxy") {
         return None;

@@ -1,4 +1,4 @@
-//! A proxy of the same framework that does nothing: what Streamgate costs is what it costs more than this.
+//! A bare proxy of the same framework: Streamgate's own cost is the difference to this.
 
 use std::net::SocketAddr;
 

@@ -13,7 +13,7 @@ pub(crate) struct Proxy {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     child: Child,
-    /// What stands in front of every path: a play session, where there is one.
+    /// Prefix of every path: a play session, if there is one.
     prefix: String,
 }
 
