@@ -58,7 +58,7 @@ fn every_port_that_is_taken_is_told_at_once_with_who_listens_there() {
     for (nth, place) in places.iter().enumerate() {
         let line = format!("c.yaml: warning: {place}: cannot listen on {}: ", address(nth));
         let line = told.lines().find(|told| told.starts_with(&line)).expect(place);
-        assert!(line.contains(&who) && line.contains("configure another address"), "{line}");
+        assert!(line.contains(&who) && line.contains("configure another one"), "{line}");
     }
     let absent = told.lines().find(|line| line.contains("192.0.2.1:4242")).unwrap();
     assert!(absent.contains("this machine has no such address"), "{absent}");

@@ -79,7 +79,7 @@ fn mapping(context: &mut Context<'_>, at: &Pointer, raw: &raw::Identity) -> Mapp
                  for: remove it",
             ),
             Some(_) => {
-                context.say(&at, "a literal gives an account one device only: write `claim:NAME`, or remove the key")
+                context.say(&at, "a literal gives an account one device only: write `claim:NAME`, or remove the key");
             }
             None => {}
         }
