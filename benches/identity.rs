@@ -25,7 +25,7 @@ use streamgate::identity::media_cdn::{self, MediaCdn};
 use streamgate::identity::uri_signing::{self, UriSigning};
 use streamgate::identity::{
     Format, Identity, Issuer, Issuers, KeyRing, Keys, Mapping, PlaySession, RequestFacts, Rotating, Scope, Settings,
-    StreamSource, Token, TokenEvidence, ValueSource,
+    StreamSource, Token, ValueSource,
 };
 use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 
@@ -239,7 +239,6 @@ fn play_session(c: &mut Criterion) {
         attributes: Attributes::default(),
         token: None,
         scope: Scope::default(),
-        evidence: TokenEvidence::default(),
     };
     let ring = KeyRing::new(vec![(1, vec![1; 32]), (2, vec![2; 32])], Duration::from_hours(12)).unwrap();
     let sealed = ring.seal(&session);

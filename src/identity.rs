@@ -79,7 +79,7 @@ pub use renewal::Renewed;
 pub use request::{InPath, RequestFacts};
 pub use rotating::Rotating;
 pub use scope::Scope;
-pub use session::{PlaySession, TokenEvidence};
+pub use session::PlaySession;
 pub use token_id::TokenId;
 pub use token_location::{Source, SourceError};
 pub use value::{Choice, Pattern, PatternError, Take, Value, ValueSource, ValueSourceError};

@@ -8,7 +8,7 @@ use super::play_context::PlayContext;
 use super::problem::Problem;
 use super::request_view::{HeartbeatKind, RequestView};
 use crate::config::{Application, DownloadRate, Sharing};
-use crate::identity::{PlaySession, TokenEvidence, TokenId};
+use crate::identity::{PlaySession, TokenId};
 use crate::media::Kind;
 use crate::model::{AccountKey, Device, Millis, StreamId};
 use crate::streams::{SharingVerdict, Signal, Stream};
@@ -72,8 +72,7 @@ impl Admission {
         let named = [(Arc::from("deviceId"), Arc::from(format!("split:{other}")))];
         let rest = play.session.attributes.iter().map(|(name, value)| (name.into(), value.into()));
         let attributes = named.into_iter().chain(rest).collect();
-        let (started, evidence) = (view.now, TokenEvidence::default());
-        let session = PlaySession { stream: other, started, device, attributes, evidence, ..play.session.clone() };
+        let session = PlaySession { stream: other, started: view.now, device, attributes, ..play.session.clone() };
         Ok(Some(Arc::new(PlayContext::new(play.sealed(), session, known))))
     }
 

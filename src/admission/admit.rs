@@ -10,7 +10,7 @@ use super::play_context::PlayContext;
 use super::problem::Problem;
 use super::request_view::RequestView;
 use crate::config::{Application, Settings};
-use crate::identity::{PlaySession, TokenEvidence, Viewer};
+use crate::identity::{PlaySession, Viewer};
 use crate::media;
 use crate::model::{ClientEvidence, Moment, StreamId};
 use crate::streams::store::Unavailable;
@@ -111,10 +111,7 @@ impl Admission {
     ) -> Verdict {
         // The start of a second client's stream is not what the play session says that both carry.
         let is_sealed = play.sealed().is_some() && subject.shared_play.is_none();
-        // A stream that was forgotten and comes back is still known by the token that it was started with.
-        let evidence = if is_sealed { play.session.evidence } else { TokenEvidence::default() };
-        let TokenEvidence { hash, issued } = evidence;
-        let request = admission_request(&play.session, view.evidence(hash, issued));
+        let request = admission_request(&play.session, view.evidence(0, 0));
         let (policies, windows) = (&application.policies, &view.settings().streams);
         let admission = async {
             if is_sealed {

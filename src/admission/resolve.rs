@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::request_view::{HeartbeatKind, Ingress, RequestView, is_speculative};
 use super::stream_lookup::StreamMatch;
 use crate::config::Application;
-use crate::identity::{PlaySession, TokenEvidence, Viewer};
+use crate::identity::{PlaySession, Viewer};
 use crate::media::Kind;
 use crate::model::{Account, Device, StreamId};
 use crate::streams::{Refusal, Signal, Stream};
@@ -200,8 +200,7 @@ impl Admission {
         let mint = application.identity.as_ref().is_none_or(|identity| identity.mapping().stream.mint);
         let named = named.or_else(|| (!mint).then(|| asset_stream_id(viewer, application, view.path)));
         let stream = named.unwrap_or_else(|| StreamId(self.entropy.bytes()));
-        let evidence = TokenEvidence { hash: viewer.fingerprint, issued: viewer.issued };
-        let session = PlaySession { evidence, ..viewer.play_session(stream, &application.id, view.path, view.now) };
+        let session = viewer.play_session(stream, &application.id, view.path, view.now);
         let known = named.and_then(|named| self.table.find(&viewer.account.key(), named));
         let play = Arc::new(PlayContext::new(None, session, known));
         subject.play = Some(play.clone());

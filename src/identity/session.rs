@@ -14,9 +14,7 @@ use super::token_id::TokenId;
 pub(super) const NONCE: usize = 12;
 
 /// Format version of [`PlaySession::encode`].
-const VERSION: u8 = 3;
-/// The previous version, without token evidence. It is still opened, so that an upgrade ends no stream.
-const VERSION_WITHOUT_EVIDENCE: u8 = 2;
+const VERSION: u8 = 2;
 const HINT: u8 = 0;
 const NAMED: u8 = 1;
 
@@ -41,17 +39,6 @@ pub struct PlaySession {
     pub token: Option<TokenId>,
     /// The paths that the token covers.
     pub scope: Scope,
-    /// Evidence of the token that started it.
-    pub evidence: TokenEvidence,
-}
-
-/// Evidence to compare the tokens of two starts. All zero if nothing is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TokenEvidence {
-    /// A hash of the token, byte for byte.
-    pub hash: u32,
-    /// When it was issued, in seconds since the epoch.
-    pub issued: u32,
 }
 
 impl PlaySession {
@@ -77,8 +64,8 @@ impl PlaySession {
         self.stream.0.first_chunk().copied().unwrap_or_default()
     }
 
-    /// The sealed content: version, rest of the stream id, start, token evidence, then length-prefixed texts, the token's id,
-    /// its scope and the attributes.
+    /// The sealed content: version, rest of the stream id, start, then length-prefixed texts, the token's id, its scope
+    /// and the attributes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(
             64 + self.account.idp.len() + self.account.subject.len() + self.application.0.len() + self.asset.len(),
@@ -86,8 +73,6 @@ impl PlaySession {
         out.push(VERSION);
         out.extend(self.stream.0.iter().skip(NONCE));
         out.extend_from_slice(&self.started.0.to_be_bytes());
-        out.extend_from_slice(&self.evidence.hash.to_be_bytes());
-        out.extend_from_slice(&self.evidence.issued.to_be_bytes());
         put(&mut out, &self.account.idp, MAX_ACCOUNT);
         put(&mut out, &self.account.subject, MAX_ACCOUNT);
         put(&mut out, &self.application.0, MAX_APPLICATION);
@@ -121,18 +106,13 @@ impl PlaySession {
     pub(super) fn decode(nonce: &[u8; NONCE], sealed: &[u8]) -> Option<Self> {
         let mut rest = Reader(sealed);
         let [version] = rest.array()?;
-        if ![VERSION, VERSION_WITHOUT_EVIDENCE].contains(&version) {
+        if version != VERSION {
             return None;
         }
         let tail: [u8; 16 - NONCE] = rest.array()?;
         let mut stream = [0; 16];
         stream.iter_mut().zip(nonce.iter().chain(&tail)).for_each(|(to, from)| *to = *from);
         let started = Millis(u64::from_be_bytes(rest.array()?));
-        let evidence = if version == VERSION {
-            TokenEvidence { hash: u32::from_be_bytes(rest.array()?), issued: u32::from_be_bytes(rest.array()?) }
-        } else {
-            TokenEvidence::default()
-        };
         let account = Account::new(rest.text()?, rest.text()?);
         let application = ApplicationId(rest.text()?.into());
         let device = match rest.array()? {
@@ -157,7 +137,6 @@ impl PlaySession {
             attributes: attributes.into_iter().collect(),
             token: (token != 0).then_some(TokenId(token)),
             scope,
-            evidence,
         })
     }
 }

@@ -24,7 +24,7 @@ use super::mapping::Mapping;
 use super::renewal::Renewed;
 use super::request::{InPath, RequestFacts};
 use super::scope::Scope;
-use super::session::{PlaySession, TokenEvidence};
+use super::session::PlaySession;
 use super::token_id::TokenId;
 use super::token_location::Source;
 
@@ -72,7 +72,6 @@ impl Viewer {
             attributes: self.attributes.clone(),
             token: self.token,
             scope: self.scope.clone(),
-            evidence: TokenEvidence::default(),
         }
     }
 }

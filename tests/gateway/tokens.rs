@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use streamgate::identity::{KeyRing, PlaySession, Scope, TokenEvidence};
+use streamgate::identity::{KeyRing, PlaySession, Scope};
 use streamgate::model::{Account, ApplicationId, Attributes, Device, Millis, StreamId};
 
 use super::support::{Gateway, Origin, SECRET, SESSION, Setup, now, sign, token};
@@ -207,7 +207,6 @@ async fn a_play_session_ends_with_its_age() {
             attributes: Attributes::default(),
             token: None,
             scope: Scope::default(),
-            evidence: TokenEvidence::default(),
         })
     };
     let asked = async |age, stream| gateway.get(&format!("/~s/{}/news/a.ts", sealed(age, stream))).await;

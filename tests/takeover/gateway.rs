@@ -156,9 +156,7 @@ impl Gateway {
         let stream = match known {
             Some(stream) if stream.heartbeat(signal, now) => stream,
             _ => {
-                // Under the seal is the token that it was started with.
-                let ClientEvidence { token, issued, .. } = play.candidate.client;
-                play.candidate.client = ClientEvidence { token, issued, ..sender.without_token() };
+                play.candidate.client = sender.without_token();
                 let resumed = self.table.resume(&play.candidate, &self.policies, &self.settings, now);
                 let stream = told(self.runtime.block_on(resumed).expect("an embedded table answers"))?;
                 let _ = stream.heartbeat(signal, now);

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::identity::{
     KeyRing, MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_DEVICE,
-    MAX_SEALED, PlaySession, Scope, TokenEvidence, TokenId, path,
+    MAX_SEALED, PlaySession, Scope, TokenId, path,
 };
 use crate::model::{Account, ApplicationId, Device, StreamId};
 
@@ -84,7 +84,6 @@ pub fn play_session(data: &[u8]) {
         started: NOW,
         token: next().parse().ok().filter(|id| *id != 0).map(TokenId),
         scope: Scope::default(),
-        evidence: TokenEvidence::default(),
         attributes: lines.filter_map(|line| line.split_once('=')).map(|(n, v)| (Arc::from(n), Arc::from(v))).collect(),
     };
     returns(&session);
@@ -101,7 +100,6 @@ pub fn seeds() -> Vec<Seed> {
         started: NOW,
         token: Some(TokenId(7)),
         scope: Scope::default(),
-        evidence: TokenEvidence::default(),
         attributes: [("tier".into(), "gold".into())].into_iter().collect(),
     };
     let sealed = RING.seal(&session);

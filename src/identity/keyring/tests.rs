@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
+use crate::identity::TokenId;
 use crate::identity::limits::{MAX_ACCOUNT, MAX_APPLICATION, MAX_ASSET, MAX_DEVICE};
 use crate::identity::limits::{MAX_ATTRIBUTE, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES};
 use crate::identity::scope::{MAX_SCOPE, Scope};
-use crate::identity::{TokenEvidence, TokenId};
 use crate::model::{Account, ApplicationId, Attributes, Device, StreamId};
 
 use super::*;
@@ -29,7 +29,6 @@ fn session() -> PlaySession {
         attributes: Attributes::default(),
         token: None,
         scope: Scope::default(),
-        evidence: TokenEvidence::default(),
     }
 }
 
@@ -51,7 +50,6 @@ fn any_session() -> impl Strategy<Value = PlaySession> {
             attributes: attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             token: token.filter(|id| *id != 0).map(TokenId),
             scope: Scope::from(if age % 2 == 0 { "" } else { "/live/\n/vod/" }),
-            evidence: TokenEvidence { hash: u32::from_be_bytes([stream[0]; 4]), issued: u32::from(stream[1]) },
         }
     })
 }
@@ -130,7 +128,6 @@ fn the_longest_play_session_still_opens() {
             .collect(),
         token: Some(TokenId(u64::MAX)),
         scope: Scope::from(&format!("/{}", "x".repeat(MAX_SCOPE - 1))),
-        evidence: TokenEvidence::default(),
         ..session()
     };
     assert_eq!(longest.attributes.iter().next().map(|(name, _)| name.len()), Some(MAX_ATTRIBUTE_NAME));
@@ -269,14 +266,6 @@ proptest! {
         let changed: String = changed.into_iter().collect();
         prop_assume!(changed != sealed);
         prop_assert!(ring(&[1]).open(&changed, NOW).is_err());
-    }
-
-    #[test]
-    fn a_play_session_of_the_version_before_opens_without_evidence(session in any_session()) {
-        let body = session.encode();
-        let before = [&[2], &body[1..13], &body[21..]].concat();
-        let opened = PlaySession::decode(&session.nonce(), &before);
-        prop_assert_eq!(opened, Some(PlaySession { evidence: TokenEvidence::default(), ..session }));
     }
 
     #[test]
