@@ -66,7 +66,7 @@ pub(crate) struct Permit {
 }
 
 /// What a request did to the slot of its stream, and so what is given back if the origin does not honour it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
     /// The stream held it before, or holds it by its play session whatever the origin says.
     Held,

@@ -34,7 +34,7 @@ impl Admission {
         application: &Application,
         now: Millis,
     ) -> StreamMatch {
-        let is_entry = matches!(kind, Kind::Playlist | Kind::Mpd);
+        let is_entry = kind.is_entry();
         let is_again = |stream: &Stream| is_entry && *stream.asset == *path;
         let playing = self.table.find_of_device(&viewer.account.key(), &application.id, &viewer.device);
         // What an application has declared bears no path.

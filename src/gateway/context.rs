@@ -14,7 +14,7 @@ use super::runtime_config::ProxyConfig;
 use super::upstream::{Server, ServerGuard, Upstreams};
 use crate::admission::{
     Arrival, CachedPlay, ClientInfo, Decided, Decision, Ingress, PassReason, Permit, PlayContext, Problem, RequestView,
-    RuntimeConfig, Slot, Subject, logged_path, origin_path,
+    RuntimeConfig, Subject, logged_path, origin_path,
 };
 use crate::config::Settings;
 use crate::identity::StrippedPath;
@@ -121,8 +121,8 @@ impl Context {
         match decided.decision {
             Decision::Admit(mut permit) => {
                 // What an earlier decision about the same request took is still taken.
-                if let (Slot::Held, Some(before)) = (permit.slot, &self.permit) {
-                    permit.slot = before.slot;
+                if let Some(before) = &self.permit {
+                    permit.slot = permit.slot.max(before.slot);
                 }
                 self.permit = Some(permit);
                 Ok(())
@@ -142,7 +142,7 @@ impl Context {
         (self.outcome, self.reason) = (problem.outcome, problem.reason);
     }
 
-    /// The sealed play session that references in the answer have to carry; empty where they carry none.
+    /// The sealed play session that references in the answer have to carry, if they carry one.
     pub(super) fn sealed(&self) -> Option<&str> {
         self.subject.play.as_ref()?.sealed()
     }

@@ -208,6 +208,11 @@ fn told(admission: AdmissionOutcome) -> Result<Arc<Stream>, Refused> {
 }
 
 impl Play {
+    /// Whether both are of one stream.
+    pub(crate) fn is_of_stream_of(&self, other: &Self) -> bool {
+        self.candidate.stream == other.candidate.stream
+    }
+
     /// Whether media of it is being sent.
     pub(crate) fn is_loading(&self) -> bool {
         !self.open.is_empty()

@@ -77,6 +77,10 @@ struct World {
     ticked: Millis,
     play: Option<(Play, u8)>,
     has_media: bool,
+    /// When the play was last heard of.
+    heard: Millis,
+    /// The play was silent for so long that the gateway forgot its token and knows only its play session.
+    is_forgotten: bool,
     left: Vec<Left>,
     /// When bodies end that are being sent: of what is played, and of what was left.
     bodies: Vec<Millis>,
@@ -112,6 +116,8 @@ impl World {
             ticked: DAY,
             play: None,
             has_media: false,
+            heard: DAY,
+            is_forgotten: false,
             left: Vec::new(),
             bodies: Vec::new(),
             company: Vec::new(),
@@ -136,6 +142,12 @@ impl World {
 
     fn agent(&self) -> Sender {
         Sender { agent: if self.shows.two_agents { 2 } else { 1 }, ..self.sender.clone() }
+    }
+
+    /// The play is heard of.
+    fn hear(&mut self) {
+        self.is_forgotten |= self.now.since(self.heard) >= Settings::default().idle_retention;
+        self.heard = self.now;
     }
 
     fn wait(&mut self, millis: u64) -> Result<(), TestCaseError> {
@@ -188,8 +200,10 @@ impl World {
         match *step {
             Step::Wait(millis) => self.wait(millis)?,
             Step::Start { asset, moves, hangs_up } => {
-                // A client that shows neither token nor device again, from elsewhere, cannot be told from another.
-                if moves && (self.shows.device || !self.shows.fresh) {
+                // A client that shows neither token nor device again, from elsewhere, cannot be told from another. Nor can one whose
+                // stream came back from its play session alone.
+                let shows_token = !self.shows.fresh && !self.is_forgotten;
+                if moves && (self.shows.device || shows_token) {
                     self.sender.network += 100;
                 }
                 if self.shows.fresh {
@@ -207,9 +221,17 @@ impl World {
                     self.left.push(Left { play: before, at: now, followed: None });
                 }
                 self.has_media = false;
+                self.hear();
+                let goes_on = self
+                    .left
+                    .last()
+                    .zip(self.play.as_ref())
+                    .is_some_and(|(left, (play, _))| play.is_of_stream_of(&left.play));
+                self.is_forgotten &= goes_on;
             }
             Step::Media { takes } => {
                 let sender = self.agent();
+                self.hear();
                 let Some((play, _)) = &mut self.play else { return Ok(()) };
                 self.media += 1;
                 let answer = self.gateway.ask(play, &sender, Signal::Playback, self.media, now);
@@ -221,6 +243,7 @@ impl World {
             }
             Step::Poll => {
                 let sender = self.agent();
+                self.hear();
                 let Some((play, asset)) = &mut self.play else { return Ok(()) };
                 let answer = self.gateway.ask(play, &sender, Signal::Presence, 0, now);
                 prop_assert_eq!(answer, Ok(()), "a playlist is refused");
