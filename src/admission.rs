@@ -1,7 +1,8 @@
-//! Decides about one request: what it asks for, who asks, which stream it belongs to, and whether the policies admit it.
+//! Decides about a request: its route, its viewer, its stream, and whether the policies admit it.
 //!
-//! [`Admission::decide`] takes a request apart as a [`RequestView`] and answers with a [`Decision`]. The gateway calls it for
-//! traffic that it proxies, the control port for other proxies. This module knows HTTP requests and refusals, and no server.
+//! [`Admission::decide`] takes a [`RequestView`] and returns a [`Decision`]. The gateway calls it for traffic that it
+//! proxies, the control port for other proxies. This module handles HTTP requests and refusals, and depends on no
+//! server.
 
 mod abuse;
 mod admit;
@@ -46,31 +47,31 @@ pub(crate) use request_view::{
 };
 pub use runtime_config::RuntimeConfig;
 
-/// Gives what is in force.
+/// Returns the configuration in effect.
 pub type Current = Arc<dyn Fn() -> Arc<RuntimeConfig> + Send + Sync>;
 
-/// What is needed to answer, shared by all requests, whichever way they come.
+/// What decisions need, shared by all requests.
 pub struct Admission {
     /// The streams of all accounts.
     pub table: Arc<StreamTable>,
-    /// Where counts go.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// Whose refusals were explained a moment ago.
+    /// Accounts with a recently logged explanation.
     pub explained: RecentExplanations,
-    /// What was decided a while ago.
+    /// Recent decisions.
     pub decisions: Arc<Decisions>,
-    /// What manifests listed as segments under names of something harmless.
+    /// Segments that manifests list under names that do not count.
     pub listed: ListedSegments,
-    /// Names requests in logs and refusals.
+    /// Generates request ids for logs and refusals.
     pub requests: RequestIds,
 }
 
 impl Admission {
-    /// The name of the next request.
+    /// The id of the next request.
     pub(crate) fn next_request(&self) -> u64 {
         self.requests.next()
     }

@@ -1,4 +1,4 @@
-//! What a play session may not be used for: by those who are blocked, from two places at once, faster than it plays.
+//! Refuses abuse of play sessions: by blocked viewers, from two clients at once, or faster than real time.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::model::{AccountKey, Device, Millis, StreamId};
 use crate::streams::{SharingVerdict, Signal, Stream};
 
 impl Admission {
-    /// Refuses a play that is blocked.
+    /// Refuses a blocked play session.
     pub(super) fn check_blocks(session: &PlaySession, view: &RequestView<'_>) -> Result<(), Box<Problem>> {
         Self::check_blocked(&session.account.key(), &session.device, session.token, session.stream, view)
     }
 
-    /// Refuses whoever is blocked.
+    /// Refuses a blocked account, device, token or stream.
     pub(super) fn check_blocked(
         account: &AccountKey,
         device: &Device,
@@ -34,7 +34,7 @@ impl Admission {
         }
     }
 
-    /// The stream of its own that a second client of a play session has been given, if this is one.
+    /// The separate stream of a second client of a play session. `None` if the request stays with the first client's.
     pub(super) fn split_stream(
         &self,
         play: &PlayContext,
@@ -54,7 +54,7 @@ impl Admission {
         {
             Some(SharingVerdict::Owner | SharingVerdict::Guest) => return Ok(None),
             Some(SharingVerdict::Other(other)) => other,
-            // The first stream is forgotten; whoever was split off from it goes on with its own.
+            // The first stream was removed; a client that was split from it keeps its own.
             None => match view.client().split_from(play.session.stream) {
                 other if self.table.find(key, other).is_some() => other,
                 _ => return Ok(None),
@@ -65,10 +65,10 @@ impl Admission {
             return Err(Problem::shared());
         }
         let known = self.table.find(key, other);
-        // It begins now: the stream that it was split from came first. And it is another device, whatever the token calls
-        // it: what the first one starts or asks for must not be taken for this one's.
+        // It starts now: the stream that it was split from came first. It gets its own device, whatever the token says:
+        // otherwise requests of the first client could be attributed to it.
         let device = Device::Hint(u64::from_be_bytes(other.0.first_chunk().copied().unwrap_or_default()));
-        // Policies that count devices count it, too.
+        // Makes policies that count devices count it.
         let named = [(Arc::from("deviceId"), Arc::from(format!("split:{other}")))];
         let rest = play.session.attributes.iter().map(|(name, value)| (name.into(), value.into()));
         let attributes = named.into_iter().chain(rest).collect();
@@ -76,14 +76,14 @@ impl Admission {
         Ok(Some(Arc::new(PlayContext::new(play.sealed(), session, known))))
     }
 
-    /// Counts what became of a second client, where the request is one's.
+    /// Counts the outcome of a second client's request.
     pub(super) fn count_split(&self, subject: &Subject, is_news: bool, action: &str) {
         if let (Some(_), Some(application), true) = (&subject.shared_play, &subject.application, is_news) {
             self.metrics.shared.with_label_values(&[application.id.as_str(), action]).inc();
         }
     }
 
-    /// A manifest that the token was not good for is not asked for with the play session that it led to.
+    /// Refuses a manifest outside the scope of the token that the play session was created with.
     pub(super) fn check_scope(
         &self,
         play: &PlayContext,
@@ -97,7 +97,7 @@ impl Admission {
         Err(Problem::out_of_scope())
     }
 
-    /// Refuses what is pulled too fast, where the application says so.
+    /// Refuses segments that are downloaded too fast, if the application is configured so.
     pub(super) fn check_download_rate(
         &self,
         stream: &Stream,
@@ -113,8 +113,8 @@ impl Admission {
         Err(Problem::too_fast())
     }
 
-    /// A segment is on its way: it adds to the stream's pace. One that the origin did not have adds nothing, however often a
-    /// player asks for it again.
+    /// Adds a segment to the stream's download rate. Segments that the origin does not have are not counted, however
+    /// often a player retries them.
     pub(crate) fn record_download(&self, subject: &Subject, permit: Option<&Permit>) {
         let stream = subject.play.as_ref().and_then(|play| play.stream.as_ref());
         let (Some(stream), Some(application), Kind::Segment) = (stream, &subject.application, subject.kind) else {
@@ -125,7 +125,7 @@ impl Admission {
             && stream.first_download_rate_excess()
         {
             self.metrics.download_rate_exceeded.with_label_values(&[application.id.as_str(), "noticed"]).inc();
-            tracing::info!(stream = %stream.id, application = %application.id, "pulled much faster than it plays");
+            tracing::info!(stream = %stream.id, application = %application.id, "downloaded much faster than it plays");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Starts and returns: what the stream table is asked, and the permit that comes of its answer.
+//! Admission of starts and returning streams by the stream table.
 
 use std::sync::Arc;
 
@@ -16,15 +16,16 @@ use crate::model::{ClientEvidence, Moment, StreamId};
 use crate::streams::store::Unavailable;
 use crate::streams::{AdmissionOutcome, AdmissionRequest, Signal, Stream, media_hash};
 
-/// What a request that asks for a slot is.
+/// A request for a slot.
 struct Attempt {
     signal: Signal,
-    /// It asks for an entry manifest.
+    /// True for an entry manifest.
     is_start: bool,
 }
 
 impl Admission {
-    /// Admits a start with a token. `is_carried`: every later request names the stream by itself, so nothing is minted.
+    /// Admits a start with a token. `is_carried`: every later request names the stream by itself, so no play session is
+    /// minted.
     pub(super) async fn admit_start(
         &self,
         session: &PlaySession,
@@ -47,15 +48,15 @@ impl Admission {
         if let Decision::Admit(Permit { slot: Slot::Held, .. }) = decision
             && let Some(stream) = subject.play.as_ref().and_then(|play| play.stream.clone())
         {
-            // It goes on with a stream that is there, and may bring a token that says more.
+            // It continues an existing stream, and its token may have new attributes.
             let told = (&viewer.attributes, &*request.asset);
             self.update_attributes(&viewer.account, &stream, told, application, view).await?;
         }
         Ok(decision)
     }
 
-    /// A HEAD or a prefetch learns what a start would be answered, and takes nothing. What was prefetched may be played later,
-    /// so it carries a play session that competes when media is requested.
+    /// Answers a HEAD or a prefetch like a start, without taking a slot. A prefetched manifest may be played later, so
+    /// it carries a play session that competes for a slot when media is requested.
     pub(super) async fn consider(
         &self,
         session: &PlaySession,
@@ -77,7 +78,7 @@ impl Admission {
         Ok(Decision::Pass(PassReason::Uncounted))
     }
 
-    /// A start with a play session that has not begun: an origin redirected to this manifest.
+    /// Admits a start with a play session that has not begun: an origin redirected to this manifest.
     pub(super) async fn start_redirected(
         &self,
         play: &PlayContext,
@@ -88,7 +89,7 @@ impl Admission {
         let (settings, moment) = (view.settings(), view.arrival.moment);
         let (asset, stream) = (PlaySession::asset_name(view.path), StreamId(self.entropy.bytes()));
         let session = PlaySession { stream, asset, started: view.now, ..play.session.clone() };
-        // A play session that has not begun is as good as a token: whoever brings the same again is the same.
+        // A play session that has not begun serves as a token: the same one means the same client.
         let token = media_hash(&[play.sealed().unwrap_or_default().as_bytes()]) | 1;
         let request = admission_request(&session, view.evidence(token, 0));
         let admission = self.table.start(&request, &application.policies, &settings.streams, view.now);
@@ -100,7 +101,7 @@ impl Admission {
         self.permit(admission, attempt, view, subject, play).await
     }
 
-    /// A heartbeat of a stream that holds no slot here: it competes for one.
+    /// Handles a heartbeat of a stream that holds no slot here: it competes for one.
     pub(super) async fn resume(
         &self,
         play: &PlayContext,
@@ -109,7 +110,7 @@ impl Admission {
         application: &Application,
         subject: &mut Subject,
     ) -> Verdict {
-        // The start of a second client's stream is not what the play session says that both carry.
+        // The start time in a shared play session is the first client's, not the second's.
         let is_sealed = play.sealed().is_some() && subject.shared_play.is_none();
         let request = admission_request(&play.session, view.evidence(0, 0));
         let (policies, windows) = (&application.policies, &view.settings().streams);
@@ -125,7 +126,7 @@ impl Admission {
         self.permit(admission, attempt, view, subject, resumed).await
     }
 
-    /// Waits for an admission and makes the permit, or the refusal, of it. `play` is what the request's play is with that stream.
+    /// Awaits an admission and turns it into a permit or a refusal. `play` creates the context of the request's play.
     async fn permit(
         &self,
         admission: impl Future<Output = Result<AdmissionOutcome, Unavailable>>,
@@ -161,7 +162,7 @@ impl Admission {
                 subject.play = Some(Arc::new(play));
                 Err(Problem::refused(&refusal))
             }
-            // The table counts it.
+            // The table counts the error.
             Err(_) => {
                 subject.play = Some(Arc::new(play(None)));
                 Ok(Decision::Pass(PassReason::Undecided))
@@ -169,11 +170,11 @@ impl Admission {
         }
     }
 
-    /// The origin redirects the viewer. A redirect is not a play: what the request took is given back, and the start is where the
-    /// redirect leads to. A start leaves behind a play session that has not begun, for `Location` to carry.
+    /// Handles a redirect by the origin. A redirect is not a play: the slot that the request took is given back, and
+    /// the start happens at the redirect's target. `Location` then carries a play session that has not begun.
     ///
-    /// Media of a play session is a heartbeat wherever it is fetched from; so is media that another host serves
-    /// (`elsewhere`), for no other request of it will come here.
+    /// Media with a play session is a heartbeat wherever it is fetched from. So is media that another host serves
+    /// (`elsewhere`), because no other request for it arrives here.
     pub(crate) async fn redirected(
         &self,
         elsewhere: bool,
@@ -196,7 +197,7 @@ impl Admission {
         }
     }
 
-    /// Gives back what a request took that the origin did not honour.
+    /// Gives back the slot that a request took, because the origin did not serve the request.
     pub(crate) async fn give_back(&self, subject: &mut Subject, permit: &mut Option<Permit>) {
         let Some(permit) = permit else { return };
         if let Some(in_flight) = &mut permit.in_flight {
@@ -205,18 +206,18 @@ impl Admission {
         if std::mem::replace(&mut permit.slot, Slot::Held) == Slot::Held {
             return;
         }
-        // It would count as a heartbeat until this request is gone.
+        // It would count as a heartbeat until the request ends.
         permit.in_flight = None;
         if let Some(play) = subject.play.take() {
             let session = &play.session;
             if self.table.give_back(&session.account, session.stream, self.clock.now()).await.is_err() {
-                tracing::warn!(stream = %session.stream, "a start could not be taken back in time; its reservation runs out");
+                tracing::warn!(stream = %session.stream, "slot not given back in time; its reservation will expire");
             }
         }
     }
 }
 
-/// A start that goes on with an older stream carries that one's play session.
+/// The play session of a start. If it continues an older stream, it is that stream's.
 fn continued(session: PlaySession, stream: Option<&Stream>) -> PlaySession {
     match stream {
         Some(stream) => PlaySession { stream: stream.id, started: stream.started, ..session },
@@ -224,7 +225,7 @@ fn continued(session: PlaySession, stream: Option<&Stream>) -> PlaySession {
     }
 }
 
-/// The session as it stands in a path. Under seal is wall time, which other gateways and later starts of this one understand.
+/// The sealed session for paths. It contains wall time, which stays valid on other gateways and after a restart.
 fn seal(session: &PlaySession, settings: &Settings, moment: Moment) -> String {
     settings.keys.seal(&PlaySession { started: moment.to_wall(session.started), ..session.clone() })
 }

@@ -1,5 +1,5 @@
-//! What is said of a request besides its answer: whose it is, and which rule of a policy in mode `annotate` it exceeds.
-//! The names and texts of the fields; whoever answers writes them where they belong.
+//! Header fields about a request: its application, stream and account, and the rule of a policy in mode `annotate` that
+//! it exceeds. Callers write them to requests and responses.
 
 use http::{HeaderName, HeaderValue};
 
@@ -18,14 +18,14 @@ const ACCOUNT: HeaderName = HeaderName::from_static("streamgate-account");
 /// CTA-5006 §3: each hop appends one member to this list.
 pub(crate) const CMSD_DYNAMIC: HeaderName = HeaderName::from_static("cmsd-dynamic");
 
-/// Bytes of the fields of attributes, all together: many servers take 8 KiB of header, the viewer's own fields included.
+/// Maximum total bytes of attribute fields: many servers accept 8 KiB of header, including the viewer's own fields.
 const MAX_ATTRIBUTES: usize = 4096;
 
 fn annotated(permit: Option<&Permit>) -> Option<&Violation> {
     permit?.annotations.as_ref()?.first()
 }
 
-/// Which rule is exceeded, where one is that only annotates.
+/// The exceeded rule of an annotating policy, if any.
 pub(crate) fn rule(permit: Option<&Permit>) -> Option<[Field; 4]> {
     let violation = annotated(permit)?;
     Some([
@@ -36,7 +36,7 @@ pub(crate) fn rule(permit: Option<&Permit>) -> Option<[Field; 4]> {
     ])
 }
 
-/// Whose request it is: the application, the stream, and the account by the name that the log gives it.
+/// The application, the stream, and the account by its label in the log.
 pub(crate) fn whose(subject: &Subject, keys: &KeyRing) -> impl Iterator<Item = Field> {
     let application = subject.application.as_ref().map(|application| (APPLICATION, field(application.id.as_str())));
     let play = subject.play.as_ref();
@@ -45,7 +45,7 @@ pub(crate) fn whose(subject: &Subject, keys: &KeyRing) -> impl Iterator<Item = F
     application.into_iter().chain(stream).chain(account)
 }
 
-/// The attributes of the stream. Those whose name no field can have are left out, and those beyond what servers take in all.
+/// The attributes of the stream. Omits those whose name is no valid field name, and those beyond `MAX_ATTRIBUTES`.
 pub(crate) fn attributes(subject: &Subject) -> Vec<Field> {
     let Some(play) = &subject.play else { return Vec::new() };
     let content = play.stream.as_ref().and_then(|stream| stream.content());
@@ -66,7 +66,7 @@ fn fields<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Field
     attributes.filter_map(field).collect()
 }
 
-/// What the viewer's player is told, where a rule is exceeded: a member of `CMSD-Dynamic`.
+/// The member of `CMSD-Dynamic` for the viewer's player, if a rule is exceeded.
 pub(crate) fn cmsd(permit: Option<&Permit>) -> Option<String> {
     let Violation { reached, threshold, .. } = annotated(permit)?;
     Some(format!(
@@ -74,7 +74,7 @@ pub(crate) fn cmsd(permit: Option<&Permit>) -> Option<String> {
     ))
 }
 
-/// What is said of a request that passes, to a proxy that asked about it.
+/// The fields that answer a forward-auth call about a request that passes.
 pub(super) fn passed(subject: &Subject, permit: Option<&Permit>, keys: &KeyRing) -> impl Iterator<Item = Field> {
     let rule = rule(permit);
     let ok = rule.is_none().then(|| (STATE, HeaderValue::from_static("ok")));

@@ -1,4 +1,4 @@
-//! Forward authentication: decisions for proxies that are not ours, about requests that they answer themselves.
+//! Forward authentication: decisions for other proxies about requests that they serve themselves.
 //!
 //! The call is the heartbeat. Proxies understand three answers: 200, 401 and 403.
 
@@ -18,7 +18,7 @@ use super::{Admission, annotate, forwarded};
 use crate::identity::Renewed;
 use crate::telemetry::{Access, Outcome};
 
-/// An answer, and what the log says of it.
+/// An answer, and its outcome for the log.
 struct Answered {
     response: Response<Bytes>,
     outcome: Outcome,
@@ -26,7 +26,7 @@ struct Answered {
 }
 
 impl Admission {
-    /// Answers a proxy that asks with the head of this request about one of its viewers' requests.
+    /// Answers a forward-auth call, whose head describes a viewer's request.
     pub(crate) async fn authorize(&self, config: Arc<RuntimeConfig>, mut parts: Parts) -> Response<Bytes> {
         let (id, moment, begun) = (self.next_request(), self.clock.moment(), Instant::now());
         let original = forwarded::original(&mut parts, config.settings.trusted_proxies.as_ref());
@@ -36,7 +36,7 @@ impl Admission {
         let decided = match original {
             Ok(_) => self.decide(&RequestView::new(arrival, &config, &parts, stripped.as_deref())).await,
             Err(problem) => {
-                // What follows may hold a token, and is not for the log.
+                // The rest of the path may contain a token, which must not be logged.
                 parts.uri = Uri::from_static(forwarded::PATH);
                 Decided { decision: Decision::Refuse(problem), subject: Subject::default() }
             }
@@ -61,8 +61,8 @@ impl Admission {
         answered.response
     }
 
-    /// Turns a decision into the answer. The permit ends with it: the end of the call is the last heartbeat, and counts before
-    /// anybody can ask again.
+    /// Turns a decision into the answer. Drops the permit: the end of the call is the last heartbeat, and counts before
+    /// the next call.
     fn answer(
         &self,
         decision: Decision,

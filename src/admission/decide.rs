@@ -1,4 +1,4 @@
-//! The decision about one request: what it asks for, who asks, which stream it belongs to, and whether the policies admit that.
+//! The decision about one request: its route, its viewer, its stream, and whether the policies admit it.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::identity::{Identified, OpenError, PlaySession, TokenError, Viewer, pa
 use crate::media::{self, Kind};
 use crate::streams::Stream;
 
-/// A decision that admits or passes, or the refusal.
+/// An admitting or passing decision, or the refusal.
 pub(super) type Verdict = Result<Decision, Box<Problem>>;
 
 impl Admission {
-    /// Decides about a request, before anything is sent to the origin.
+    /// Decides about a request before it is sent to the origin.
     pub(crate) async fn decide(&self, view: &RequestView<'_>) -> Decided {
         let mut subject = Subject::default();
         let decision = self.decide_about(view, &mut subject).await.unwrap_or_else(Decision::Refuse);
         Decided { decision, subject }
     }
 
-    /// Decides again about a request whose answer turned out to be `kind`, as if that had been known; `before` is what was found
-    /// out the first time.
+    /// Decides again about a request whose answer turned out to be `kind`. `before` is the result of the first
+    /// decision.
     pub(crate) async fn decide_late(&self, view: &RequestView<'_>, kind: Kind, before: Subject) -> Decided {
         let mut subject = Subject { kind, shared_play: None, ..before };
         let play = before.shared_play.or_else(|| subject.play.clone());
@@ -47,8 +47,8 @@ impl Admission {
             return Err(Problem::method());
         }
         if method == Method::OPTIONS {
-            // A preflight carries no token and is never counted. Some origins answer it with the file itself, so for media the
-            // answer is ours.
+            // A preflight carries no token and is never counted. Some origins answer it with the file itself, so the
+            // gateway answers it for media.
             return if kind.is_media() {
                 Err(Problem::preflight(kind))
             } else {
@@ -110,7 +110,7 @@ impl Admission {
         self.decide_with_token(viewer, heartbeat, view, application, subject).await
     }
 
-    /// Finds the application and the origin of a request, and what it asks for.
+    /// Finds the application, the origin and the kind of a request.
     fn route(&self, view: &RequestView<'_>, subject: &mut Subject) -> Result<Arc<Application>, Box<Problem>> {
         let route = view.settings().routes.resolve(host(view.request), view.path).map_err(|error| match error {
             RouteError::Ambiguous => Problem::ambiguous_path(),
@@ -125,14 +125,14 @@ impl Admission {
         subject.kind = media::classify(view.path, view.request.uri.query());
         let is_listed = || view.sealed.is_some() && self.listed.lists(application.id.as_str(), view.path);
         if subject.kind.is_uncounted() && is_listed() {
-            // Whatever it is called, a manifest listed it as a segment.
+            // A manifest listed it as a segment, whatever its name.
             subject.kind = Kind::Segment;
         }
         Ok(application)
     }
 
-    /// Who asks, as the request's token proves it. Asks outside only for what is missing: a key that no set had when it was last
-    /// fetched, or the answer of the operator's own service.
+    /// Identifies the viewer by the request's token. Makes external calls only for an unknown key, or for a verdict of
+    /// the operator's own service that is not cached.
     async fn identify(
         &self,
         view: &RequestView<'_>,
@@ -165,7 +165,7 @@ impl Admission {
         Some(found)
     }
 
-    /// The play behind a sealed play session: what the connection keeps, or opened and looked up.
+    /// The play of a sealed play session: cached by the connection, or opened and looked up.
     fn open(
         &self,
         sealed: &str,
@@ -174,11 +174,11 @@ impl Admission {
     ) -> Result<Arc<PlayContext>, Box<Problem>> {
         let settings = view.settings();
         let plays = |stream: &Arc<Stream>| stream.holds(&settings.streams, view.now);
-        // Age keeps a play session from bringing a stream back. It does not end one that plays.
+        // An expired play session cannot bring a stream back, but does not end one that holds its slot.
         let current = |session: &PlaySession, stream: Option<&Arc<Stream>>| {
             !settings.keys.has_expired(session, view.arrival.moment.wall) || stream.is_some_and(plays)
         };
-        // Nor does a key that was taken out of the ring since the connection's play was opened with it.
+        // Nor does the removal of its key from the ring end a cached play.
         if let Some(play) = view.cached.as_ref().filter(|play| play.sealed() == Some(sealed))
             && play.session.application == application.id
             && play.stream.as_ref().is_some_and(plays)
@@ -198,7 +198,7 @@ impl Admission {
         if !current(&session, stream.as_ref()) {
             return Err(refused(OpenError::Expired));
         }
-        // Under seal is wall time, which other gateways and later starts of this one understand.
+        // The seal contains wall time.
         session.started = view.arrival.moment.past(session.started);
         Ok(Arc::new(PlayContext::new(Some(sealed), session, stream)))
     }

@@ -1,4 +1,4 @@
-//! The answer to one request, as a value.
+//! The decision about one request, as a value.
 
 use std::sync::Arc;
 
@@ -11,32 +11,32 @@ use crate::media::Kind;
 use crate::policy::Violation;
 use crate::telemetry::Outcome;
 
-/// What becomes of a request.
+/// What happens to a request.
 pub(crate) enum Decision {
-    /// It is passed on as a request of a stream that holds its slot.
+    /// Forwarded as a request of a stream that holds its slot.
     Admit(Permit),
-    /// It is passed on and counts for no stream.
+    /// Forwarded, counting for no stream.
     Pass(PassReason),
-    /// It is answered here.
+    /// Answered here.
     Refuse(Box<Problem>),
 }
 
-/// A decision, and what was found out about the request on the way.
+/// A decision, and what was learned about the request.
 pub(crate) struct Decided {
     pub(crate) decision: Decision,
     pub(crate) subject: Subject,
 }
 
-/// What a request is about. Found out whatever the decision is: logs and rewriting need it.
+/// What a request is about. Independent of the decision, because logs and rewriting need it.
 pub(crate) struct Subject {
     pub(crate) kind: Kind,
     pub(crate) application: Option<Arc<Application>>,
     pub(crate) origin: Option<Arc<Origin>>,
     /// The play that the request belongs to.
     pub(crate) play: Option<Arc<PlayContext>>,
-    /// The play that the path carries, where another client of it has a stream of its own. That is `play` then.
+    /// The play in the path, if the request comes from a second client with its own stream. `play` is then the latter.
     pub(crate) shared_play: Option<Arc<PlayContext>>,
-    /// A fresh token for the viewer.
+    /// A renewed token for the viewer.
     pub(crate) renewed: Option<Renewed>,
     /// True if the viewer's token reaches every request of the play by itself.
     pub(crate) token_reaches_all: bool,
@@ -56,39 +56,39 @@ impl Default for Subject {
     }
 }
 
-/// What an admitted request carries from the decision until it is answered.
+/// What an admitted request carries from the decision to the relay.
 pub(crate) struct Permit {
     pub(crate) slot: Slot,
-    /// `None` once the request is no heartbeat any more.
+    /// `None` once the request is no longer a heartbeat.
     pub(crate) in_flight: Option<InFlightGuard>,
     /// Rules of policies in mode `annotate` that the stream exceeds.
     pub(crate) annotations: Option<Arc<Vec<Violation>>>,
 }
 
-/// What a request did to the slot of its stream, and so what is given back if the origin does not honour it.
+/// How a request obtained the slot of its stream: decides what is given back if the origin does not serve it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
-    /// The stream held it before, or holds it by its play session whatever the origin says.
+    /// The stream held it before, or keeps it by its play session whatever the origin answers.
     Held,
-    /// It took the slot without a play session.
+    /// The request took it without a play session.
     Taken,
-    /// It asked for an entry manifest and took the slot.
+    /// The request was for an entry manifest and took it.
     Started,
 }
 
 /// Why a request passes without counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PassReason {
-    /// It is none of those that count.
+    /// It is of a kind that does not count.
     Uncounted,
-    /// Its application lets viewers without a token pass.
+    /// Its application allows viewers without a token.
     Anonymous,
     /// The stream table did not answer. Fail open: an internal error never refuses a viewer.
     Undecided,
 }
 
 impl PassReason {
-    /// The word in the log, where there is more to say than the outcome.
+    /// The reason word in the log; empty if the outcome says it all.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Uncounted | Self::Anonymous => "",

@@ -1,8 +1,8 @@
-//! Header fields of our own, and how texts are written into them.
+//! The gateway's own header fields and their values.
 
 use http::{HeaderName, HeaderValue};
 
-/// Fields that only we may send: what a viewer sends under these names is dropped.
+/// Prefix of fields that only the gateway may set: a viewer's fields with such names are dropped.
 pub(crate) const OURS: &str = "streamgate-";
 
 const REFUSAL: HeaderName = HeaderName::from_static("streamgate-refusal");
@@ -12,12 +12,12 @@ const DETAIL: HeaderName = HeaderName::from_static("streamgate-detail");
 /// A header field.
 pub(super) type Field = (HeaderName, HeaderValue);
 
-/// What a refusal is, in short: its id, the last word of its problem's type, and its text.
+/// A refusal in short: its id, the last part of its problem type, and its text.
 pub(super) fn brief(refusal: u64, reason: &'static str, detail: &str) -> [Field; 3] {
     [(REFUSAL, field(&format!("{refusal:016x}"))), (REASON, HeaderValue::from_static(reason)), (DETAIL, field(detail))]
 }
 
-/// A text as the value of a field; what a field may not hold is replaced.
+/// Turns a text into a field value. Replaces characters that a field may not contain.
 pub(crate) fn field(text: &str) -> HeaderValue {
     let value = |text: &str| HeaderValue::from_str(text).ok();
     let fits = |c: char| c.is_ascii_graphic() || c == ' ';

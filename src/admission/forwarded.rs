@@ -1,7 +1,7 @@
-//! What a proxy that asks tells of the request that it asks about.
+//! The viewer's request, as described by a forward-auth call.
 //!
-//! Viewers can write the same fields, and proxies pass on what they do not set themselves. Which of two is the proxy's nobody
-//! can tell: so all fields of one kind that are there, in all their lines, have to agree.
+//! Viewers can send the same fields, and proxies forward fields that they do not set. The gateway cannot distinguish a
+//! proxy's field from a viewer's: so all fields that describe the same thing must agree, in all their lines.
 
 use http::header::{HOST, HeaderMap, HeaderName};
 use http::request::Parts;
@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::request_view::ClientInfo;
 use crate::identity::client::{Forwarding, TrustedHops};
 
-/// Where proxies ask. What follows it is the viewer's own path, where anything does.
+/// The path of forward-auth calls. The viewer's path may follow it.
 pub(crate) const PATH: &str = "/authz";
 
 static URIS: [HeaderName; 3] = [
@@ -25,23 +25,23 @@ static HOSTS: [HeaderName; 2] =
     [HeaderName::from_static("x-original-host"), HeaderName::from_static("x-forwarded-host")];
 const SCHEME: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Who says what, for whoever has to find out why they do not agree.
-const URI: &str = "the URI (X-Original-URI, X-Original-URL, X-Forwarded-Uri, the path behind /authz)";
-const METHOD: &str = "the method (X-Original-Method, X-Forwarded-Method, the method behind /authz)";
-const HOSTNAME: &str = "the host (X-Original-Host, X-Forwarded-Host, X-Original-URL, Host with a path behind /authz)";
+/// Sources that may contradict each other, for the operator.
+const URI: &str = "the URI (X-Original-URI, X-Original-URL, X-Forwarded-Uri, the path after /authz)";
+const METHOD: &str = "the method (X-Original-Method, X-Forwarded-Method, the call's own if a path follows /authz)";
+const HOSTNAME: &str = "the host (X-Original-Host, X-Forwarded-Host, X-Original-URL, Host if a path follows /authz)";
 const SCHEMES: &str = "the scheme (X-Forwarded-Proto, X-Original-URL)";
 
-/// Turns a proxy's question into the request that it is about, and says who sent that one.
+/// Replaces a forward-auth call with the viewer's request, and returns that request's client.
 ///
 /// # Errors
-/// Nothing says what was asked for; fields contradict each other; or one of them cannot be read.
+/// The call has no URI or a wrong method, or its fields contradict each other or are malformed.
 pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<ClientInfo, Box<Problem>> {
     let headers = &parts.headers;
     let whole = parts.uri.path_and_query().map_or(PATH, http::uri::PathAndQuery::as_str);
     let in_path = whole.strip_prefix(PATH).filter(|rest| rest.starts_with('/'));
     let mut told = ForwardedRequest { target: Agreed(in_path), ..ForwardedRequest::default() };
     if in_path.is_some() {
-        // The proxy asks with the viewer's own method and host.
+        // The call has the viewer's method and host.
         told.method = Agreed(Some(parts.method.as_str()));
         told.host = Agreed(headers.get(HOST).and_then(|host| host.to_str().ok()));
     } else if ![Method::GET, Method::HEAD].contains(&parts.method) {
@@ -50,7 +50,7 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
     for value in lines(headers, &URIS) {
         told.uri(text(value)?)?;
     }
-    // Machines in a row may each have added an entry.
+    // Each of several proxies may have added an entry.
     for line in lines(headers, &METHODS) {
         for method in text(line)?.split(',') {
             told.method.is(method.trim(), str::eq, METHOD)?;
@@ -62,7 +62,7 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
         }
     }
     for value in headers.get_all(SCHEME) {
-        // Here the first is what the viewer speaks, and those behind it need not agree.
+        // The first entry is the viewer's scheme. Later ones may differ.
         let first = text(value)?.split(',').next().unwrap_or_default().trim();
         told.scheme.is(first, str::eq_ignore_ascii_case, SCHEMES)?;
     }
@@ -85,7 +85,7 @@ pub(super) fn original(parts: &mut Parts, hops: Option<&TrustedHops>) -> Result<
     Ok(ClientInfo { address, secure, forwarded: true })
 }
 
-/// What was told so far.
+/// What the fields read so far say.
 #[derive(Default)]
 struct ForwardedRequest<'a> {
     /// Path and query.
@@ -111,14 +111,14 @@ impl<'a> ForwardedRequest<'a> {
             target = path;
         }
         if target.contains('#') {
-            // What follows would not be looked at here, and might be there.
+            // A fragment would be ignored here, but perhaps not by the server.
             return Err(Problem::malformed());
         }
         self.target.is(target, str::eq, URI)
     }
 }
 
-/// What all who say it say.
+/// A value on which all sources so far agree.
 #[derive(Default)]
 struct Agreed<'a>(Option<&'a str>);
 

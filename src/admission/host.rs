@@ -1,4 +1,4 @@
-//! Which hosts a request may name (RFC 9112 §3.2, RFC 3986 §3.2.2).
+//! Validation of a request's host (RFC 9112 §3.2, RFC 3986 §3.2.2).
 
 use std::net::Ipv6Addr;
 
@@ -11,13 +11,13 @@ use crate::model::first_byte;
 /// What is wrong with the host of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostError {
-    /// It names none, or an empty one.
+    /// No host, or an empty one.
     Missing,
-    /// It names several, or something that is no host.
+    /// Several hosts, or an invalid one.
     Malformed,
 }
 
-/// Checks that a request names one host, where its version of HTTP demands one: a name or an address, perhaps with a port.
+/// Checks that a request names one host: a name or an address, with an optional port. HTTP/1.0 requires none.
 pub(super) fn check(request: &Parts) -> Result<(), HostError> {
     let field = only_host(&request.headers)?;
     if field.is_some_and(<[u8]>::is_empty) {
@@ -42,7 +42,7 @@ fn only_host(headers: &HeaderMap) -> Result<Option<&[u8]>, HostError> {
     }
 }
 
-/// `uri-host [ ":" port ]`. A list of names is none, although a comma may stand in a name by RFC 3986.
+/// `uri-host [ ":" port ]`. Refuses lists of names, although RFC 3986 allows commas in a name.
 pub(crate) fn is_host_and_port(text: &[u8]) -> bool {
     if let Some(rest) = text.strip_prefix(b"[") {
         let Some(end) = memchr::memchr(b']', rest) else { return false };
@@ -54,7 +54,7 @@ pub(crate) fn is_host_and_port(text: &[u8]) -> bool {
     !name.is_empty() && is_name(name) && (rest.is_empty() || is_port(rest))
 }
 
-/// With the colon in front of it. The port may be left out behind it (RFC 3986 §3.2.3).
+/// A colon and a port, which may be empty (RFC 3986 §3.2.3).
 fn is_port(text: &[u8]) -> bool {
     let Some(digits) = text.strip_prefix(b":").and_then(|digits| std::str::from_utf8(digits).ok()) else {
         return false;
@@ -74,7 +74,7 @@ fn is_address(text: &[u8]) -> bool {
     text.parse::<Ipv6Addr>().is_ok() || text.strip_prefix(['v', 'V']).and_then(later).unwrap_or(false)
 }
 
-/// `reg-name`. What is percent-encoded may not be a delimiter: whoever undoes it would read another host.
+/// `reg-name`. Refuses percent-encoded delimiters: a server that decodes them would read another host.
 fn is_name(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some((byte, length)) = first_byte(rest) {

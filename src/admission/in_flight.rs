@@ -1,13 +1,12 @@
-//! Requests that are being answered. What they hold is given back by `Drop`: a framework may skip its last hook when another
-//! one panics.
+//! Requests in flight. `Drop` gives back what they hold: the framework may skip its last hook when another one panics.
 
 use std::sync::Arc;
 
 use crate::model::Clock;
 use crate::streams::{Signal, Stream};
 
-/// A request of a stream that is being answered. While media is sent the stream counts as played. A playlist that a player
-/// waits for counts when it is requested and when it arrives, no more: a low-latency player that is paused always waits for one.
+/// A request of a stream in flight. While media is sent, the stream counts as playing. A playlist counts when it is
+/// requested and when it is answered, not in between: a paused low-latency player always waits for one.
 pub(crate) struct InFlightGuard {
     stream: Arc<Stream>,
     signal: Signal,
@@ -17,7 +16,7 @@ pub(crate) struct InFlightGuard {
 }
 
 impl InFlightGuard {
-    /// The stream's request begins to be answered.
+    /// Begins a request of the stream.
     pub(crate) fn new(stream: Arc<Stream>, signal: Signal, clock: &Arc<dyn Clock>) -> Self {
         if signal == Signal::Playback {
             stream.opened();
@@ -25,12 +24,12 @@ impl InFlightGuard {
         Self { stream, signal, failed: false, clock: clock.clone() }
     }
 
-    /// True if what is being sent has to stop, because its stream was terminated.
+    /// True if the transfer must stop because the stream was terminated.
     pub(crate) fn is_terminated(&self) -> bool {
         self.signal == Signal::Playback && !self.stream.is_playing() && self.stream.is_terminated(self.clock.now())
     }
 
-    /// The origin answered with an error.
+    /// Records that the origin answered with an error.
     pub(crate) fn fail(&mut self) {
         self.failed = true;
     }
@@ -43,7 +42,7 @@ impl Drop for InFlightGuard {
             (Signal::Playback, false) => self.stream.closed(Signal::Playback, self.clock.now()),
             (Signal::Presence, true) => {}
             (Signal::Presence, false) => {
-                // The next request finds out whether it still holds its slot.
+                // If the stream has lost its slot, the next request handles it.
                 let _ = self.stream.heartbeat(Signal::Presence, self.clock.now());
             }
         }

@@ -1,4 +1,4 @@
-//! What manifests of the last while listed as segments under names of something that does not count.
+//! Segments that recent manifests list under names that do not count.
 
 use std::collections::HashSet;
 
@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 
 use crate::media::{Disguised, marks_of};
 
-/// So many folders are remembered at most, twice: since the last sweep, and from before it.
+/// Maximum entries of each of the two generations.
 const MAX_FOLDERS: usize = 4096;
 
-/// Folders, each with an extension, in which manifests list segments: a bounded set, of which the least used go first.
+/// Folders and extensions under which manifests list segments. Bounded; the least recently used are dropped.
 #[derive(Debug, Default)]
 pub struct ListedSegments {
     known: Mutex<Generations>,
@@ -22,7 +22,7 @@ struct Generations {
 }
 
 impl ListedSegments {
-    /// Takes note of what a manifest lists.
+    /// Records what a manifest lists.
     pub(crate) fn note(&self, application: &str, disguised: &Disguised) {
         let mut marks = disguised.marks(application).peekable();
         if marks.peek().is_some() {
@@ -31,7 +31,7 @@ impl ListedSegments {
         }
     }
 
-    /// Whether a manifest listed a path like this as a segment. One look at the name for all that are called what they are.
+    /// True if a manifest listed such a path as a segment. Returns at once for names that count.
     pub(crate) fn lists(&self, application: &str, path: &str) -> bool {
         let marks = marks_of(application, path);
         if marks.is_empty() {

@@ -213,7 +213,7 @@ impl Problem {
     /// The headers of a forward-auth call contradict each other, or repeat headers that the viewer sent.
     pub(crate) fn authz_conflict(who: &str) -> Box<Self> {
         let detail = format!("Headers disagree on {who}. Configure the proxy to set one and remove the others.");
-        Self::new(StatusCode::FORBIDDEN, "authz-conflict", "Contradiction", detail)
+        Self::new(StatusCode::FORBIDDEN, "authz-conflict", "Conflicting headers", detail)
     }
 
     /// A path that the origin could read differently.

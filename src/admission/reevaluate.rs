@@ -1,4 +1,4 @@
-//! What becomes known of a stream that plays, and the record of what is refused.
+//! Re-evaluation of streams that play, and the record of refusals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::streams::account::Refused;
 use crate::streams::{Refusal, Stream};
 use crate::telemetry::{self, Outcome, Verdict};
 
-/// A player that is refused asks again and again: so much time is between two explanations for one account.
+/// Minimum time between two logged explanations for one account: refused players retry again and again.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Accounts whose last explanation is remembered.
+/// Maximum accounts remembered.
 const ACCOUNTS: u64 = 10_000;
 
-/// The accounts whose refusals were explained a moment ago.
+/// The accounts with a recently logged explanation.
 pub struct RecentExplanations(Cache<AccountKey, ()>);
 
 impl Default for RecentExplanations {
@@ -31,7 +31,7 @@ impl Default for RecentExplanations {
 }
 
 impl Admission {
-    /// Takes over what a token says of a stream that is there, and judges it again if that is news.
+    /// Updates the attributes of a stream from a token, and re-evaluates the stream if they changed.
     pub(super) async fn update_attributes(
         &self,
         account: &Account,
@@ -50,7 +50,8 @@ impl Admission {
         Ok(())
     }
 
-    /// Judges a stream that plays. One that ends by that is told why, in full; later requests learn that it has ended.
+    /// Re-evaluates a stream that plays. If that terminates it, this refusal has the full explanation; later ones only
+    /// say that the stream ended.
     pub(super) async fn reevaluate(
         &self,
         account: &Account,
@@ -68,14 +69,14 @@ impl Admission {
                 Err(Problem::refused(&refusal))
             }
             Err(_) => {
-                tracing::warn!(stream = %stream.id, "a stream could not be judged; it is at its next request");
+                tracing::warn!(stream = %stream.id, "store unavailable; stream is evaluated at its next request");
                 Ok(())
             }
         }
     }
 
-    /// Media is asked for of a stream that stands in the place of another, or in whose place another stands. Where both turn out
-    /// to be played, the policies decide between them; if they name this one, it is told why, in full.
+    /// Handles media requests of a stream that took over from another, or was taken over. If both turn out to play, the
+    /// policies decide between them. If they refuse this one, the answer has the full explanation.
     pub(super) async fn resolve_takeover(
         &self,
         account: &Account,
@@ -89,12 +90,12 @@ impl Admission {
                 self.explain_refusal(&surplus.refused, &account.key(), view);
                 Err(Problem::surplus(&surplus))
             }
-            // It plays on. Where the store did not answer, the next media is looked at again.
+            // The stream continues. If the store did not answer, the next media request retries.
             Ok(None) | Err(_) => Ok(()),
         }
     }
 
-    /// Writes down on what a refusal rests, under the id that the viewer is told.
+    /// Records the explanation of a refusal under the id that the viewer gets.
     pub(super) fn record_refusal(&self, refusal: &Refusal, account: &AccountKey, view: &RequestView<'_>) {
         if let Refusal::Policy { refused, .. } = refusal {
             self.explain_refusal(refused, account, view);
@@ -110,7 +111,7 @@ impl Admission {
         }
     }
 
-    /// Whether the log is to have explanations, and had none of this account just before.
+    /// True if explanations are logged, and none was logged recently for this account.
     fn may_log_explanation(&self, account: &AccountKey, settings: &Settings) -> bool {
         let RecentExplanations(explained) = &self.explained;
         settings.log.decisions && tracing::enabled!(tracing::Level::INFO) && !explained.contains_key(account)
@@ -124,9 +125,9 @@ impl Admission {
         }
     }
 
-    /// Remembers a refusal for those who will ask why, with what the viewer is told.
+    /// Records a refusal for the decision log, with the document that the viewer gets.
     pub(crate) fn remember(&self, problem: &Problem, told: &Bytes, id: u64, settings: &Settings, subject: &Subject) {
-        // What is allowed has no body.
+        // An allowed preflight has no body.
         if told.is_empty() {
             return;
         }

@@ -1,4 +1,4 @@
-//! The ids of requests, as logs, refusals and the operator's API know them.
+//! Request ids in logs, refusals and the operator API.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,18 +8,18 @@ use crate::model::Entropy;
 /// Rounds of the cipher.
 const ROUNDS: usize = 27;
 
-/// Gives each request an id that no other has, and that tells nothing about the others: whoever is refused twice does not
-/// learn how many requests lay between.
+/// Generates unique request ids that reveal nothing about each other: a viewer who is refused twice does not learn how
+/// many requests came between.
 ///
-/// Requests are counted, and the count is encrypted with Speck64/128 (Beaulieu et al. 2013) under a key that is drawn at the
-/// start. A cipher of 64-bit blocks gives each count another id, without a store and without a lock.
+/// A counter is encrypted with Speck64/128 (Beaulieu et al. 2013) under a key that is drawn at the start. A cipher of
+/// 64-bit blocks maps each count to a different id, without a store or a lock.
 pub struct RequestIds {
     next: AtomicU64,
     keys: [u32; ROUNDS],
 }
 
 impl RequestIds {
-    /// Ids under a fresh key.
+    /// Ids under a new random key.
     pub fn new(entropy: &dyn Entropy) -> Self {
         let bytes = entropy.bytes();
         let mut key = [0; 4];
@@ -39,7 +39,7 @@ impl fmt::Debug for RequestIds {
     }
 }
 
-/// The keys of the rounds; of the key's words, the lowest comes first.
+/// The round keys. Takes the words of the key, lowest first.
 fn schedule([mut key, a, b, c]: [u32; 4]) -> [u32; ROUNDS] {
     let mut others = [a, b, c];
     let mut nth = 0;
@@ -100,7 +100,7 @@ mod tests {
     fn ids_do_not_tell_how_many_requests_lie_between_them() {
         let ids = RequestIds::new(&Bytes(*b"an unguessable k"));
         let ids: Vec<u64> = (0..10_000).map(|_| ids.next()).collect();
-        // Each of the 64 bits changes in half of the steps, whatever the count does.
+        // Each of the 64 bits changes in half of the steps.
         let steps = ids.len() as u64 - 1;
         for bit in 0..64 {
             let changes = ids.windows(2).filter(|two| (two[0] ^ two[1]) >> bit & 1 == 1).count() as u64;

@@ -1,4 +1,4 @@
-//! What a request says of itself, before anybody judges it.
+//! A request, parsed before the decision about it.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -19,20 +19,20 @@ use crate::media::{self, Kind};
 use crate::model::{ClientEvidence, Millis, Moment};
 use crate::streams::{Client, Signal, media_hash};
 
-/// How a request stands to the count of streams.
+/// How a request counts for streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeartbeatKind {
-    /// It is a heartbeat, and may start a stream.
+    /// A heartbeat, which may start a stream.
     Counts(Signal),
-    /// It has to belong to a stream that has not been terminated, and is no sign of life.
+    /// No heartbeat, but refused if its stream was terminated.
     Checked,
-    /// It passes.
+    /// Passes without counting.
     Never,
 }
 
 impl HeartbeatKind {
     pub(crate) fn from_request(kind: Kind, request: &Parts) -> Self {
-        // A POST that is answered with media has been given media.
+        // A POST counts, too, if it is answered with media.
         let counts = request.method != Method::HEAD;
         match kind.signal() {
             media::Signal::Never => Self::Never,
@@ -43,20 +43,20 @@ impl HeartbeatKind {
     }
 }
 
-/// Who sent a request.
+/// The client that sent a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ClientInfo {
-    /// The viewer's address: that of the connection, or what a trusted hop says of it.
+    /// The viewer's address: from the connection, or from a trusted proxy.
     pub(crate) address: Option<IpAddr>,
-    /// Whether the viewer speaks TLS, with us or with a trusted hop.
+    /// True if the viewer uses TLS, to the gateway or to a trusted proxy.
     pub(crate) secure: bool,
-    /// Whether a trusted hop stands in front, whose fields tell what the viewer asked for.
+    /// True if a trusted proxy is in front, whose fields describe the viewer's request.
     pub(crate) forwarded: bool,
 }
 
-/// Whether the machine in front says that the viewer speaks TLS; `None` where it says nothing.
+/// True if `X-Forwarded-Proto` says that the viewer uses TLS; `None` without the field.
 pub(crate) fn is_forwarded_tls(headers: &HeaderMap) -> Option<bool> {
-    // A list, where there are several hops: the first is what the viewer speaks.
+    // With several proxies, this is a list: the first entry is the viewer's scheme.
     let first = |proto: &HeaderValue| {
         let first = proto.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
         first.trim_ascii().eq_ignore_ascii_case(b"https")
@@ -64,37 +64,37 @@ pub(crate) fn is_forwarded_tls(headers: &HeaderMap) -> Option<bool> {
     headers.get("x-forwarded-proto").map(first)
 }
 
-/// The way in which a request came.
+/// How a request arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ingress {
-    /// Through the gateway, which passes its answer on and sees the manifests.
+    /// Through the gateway, which relays the answer and sees the manifests.
     Proxy,
-    /// Another proxy answers it, and asks about it.
+    /// In a forward-auth call of another proxy, which serves it.
     ForwardAuth,
 }
 
-/// When and how a request came.
+/// When and how a request arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
-    /// Names the request in logs and refusals.
+    /// The request's id in logs and refusals.
     pub(crate) id: u64,
     pub(crate) ingress: Ingress,
-    /// When its header had been read. Tokens, blocks and the age of play sessions are judged by its wall time.
+    /// When its header had been read. Its wall time applies to tokens, blocks and the age of play sessions.
     pub(crate) moment: Moment,
     pub(crate) client: ClientInfo,
 }
 
-/// One request, taken apart once: all that a decision about it rests on.
+/// One request, parsed once: all that a decision is based on.
 pub(crate) struct RequestView<'a> {
     pub(crate) arrival: Arrival,
-    /// What was in force when it came.
+    /// The configuration in effect when it arrived.
     pub(crate) config: &'a RuntimeConfig,
-    /// When it is decided about: later than its arrival where the origin's answer showed what it is.
+    /// The time of the decision: later than the arrival if the origin's answer was needed for it.
     pub(crate) now: Millis,
     pub(crate) request: &'a Parts,
     /// The path at the origin.
     pub(crate) path: &'a str,
-    /// The play session that the path carries.
+    /// The play session in the path.
     pub(crate) sealed: Option<&'a str>,
     /// Bytes of the play session's prefix.
     pub(crate) prefix_length: usize,
@@ -112,14 +112,14 @@ impl<'a> RequestView<'a> {
     ) -> Self {
         let whole = request.uri.path();
         let (sealed, rest) = path::split(whole).map_or((None, whole), |(sealed, rest)| (Some(sealed), rest));
-        // A path of the prefix alone is given a slash that it has not.
+        // If the path is only the prefix, `rest` is a slash that the path does not have.
         let prefix_length = whole.strip_suffix(rest).map_or(whole.len(), str::len);
         let path = stripped_path.map_or(rest, |stripped| &stripped.path);
         let (now, cached) = (arrival.moment.now, None);
         Self { arrival, config, now, request, path, sealed, prefix_length, cached, stripped_path }
     }
 
-    /// The configuration that was in force when the request came.
+    /// The configuration in effect when the request arrived.
     pub(crate) fn settings(&self) -> &'a Settings {
         &self.config.settings
     }
@@ -140,27 +140,27 @@ impl<'a> RequestView<'a> {
         }
     }
 
-    /// The client as far as it can be told from others: its network and its user agent.
+    /// What distinguishes the client from others: its network and its user agent.
     pub(crate) fn client(&self) -> Client {
         Client::new(network(self.arrival.client.address), user_agent(&self.request.headers))
     }
 
-    /// What the request shows of its client besides the device; `token` and `issued` are its token's, zero where there is none.
+    /// Evidence of the client besides the device. `token` and `issued` are its token's, zero without one.
     pub(crate) fn evidence(&self, token: u32, issued: u32) -> ClientEvidence {
         let has_agent = !user_agent(&self.request.headers).is_empty();
         self.client().evidence(self.arrival.client.address.is_some(), has_agent, token, issued)
     }
 
-    /// What stands for the media that is asked for.
+    /// A hash of the requested path and range.
     ///
-    /// Not its query, in which players report of themselves and clients can write what they like.
+    /// Excludes the query, which contains players' reports and which clients can choose freely.
     pub(crate) fn media(&self) -> u32 {
         let range = self.request.headers.get(RANGE).map_or(&[][..], HeaderValue::as_bytes);
         media_hash(&[self.path.as_bytes(), range])
     }
 }
 
-/// The path at the origin: without play session, whose prefix has `prefix_length` bytes, and token.
+/// The path at the origin: without the token, and without the play session's prefix of `prefix_length` bytes.
 pub(crate) fn origin_path<'a>(
     stripped_path: Option<&'a StrippedPath>,
     prefix_length: usize,
@@ -172,8 +172,8 @@ pub(crate) fn origin_path<'a>(
     }
 }
 
-/// The path for the log, without what a nested prefix has sealed. Where no route was found, its tokens are
-/// still in it: those that any application would find are taken out.
+/// The path for the log, without sealed play sessions. If no route was found, the path still has its token: one that
+/// any application would find is removed.
 pub(crate) fn logged_path<'a>(
     settings: &Settings,
     is_routed: bool,
@@ -189,7 +189,7 @@ pub(crate) fn logged_path<'a>(
     }
 }
 
-/// The path without a token that it carries, where the request's application takes tokens from paths.
+/// The path without its token, if the request's application takes tokens from paths.
 pub(crate) fn strip_path_token(settings: &Settings, request: &Parts) -> Option<Arc<StrippedPath>> {
     settings.path_tokens.iter().find_map(|application| {
         let whole = request.uri.path();
@@ -200,13 +200,13 @@ pub(crate) fn strip_path_token(settings: &Settings, request: &Parts) -> Option<A
     })
 }
 
-/// The host that a request names, without judging it.
+/// The host that a request names, unchecked.
 pub(crate) fn host(request: &Parts) -> Option<&str> {
     let field = request.headers.get(HOST).and_then(|host| host.to_str().ok());
     field.or_else(|| request.uri.authority().map(http::uri::Authority::as_str)).filter(|host| !host.is_empty())
 }
 
-/// Whether a browser asks ahead of its viewer (Fetch standard, `Sec-Purpose`).
+/// True if a browser prefetches (Fetch standard, `Sec-Purpose`).
 pub(crate) fn is_speculative(request: &Parts) -> bool {
     ["sec-purpose", "purpose"].iter().any(|name| {
         let purpose = request.headers.get(*name).map(http::HeaderValue::as_bytes);
@@ -214,7 +214,8 @@ pub(crate) fn is_speculative(request: &Parts) -> bool {
     })
 }
 
-/// Checks what the framework lets pass: no host or something that is none, a header of any size up to 1 MiB.
+/// Checks what the framework does not: a missing or invalid host, and the header's size, which the framework allows up
+/// to 1 MiB.
 pub(crate) fn check_well_formed(request: &Parts, most: usize) -> Result<(), Box<Problem>> {
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields + request.uri.path().len() + request.uri.query().map_or(0, str::len) > most {

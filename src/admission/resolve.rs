@@ -1,4 +1,4 @@
-//! Which stream a request belongs to, and what that stream has to do for it: nothing, start, go on, or compete for its slot.
+//! Finds the stream of a request, and whether that stream starts, continues or competes for its slot.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::media::Kind;
 use crate::model::{Account, Device, StreamId};
 use crate::streams::{Refusal, Signal, Stream};
 
-/// Streams of one account under names that its viewers can choose.
+/// Streams in one account from which on new names that viewers chose are ignored.
 const MAX_NAMED: usize = 32;
 
-/// What a request with a token and without a play session is to the streams of its account.
+/// How a request with a token and without a play session relates to the streams of its account.
 enum Resolution {
-    /// It asks for an entry manifest. Something may name the stream.
+    /// It requests an entry manifest. The token or the request may name the stream.
     Start { named: Option<StreamId> },
     /// It belongs to this stream, which plays `asset` and may be in the table.
     Continue { stream: StreamId, asset: Cow<'static, str>, known: Option<Arc<Stream>> },
-    /// Nothing tells which stream it belongs to.
+    /// Its stream is unknown.
     Unknown,
 }
 
@@ -59,7 +59,7 @@ impl Admission {
         }
         let Some(stream) = stream else { return self.resume(&play, signal, view, application, subject).await };
         if stream.needs_reevaluation(signal) {
-            // First media comes before the judgement: from then on the manifest is not waited for any more.
+            // The heartbeat comes first: with media, the evaluation no longer waits for the manifest.
             let _ = stream.heartbeat(signal, view.now);
             self.reevaluate(&play.session.account, stream, None, application, view).await?;
         }
@@ -102,7 +102,7 @@ impl Admission {
         if heartbeat == HeartbeatKind::Never {
             return Ok(Decision::Pass(PassReason::Uncounted));
         }
-        // Without a play session, subtitles are no reason to take a slot.
+        // Without a play session, subtitles do not take a slot.
         let heartbeat = match heartbeat {
             HeartbeatKind::Counts(_) if subject.kind == Kind::Subtitle && view.arrival.ingress == Ingress::Proxy => {
                 HeartbeatKind::Checked
@@ -116,7 +116,7 @@ impl Admission {
                 let play = Arc::new(PlayContext::new(None, session, known));
                 subject.play = Some(play.clone());
                 if let Some(stream) = &play.stream {
-                    // A segment says nothing of another asset.
+                    // A segment does not show another asset.
                     let told = (&viewer.attributes, &*stream.asset);
                     self.update_attributes(&viewer.account, stream, told, application, view).await?;
                 }
@@ -130,7 +130,7 @@ impl Admission {
         }
     }
 
-    /// Which stream a request belongs to, where no play session tells.
+    /// Finds the stream of a request without a play session.
     async fn resolve_stream(
         &self,
         viewer: &Viewer,
@@ -144,7 +144,7 @@ impl Admission {
         let asks = view.arrival.ingress == Ingress::ForwardAuth;
         if named.is_none() && asks && (is_entry || heartbeat != HeartbeatKind::Checked) {
             match self.match_stream(viewer, view.path, kind, application, view.now).await {
-                // Whether a HEAD or a key of it may pass, its stream does not decide.
+                // A HEAD or a key passes whatever the state of the stream.
                 StreamMatch::To(..) if heartbeat == HeartbeatKind::Checked => return Resolution::Unknown,
                 StreamMatch::To(stream, known) => {
                     return Resolution::Continue { stream, asset: Cow::Borrowed(UNKNOWN_ASSET), known };
@@ -157,14 +157,15 @@ impl Admission {
             return Resolution::Start { named };
         }
         if heartbeat == HeartbeatKind::Checked && named.is_none() {
-            // Which stream an initialisation segment or a key belongs to, nobody can tell.
+            // The stream of an initialization segment or a key is unknown.
             return Resolution::Unknown;
         }
-        // The token names the stream; or a manifest could not be rewritten, and all that its requests have in common is the
-        // device: then they belong to what it plays.
+        // Either the token names the stream, or a manifest could not be rewritten. In the latter case, requests have
+        // only the device in common, and belong to what it plays.
         let playing = || self.table.find_of_device(&viewer.account.key(), &application.id, &viewer.device);
         let known = named.and_then(|named| self.table.find(&viewer.account.key(), named));
-        // A name that viewers choose counts from the entry on. Elsewhere a new one is no reason to leave what the device plays.
+        // A name that viewers choose takes effect at an entry manifest. Elsewhere, a new one does not replace what the
+        // device plays.
         if let Some(stream) = named
             && (known.is_some() || !viewers_choose_names(application) || playing().is_none())
         {
@@ -176,8 +177,8 @@ impl Admission {
         Resolution::Continue { stream, asset: Cow::Borrowed(UNKNOWN_ASSET), known }
     }
 
-    /// The stream that something names. Names that viewers can choose at will are not let fill the table: beyond a number of
-    /// streams in one account, new names count as none.
+    /// The stream that the token or the request names, if any. Names that viewers can choose must not fill the table:
+    /// with `MAX_NAMED` streams in the account, new ones are ignored.
     fn named_stream(&self, viewer: &Viewer, application: &Application) -> Option<StreamId> {
         let named = viewer.session?;
         let full = || {
@@ -187,7 +188,7 @@ impl Admission {
         (!viewers_choose_names(application) || !full()).then_some(named)
     }
 
-    /// A start: a request for an entry manifest with a token.
+    /// Decides about a start: a request for an entry manifest with a token.
     async fn start(
         &self,
         viewer: &Viewer,
@@ -208,8 +209,8 @@ impl Admission {
         if let Some(split) = self.split_stream(&play, heartbeat, view, application)? {
             return self.decide_with_play_session(split, heartbeat, view, application, subject).await;
         }
-        // Where something names the stream and the token reaches every request by itself, nothing has to be minted. Where it
-        // does not, a play session carries the name on.
+        // If the stream is named and the token reaches every request by itself, no play session is needed.
+        // Otherwise a play session carries the name.
         let is_carried =
             view.arrival.ingress == Ingress::ForwardAuth || named.is_some() && (subject.token_reaches_all || !mint);
         if heartbeat == HeartbeatKind::Checked || is_speculative(view.request) {
@@ -219,22 +220,22 @@ impl Admission {
     }
 }
 
-/// What is played, where only a segment was seen of it.
+/// The asset of a stream of which only segments were requested.
 const UNKNOWN_ASSET: &str = "unknown";
 
-/// True if viewers name streams themselves.
+/// True if viewers can choose the names of streams.
 fn viewers_choose_names(application: &Application) -> bool {
     application.identity.as_ref().is_some_and(|identity| !identity.mapping().stream.is_of_token_alone())
 }
 
-/// The stream of an account's device and an asset, where nothing names it and nothing is minted.
+/// The stream of an account's device and an asset, if it has no name and no play session is minted.
 fn asset_stream_id(viewer: &Viewer, application: &Application, asset: &str) -> StreamId {
     let device = device(viewer);
     let parts = format!("{:?}\0{device}\0{}", viewer.account.key(), PlaySession::asset_name(asset));
     StreamId(Account::new(application.id.as_str(), parts).key().0)
 }
 
-/// The one stream of a device whose requests come with a token and without a play session.
+/// The only stream of a device whose requests have a token and no play session.
 fn device_stream_id(viewer: &Viewer, application: &Application) -> StreamId {
     let device = device(viewer);
     StreamId(Account::new(application.id.as_str(), format!("{:?}\0{device}", viewer.account.key())).key().0)

@@ -1,4 +1,4 @@
-//! What requests are answered with.
+//! The configuration and data that decisions use.
 
 use std::sync::Arc;
 
@@ -8,20 +8,21 @@ use crate::config::Settings;
 use crate::identity::Blocks;
 use crate::key_sources::KeySources;
 
-/// One configuration and what answers rest on. A request keeps the one that it began with; a reload swaps it whole.
+/// One configuration and the data that decisions use. A request keeps the one that it began with; a reload replaces it
+/// as a whole.
 pub struct RuntimeConfig {
-    /// Counts the configurations that were in force since the start, from 1.
+    /// Number of this configuration since the start, from 1.
     pub revision: u64,
     /// The configuration.
     pub settings: Arc<Settings>,
-    /// Keys and verdicts from outside.
+    /// Keys and verdicts from external sources.
     pub key_sources: Arc<KeySources>,
-    /// Who is blocked.
+    /// The blocks.
     pub blocks: Arc<ArcSwap<Blocks>>,
 }
 
 impl RuntimeConfig {
-    /// The configuration of that revision, and what was made of it.
+    /// The configuration of a revision. Takes the blocks from its key sources.
     pub fn new(revision: u64, settings: Arc<Settings>, key_sources: Arc<KeySources>) -> Self {
         let blocks = key_sources.blocks();
         Self { revision, settings, key_sources, blocks }

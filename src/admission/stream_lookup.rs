@@ -1,8 +1,8 @@
-//! Which stream a request belongs to, where nothing but its path and its device tell.
+//! Finds the stream of a request by its path and its device alone.
 //!
-//! A proxy that asks shows us no manifests, and so none carries a play session: each request comes with the token alone, a
-//! refresh of a playlist like a start. What an entry manifest leads to nearly always lies in its folder or below: requests
-//! there belong to the device's stream of it, and any other manifest is a start.
+//! With forward authentication, the gateway sees no manifests, so no request carries a play session. Each has only the
+//! token, and a playlist refresh looks like a start. What an entry manifest leads to is nearly always in its folder or
+//! below: requests there belong to the device's stream of it, and any other manifest is a start.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use crate::media::Kind;
 use crate::model::{Millis, StreamId};
 use crate::streams::Stream;
 
-/// What a request of a device belongs to.
+/// The stream that a device's request belongs to.
 pub(super) enum StreamMatch {
-    /// A stream that is there, or was until it was terminated.
+    /// A stream in the table, or a terminated one.
     To(StreamId, Option<Arc<Stream>>),
-    /// A stream that its device starts again.
+    /// A stream that the device starts again.
     Again(StreamId),
-    /// Nothing that is known.
+    /// No known stream.
     Nothing,
 }
 
 impl Admission {
-    /// Which stream of its device a request for `path` belongs to. For a segment and what the device plays, this is one
-    /// look-up.
+    /// Finds the device's stream to which a request for `path` belongs. One look-up for segments of what the device
+    /// plays.
     pub(super) async fn match_stream(
         &self,
         viewer: &Viewer,
@@ -37,11 +37,11 @@ impl Admission {
         let is_entry = kind.is_entry();
         let is_again = |stream: &Stream| is_entry && *stream.asset == *path;
         let playing = self.table.find_of_device(&viewer.account.key(), &application.id, &viewer.device);
-        // What an application has declared bears no path.
+        // A declared stream has no path.
         let is_declared = |stream: &Stream| stream.is_declared() && stream.plays_same_content(&viewer.attributes);
         let of_it = |stream: &Arc<Stream>| !is_entry || leads_to(&stream.asset, path) || is_declared(stream);
         if let Some(stream) = playing.filter(of_it) {
-            // Before media some players ask twice; afterwards it is a refresh.
+            // Some players request it twice before media; afterwards it is a refresh.
             if is_again(&stream) && stream.is_playing() {
                 stream.returned_to_entry();
             }
@@ -59,7 +59,8 @@ impl Admission {
         let ended = record.tombstones().iter().rev().filter(|tombstone| !tombstone.may_be_started_again(now));
         let ended = ended.map(|tombstone| &tombstone.stream).find(|stream| is_own(stream));
         match ended {
-            // Its player goes on by itself. Whoever asks for a multivariant playlist again has pressed the button.
+            // The player continues by itself. A new request for a multivariant playlist means that the viewer
+            // restarted.
             Some(stream) if !is_again(stream) || kind == Kind::Mpd || stream.refreshes_entry() => {
                 StreamMatch::To(stream.id, None)
             }
@@ -68,7 +69,7 @@ impl Admission {
     }
 }
 
-/// Whether an entry manifest may lead to a path: it lies in the manifest's folder or below.
+/// True if an entry manifest may lead to a path: the path is in the manifest's folder or below.
 fn leads_to(entry: &str, path: &str) -> bool {
     entry.rfind('/').and_then(|at| entry.get(..=at)).is_some_and(|folder| path.starts_with(folder))
 }
