@@ -1,4 +1,4 @@
-//! The Pingora adapter: asks the four admission of proxied traffic and acts on the answers.
+//! The Pingora adapter: obtains decisions about proxied traffic from admission and carries them out.
 
 mod annotate;
 mod client_info;
@@ -42,18 +42,18 @@ pub use server::{Background, Endpoint, service};
 pub use tls::{Certificate, CertificateError};
 pub use upstream::Upstreams;
 
-/// What answers viewers.
+/// Serves viewers.
 pub struct Gateway {
-    /// One immutable snapshot per request, swapped whole.
+    /// The configuration: one immutable snapshot per request, replaced as a whole.
     pub current: Arc<ArcSwap<ProxyConfig>>,
-    /// Decides about requests.
+    /// Makes the decisions.
     pub admission: Arc<Admission>,
-    /// The connections to origins.
+    /// Connections to origins.
     connector: Connector,
 }
 
 impl Gateway {
-    /// What answers viewers, and keeps so many idle connections to origins.
+    /// A gateway that keeps up to `kept` idle connections to origins.
     pub fn new(current: Arc<ArcSwap<ProxyConfig>>, admission: Arc<Admission>, kept: usize) -> Self {
         Self { current, admission, connector: Connector::new(Some(ConnectorOptions::new(kept))) }
     }

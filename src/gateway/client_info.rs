@@ -1,4 +1,4 @@
-//! Who sent a request, as its connection and trusted hops say it.
+//! The client of a request, from its connection and trusted proxies.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::config::Settings;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// What else proxies write of the viewer. Of an untrusted peer it is a lie, or nothing that the gateway knows.
+/// Other fields that proxies set about the viewer. Not trustworthy from an untrusted peer.
 const HEARSAY: [HeaderName; 4] = [
     FORWARDED,
     HeaderName::from_static("x-forwarded-port"),
@@ -21,7 +21,7 @@ const HEARSAY: [HeaderName; 4] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// The viewer, where it connects itself or a trusted hop stands in front.
+/// The viewer, connected directly or through a trusted proxy.
 pub(super) fn client_info(session: &Session, settings: &Settings) -> ClientInfo {
     let peer = peer(session);
     let secure = session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
@@ -38,10 +38,10 @@ pub(super) fn client_info(session: &Session, settings: &Settings) -> ClientInfo 
     }
 }
 
-/// The scheme and the host by which the viewer asks, as `https://tv.example`; empty where the host is not known.
+/// The scheme and the host that the viewer requests, as `https://tv.example`; empty if the host is unknown.
 ///
-/// That somebody in front speaks TLS is believed of anybody here: whoever makes it up gets URLs that do not work, in a manifest
-/// that nobody else gets. Another host is not: what carries a play session goes there.
+/// `X-Forwarded-Proto` is accepted from any peer: a forged one only breaks the URLs in the sender's own manifest.
+/// `X-Forwarded-Host` is not: URLs with a play session lead there.
 pub(super) fn site(request: &Parts, client: ClientInfo) -> String {
     let first = |value: &http::HeaderValue| Some(value.to_str().ok()?.split(',').next()?.trim().to_owned());
     let forwarded = request.headers.get(X_FORWARDED_HOST).filter(|_| client.forwarded).and_then(first);
@@ -51,11 +51,11 @@ pub(super) fn site(request: &Parts, client: ClientInfo) -> String {
     format!("{}://{host}", if secure { "https" } else { "http" })
 }
 
-/// Tells the origin who asks, with which scheme, and for which host: what the gateway has established, and never what an
-/// untrusted peer wrote.
+/// Adds the viewer's address, scheme and host to the origin's request, as the gateway determined them. Never forwards
+/// these fields from an untrusted peer.
 ///
 /// # Errors
-/// A field could not be written, which addresses and hosts do not lead to.
+/// A field could not be written. Does not happen for addresses and hosts.
 pub(super) fn forward(session: &Session, upstream: &mut RequestHeader, client: ClientInfo) -> pingora::Result<()> {
     let peer = peer(session);
     match (client.address.or(peer), peer) {
@@ -84,7 +84,7 @@ fn peer(session: &Session) -> Option<IpAddr> {
     session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip)
 }
 
-/// Whether viewers speak TLS with what stands in front of this listener.
+/// True if `assume_https` is set for this listener.
 fn is_behind_tls(session: &Session, settings: &Settings) -> bool {
     let local = session.server_addr().and_then(|address| address.as_inet()).copied();
     settings.listeners.iter().any(|listener| listener.assume_https && local.is_some_and(|local| listener.takes(local)))

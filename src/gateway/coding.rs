@@ -1,5 +1,5 @@
-//! Answers in a content coding that nobody asked for, made plain: a compressed manifest cannot be rewritten, and compressed bytes
-//! do not show what they are. The framework knows Brotli and gzip of one member; the rest is here.
+//! Decodes answers in a content coding that was not requested: compressed manifests cannot be rewritten, and compressed
+//! bytes cannot be inspected. The framework decodes Brotli and gzip of one member, this module the rest.
 
 use std::io::{self, Write};
 
@@ -9,33 +9,34 @@ use flate2::{Decompress, FlushDecompress, Status};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-/// Bytes of room for what a step of `deflate` makes, at least.
+/// Minimum space in bytes for the output of a `deflate` step.
 const INFLATED: usize = 16 << 10;
 
-/// What is done to a body to make it plain.
+/// Decodes a body.
 pub(super) enum Decoder {
-    /// `gzip`, of which nothing has come yet.
+    /// `gzip`, before the first byte.
     Gzip,
     /// Gzip, of any number of members (RFC 1952 §2.2).
     Members(Box<MultiGzDecoder<Vec<u8>>>),
-    /// `deflate`, of which nothing has come yet: the zlib format (RFC 9110 §8.4.1.2), or without its header, as some servers send.
+    /// `deflate`, before the first byte: the zlib format (RFC 9110 §8.4.1.2), or without its header, as some servers
+    /// send.
     Deflate,
-    /// `deflate`, of which something has come.
+    /// `deflate`, after the first byte.
     Inflate(Box<Inflate>),
 }
 
 /// How a body is coded.
 pub(super) enum Coding {
-    /// Not at all, whatever `Content-Encoding` says in many words.
+    /// Not coded, although there is a `Content-Encoding`.
     Plain,
-    /// In a way that is undone here.
+    /// In a coding that this module decodes.
     Known(Decoder),
-    /// In another way.
+    /// In another coding.
     Other,
 }
 
 impl Coding {
-    /// What `Content-Encoding` says (RFC 9110 §8.4); `None` where there is none.
+    /// Parses `Content-Encoding` (RFC 9110 §8.4); `None` without the field.
     pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         if !headers.contains_key(CONTENT_ENCODING) {
             return None;
@@ -58,24 +59,24 @@ impl Coding {
 }
 
 impl Decoder {
-    /// Makes the next piece of a body plain.
+    /// Decodes the next piece of a body.
     ///
     /// # Errors
-    /// The bytes are not what their coding says.
+    /// The bytes are invalid in their coding.
     pub(super) fn decode(&mut self, piece: &mut Option<Bytes>, end: bool) -> io::Result<()> {
         let coded = piece.take().unwrap_or_default();
         if matches!(self, Self::Gzip) && !coded.is_empty() {
             *self = Self::Members(Box::new(MultiGzDecoder::new(Vec::new())));
         }
         if let (Self::Deflate, [first, rest @ ..]) = (&self, &coded[..]) {
-            // Eight in the low half: deflate; and the first two bytes are a multiple of 31 (RFC 1950 §2.2).
+            // The low half is 8 for deflate, and the first two bytes are a multiple of 31 (RFC 1950 §2.2).
             let second = rest.first().copied();
             let check = second.map_or(0, |second| u16::from_be_bytes([*first, second]) % 31);
             let is_zlib = first & 0x0F == 8 && check == 0;
             *self = Self::Inflate(Box::new(Inflate { stream: Decompress::new(is_zlib), ended: false }));
         }
         let plain = match self {
-            // Nothing, in whatever coding, is nothing.
+            // An empty body is valid in every coding.
             Self::Gzip | Self::Deflate => Vec::new(),
             Self::Members(decoder) => {
                 decoder.write_all(&coded)?;
@@ -93,10 +94,10 @@ impl Decoder {
     }
 }
 
-/// A `deflate` stream. The writers of `flate2` take one that is cut short for whole.
+/// A `deflate` stream. The writers of `flate2` accept a truncated one as complete.
 pub(super) struct Inflate {
     stream: Decompress,
-    /// Its last block has come. What follows is not part of it.
+    /// The last block was read. Later bytes are ignored.
     ended: bool,
 }
 
@@ -110,7 +111,7 @@ impl Inflate {
             let read = usize::try_from(self.stream.total_in() - before).unwrap_or(usize::MAX);
             coded = coded.get(read..).unwrap_or_default();
             self.ended = status == Status::StreamEnd;
-            // Room that is left says that there is no more to come of what has been read.
+            // Unused space means that all output was written.
             if coded.is_empty() && plain.len() < plain.capacity() || status == Status::BufError {
                 break;
             }
@@ -172,7 +173,7 @@ mod tests {
                 assert_eq!(plain(coding, &body, size).unwrap(), PLAIN, "{coding} in pieces of {size}");
             }
         }
-        // Much more comes out than goes in.
+        // The output is much larger than the input.
         let long = PLAIN.repeat(10_000);
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
         zlib.write_all(&long).unwrap();
@@ -203,7 +204,7 @@ mod tests {
                 }
             }
         }
-        // Between two members gzip is whole.
+        // Between two members, gzip is complete.
         let (one, two) = (gzip(PLAIN), [gzip(PLAIN), gzip(PLAIN)].concat());
         for length in one.len() + 1..two.len() {
             assert!(plain("gzip", &two[..length], 4096).is_err(), "cut after {length} of {}", two.len());

@@ -1,5 +1,4 @@
-//! Wrappers around the proxy that close gaps of the framework: nothing else limits how long a request's header may take, or
-//! the first words of HTTP/2.
+//! Timeouts that the framework lacks: for a request's header, and for the connection preface of HTTP/2.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
@@ -22,20 +21,20 @@ tokio::task_local! {
     static HEADER_READ: Arc<AtomicBool>;
 }
 
-/// Bytes of one HTTP/2 answer that wait for a connection which does not take them. Each stream of each connection may have as
-/// many; more would not be faster, because the connection sends what waits in one go.
+/// Maximum bytes of one HTTP/2 answer that wait to be sent, for each stream of each connection. More would not be
+/// faster, because the connection sends them all at once.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// Tells the guard around this request that its header is here.
+/// Marks the header of this request as read.
 pub(super) fn header_read() {
-    // Outside the scope (HTTP/2, whose headers are read before the guard sees them) there is nobody to tell.
+    // HTTP/2 has no such scope: its headers are read before.
     let _ = HEADER_READ.try_with(|read| read.store(true, Relaxed));
 }
 
 /// Closes a connection whose next request header does not arrive in time.
 ///
-/// The time covers the idle wait on a kept connection too, so it has to exceed the keep-alive time. There is one of these
-/// for each connection, because the framework's options are fixed for as long as what gives them lives.
+/// The timeout includes the idle time of a kept connection, so it must exceed the keep-alive time. Each connection has
+/// its own instance, because the options of an instance cannot change.
 pub(super) struct HeaderTimeout<A> {
     app: Arc<A>,
     options: HttpServerOptions,
@@ -44,8 +43,8 @@ pub(super) struct HeaderTimeout<A> {
     metrics: Arc<Metrics>,
 }
 
-/// How far the first words of HTTP/2 have got. The framework waits for them without end and tells nobody; but it asks for the
-/// options of HTTP/2 right before, and for those of the server right after.
+/// Progress of the HTTP/2 connection preface. The framework waits for it without a limit and does not report it, but
+/// reads the HTTP/2 options right before and the server options right after.
 #[derive(Default)]
 struct Greeting(AtomicU8);
 
@@ -67,13 +66,13 @@ impl Greeting {
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> HeaderTimeout<A> {
-    /// The guard of a new connection. What it is held to stays as it is now.
+    /// Guards a new connection with the current limits.
     pub(super) fn new(app: Arc<A>, current: Arc<ArcSwap<ProxyConfig>>, metrics: Arc<Metrics>) -> Arc<Self> {
         let options = options(&current.load().runtime.settings.limits);
         Arc::new(Self { app, options, greeting: Greeting::default(), current, metrics })
     }
 
-    /// Answers the requests of a connection until it ends.
+    /// Serves a connection until it ends.
     pub(super) async fn serve(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) {
         let budget = self.current.load().runtime.settings.limits.handshake_timeout;
         let connection = self.process_new(stream, shutdown);
@@ -110,7 +109,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for HeaderTimeout<A
         let read = Arc::new(AtomicBool::new(false));
         let request = HEADER_READ.scope(read.clone(), self.app.process_new_http(session, shutdown));
         tokio::pin!(request);
-        // The framework's own timers: with one of the runtime's for each request, parking its threads showed in profiles.
+        // The framework's timers: a runtime timer for each request showed in profiles, as parking of threads.
         match fast_timeout(budget, &mut request).await {
             Ok(next) => next,
             Err(_) if read.load(Relaxed) => request.await,

@@ -1,4 +1,4 @@
-//! What one request carries through the hooks.
+//! The state of one request across the hooks.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -22,42 +22,41 @@ use crate::media::Kind;
 use crate::model::{Millis, Moment};
 use crate::telemetry::Outcome;
 
-/// One request: what was decided about it, and what becomes of it at the origin. Everything that must be given back is given
-/// back by `Drop`.
+/// One request: the decision about it, and its exchange with the origin. `Drop` gives back everything that it holds.
 pub struct Context {
     pub(super) arrival: Arrival,
-    /// When its header had been read, by a clock that is finer than a millisecond.
+    /// When its header had been read, with a precision finer than a millisecond.
     pub(super) begun: Instant,
-    /// What was in force when it began.
+    /// The configuration in effect when it began.
     pub(super) config: Arc<RuntimeConfig>,
-    /// Bytes of the path in front of the path at the origin: the play session's prefix.
+    /// Bytes of the play session's prefix, before the path at the origin.
     pub(super) prefix_length: usize,
-    /// The path at the origin, where it carried a token.
+    /// The path at the origin, if the path carried a token.
     pub(super) stripped_path: Option<Arc<StrippedPath>>,
     pub(super) subject: Subject,
     pub(super) permit: Option<Permit>,
     pub(super) outcome: Outcome,
-    /// One word for the log, where there is more to say than the outcome.
+    /// The reason word for the log; empty if the outcome says it all.
     pub(super) reason: &'static str,
-    /// The box in which the connection keeps its play; it goes from request to request.
+    /// The play that the connection caches, in a box that is passed from request to request.
     cached_play: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) server: Option<ServerGuard>,
-    /// When the server was asked; by now the last of several attempts.
+    /// When the request was sent to the server of the last attempt.
     pub(super) asked: Instant,
     pub(super) tried: Option<Arc<Server>>,
     pub(super) body: BodyRewriter,
-    /// The answer turned out to list channels: it is no start.
+    /// The answer is a list of channels and no start.
     pub(super) lists_channels: bool,
-    /// Whether the answer's body has to be plain.
+    /// True if the answer's body must not be coded.
     pub(super) plain: bool,
-    /// What makes it so.
+    /// Decodes the body.
     pub(super) decoder: Option<Decoder>,
-    /// The answer passes as harmless as long as its first bytes do not say otherwise.
+    /// Checks that the first bytes of a harmless answer match its claim.
     pub(super) inspection: Option<Inspection>,
-    /// What an earlier attempt's first bytes showed.
+    /// The kind that an earlier attempt's first bytes showed.
     pub(super) belied: Option<Kind>,
-    /// A refusal that was decided only when the origin had answered.
+    /// A refusal that was decided after the request was sent to the origin.
     pub(super) late: Option<Box<Problem>>,
 }
 
@@ -89,18 +88,19 @@ impl Context {
         }
     }
 
-    /// The configuration that was in force when the request began.
+    /// The configuration in effect when the request began.
     pub(super) fn settings(&self) -> &Settings {
         &self.config.settings
     }
 
-    /// Notes that its header has been read.
+    /// Records that its header has been read.
     pub(super) fn begin(&mut self, moment: Moment) {
         self.arrival.moment = moment;
         self.begun = Instant::now();
     }
 
-    /// The request as admission looks at it. `stripped_path` is this one's, kept apart so that the view does not borrow it.
+    /// The request for admission. `stripped_path` is this request's, passed separately so that the view does not borrow
+    /// `self`.
     pub(super) fn view<'a>(
         &self,
         config: &'a RuntimeConfig,
@@ -112,7 +112,7 @@ impl Context {
         view
     }
 
-    /// Takes over what was decided.
+    /// Applies a decision.
     ///
     /// # Errors
     /// The request is refused.
@@ -120,7 +120,7 @@ impl Context {
         self.subject = decided.subject;
         match decided.decision {
             Decision::Admit(mut permit) => {
-                // What an earlier decision about the same request took is still taken.
+                // The slot that an earlier decision about this request took is still taken.
                 if let Some(before) = &self.permit {
                     permit.slot = permit.slot.max(before.slot);
                 }
@@ -137,12 +137,12 @@ impl Context {
         }
     }
 
-    /// The outcome of a refusal, for log and metrics.
+    /// Sets the outcome of a refusal, for log and metrics.
     pub(super) fn set_outcome(&mut self, problem: &Problem) {
         (self.outcome, self.reason) = (problem.outcome, problem.reason);
     }
 
-    /// The sealed play session that references in the answer have to carry, if they carry one.
+    /// The sealed play session for references in the answer; `None` if they carry none.
     pub(super) fn sealed(&self) -> Option<&str> {
         self.subject.play.as_ref()?.sealed()
     }
@@ -158,19 +158,19 @@ impl Context {
         logged_path(self.settings(), is_routed, self.stripped_path.as_deref(), self.prefix_length, uri)
     }
 
-    /// Takes over what the previous request of this connection left.
+    /// Takes the play that the previous request of this connection cached.
     pub(super) fn receive_cached(&self, cached: Box<dyn Any + Send + Sync>) {
         *self.cached_play.lock() = Some(cached);
     }
 
-    /// The play of the previous request, if this one's prefix is the same.
+    /// The play of the previous request, if this one has the same prefix.
     fn cached_session(&self, sealed: &str) -> Option<Arc<PlayContext>> {
         let cached = self.cached_play.lock();
         let play = cached.as_ref()?.downcast_ref::<CachedPlay>()?.play();
         (play.sealed() == Some(sealed)).then(|| play.clone())
     }
 
-    /// What the next request of this connection gets. The box is reused as long as the play stays the same.
+    /// The play for the next request of this connection. Reuses the box while the play stays the same.
     pub(super) fn cache_play(&self) -> Option<Box<dyn Any + Send + Sync>> {
         let old = self.cached_play.lock().take();
         let play = self.subject.shared_play.as_ref().or(self.subject.play.as_ref());

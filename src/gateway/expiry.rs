@@ -1,4 +1,4 @@
-//! Advances the expiry of streams once a second, on a thread where nothing else waits.
+//! Advances the expiry of streams once a second, on a blocking thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::model::Clock;
 use crate::streams::StreamTable;
 use crate::telemetry::ClockWatch;
 
-/// The time between two advances.
+/// Time between two advances.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Advances the expiry of a table's streams. With a million accounts one advance takes tens of milliseconds, so none is made on
-/// a thread of the asynchronous runtime.
+/// Advances the expiry of a table's streams. With a million accounts this takes tens of milliseconds, so it does not
+/// run on the threads of the asynchronous runtime.
 pub struct Expiry {
     table: Arc<StreamTable>,
     clock: Arc<dyn Clock>,
     watched: ClockWatch,
-    /// Whether [`finish`](Self::finish) was called. It is locked during an advance.
+    /// True after [`finish`](Self::finish). Locked during an advance.
     is_finished: Mutex<bool>,
 }
 
@@ -31,7 +31,7 @@ impl Expiry {
         Self { table, clock, watched: ClockWatch::default(), is_finished: Mutex::new(false) }
     }
 
-    /// Advances expiry once a second. An advance that is under way when this is dropped is still completed.
+    /// Advances expiry once a second. An advance that runs when this is dropped still completes.
     pub async fn run(self: &Arc<Self>) {
         let mut seconds = interval(INTERVAL);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -39,12 +39,12 @@ impl Expiry {
             seconds.tick().await;
             let (expiry, runtime) = (self.clone(), Handle::current());
             if let Err(error) = spawn_blocking(move || expiry.advance(&runtime)).await {
-                tracing::error!(%error, "the expiry of streams failed");
+                tracing::error!(%error, "expiry of streams failed");
             }
         }
     }
 
-    /// Waits for the advance that is under way, and allows no further one. What it tells is told when this returns.
+    /// Waits for a running advance and prevents further ones. All its events have been reported when this returns.
     pub fn finish(&self) {
         *self.is_finished.lock() = true;
     }

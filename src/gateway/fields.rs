@@ -1,4 +1,4 @@
-//! Fields of an answer that speak of paths: in a play, paths have the play session in front of them.
+//! Fields of an answer that contain paths: in a play, paths begin with the play session.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,33 +9,33 @@ use pingora::http::ResponseHeader;
 
 use crate::media::{self, Target};
 
-/// Whether an answer has such fields. Most have none.
+/// True if an answer has such fields. Most have none.
 pub(super) fn are_in(response: &ResponseHeader) -> bool {
     [SET_COOKIE, CONTENT_LOCATION, LINK, REFRESH].iter().any(|name| response.headers.contains_key(name))
 }
 
-/// Gives the fields of an answer of a play the paths that the viewer's requests have.
+/// Rewrites the fields of an answer to the paths that the viewer requests in a play.
 ///
 /// # Errors
-/// A field cannot be written.
+/// A field could not be written.
 pub(super) fn in_play(response: &mut ResponseHeader, target: &Target<'_>) -> pingora::Result<()> {
     let mut changed = set_cookies(response, target)?;
     changed |= rewrite(response, &CONTENT_LOCATION, |text| media::prefixed(text, target))?;
     changed |= rewrite(response, &LINK, |text| link(text, target))?;
     changed |= rewrite(response, &REFRESH, |text| refresh(text, target))?;
     if changed && !target.inherited {
-        // The way to one viewer's stream is not for a cache.
+        // A cache must not store one viewer's play session.
         response.insert_header(CACHE_CONTROL, "private, no-store")?;
     }
     Ok(())
 }
 
-/// Where an answer redirects to, in ASCII: some origins write bytes that only a percent code may stand for (RFC 3986 §2.1).
+/// The target of a redirect, in ASCII: some origins send bytes that must be percent-encoded (RFC 3986 §2.1).
 pub(super) fn location(response: &ResponseHeader) -> Option<Cow<'_, str>> {
     response.headers.get(LOCATION).map(ascii)
 }
 
-/// A field's value, with percent codes for all bytes that are not ASCII.
+/// A field's value, with bytes that are not ASCII percent-encoded.
 fn ascii(value: &HeaderValue) -> Cow<'_, str> {
     if let Ok(text) = value.to_str() {
         return text.into();
@@ -45,7 +45,7 @@ fn ascii(value: &HeaderValue) -> Cow<'_, str> {
         if byte.is_ascii() {
             text.push(char::from(*byte));
         } else {
-            let _ = write!(text, "%{byte:02X}"); // a string takes all
+            let _ = write!(text, "%{byte:02X}"); // cannot fail
         }
     }
     text.into()
@@ -79,7 +79,7 @@ fn link(text: &str, target: &Target<'_>) -> Option<String> {
         let (before, here) = rest.split_at_checked(at)?;
         out.push_str(before);
         if here.starts_with('"') {
-            // A quoted string may have brackets; an escaped quote in it does not end it.
+            // A quoted string may contain brackets; an escaped quote does not end it.
             quoted ^= !(quoted && before.ends_with('\\'));
         }
         let end = here.find('>').filter(|_| here.starts_with('<') && !quoted);
@@ -90,7 +90,7 @@ fn link(text: &str, target: &Target<'_>) -> Option<String> {
         };
         let prefixed = media::prefixed(reference.trim(), target);
         changed |= prefixed.is_some();
-        let _ = write!(out, "<{}>", prefixed.as_deref().unwrap_or(reference)); // a string takes all
+        let _ = write!(out, "<{}>", prefixed.as_deref().unwrap_or(reference)); // cannot fail
         rest = here.get(reference.len() + 2..)?;
     }
     out.push_str(rest);
@@ -110,8 +110,8 @@ fn refresh(text: &str, target: &Target<'_>) -> Option<String> {
     media::prefixed(bare, target).map(|prefixed| format!("{seconds}; url={prefixed}"))
 }
 
-/// A cookie with a path, or with that of the request (RFC 6265 §5.1.4), would not come back with the requests of the play: it is
-/// set for their paths as well. The first copy stays, for an entry manifest that is asked for again.
+/// Sets cookies for the paths of the play as well. A cookie with a path, or with that of the request (RFC 6265 §5.1.4),
+/// would not be sent with the requests of the play. The original stays, for later requests of the entry manifest.
 fn set_cookies(response: &mut ResponseHeader, target: &Target<'_>) -> pingora::Result<bool> {
     let cookies: Vec<_> = response.headers.get_all(SET_COOKIE).iter().cloned().collect();
     let mut changed = false;
@@ -126,16 +126,16 @@ fn set_cookies(response: &mut ResponseHeader, target: &Target<'_>) -> pingora::R
 
 fn in_play_as_well(cookie: &[u8], target: &Target<'_>) -> Option<Vec<u8>> {
     let mut parts: Vec<&[u8]> = cookie.split(|byte| *byte == b';').collect();
-    // Such a name is refused with any other path than the root (RFC 6265bis §4.1.3.2).
+    // Clients refuse such a name with any path but the root (RFC 6265bis §4.1.3.2).
     if parts.first()?.trim_ascii_start().get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"__Host-")) {
         return None;
     }
-    // The last one counts.
+    // The last path counts.
     let path = parts.iter().skip(1).rev().find_map(|part| path_of(part));
     let path = path.filter(|path| path.starts_with(b"/"));
     let path = match path {
         Some(path) => path,
-        // The request has the prefix, and so has its folder.
+        // The request has the prefix, and so does its folder.
         None if target.inherited => return None,
         None => folder(target.document).as_bytes(),
     };
@@ -159,7 +159,7 @@ fn path_of(attribute: &[u8]) -> Option<&[u8]> {
     name.trim_ascii().eq_ignore_ascii_case(b"path").then(|| value.get(1..).unwrap_or_default().trim_ascii())
 }
 
-/// The path that a cookie has by default: up to the last slash, without it.
+/// The default path of a cookie: up to the last slash, exclusive.
 fn folder(document: &str) -> &str {
     document.rfind('/').filter(|at| *at > 0).and_then(|at| document.get(..at)).unwrap_or("/")
 }

@@ -1,4 +1,4 @@
-//! An answer that waits at the gateway until its first bytes bear out its header.
+//! An answer that is held until its first bytes confirm its header.
 
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -6,21 +6,21 @@ use pingora::protocols::http::HttpTask;
 
 use super::inspect::Inspection;
 
-/// How long an answer waits.
+/// How long an answer is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Until {
-    /// It does not wait.
+    /// Not held.
     #[default]
     Now,
-    /// Until the first piece of its body is here: somebody may be waiting for each line of a text without a length.
+    /// Until the first piece of its body arrives: a client may wait for each line of a text without a length.
     FirstPiece,
-    /// Until enough of its body is here to decide.
+    /// Until enough of its body has arrived to decide.
     Decided,
 }
 
 impl Until {
-    /// How long an answer with this header waits. An event stream may be silent for long behind its header, and its client
-    /// waits for that header.
+    /// How long an answer with this header is held. An event stream may be silent for long after its header, for which
+    /// its client waits.
     pub(super) fn for_response(headers: &HeaderMap, inspection: Option<&Inspection>) -> Self {
         let Some(inspection) = inspection else { return Self::Now };
         if headers.contains_key(CONTENT_LENGTH) || !inspection.passes_at_once() {
@@ -32,7 +32,7 @@ impl Until {
     }
 }
 
-/// What of an answer has not been sent yet: its header, as the origin gave it, and pieces of its body.
+/// The unsent part of an answer: its header, as received from the origin, and pieces of its body.
 #[derive(Default)]
 pub(super) struct Held {
     tasks: Vec<HttpTask>,
@@ -40,12 +40,12 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Lets what is added from now on wait.
+    /// Holds everything added from now on.
     pub(super) fn wait(&mut self, until: Until) {
         self.until = until;
     }
 
-    /// Adds to it, and takes out what may be sent now. Nothing may, as long as the answer waits.
+    /// Adds a piece, and returns what may be sent now: nothing while the answer is held.
     pub(super) fn add(&mut self, task: HttpTask, is_decided: bool) -> Vec<HttpTask> {
         let (is_body, is_empty) = match &task {
             HttpTask::Body(bytes, end) => (true, !end && bytes.as_ref().is_none_or(bytes::Bytes::is_empty)),

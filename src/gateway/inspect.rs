@@ -1,25 +1,25 @@
-//! First bytes of answers that pass as harmless: looked at before the viewer gets them.
+//! Inspects the first bytes of answers that pass as harmless, before they are sent to the viewer.
 
 use bytes::Bytes;
 
 use crate::media::{self, Claim, HEAD, Kind};
 
-/// An answer whose first bytes have to bear out what it says it is.
+/// An answer whose first bytes must confirm its claimed type.
 pub(super) struct Inspection {
     claim: Claim,
-    /// Text and data pass as they come, because somebody may be waiting for each line; all else waits here for its first few KB.
+    /// The first few KB. Empty for text and data, which pass at once because a client may wait for each line.
     held: Vec<u8>,
     seen: usize,
 }
 
-/// What a look has shown.
+/// The result of an inspection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Nothing yet.
+    /// More bytes are needed.
     More,
-    /// It is what it says.
+    /// The claim is true.
     Harmless,
-    /// It is this.
+    /// The claim is false: the answer is of this kind.
     Belied(Kind),
 }
 
@@ -28,12 +28,12 @@ impl Inspection {
         Self { claim, held: Vec::new(), seen: 0 }
     }
 
-    /// Whether pieces pass as they come.
+    /// True if pieces pass as they arrive.
     pub(super) fn passes_at_once(&self) -> bool {
         matches!(self.claim, Claim::Text | Claim::Data)
     }
 
-    /// Looks at the next piece of the body and leaves in its place what may go on.
+    /// Inspects the next piece of the body and replaces it with what may be sent.
     pub(super) fn look(&mut self, piece: &mut Option<Bytes>, end: bool) -> Look {
         let arrived = piece.as_ref().map_or(0, Bytes::len);
         self.seen = self.seen.saturating_add(arrived);

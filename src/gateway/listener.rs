@@ -1,4 +1,4 @@
-//! Where viewers connect: each connection is counted from its first moment, and has a deadline until it can ask something.
+//! The viewers' listeners. Each connection counts from the start, and must complete its handshake in time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,21 +23,21 @@ use super::tls_stream::TlsStream;
 use crate::net::{ConnectionLimiter, OpenConnection, accept};
 use crate::telemetry::Metrics;
 
-/// Unsent bytes of a connection that the system keeps. What is under way comes on top of that, as much as the network needs:
-/// fast viewers stay fast, and slow ones do not fill the system's memory.
+/// Maximum unsent bytes that the kernel buffers for a connection. Bytes in flight come on top: fast viewers stay fast,
+/// and slow ones do not fill the kernel's memory.
 const UNSENT: u32 = 128 << 10;
 
-/// A listener, and what makes it speak TLS.
+/// A listener, with an acceptor if it uses TLS.
 pub(super) type Endpoint = (std::net::TcpListener, Option<TlsAcceptor>);
 
-/// All listeners, and the app that answers what comes there.
+/// All listeners, and the app that serves them.
 pub struct Listeners<A> {
-    /// With what tells them to close. Each connection has a receiver of its own.
+    /// With the signal to close. Each connection has its own receiver.
     pub(super) endpoints: Mutex<Option<(Vec<Endpoint>, ShutdownWatch)>>,
     pub(super) door: Arc<Connections<A>>,
 }
 
-/// What the connections of all listeners have in common.
+/// What the connections of all listeners share.
 pub(super) struct Connections<A> {
     pub(super) app: Arc<A>,
     pub(super) limiter: Arc<ConnectionLimiter>,
@@ -56,11 +56,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> BackgroundService for Listeners<A
                 Ok(listener) => {
                     loops.spawn(self.door.clone().listen(listener, tls, shutdown.clone()));
                 }
-                Err(error) => tracing::error!(%error, "a listener cannot listen"),
+                Err(error) => tracing::error!(%error, "cannot register a listener with the runtime"),
             }
         }
         loops.join_all().await;
-        // Connections that wait for a request close now.
+        // Idle connections close now.
         self.door.app.http_cleanup().await;
     }
 }
@@ -82,7 +82,7 @@ impl Drop for Shown<'_> {
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
-    /// Takes connections until the gateway stops.
+    /// Accepts connections until the gateway stops.
     async fn listen(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>, mut shutdown: ShutdownWatch) {
         loop {
             let (stream, peer) = tokio::select! {
@@ -108,7 +108,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
         mut shutdown: ShutdownWatch,
     ) {
         let _shown = Shown::new(&self.metrics);
-        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT); // a system without it serves as well
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT); // optional: not all systems have it
         let (budget, write_timeout) = {
             let limits = &self.current.load().runtime.settings.limits;
             (limits.handshake_timeout, limits.write_timeout)
@@ -116,7 +116,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
         let socket = Socket::new(stream, peer, write_timeout);
         let opened = tokio::select! {
             opened = fast_timeout(budget, self.open(socket, peer, tls.as_ref())) => opened,
-            // Nothing has been asked yet.
+            // There is no request yet.
             _ = shutdown.wait_for(|stop| *stop) => return,
         };
         let stream = match opened {
@@ -127,7 +127,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
         HeaderTimeout::new(self.app.clone(), self.current.clone(), self.metrics.clone()).serve(stream, &shutdown).await;
     }
 
-    /// What comes before the first request. The error is the reason that is counted.
+    /// Handles what comes before the first request. The error is the reason label.
     async fn open(
         &self,
         mut socket: Socket,
@@ -139,7 +139,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connections<A> {
         match TlsStream::accept(tls, socket).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => {
-                tracing::debug!(%peer, %error, "a TLS handshake failed");
+                tracing::debug!(%peer, %error, "TLS handshake failed");
                 Err("failed_handshake")
             }
         }

@@ -1,4 +1,4 @@
-//! Bodies on their way to the viewer: manifests are rewritten, all else passes.
+//! Rewrites manifests on their way to the viewer. Other bodies pass unchanged.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::media::{self, Disguised, Facts, Form, Kind, Target, Unparsable, dash,
 use crate::streams::Cadence;
 use crate::telemetry::ManifestResult;
 
-/// Where a manifest stands and what its references have to carry; owned, because the body outlives the request's header.
+/// The location of a manifest and the prefix for its references. Owned, because the body outlives the request's header.
 #[derive(Debug)]
 pub(super) struct RewriteContext {
     pub(super) prefix: String,
@@ -32,13 +32,13 @@ impl RewriteContext {
     }
 }
 
-/// What is done to a response's body.
+/// Rewrites a response's body.
 pub(super) enum BodyRewriter {
-    /// Nothing.
+    /// Passes it unchanged.
     Untouched,
-    /// A manifest of which nothing has passed yet, and its first bytes.
+    /// A manifest of which nothing has been sent yet, and its first bytes.
     Expected(Kind, Box<RewriteContext>, Vec<u8>),
-    /// An HLS playlist, rewritten line by line as it comes.
+    /// An HLS playlist, rewritten line by line as it arrives.
     Playlist(Box<Playlist>),
     /// An MPD, collected because it is rewritten as a whole.
     Mpd(Vec<u8>, Box<RewriteContext>),
@@ -46,16 +46,16 @@ pub(super) enum BodyRewriter {
     Json(Vec<u8>, Box<RewriteContext>),
 }
 
-/// Bytes of the largest asset list or steering manifest; what is larger is none.
+/// Maximum bytes of an asset list or a steering manifest. Larger JSON passes unchanged.
 const MAX_JSON: usize = 256 * 1024;
 
-/// What is known when a manifest has passed.
+/// The result of rewriting a manifest.
 pub(super) struct RewriteSummary {
     pub(super) result: ManifestResult,
     pub(super) foreign: u32,
     pub(super) facts: Option<Facts>,
     pub(super) disguised: Disguised,
-    /// It lists channels, and is no start of one.
+    /// It is a list of channels and no start.
     pub(super) lists_channels: bool,
 }
 
@@ -80,17 +80,17 @@ impl RewriteSummary {
     }
 }
 
-/// Bytes of a playlist after which it is looked at how much was added.
+/// Bytes of a playlist between two checks of its growth.
 const SLICE: usize = 16 * 1024;
 
-/// A playlist on its way.
+/// A playlist being rewritten.
 pub(super) struct Playlist {
     scanner: hls::Scanner,
-    /// Bytes that have come in.
+    /// Bytes read.
     read: usize,
-    /// Bytes that have gone out.
+    /// Bytes written.
     written: usize,
-    /// It has grown too much: its rest passes as it is.
+    /// It has grown too much: the rest passes unchanged.
     is_oversized: bool,
 }
 
@@ -99,7 +99,7 @@ impl Playlist {
         Self { scanner: hls::Scanner::new(target), read: 0, written: 0, is_oversized: false }
     }
 
-    /// Rewrites a piece until `most` bytes have been added to the playlist, and what one slice adds to that.
+    /// Rewrites a piece until `most` bytes have been added to the playlist. One slice may exceed that.
     fn push(&mut self, piece: &[u8], out: &mut Vec<u8>, most: usize) {
         out.reserve(piece.len() + piece.len() / 4);
         for slice in piece.chunks(SLICE) {
@@ -122,8 +122,8 @@ impl Playlist {
 }
 
 impl BodyRewriter {
-    /// Takes the next piece of the body and leaves in its place what the viewer gets. `most` bounds what is collected of
-    /// an MPD, and what rewriting adds to a manifest. Returns what is known, once, when the manifest is complete.
+    /// Replaces the next piece of the body with what the viewer gets. `most` limits the collected bytes of an MPD, and
+    /// the bytes that rewriting adds to a manifest. Returns the summary once, when the manifest is complete.
     pub(super) fn filter(&mut self, piece: &mut Option<Bytes>, end: bool, most: usize) -> Option<RewriteSummary> {
         match self {
             Self::Untouched => return None,
@@ -168,7 +168,7 @@ impl BodyRewriter {
                     let outcome = dash::rewrite_and_note(collected, &place.target(), &mut out, &mut disguised);
                     let is_oversized = out.len() > collected.len().saturating_add(most);
                     if outcome.is_err() || is_oversized {
-                        // A broken manifest is the origin's to answer for; a cut one would be ours.
+                        // A broken manifest is the origin's fault and passes; a truncated one would be the gateway's.
                         out = std::mem::take(collected);
                     }
                     *self = Self::Untouched;
@@ -204,7 +204,7 @@ impl BodyRewriter {
         passed
     }
 
-    /// Ends the rewriting of an answer that turns out to be media: what was collected goes on in front of the next piece.
+    /// Stops rewriting an answer that turns out to be media. Puts the collected bytes before the next piece.
     pub(super) fn release(&mut self, piece: &mut Option<Bytes>) {
         if let Self::Json(mut collected, _) = std::mem::replace(self, Self::Untouched)
             && !collected.is_empty()
@@ -214,8 +214,8 @@ impl BodyRewriter {
         }
     }
 
-    /// Decides from the first bytes what kind of manifest this is; names and content types lie. What has waited is put in front of
-    /// the piece.
+    /// Determines the kind of a manifest from its first bytes, because names and content types can be wrong. Puts held
+    /// bytes before the piece.
     fn begin(&mut self, piece: &mut Option<Bytes>, end: bool) -> Begun {
         let Self::Expected(guess, place, mut head) = std::mem::replace(self, Self::Untouched) else {
             return Begun::Yes;
@@ -249,24 +249,24 @@ impl BodyRewriter {
     }
 }
 
-/// What the first bytes of a manifest have shown.
+/// What the first bytes of a manifest show.
 enum Begun {
-    /// Nothing yet.
+    /// More bytes are needed.
     Waits,
-    /// A list of channels, which passes as it is.
+    /// A list of channels, which passes unchanged.
     ListsChannels,
-    /// What it is.
+    /// A manifest of a known kind.
     Yes,
 }
 
-/// Whether JSON that begins so may be an object, white space and a byte order mark aside.
+/// True if JSON with this beginning may be an object. Ignores white space and a byte order mark.
 fn may_be_object(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
     text.first().is_none_or(|byte| *byte == b'{')
 }
 
-/// The rhythm that a manifest's facts imply. `None` where it says nothing of rhythm, as a multivariant playlist. Only an
-/// entry manifest says that the entry manifest is what players refresh.
+/// The cadence that a manifest's facts imply. `None` if it shows none, as a multivariant playlist. Only an entry
+/// manifest shows that players refresh the entry manifest.
 pub(super) fn cadence(facts: &Facts, entry: bool) -> Option<Cadence> {
     if matches!(facts.form, Form::Multivariant | Form::MpdPatch) {
         return None;

@@ -1,4 +1,4 @@
-//! The hooks, in the order in which the framework calls them.
+//! The framework's hooks, in the order in which it calls them.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ use crate::media::{self, Kind, json};
 use crate::streams::Signal;
 use crate::telemetry::{Access, ManifestResult, Outcome};
 
-/// Fields that describe bytes which a rewritten manifest no longer has.
+/// Fields that describe the original bytes of a rewritten manifest.
 const OF_THE_OLD_BYTES: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
 #[async_trait]
@@ -56,7 +56,7 @@ impl ProxyHttp for Gateway {
         ctx.begin(self.admission.clock.moment());
         let limits = &ctx.settings().limits;
         let (keep_alive, write_timeout) = (limits.keep_alive.as_secs().max(1), limits.write_timeout);
-        // What nobody wants of a body has the time of one that somebody wants: the body of a refused request is read to its end.
+        // The body of a refused request is read to its end, with the same timeout as others.
         let body_timeout = limits.body_timeout;
         session.set_total_drain_timeout(Some(body_timeout));
         if session.get_keepalive().is_some() {
@@ -75,7 +75,7 @@ impl ProxyHttp for Gateway {
         let (config, stripped_path) = (ctx.config.clone(), strip_path_token(ctx.settings(), session.req_header()));
         ctx.stripped_path.clone_from(&stripped_path);
         let view = ctx.view(&config, session.req_header(), stripped_path.as_deref());
-        // Before anything else, because the log shows the path from here on.
+        // First, because the log uses it from here on.
         ctx.prefix_length = view.prefix_length;
         let decided = self.admission.decide(&view).await;
         match ctx.apply(decided) {
@@ -88,7 +88,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Context) -> pingora::Result<bool> {
-        // Answered here: the framework's own loop would read far ahead of a viewer who does not take it.
+        // Replaces the framework's own loop, which would read far ahead of a slow viewer.
         self.relay(session, ctx).await?;
         Ok(false)
     }
@@ -164,25 +164,25 @@ impl ProxyHttp for Gateway {
         } else if !upstream.headers.contains_key(HOST)
             && let Some(host) = host(session.req_header()).map(str::to_owned)
         {
-            // HTTP/2 names the host in the target; the origin is asked in HTTP/1.1.
+            // HTTP/2 has the host in the target; the request to the origin is HTTP/1.1.
             upstream.insert_header(HOST, host)?;
         }
         strip_referer(upstream, identity);
         client_info::forward(session, upstream, ctx.arrival.client)?;
         if ctx.belied.unwrap_or(ctx.subject.kind).is_manifest() {
-            // What comes back must be whole, plain and new, or there is nothing to rewrite.
+            // Only a complete, unencoded and new answer can be rewritten.
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
                 upstream.remove_header(&name);
             }
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         } else if is_nameless(session.req_header(), ctx) {
-            // It may turn out to be one. A range of all there is asks for nothing else than no range at all.
+            // It may turn out to be a manifest. `bytes=0-` requests the same as no range.
             if upstream.headers.get(RANGE).is_some_and(|range| range == "bytes=0-") {
                 upstream.remove_header(&RANGE);
             }
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         } else if ctx.subject.kind.is_harmless() && is_looked_at(ctx) && begins_in_the_middle(upstream) {
-            // Whether it is harmless shows at its beginning only. A server may answer a range with the whole (RFC 9110 §14.2).
+            // Only its beginning shows if it is harmless. A server may answer a range with the whole (RFC 9110 §14.2).
             upstream.remove_header(&RANGE);
             upstream.remove_header(&IF_RANGE);
         }
@@ -190,13 +190,13 @@ impl ProxyHttp for Gateway {
             ctx.subject.kind.is_harmless() || matches!(ctx.subject.kind, Kind::Unknown | Kind::Subtitle | Kind::Key);
         let is_looked_at = ctx.belied.is_none() && may_pass && is_looked_at(ctx);
         if is_looked_at || ctx.subject.kind.is_harmless() && self.is_listed(session.req_header(), ctx) {
-            // Nor is it seen in bytes that were compressed for whoever asked for that.
+            // Compressed bytes cannot be inspected.
             upstream.insert_header(ACCEPT_ENCODING, "identity")?;
         }
-        // A second attempt begins with nothing of the first. What has seen an answer's header takes no other.
+        // A second attempt starts afresh: the decompressor accepts only one header.
         session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
-        // Plain text reaches the rewriter even where an origin compresses unasked; and so does what is looked at, but for a part:
-        // that cannot be decompressed.
+        // Decodes what is rewritten or inspected, even if an origin compresses unasked. Partial answers cannot be
+        // decompressed.
         ctx.plain = ctx.belied.unwrap_or(ctx.subject.kind).is_manifest()
             || is_nameless(session.req_header(), ctx)
             || is_looked_at && !upstream.headers.contains_key(RANGE);
@@ -215,8 +215,8 @@ impl ProxyHttp for Gateway {
         _: &mut Context,
     ) -> pingora::Result<()> {
         if end && body.as_ref().is_some_and(Bytes::is_empty) {
-            // HTTP/2 ends a body with an empty frame. Written as a chunk it would be the last chunk, and be written again as
-            // the end of the body: five bytes that the origin takes for the beginning of another request.
+            // HTTP/2 ends a body with an empty frame. As a chunk, it would be the last chunk, which the end of the body
+            // would repeat: five bytes that the origin would read as the beginning of another request.
             *body = None;
         }
         Ok(())
@@ -244,13 +244,14 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         if response.status == StatusCode::NOT_MODIFIED {
-            // The viewer has it and may play it, if it asked whether it had. Nothing is played of an answer to another question.
+            // After a conditional request, the viewer has the content and may play it. Otherwise there is nothing to
+            // play.
             let has_it =
                 [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| session.req_header().headers.contains_key(name));
             if !has_it {
                 self.give_back(ctx).await;
             }
-            // No type, no bytes. In a play, what it is called decides: whatever is not known to be harmless plays on.
+            // Without a type and bytes, the name decides. In a play, an unknown name counts as media.
             return match ctx.subject.kind {
                 Kind::Unknown if ctx.prefix_length > 0 => self.decide_again(session, Kind::Segment, ctx).await,
                 _ => Ok(()),
@@ -276,7 +277,7 @@ impl ProxyHttp for Gateway {
         }
         ctx.inspection = shown.claim.map(Inspection::new);
         if kind.is_manifest() && response.status == StatusCode::PARTIAL_CONTENT && ctx.belied.is_none() {
-            // A part of a manifest cannot be rewritten. The origin is asked for the whole.
+            // A part of a manifest cannot be rewritten. Retry for the whole.
             ctx.belied = Some(kind);
             let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is part of a manifest");
             error.set_retry(true);
@@ -308,11 +309,11 @@ impl ProxyHttp for Gateway {
         annotate::to_viewer(response, ctx)?;
         if let Some(Renewed { name, value }) = ctx.subject.renewed.take() {
             response.append_header(name, value)?;
-            // One viewer's token is not for a cache.
+            // A cache must not store one viewer's token.
             response.insert_header(CACHE_CONTROL, "private, no-store")?;
         }
         if session.req_header().version == Version::HTTP_10 && response.headers.contains_key(TRANSFER_ENCODING) {
-            // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
+            // HTTP/1.0 has no chunks: the body ends with the connection.
             response.remove_header(&TRANSFER_ENCODING);
             session.set_keepalive(None);
         }
@@ -366,7 +367,7 @@ impl ProxyHttp for Gateway {
         let (from_origin, from_viewer) =
             (error.esource() == &ErrorSource::Upstream, error.esource() == &ErrorSource::Downstream);
         if unanswered && !from_viewer {
-            // Only the origin's failure takes a start back. A viewer who leaves may have got the play session already.
+            // A start is given back only if the origin fails. A viewer who leaves may already have the play session.
             self.give_back(ctx).await;
         }
         let problem = match (ctx.late.take(), error.etype()) {
@@ -385,7 +386,7 @@ impl ProxyHttp for Gateway {
             if unanswered {
                 session.set_keepalive(None);
                 if let Err(error) = self.refuse(session, &problem, ctx).await {
-                    tracing::debug!(%error, "the viewer left before the answer");
+                    tracing::debug!(%error, "viewer left before the answer");
                 }
             } else if ctx.reason != "cut_off" {
                 ctx.set_outcome(&problem);
@@ -407,7 +408,7 @@ impl ProxyHttp for Gateway {
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
-        true // `logging` tells it, without the query, which may hold a token
+        true // `logging` logs it, without the query, which may contain a token
     }
 
     fn request_summary(&self, _: &Session, ctx: &Context) -> String {
@@ -416,8 +417,8 @@ impl ProxyHttp for Gateway {
 }
 
 impl Gateway {
-    /// Answers in the origin's place and keeps the connection: refused players come back, and each new connection would
-    /// cost more than the refusal.
+    /// Answers instead of the origin and keeps the connection: refused players retry, and a new connection costs more
+    /// than the refusal.
     async fn refuse(&self, session: &mut Session, problem: &Problem, ctx: &mut Context) -> pingora::Result<()> {
         ctx.set_outcome(problem);
         let (fields, body) = problem.render(ctx.arrival.id, &session.req_header().headers);
@@ -435,26 +436,26 @@ impl Gateway {
         Ok(())
     }
 
-    /// Gives back what a request took that the origin did not honour.
+    /// Gives back the slot that a request took, because the origin did not serve the request.
     pub(super) async fn give_back(&self, ctx: &mut Context) {
         self.admission.give_back(&mut ctx.subject, &mut ctx.permit).await;
     }
 
-    /// Decides about a request again, of which its answer shows more than its name did.
+    /// Decides again about a request whose answer shows more than its name.
     async fn decide_again(&self, session: &Session, kind: Kind, ctx: &mut Context) -> pingora::Result<()> {
         let (config, stripped_path) = (ctx.config.clone(), ctx.stripped_path.clone());
         let mut view = ctx.view(&config, session.req_header(), stripped_path.as_deref());
         view.now = self.admission.clock.now();
         let decided = self.admission.decide_late(&view, kind, std::mem::take(&mut ctx.subject)).await;
         let Err(problem) = ctx.apply(decided) else { return Ok(()) };
-        // Answered in `fail_to_proxy`; the origin's answer is not wanted any more.
+        // `fail_to_proxy` answers; the origin's answer is discarded.
         let status = problem.status().as_u16();
         ctx.late = Some(problem);
         Err(Error::new(ErrorType::HTTPStatus(status)))
     }
 
-    /// The first bytes of an answer that passed as harmless show that it is media. Where the viewer has got nothing of it yet,
-    /// that is decided about ([`Self::decide_belied`]). For a manifest the origin is asked again: it has to be whole and plain.
+    /// Handles a harmless answer whose first bytes show media. If nothing has been sent to the viewer, it is decided
+    /// again ([`Self::decide_belied`]); a manifest is requested again first, because it must be complete and unencoded.
     fn belie(&self, kind: Kind, session: &Session, ctx: &mut Context) -> pingora::Result<()> {
         ctx.inspection = None;
         if is_unanswered(session) {
@@ -462,11 +463,11 @@ impl Gateway {
             if !kind.is_manifest() {
                 return Ok(());
             }
-            let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is media, whatever it is called");
+            let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is a manifest, despite its type");
             error.set_retry(true);
             return Err(error);
         }
-        // The head of the answer has gone. A play session whose stream holds its slot needs no decision.
+        // The header was already sent. A play session whose stream holds its slot needs no decision.
         let stream = ctx.subject.play.as_ref().filter(|_| ctx.prefix_length > 0).and_then(|play| play.stream.clone());
         let stream = stream.filter(|stream| stream.heartbeat(Signal::Playback, self.admission.clock.now()));
         match stream {
@@ -481,17 +482,17 @@ impl Gateway {
             }
             _ => {
                 ctx.reason = "cut_off";
-                Err(Error::explain(ErrorType::HTTPStatus(403), "the answer is media, whatever it is called"))
+                Err(Error::explain(ErrorType::HTTPStatus(403), "the answer is media, despite its type"))
             }
         }
     }
 
-    /// Decides about an answer whose first bytes show that it is media, before the viewer has got anything of it.
+    /// Decides about an answer whose first bytes show media, before anything is sent to the viewer.
     pub(super) async fn decide_belied(&self, session: &Session, kind: Kind, ctx: &mut Context) -> pingora::Result<()> {
         self.decide_again(session, kind, ctx).await?;
         if begins_in_the_middle(session.req_header()) {
-            // The whole was asked for to see its beginning. The viewer gets the part that it wants.
-            let mut error = Error::explain(ErrorType::HTTPStatus(502), "the range has not been asked for");
+            // The whole was requested for its beginning. Retry with the viewer's range.
+            let mut error = Error::explain(ErrorType::HTTPStatus(502), "the answer is not the requested range");
             error.set_retry(true);
             return Err(error);
         }
@@ -499,7 +500,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Whether manifests listed names like this one as segments.
+    /// True if manifests list such names as segments.
     fn is_listed(&self, request: &RequestHeader, ctx: &Context) -> bool {
         let application = ctx.subject.application.as_ref();
         application
@@ -517,7 +518,7 @@ impl Gateway {
         self.admission.metrics.manifests.with_label_values(&[result.label()]).inc();
     }
 
-    /// Prepares a manifest's header for a body that will not have the origin's length, and the body for rewriting.
+    /// Prepares a manifest's header for a body of another length, and the body for rewriting.
     fn expect_manifest(
         &self,
         session: &mut Session,
@@ -542,7 +543,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// A redirect of the origin: what it leads to carries the play session too.
+    /// Adds the play session to the target of the origin's redirect.
     fn follow(session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
         let Some(location) = fields::location(response).map(Cow::into_owned) else { return Ok(()) };
         let Some(sealed) = ctx.sealed() else {
@@ -552,7 +553,7 @@ impl Gateway {
         let place = place(session.req_header(), sealed, ctx);
         if let Some(prefixed) = media::prefixed(&location, &place.target()) {
             response.insert_header(LOCATION, prefixed)?;
-            // The way to one viewer's stream is not for a cache.
+            // A cache must not store one viewer's play session.
             response.insert_header(CACHE_CONTROL, "private, no-store")?;
         }
         Ok(())
@@ -585,10 +586,10 @@ impl Gateway {
     }
 }
 
-/// Drops what describes bytes that the viewer will not get, and keeps caches from what one viewer gets.
+/// Removes fields that describe the original bytes, and prevents caching of one viewer's answer.
 fn forget_bytes(response: &mut ResponseHeader) -> pingora::Result<()> {
     if response.headers.get(CONTENT_LENGTH).is_none_or(|length| length != "0") {
-        // Nothing becomes of nothing, and has no other end than its length.
+        // An empty body stays empty, and its end is given by its length.
         response.remove_header(&CONTENT_LENGTH);
     }
     for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES] {
@@ -600,7 +601,7 @@ fn forget_bytes(response: &mut ResponseHeader) -> pingora::Result<()> {
     response.insert_header(CACHE_CONTROL, "private, no-store")
 }
 
-/// Whether what a play is answered with may be an asset list or a steering manifest.
+/// True if an answer in a play may be an asset list or a steering manifest.
 fn may_have_references(request: &RequestHeader, response: &ResponseHeader, kind: Kind, ctx: &Context) -> bool {
     let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind == Kind::Other
@@ -611,7 +612,7 @@ fn may_have_references(request: &RequestHeader, response: &ResponseHeader, kind:
         && json::may_have_references(ctx.path_of(&request.uri), content_type)
 }
 
-/// Prepares an answer for a body that may not have the origin's length.
+/// Prepares an answer for a body that may have another length.
 fn expect_json(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
     let Some(play) = ctx.subject.play.clone() else { return Ok(()) };
     forget_bytes(response)?;
@@ -621,7 +622,7 @@ fn expect_json(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut
     Ok(())
 }
 
-/// Whether a redirect leads to media, and to another host. A manifest, wherever it is, starts a play there.
+/// True if a redirect leads to media on another host. A manifest starts a play wherever it is.
 fn leads_elsewhere(location: &str, request: &RequestHeader, ctx: &Context) -> bool {
     let place = place(request, "", ctx);
     media::is_elsewhere(location, &place.target()) && !media::classify(media::path_of(location), None).is_manifest()
@@ -630,7 +631,7 @@ fn leads_elsewhere(location: &str, request: &RequestHeader, ctx: &Context) -> bo
 fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> RewriteContext {
     let query = bare_query(&request.uri, identity(ctx)).map(Cow::into_owned);
     let prefix = if sealed.is_empty() { String::new() } else { format!("/~s/{sealed}") };
-    // A start that a redirect led to is given another play session than the one that it came with.
+    // A start after a redirect gets a different play session from the one in its path.
     let inherited = path::split(request.uri.path()).is_some_and(|(carried, _)| carried == sealed);
     RewriteContext {
         prefix,
@@ -643,20 +644,20 @@ fn place(request: &RequestHeader, sealed: &str, ctx: &Context) -> RewriteContext
     }
 }
 
-/// Breaks off what is being sent when its stream has ended: a film that is sent in one piece would otherwise play on to its end.
+/// Aborts a transfer whose stream was terminated. Otherwise a film in one piece would play to its end.
 ///
 /// # Errors
-/// The stream has ended.
+/// The stream was terminated.
 pub(super) fn cut_off(ctx: &mut Context) -> pingora::Result<()> {
     let in_flight = ctx.permit.as_ref().and_then(|permit| permit.in_flight.as_ref());
     if !in_flight.is_some_and(InFlightGuard::is_terminated) {
         return Ok(());
     }
     ctx.reason = "cut_off";
-    Error::e_explain(ErrorType::HTTPStatus(403), "the stream has ended while its media was being sent")
+    Error::e_explain(ErrorType::HTTPStatus(403), "the stream was terminated while its media was being sent")
 }
 
-/// Whether nothing final has been sent to the viewer yet. A 103 is not an answer.
+/// True if no final answer has been sent to the viewer. A 103 is not final.
 fn is_unanswered(session: &Session) -> bool {
     session.response_written().is_none_or(|response| response.status.is_informational())
 }

@@ -1,38 +1,39 @@
-//! The header of the PROXY protocol, versions 1 and 2, which a load balancer puts in front of a connection
+//! The header of the PROXY protocol, versions 1 and 2, which a load balancer sends at the start of a connection
 //! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>).
 //!
-//! Only a listener that is configured for it, and only of a trusted peer, may read one: anybody can write it.
+//! Read it only on a listener that is configured for it, and only from a trusted peer: anybody can send one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Bytes of the longest header of version 1, line end included (§2.1).
+/// Maximum bytes of a version 1 header, including the line end (§2.1).
 const MAX_V1: usize = 107;
 const V1_SIGNATURE: &[u8] = b"PROXY ";
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Bytes in front of the addresses of version 2.
+/// Bytes before the addresses of version 2.
 const V2_HEAD: usize = 16;
-/// Bytes of addresses and extensions of version 2 that are taken. The standard asks for 536 in all at least (§2.2).
+/// Maximum bytes of addresses and extensions of version 2. The standard requires at least 536 in total (§2.2).
 const MAX_V2_BODY: usize = 536;
-/// Bytes that decide: with so many no answer is [`Parsed::Incomplete`].
+/// Maximum bytes of a header: with these, the result is never [`Parsed::Incomplete`].
 pub(super) const MAX_HEADER: usize = V2_HEAD + MAX_V2_BODY;
 
 /// What the first bytes of a connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
-    /// So far the beginning of a header; ask again with more bytes.
+    /// The beginning of a header; parse again with more bytes.
     Incomplete,
-    /// No header: the first byte is already the client's.
+    /// No header: the first byte is the client's.
     NotProxy,
-    /// A header of so many bytes that names no client: the load balancer's own connection (a health check), or a client
+    /// A header without a client, and its length: the load balancer's own connection (a health check), or a client
     /// without an IP address.
     Local(usize),
-    /// The client's address and port, of a header of so many bytes. An IPv4 address mapped into IPv6 is an IPv4 address.
+    /// The client's address and port, and the header's length. An IPv4 address mapped into IPv6 becomes an IPv4
+    /// address.
     From(SocketAddr, usize),
-    /// It begins as a header does and is none. The connection is to be dropped.
+    /// An invalid header. Drop the connection.
     Malformed,
 }
 
-/// Reads the header off the first bytes of a connection.
+/// Parses the first bytes of a connection.
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     if bytes.starts_with(V1_SIGNATURE) {
         v1(bytes)
@@ -60,7 +61,7 @@ fn v1_line(line: &str, consumed: usize) -> Option<Parsed> {
     let mut words = line.split(' ');
     let family = words.next()?;
     if family == "UNKNOWN" {
-        return Some(Parsed::Local(consumed)); // whatever follows is to be ignored
+        return Some(Parsed::Local(consumed)); // the rest must be ignored
     }
     let (source, destination) = (words.next()?, words.next()?);
     let (source_port, destination_port) = (words.next()?, words.next()?);
@@ -72,7 +73,7 @@ fn v1_line(line: &str, consumed: usize) -> Option<Parsed> {
         "TCP6" => text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         _ => None,
     };
-    // The destination is not ours to use, but a header with a broken half is no header.
+    // The destination is unused, but must be valid.
     let whole = address(destination).is_some() && port(destination_port).is_some();
     whole.then_some(from(address(source)?, port(source_port)?, consumed))
 }
@@ -83,7 +84,7 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| canonical)
 }
 
-/// `None` where bytes are missing.
+/// `None` if bytes are missing.
 fn v2(bytes: &[u8]) -> Option<Parsed> {
     let rest = bytes.get(V2_SIGNATURE.len()..)?;
     let command = *rest.first()?;
@@ -98,9 +99,9 @@ fn v2(bytes: &[u8]) -> Option<Parsed> {
     let consumed = V2_HEAD + length;
     let body = bytes.get(V2_HEAD..consumed)?;
     if command == 0x20 {
-        return Some(Parsed::Local(consumed)); // its family and addresses are to be ignored
+        return Some(Parsed::Local(consumed)); // its family and addresses must be ignored
     }
-    // What follows the addresses are extensions (TLV), which say nothing of who the client is.
+    // The extensions (TLV) after the addresses do not identify the client.
     Some(match family {
         0x00 => Parsed::Local(consumed),
         0x11 | 0x12 => match body.first_chunk::<12>() {
@@ -116,7 +117,7 @@ fn v2(bytes: &[u8]) -> Option<Parsed> {
             }
             _ => Parsed::Malformed,
         },
-        // A client on a socket of its own machine.
+        // A client on a Unix socket.
         0x31 | 0x32 if length >= 216 => Parsed::Local(consumed),
         _ => Parsed::Malformed,
     })

@@ -1,4 +1,4 @@
-//! Connections that begin with a header of the PROXY protocol, which names the viewer.
+//! Connections that begin with a PROXY protocol header, which names the viewer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use super::runtime_config::ProxyConfig;
 use super::socket::Socket;
 use crate::config::Listener;
 
-/// How long the header may take. It is the first thing on a connection, and short.
+/// Time limit for the header. It is short and comes first on a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the header on those listeners that expect one.
+/// Reads the header on listeners that expect one.
 pub(super) struct ProxyProtocol {
     /// The listeners that expect one.
     pub(super) listeners: Arc<[Listener]>,
-    /// Who is trusted.
+    /// Contains the trusted proxies.
     pub(super) current: Arc<ArcSwap<ProxyConfig>>,
 }
 
-/// The connection has no header, or comes from somebody who is not trusted. It is to be closed.
+/// The connection has no header, or its peer is not trusted. Close it.
 #[derive(Debug)]
 pub(super) struct NoHeader;
 
@@ -33,7 +33,7 @@ impl ProxyProtocol {
         local.is_some_and(|local| self.listeners.iter().any(|listener| listener.takes(local)))
     }
 
-    /// Takes the header off a connection of `peer`, if its listener expects one. With TLS it comes before the handshake.
+    /// Reads the header from a connection of `peer`, if its listener expects one. With TLS it precedes the handshake.
     pub(super) async fn strip(&self, socket: &mut Socket, peer: SocketAddr) -> Result<(), NoHeader> {
         if self.listeners.is_empty() || !self.expects(socket) {
             return Ok(());
@@ -51,7 +51,7 @@ impl ProxyProtocol {
     }
 }
 
-/// The viewer that the header names, `Some(None)` for a health check of the sender itself; `None` where there is no header.
+/// The viewer in the header. `Some(None)` for the sender's own health check, `None` without a header.
 async fn read_header(socket: &mut Socket) -> Option<Option<SocketAddr>> {
     let mut header = Vec::with_capacity(MAX_HEADER);
     while header.len() < MAX_HEADER {
@@ -65,7 +65,7 @@ async fn read_header(socket: &mut Socket) -> Option<Option<SocketAddr>> {
             Parsed::Local(length) => (None, length),
             Parsed::NotProxy | Parsed::Malformed => return None,
         };
-        // What follows the header is not ours.
+        // Later bytes belong to the request.
         socket.put_back(header.get(length..).unwrap_or_default());
         return Some(viewer);
     }

@@ -1,7 +1,7 @@
-//! The exchange with the origin: one request there, and its answer back, piece by piece.
+//! Relays a request to the origin and the answer to the viewer, piece by piece.
 //!
-//! The framework has a loop of its own for that, which reads ahead of the viewer: two queues and the pieces in them hold half a
-//! MiB for each viewer who does not take what was asked for. Here nothing more is read before the viewer has taken what was.
+//! The framework's own loop reads ahead of the viewer: its two queues hold half a MiB for each viewer who does not
+//! read. This one reads no more before the viewer has taken the last piece.
 
 use std::time::Duration;
 
@@ -31,34 +31,35 @@ use crate::admission::Problem;
 
 type Result<T> = pingora::Result<T>;
 
-/// Attempts at an origin: the first and one more.
+/// Maximum attempts at an origin.
 const ATTEMPTS: usize = 2;
-/// Bytes of an answer that are sent in one go, and for which the viewer has the write timeout.
+/// Bytes of an answer that are sent at once. The write timeout applies to each such piece.
 const PIECE: usize = 32 << 10;
-/// The same where they are changed or copied, as those of HTTP/2 are: what one of its frames holds by default.
+/// The same if they are changed or copied, as with HTTP/2: the default size of its frames.
 const QUEUED: usize = 16 << 10;
-/// Bytes of an answer that are sent together with its header.
+/// Maximum bytes of an answer that are sent together with its header.
 const TOGETHER: usize = 8 << 10;
-/// Bytes of a request after which its body's time begins anew. After the whole answer, so many more are read and thrown away, so
-/// that the viewer gets to reading it.
+/// Bytes of a request's body after which its timeout restarts. After the complete answer, up to as many are read and
+/// discarded, so that the viewer can read the answer.
 const RENEWED: usize = 1 << 20;
 
 impl Gateway {
-    /// Lets the origin answer. A request that could not be given to one server is given to another.
+    /// Relays a request to the origin. Retries on another server if one did not take it.
     ///
     /// # Errors
-    /// The origin did not answer, or the viewer left. Nothing, or not all, has been sent to the viewer then.
+    /// The origin did not answer, or the viewer left. The viewer got no answer or an incomplete one.
     pub(super) async fn relay(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         let mut attempts = 0;
         loop {
             attempts += 1;
             let Err(error) = self.attempt(session, ctx).await else { return Ok(()) };
-            // Where the first bytes of an answer tell how to ask, that is one more. A body that has gone out once is not kept.
+            // A request that must be repeated because of the answer's first bytes has one more attempt. A sent body is
+            // not kept.
             let most = ATTEMPTS + usize::from(ctx.belied.is_some());
             if attempts >= most || !error.retry() || session.as_downstream().body_bytes_read() > 0 {
                 return Err(error);
             }
-            tracing::debug!(request = format_args!("{:016x}", ctx.arrival.id), %error, "the origin is asked again");
+            tracing::debug!(request = format_args!("{:016x}", ctx.arrival.id), %error, "retrying at the origin");
         }
     }
 
@@ -72,7 +73,7 @@ impl Gateway {
             }
         };
         let HttpSession::H1(mut upstream) = upstream else {
-            return Error::e_explain(ErrorType::InternalError, "origins are asked in HTTP/1.1");
+            return Error::e_explain(ErrorType::InternalError, "origin connection is not HTTP/1.1");
         };
         match self.exchange(session, &mut upstream, &peer, ctx).await {
             Ok(true) => {
@@ -85,7 +86,7 @@ impl Gateway {
         }
     }
 
-    /// Sends the request and passes the answer on. Tells whether the connection to the origin is good for another request.
+    /// Sends the request and relays the answer. Returns true if the origin's connection can be reused.
     async fn exchange(
         &self,
         session: &mut Session,
@@ -113,7 +114,7 @@ impl Gateway {
                             body.broken = broken;
                             answer
                         }
-                        // Why the request could not be sent says more than that no answer came.
+                        // The reason why sending failed explains more than a missing answer.
                         (Err(error), broken) => return Err(broken.unwrap_or(error).into_up()),
                     };
                     match answer {
@@ -161,7 +162,7 @@ impl Gateway {
         Ok(body.broken.is_none() && upstream.is_body_done())
     }
 
-    /// The request as the origin gets it.
+    /// The request for the origin.
     async fn request(&self, session: &mut Session, ctx: &mut Context) -> Result<RequestHeader> {
         let mut request = session.req_header().clone();
         request.set_version(Version::HTTP_11);
@@ -191,7 +192,7 @@ impl Gateway {
     ) -> Result<()> {
         body.read = piece.is_none() || session.as_mut().is_body_done();
         if body.broken.is_some() {
-            return Ok(()); // read, so that the viewer gets to reading the answer
+            return Ok(()); // discarded, so that the viewer can read the answer
         }
         self.request_body_filter(session, &mut piece, body.read, ctx).await?;
         if let Some(piece) = piece.filter(|piece| !piece.is_empty())
@@ -207,7 +208,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Passes the answer's header on, with what little of its body is here already. Tells whether that is all of it.
+    /// Relays the answer's header, with what has already arrived of its body. Returns true if the answer is complete.
     async fn begin(
         &self,
         session: &mut Session,
@@ -235,7 +236,7 @@ impl Gateway {
         let bytes = match ready {
             None => return self.pass(session, header, held, ctx).await,
             Some(Ok(Answer::Body(bytes))) => bytes,
-            Some(Ok(Answer::Header(..))) => return Error::e_explain(ErrorType::InternalError, "a second header"),
+            Some(Ok(Answer::Header(..))) => return Error::e_explain(ErrorType::InternalError, "second header"),
             Some(Err(error)) => {
                 self.pass(session, header, held, ctx).await?;
                 return Err(error.into_up());
@@ -256,7 +257,7 @@ impl Gateway {
         self.pass(session, body, held, ctx).await
     }
 
-    /// Passes a piece of the answer on, and what has waited for it. Tells whether that is all of the answer.
+    /// Relays a piece of the answer, and what was held for it. Returns true if the answer is complete.
     async fn pass(&self, session: &mut Session, task: HttpTask, held: &mut Held, ctx: &mut Context) -> Result<bool> {
         let mut tasks = held.add(task, ctx.inspection.is_none());
         for task in &mut tasks {
@@ -267,7 +268,7 @@ impl Gateway {
         if tasks.is_empty() { Ok(false) } else { session.write_response_tasks(tasks).await }
     }
 
-    /// The header of an answer, which is still to get what the viewer alone gets.
+    /// The header of an answer, still without the fields for the viewer.
     async fn header(
         &self,
         session: &mut Session,
@@ -277,7 +278,7 @@ impl Gateway {
     ) -> Result<HttpTask> {
         if header.status == StatusCode::SWITCHING_PROTOCOLS {
             let error =
-                Error::explain(ErrorType::InvalidHTTPHeader, "nobody has asked the origin for another protocol");
+                Error::explain(ErrorType::InvalidHTTPHeader, "the origin switched protocols without upgrade request");
             return Err(error.into_up());
         }
         let mut header = header;
@@ -293,14 +294,14 @@ impl Gateway {
             || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&header.status);
         let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| header.headers.contains_key(name));
         if !bodiless && !is_framed && !end {
-            // Its end is the end of the origin's connection, and not of the viewer's.
+            // It ends with the origin's connection, but not with the viewer's.
             header.set_version(Version::HTTP_11);
             header.insert_header(TRANSFER_ENCODING, "chunked")?;
         }
         Ok(HttpTask::Header(header, end))
     }
 
-    /// A piece of an answer's body, as the viewer gets it.
+    /// A piece of an answer's body for the viewer.
     async fn body(
         &self,
         session: &mut Session,
@@ -316,7 +317,7 @@ impl Gateway {
             {
                 return Err(Error::because(
                     ErrorType::ReadError,
-                    "the answer is not in the coding that it names",
+                    "the answer does not match its Content-Encoding",
                     error,
                 )
                 .into_up());
@@ -333,8 +334,8 @@ impl Gateway {
         Ok(task)
     }
 
-    /// Passes bytes of an answer on but for the last piece, with which the body may end. A viewer of HTTP/1.1 gets what is not
-    /// changed straight from the buffer it was read into.
+    /// Relays bytes of an answer except for the last piece, with which the body may end. Unchanged bytes go to an
+    /// HTTP/1.1 viewer directly from the read buffer.
     async fn all_but_last(
         &self,
         session: &mut Session,
@@ -364,7 +365,7 @@ impl Gateway {
     }
 }
 
-/// Undoes a coding that the framework does not know.
+/// Prepares the decoding of a coding that the framework does not support.
 fn make_plain(header: &mut ResponseHeader, session: &mut Session, ctx: &mut Context) {
     if header.status.is_informational()
         || [StatusCode::PARTIAL_CONTENT, StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&header.status)
@@ -385,46 +386,46 @@ fn make_plain(header: &mut ResponseHeader, session: &mut Session, ctx: &mut Cont
     session.upstream_compression = ResponseCompressionCtx::new(0, false, false);
 }
 
-/// What comes from the origin.
+/// A part of the origin's answer.
 enum Answer<'a> {
-    /// The header, and whether it is all.
+    /// The header. True if there is no body.
     Header(Box<ResponseHeader>, bool),
-    /// Bytes of the body. None at its end.
+    /// Bytes of the body. `None` at its end.
     Body(Option<&'a [u8]>),
 }
 
-/// Waits for more of the answer. It may be given up at any time, and nothing is lost.
+/// Waits for more of the answer. Cancel-safe.
 async fn next(upstream: &mut Http1, headed: bool) -> Result<Answer<'_>> {
     if headed {
         return upstream.read_body_ref().await.map(Answer::Body);
     }
     match upstream.read_response_task().await? {
         HttpTask::Header(fields, end) => Ok(Answer::Header(fields, end)),
-        _ => Error::e_explain(ErrorType::InvalidHTTPHeader, "an answer without a header"),
+        _ => Error::e_explain(ErrorType::InvalidHTTPHeader, "the origin's answer has no header"),
     }
 }
 
-/// Ends the request. An origin that does not read it has the time for that which it has for a piece of it.
+/// Ends the request, within the origin's write timeout.
 async fn finish(upstream: &mut Http1) -> Result<()> {
     let Some(timeout) = upstream.write_timeout else { return upstream.finish_body().await.map(drop) };
     match fast_timeout(timeout, upstream.finish_body()).await {
         Ok(finished) => finished.map(drop),
-        Err(_) => Error::e_explain(ErrorType::WriteTimedout, "the origin does not take the end of the request"),
+        Err(_) => Error::e_explain(ErrorType::WriteTimedout, "the origin did not read the end of the request in time"),
     }
 }
 
-/// How far the viewer's body has come.
+/// Progress of the viewer's request body.
 struct RequestBody {
-    /// All of it has been read.
+    /// It has been read to its end.
     read: bool,
-    /// It cannot be sent to the origin any more, for this reason.
+    /// Why it can no longer be sent to the origin.
     broken: Option<Box<Error>>,
     timeout: Duration,
-    /// How long the viewer may still be waited for. The time that the origin takes is not the viewer's.
+    /// Remaining time to wait for the viewer. Excludes the time that the origin takes.
     left: Duration,
-    /// Bytes since that was set.
+    /// Bytes since `left` was last renewed.
     bytes: usize,
-    /// Bytes since the answer was there in full.
+    /// Bytes since the answer was complete.
     surplus: usize,
 }
 
@@ -433,7 +434,7 @@ impl RequestBody {
         Self { read, broken: None, timeout, left: timeout, bytes: 0, surplus: 0 }
     }
 
-    /// Waits for more of it; once it is here in full, for the viewer to leave, which is an error. It has been waited since `began`.
+    /// Waits for more of it, since `began`. After its end, waits for the viewer to leave, which is an error.
     async fn next(&mut self, session: &mut Session, began: Instant) -> Result<Option<Bytes>> {
         let viewer = session.as_downstream_mut();
         if self.read {
@@ -441,14 +442,14 @@ impl RequestBody {
         }
         let left = self.left.saturating_sub(began.elapsed());
         let Ok(piece) = fast_timeout(left, viewer.read_body_or_idle(false)).await else {
-            return Error::e_explain(ErrorType::ReadTimedout, "the body of the request took too long");
+            return Error::e_explain(ErrorType::ReadTimedout, "the request body was not received in time");
         };
         let piece = piece?;
         self.bytes += piece.as_ref().map_or(0, Bytes::len);
         Ok(piece)
     }
 
-    /// The viewer has been waited for since then.
+    /// Records the time waited for the viewer since `began`.
     fn waited(&mut self, began: Instant) {
         self.left = self.left.saturating_sub(began.elapsed());
         if self.bytes >= RENEWED {

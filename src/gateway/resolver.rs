@@ -1,4 +1,4 @@
-//! Looks up the addresses of origin servers.
+//! Resolves the names of origin servers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// How long a lookup may take. After that the log says so, and the addresses of before stay in use.
+/// Time limit of a lookup. After it, a warning is logged, and the previous addresses stay in use.
 pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Finds the addresses of a name.
+/// Resolves names.
 #[async_trait]
 pub trait Resolver: Send + Sync {
     /// The addresses of `host`, each with `port`.
@@ -19,7 +19,7 @@ pub trait Resolver: Send + Sync {
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// The resolver of the operating system, with its files and name servers.
+/// The operating system's resolver, with its files and name servers.
 pub struct SystemResolver;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! What the head of an origin's answer shows of the request.
+//! Classifies a request by the head of the origin's answer.
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, Method, StatusCode};
@@ -9,15 +9,15 @@ use super::upstream_request::is_nameless;
 use crate::config::Anonymous;
 use crate::media::{self, Claim, Kind, Signal};
 
-/// What was asked for, now that the head of the answer is here.
+/// The kind of a request, by the head of its answer.
 pub(super) struct Shown {
     pub(super) kind: Kind,
-    /// What the answer's first bytes have to bear out, where they can.
+    /// The claim that the answer's first bytes must confirm, if they can.
     pub(super) claim: Option<Claim>,
 }
 
 impl Shown {
-    /// Whether a decision is due that the name of the request did not call for.
+    /// True if the request must be decided again, because its name showed less.
     pub(super) fn counts_more_than(&self, kind: Kind) -> bool {
         rank(self.kind) > rank(kind)
     }
@@ -48,14 +48,14 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     if media::is_too_large(kind, length) && !(kind == Kind::Key && is_posted) {
         kind = Kind::Segment;
     }
-    // A preflight is answered with a few words, if any, and often without a type.
+    // The answer to a preflight is short or empty, often without a type.
     let may_be_text = request.method == Method::OPTIONS && length.is_none_or(|length| length < 512);
     let says_nothing = kind == Kind::Unknown;
     if says_nothing {
         kind = if may_be_text { Kind::Other } else { media::classify_unknown(length, is_posted) };
     }
     if kind == Kind::Subtitle && ctx.prefix_length == 0 {
-        // Whose they are does not matter where neither their name nor a play session told.
+        // Without a name or a play session that shows them, subtitles do not count.
         kind = named_or_other(named);
     }
     let is_small = kind == Kind::Subtitle || kind == Kind::Key && !is_posted && request.method == Method::GET;
@@ -63,7 +63,7 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
     let concerns = is_looked_at(ctx);
     let from_the_start = response.status != StatusCode::PARTIAL_CONTENT || starts_at_zero(headers);
     if passes && concerns && named == Kind::Unknown && !from_the_start {
-        // Neither its name nor its bytes bear out what it says it is.
+        // Neither its name nor its first bytes can confirm its claim.
         return Shown { kind: Kind::Segment, claim: None };
     }
     let may_be_a_list = named == Kind::Unknown && kind == Kind::Playlist && media::may_list_channels(content_type);
@@ -72,18 +72,17 @@ pub(super) fn shown(request: &RequestHeader, response: &ResponseHeader, ctx: &Co
         && request.method == Method::GET
         && (concerns || is_nameless(request, ctx))
     {
-        // Neither name nor type tell a manifest from media, or from a list of channels. Nothing is decided, and nothing passes, before
-        // its first bytes do.
+        // Neither name nor type distinguishes a manifest from media, or from a list of channels. Nothing is decided or
+        // sent before the first bytes do.
         return Shown { kind: Kind::Unknown, claim: Some(Claim::Nothing) };
     }
-    // Bytes in a coding that the gateway does not know are looked at as they are: nobody has asked for them, and a claimed coding
-    // may be none.
+    // Bytes in an unknown coding are inspected as they are: the coding was not requested, and the claim may be false.
     let claim = (passes && concerns && (from_the_start || is_small) && request.method != Method::HEAD)
         .then(|| Claim::new(kind, ctx.path_of(&request.uri), content_type));
     Shown { kind, claim }
 }
 
-/// Whether it matters if an answer is what it says it is: in a play, and where nobody watches without a token.
+/// True if the claims of answers are checked: in a play, and if the application refuses viewers without a token.
 pub(super) fn is_looked_at(ctx: &Context) -> bool {
     ctx.prefix_length > 0
         || ctx.subject.application.as_ref().is_some_and(|application| application.anonymous == Anonymous::Refuse)
@@ -93,7 +92,7 @@ fn named_or_other(named: Kind) -> Kind {
     if named == Kind::Unknown { Kind::Other } else { named }
 }
 
-/// Bytes of the whole that is answered with, or with a part of it.
+/// Bytes of the complete resource, also for a partial answer.
 fn whole_length(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     match range {
@@ -106,7 +105,7 @@ fn starts_at_zero(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_RANGE).is_some_and(|range| range.as_bytes().starts_with(b"bytes 0-"))
 }
 
-/// Whether a request asks for a part that is not the beginning.
+/// True if a request has a range other than one that starts at zero.
 pub(super) fn begins_in_the_middle(request: &RequestHeader) -> bool {
     let one_from_zero = |range: &[u8]| range.starts_with(b"bytes=0-") && !range.contains(&b',');
     request.headers.get_all(RANGE).iter().any(|range| !one_from_zero(range.as_bytes()))

@@ -1,4 +1,4 @@
-//! The gateway as services of the framework's server.
+//! The gateway as services of the framework.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use super::{Gateway, ProxyConfig};
 use crate::model::Clock;
 use crate::telemetry::Metrics;
 
-/// Where viewers connect, and the certificate that makes it speak TLS.
+/// A viewers' listener, with a certificate if it uses TLS.
 pub type Endpoint = (SocketAddr, Option<Arc<Certificate>>);
 
-/// The service that answers viewers, on all listeners. A listener with a certificate speaks TLS, and HTTP/2 besides
-/// HTTP/1.1. They close when `stop` says so. It has no receiver left when the last connection has ended.
+/// The service for viewers, on all listeners. A listener with a certificate uses TLS, with HTTP/2 and HTTP/1.1.
+/// Listeners close when `stop` is set; it has no receiver left when the last connection has ended.
 ///
 /// # Errors
-/// A listener's TLS settings are not accepted.
+/// The TLS settings of a listener are invalid.
 pub fn service(
     conf: &Arc<ServerConf>,
     gateway: Gateway,
@@ -52,17 +52,17 @@ pub fn service(
     Ok(service)
 }
 
-/// What has to be done once a second, whether requests come or not.
+/// Work that is done once a second, independent of requests.
 pub struct Background {
-    /// The streams that expire.
+    /// Expiry of streams.
     pub expiry: Arc<Expiry>,
-    /// The names to look up.
+    /// The origins' names to resolve.
     pub current: Arc<ArcSwap<ProxyConfig>>,
-    /// The certificates to read again.
+    /// The certificates to reload.
     pub certificates: Vec<Arc<Certificate>>,
-    /// Where gauges go.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -86,9 +86,9 @@ impl BackgroundService for Background {
                 told = upstreams;
             }
         };
-        // A disk that hangs keeps no other file waiting.
+        // One task each: a disk that hangs does not delay other files.
         let mut certificates: JoinSet<()> = self.certificates.iter().cloned().map(keep_fresh).collect();
-        // Without certificates there is nothing to wait for, and the rest goes on.
+        // Keeps the set pending even without certificates.
         certificates.spawn(std::future::pending());
         tokio::select! {
             () = resolver => {}
@@ -100,13 +100,13 @@ impl BackgroundService for Background {
     }
 }
 
-/// Looks once a second whether the files of a certificate have changed.
+/// Checks once a second if the files of a certificate have changed.
 async fn keep_fresh(certificate: Arc<Certificate>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let files = certificate.clone();
         if let Err(error) = spawn_blocking(move || files.reread()).await {
-            tracing::error!(%error, "reading a certificate again failed");
+            tracing::error!(%error, "reloading a certificate failed");
         }
     }
 }

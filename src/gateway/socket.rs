@@ -1,5 +1,5 @@
-//! A viewer's TCP connection as the framework sees it. The framework's own type cannot be made with buffers outside of its
-//! accept loop, which leaves TLS handshakes uncounted and gives each a minute.
+//! A viewer's TCP connection for the framework. The framework's own type with buffers exists only inside its accept
+//! loop, which does not count TLS handshakes and allows each a minute.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -19,18 +19,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, R
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// Bytes that are gathered before they are sent: a header and what little follows it.
+/// Bytes that are buffered before they are sent: a header and the little that follows it.
 const WRITE_BUFFER: usize = 1460;
 
 /// A connection of a viewer.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: BufWriter<TcpStream>,
-    /// What was read too early, to be read first.
+    /// Bytes that were read too early, to be read first.
     ahead: Vec<u8>,
     digest: Arc<SocketDigest>,
     established: SystemTime,
-    /// How long the other side may take nothing of what is sent.
+    /// How long the viewer may accept no data.
     write_timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
 }
@@ -42,22 +42,22 @@ impl Socket {
         Self { stream, ahead: Vec::new(), digest, established: SystemTime::now(), write_timeout, stall: None }
     }
 
-    /// The address of this machine that the connection came to.
+    /// The local address of the connection.
     pub(super) fn local(&self) -> io::Result<SocketAddr> {
         self.stream.get_ref().local_addr()
     }
 
-    /// Reads up to `max` bytes in one go. None means that the other side has closed.
+    /// Reads up to `max` bytes at once. Zero means that the other side has closed.
     pub(super) async fn read_some(&mut self, bytes: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         (&mut *self).take(max as u64).read_buf(bytes).await
     }
 
-    /// Puts bytes back that were read too early.
+    /// Puts back bytes that were read too early.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
         self.ahead.splice(..0, bytes.iter().copied());
     }
 
-    /// What came of sending something. It fails where the other side has taken nothing for too long.
+    /// Passes on the result of a write. Fails if the other side has accepted no data for too long.
     fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if sent.is_ready() {
             self.stall = None;
@@ -65,10 +65,10 @@ impl Socket {
         }
         let write_timeout = self.write_timeout;
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(write_timeout)));
-        stall.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the other side takes nothing")))
+        stall.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "no data accepted in time")))
     }
 
-    /// From now on this is who has connected.
+    /// Replaces the peer's address.
     pub(super) fn set_peer(&mut self, peer: SocketAddr) {
         self.digest = Arc::new(digest(self.stream.get_ref(), peer));
     }
@@ -76,7 +76,7 @@ impl Socket {
 
 fn digest(stream: &TcpStream, peer: SocketAddr) -> SocketDigest {
     let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-    let _ = digest.peer_addr.set(Some(peer.into())); // it is new: nobody can have set it
+    let _ = digest.peer_addr.set(Some(peer.into())); // it is new, so not set yet
     digest
 }
 
@@ -125,7 +125,7 @@ impl AsyncWrite for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // An answer of which some bytes were gathered is sent, unless that would have to be waited for.
+        // Sends buffered bytes of an answer if that does not block.
         let _ = Pin::new(&mut self.stream).poll_flush(&mut Context::from_waker(Waker::noop()));
     }
 }

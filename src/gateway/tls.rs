@@ -1,4 +1,4 @@
-//! Certificates of listeners, read again when their files change.
+//! Certificates of listeners, reloaded when their files change.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rustls::sign::CertifiedKey;
 use crate::config::TlsFiles;
 use crate::net::{SHORTAGE_REMEDY, is_shortage};
 
-/// A certificate chain and its key could not be used.
+/// A certificate chain and its key are unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read or is not PEM.
@@ -28,7 +28,7 @@ pub enum CertificateError {
         /// What should be in it.
         expected: &'static str,
     },
-    /// There is no file descriptor left to read a file with: nothing is wrong with it.
+    /// No file descriptor is left to read the file, which itself may be valid.
     #[error("{file}: {problem}; {SHORTAGE_REMEDY}")]
     Shortage {
         /// Which file.
@@ -36,7 +36,7 @@ pub enum CertificateError {
         /// What went wrong.
         problem: std::io::Error,
     },
-    /// The key is of a kind that is not supported, or belongs to another certificate.
+    /// The key has an unsupported type, or belongs to another certificate.
     #[error("{key} does not belong to {certificate}: {problem}")]
     Pair {
         /// The file of the certificate chain.
@@ -48,13 +48,13 @@ pub enum CertificateError {
     },
 }
 
-/// The certificate of one listener, swapped whole when its files change.
+/// The certificate of one listener, replaced as a whole when its files change.
 #[derive(Debug)]
 pub struct Certificate {
     current: ArcSwap<CertifiedKey>,
-    /// What it was read from, and of when that was.
+    /// The files that it was read from, and their modification times.
     read: parking_lot::Mutex<(TlsFiles, Stamp)>,
-    /// It changed and there was no file descriptor to read it with, which has been told.
+    /// It changed, no file descriptor was left to read it, and this has been logged.
     is_short: AtomicBool,
 }
 
@@ -64,7 +64,7 @@ impl Certificate {
     /// Reads the files.
     ///
     /// # Errors
-    /// A file cannot be read, or the two do not belong together.
+    /// A file cannot be read, or the key does not match the certificate.
     pub fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
         let stamp = stamp(files);
         let current = ArcSwap::from_pointee(load(files)?);
@@ -72,8 +72,8 @@ impl Certificate {
         Ok(Self { current, read, is_short: AtomicBool::new(false) })
     }
 
-    /// Reads the files again if one has changed. The old certificate serves on when the new one cannot be used. Blocks on the
-    /// disk, and keeps nobody else waiting meanwhile.
+    /// Reloads the files if one has changed. Keeps the previous certificate if the new one is invalid. Blocks on the
+    /// disk, but holds no lock meanwhile.
     pub fn reread(&self) {
         let (files, before) = self.read.lock().clone();
         let stamp = stamp(&files);
@@ -83,28 +83,28 @@ impl Certificate {
         let loaded = load(&files);
         let mut read = self.read.lock();
         if read.0 != files {
-            // A reload has come first, and has read other files.
+            // A reload has changed the files meanwhile.
             return;
         }
         match loaded {
             Ok(fresh) => {
                 self.current.store(Arc::new(fresh));
-                tracing::info!(certificate = %files.certificate.display(), "certificate read again");
+                tracing::info!(certificate = %files.certificate.display(), "certificate reloaded");
             }
             Err(error @ CertificateError::Shortage { .. }) => {
-                // What changed is not known yet: the next look reads it.
+                // The next check reads the change.
                 if !self.is_short.swap(true, Relaxed) {
-                    tracing::error!(%error, "the certificate changed and cannot be read now; this is tried every second");
+                    tracing::error!(%error, "cannot read the changed certificate; retrying every second");
                 }
                 return;
             }
-            Err(error) => tracing::error!(%error, "the certificate changed and cannot be used; the old one serves on"),
+            Err(error) => tracing::error!(%error, "new certificate is invalid; keeping the previous one"),
         }
         read.1 = stamp;
         self.is_short.store(false, Relaxed);
     }
 
-    /// Goes on as the other one, whose files have just been read.
+    /// Takes over the files and the content of `other`, which has just been read.
     pub fn turn_into(&self, other: &Self) {
         let of_other = other.read.lock().clone();
         let mut read = self.read.lock();

@@ -1,5 +1,5 @@
-//! A viewer's connection over TLS as the framework sees it. The framework's own type lets the library that encrypts keep 64 KiB
-//! of what a slow viewer does not take, and cannot be told otherwise.
+//! A viewer's TLS connection for the framework. The framework's own type lets the TLS library buffer 64 KiB for a slow
+//! viewer, which cannot be configured.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -23,13 +23,13 @@ use tokio_rustls::server::TlsStream as Encrypted;
 
 use super::socket::Socket;
 
-/// Bytes that wait to be encrypted, and bytes that wait encrypted. A slow viewer costs 150 KiB with it, and 230 KiB with what the
-/// library allows by default.
+/// Maximum buffered bytes before and after encryption, each. A slow viewer then costs 150 KiB instead of 230 KiB with
+/// the library's default.
 const BUFFERED: usize = 12 << 10;
 /// The name of HTTP/2 in a handshake (RFC 9113 §3.2).
 const HTTP_2: &[u8] = b"h2";
 
-/// A connection whose handshake is done.
+/// A connection after its handshake.
 #[derive(Debug)]
 pub(super) struct TlsStream {
     stream: Encrypted<Socket>,
@@ -38,10 +38,10 @@ pub(super) struct TlsStream {
 }
 
 impl TlsStream {
-    /// Does the handshake.
+    /// Performs the handshake.
     ///
     /// # Errors
-    /// The other side does not speak TLS, wants what is not offered, or closes.
+    /// The other side does not use TLS, requires what is not offered, or closes.
     pub(super) async fn accept(acceptor: &TlsAcceptor, socket: Socket) -> io::Result<Self> {
         let limited = |connection: &mut rustls::ServerConnection| connection.set_buffer_limit(Some(BUFFERED));
         let stream = acceptor.accept_with(socket, limited).await?;
@@ -53,10 +53,10 @@ impl TlsStream {
     }
 }
 
-/// What a listener speaks: TLS 1.2 and 1.3, and in them HTTP/2 or HTTP/1.1.
+/// The protocols of a listener: TLS 1.2 and 1.3, with HTTP/2 or HTTP/1.1.
 ///
 /// # Errors
-/// The library that encrypts offers neither version.
+/// The TLS library supports neither version.
 pub(super) fn acceptor(certificate: Arc<dyn ResolvesServerCert>) -> Result<TlsAcceptor, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?

@@ -1,4 +1,4 @@
-//! The servers of an origin: resolved in the background, taken in turn, passed over while they fail.
+//! The servers of an origin: resolved in the background, used in turn, ejected while they fail.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,29 +20,29 @@ use crate::config::{self, Origin, Settings};
 use crate::model::Millis;
 use crate::telemetry::{Metrics, OriginMetrics};
 
-/// So many failures to answer in a row take an address out of use.
+/// Consecutive failures to answer after which an address is ejected.
 const FAILURES: u32 = 2;
-/// For so long. After it one request tries again; its failure renews the time.
+/// Duration of an ejection. After it, requests try the address again; a failure renews the ejection.
 const OUT_OF_USE: Duration = Duration::from_secs(10);
 
 /// One address of an origin.
 pub(super) struct Server {
-    /// The name that it was found under.
+    /// The name that resolved to it.
     host: Box<str>,
     address: SocketAddr,
-    /// Ready to be cloned: building one resolves names, and blocks.
+    /// Cloned for each request, because building one resolves names and blocks.
     peer: HttpPeer,
     condition: Arc<Health>,
-    /// So many answers of 5xx in a row take it out of use; 0: they never do.
+    /// Consecutive 5xx answers after which it is ejected; 0 for never.
     consecutive_5xx: u32,
     metrics: OriginMetrics,
 }
 
-/// How an address does and how busy it is, whatever the configuration says about the way to it.
+/// Health and load of one upstream address. Survives configuration reloads.
 #[derive(Default)]
 struct Health {
     failures: AtomicU32,
-    /// Answers of 5xx in a row.
+    /// Consecutive 5xx answers.
     server_errors: AtomicU32,
     out_until: AtomicU64,
     active: AtomicUsize,
@@ -51,7 +51,7 @@ struct Health {
 impl Server {
     fn new(address: SocketAddr, host: &str, origin: &Origin, condition: Arc<Health>, metrics: &OriginMetrics) -> Self {
         let sni = origin.host_header.as_deref().unwrap_or(host);
-        // `host_header` may carry a port; an IPv6 literal is all colons.
+        // `host_header` may have a port; an IPv6 literal contains colons.
         let port = |(name, port): &(&str, &str)| !name.contains(':') && port.parse::<u16>().is_ok();
         let sni = sni.rsplit_once(':').filter(port).map_or(sni, |(name, _)| name);
         let mut peer = HttpPeer::new(address, origin.tls, sni.to_owned());
@@ -72,11 +72,11 @@ impl Server {
         now.0 >= self.condition.out_until.load(Relaxed)
     }
 
-    /// It answered with this status, so long after it was asked.
+    /// Records an answer with this status, `took` after the request.
     pub(super) fn answered(&self, status: StatusCode, took: Duration, now: Millis) {
         self.metrics.answered(status.as_u16(), took);
         let Health { failures, server_errors, out_until, .. } = &*self.condition;
-        // Only written when it says something new: all workers share this line of memory.
+        // Written only on change: all workers share this cache line.
         if failures.load(Relaxed) != 0 {
             failures.store(0, Relaxed);
         }
@@ -92,7 +92,7 @@ impl Server {
         }
     }
 
-    /// It could not be reached, or broke off before it answered.
+    /// Records that it could not be reached, or closed the connection before it answered.
     pub(super) fn failed(&self, now: Millis) {
         if self.condition.failures.fetch_add(1, Relaxed) + 1 >= FAILURES {
             self.condition.out_until.store((now + OUT_OF_USE).0, Relaxed);
@@ -106,7 +106,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// A server that this request uses; it counts as busy as long as this lives.
+/// A server that a request uses. Counts as one active request until dropped.
 pub(super) struct ServerGuard(Arc<Server>);
 
 impl ServerGuard {
@@ -128,9 +128,9 @@ impl Drop for ServerGuard {
 /// Why an origin has no server for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoServer {
-    /// None of its names has been resolved.
+    /// None of its names is resolved.
     Unresolved,
-    /// Each has as many connections as it may.
+    /// Each has its maximum of connections.
     Busy,
 }
 
@@ -153,25 +153,25 @@ struct Pool {
     next: AtomicUsize,
 }
 
-/// What is known of one server that the configuration names.
+/// The state of one server name in the configuration.
 #[derive(Clone, Default)]
 struct Name {
-    /// Those of the last lookup that found any; of an address, itself.
+    /// The result of the last successful lookup; for an IP address, itself.
     addresses: Vec<SocketAddr>,
-    /// A lookup has begun, here or under the configuration before.
+    /// A lookup has begun, under this configuration or the previous one.
     was_tried: bool,
-    /// A lookup is under way.
+    /// A lookup is running.
     is_pending: bool,
-    /// The last lookup failed or is late, and the log has said so.
+    /// The last lookup failed or is late, and this has been logged.
     is_failing: bool,
 }
 
-/// The address that a server is named by, where it has no other name.
+/// The address of a server that is configured by IP address.
 fn literal(server: &config::Server) -> Option<SocketAddr> {
     Some(SocketAddr::new(server.host.parse().ok()?, server.port))
 }
 
-/// A lookup that is under way, until this is dropped.
+/// A running lookup, until dropped.
 struct Pending {
     pool: Arc<Pool>,
     nth: usize,
@@ -186,12 +186,12 @@ impl Drop for Pending {
 }
 
 impl Pool {
-    /// The servers of an origin. What is known of its names and addresses `before`, by what was the same origin then, stays.
+    /// The servers of an origin. Keeps what its pool `before` has of its names and addresses.
     fn new(origin: &Arc<Origin>, before: Option<&Self>, metrics: OriginMetrics, resolver: &Arc<dyn Resolver>) -> Self {
         let known =
             before.map(|before| before.origin.servers.iter().zip(before.names.lock().clone()).collect::<Vec<_>>());
         let name = |server: &config::Server| {
-            // Addresses that need no resolving are there from the first moment.
+            // IP addresses are available at once.
             if let Some(address) = literal(server) {
                 return Name { addresses: vec![address], ..Name::default() };
             }
@@ -208,14 +208,13 @@ impl Pool {
             servers: ArcSwap::default(),
             next: AtomicUsize::new(0),
         };
-        // Whatever else the configuration says of the origin now is part of a server.
+        // Servers contain the origin's other settings, so they are built anew.
         pool.publish(&names, &before, false);
         *pool.names.lock() = names;
         pool
     }
 
-    /// Puts the addresses of all names in use. Those among `known` keep their health, and go on as they are where they
-    /// `may_stay`.
+    /// Publishes the addresses of all names. Those in `known` keep their health, and are reused if they `may_stay`.
     fn publish(&self, names: &[Name], known: &[Arc<Server>], may_stay: bool) {
         let mut servers: Vec<Arc<Server>> = Vec::new();
         for (name, written) in names.iter().zip(&self.origin.servers) {
@@ -235,8 +234,8 @@ impl Pool {
         self.servers.store(Arc::new(servers));
     }
 
-    /// The next server in turn that is in use and not busy. If all are out of use they are tried all the same: a wrong
-    /// guess about health must not make an origin unreachable.
+    /// The next healthy server in turn that is not busy. If all are ejected, they are tried all the same: a wrong guess
+    /// about health must not make an origin unreachable.
     fn pick(&self, not: Option<SocketAddr>, now: Millis) -> Result<ServerGuard, NoServer> {
         let servers = self.servers.load();
         if servers.is_empty() {
@@ -256,8 +255,8 @@ impl Pool {
         Err(NoServer::Busy)
     }
 
-    /// Begins to look up the names that are `wanted`, each in a task of its own: a name server that does not answer delays
-    /// no other name. Of one name there is one lookup at a time, because the system's cannot be cancelled.
+    /// Starts a lookup of each `wanted` name, in separate tasks: a name server that does not answer delays no other
+    /// name. Each name has one lookup at a time, because the system's lookups cannot be cancelled.
     fn look_up(self: &Arc<Self>, wanted: impl Fn(&Name) -> bool) -> Vec<JoinHandle<()>> {
         let mut names = self.names.lock();
         let mut lookups = Vec::new();
@@ -272,7 +271,7 @@ impl Pool {
         lookups
     }
 
-    /// Looks one name up. Its addresses stay as they are until it is resolved, however long that takes.
+    /// Looks up one name. Its addresses stay unchanged until it is resolved, however long that takes.
     async fn resolve(&self, nth: usize) {
         let Some(server) = self.origin.servers.get(nth) else { return };
         let mut lookup = pin!(self.resolver.resolve(&server.host, server.port));
@@ -280,11 +279,11 @@ impl Pool {
             found
         } else {
             self.tell_failure(nth, &format_args!("no answer within {LOOKUP_TIMEOUT:?}"));
-            // An answer is welcome however late it comes.
+            // A late answer is still used.
             lookup.await
         };
         match found {
-            Ok(addresses) if addresses.is_empty() => self.tell_failure(nth, &"it has no address"),
+            Ok(addresses) if addresses.is_empty() => self.tell_failure(nth, &"no addresses found"),
             Ok(addresses) => self.resolved(nth, addresses),
             Err(error) => self.tell_failure(nth, &error),
         }
@@ -298,11 +297,11 @@ impl Pool {
         self.publish(&names, &self.servers.load(), true);
         drop(names);
         if let Some(server) = self.origin.servers.get(nth).filter(|_| was_failing) {
-            tracing::info!(origin = %self.origin.name, host = %server.host, "the name resolves again");
+            tracing::info!(origin = %self.origin.name, host = %server.host, "name resolves again");
         }
     }
 
-    /// Says in the log that a name does not resolve, once until it does.
+    /// Logs that a name does not resolve, once until it does.
     fn tell_failure(&self, nth: usize, error: &dyn fmt::Display) {
         let mut names = self.names.lock();
         let (Some(name), Some(server)) = (names.get_mut(nth), self.origin.servers.get(nth)) else { return };
@@ -311,7 +310,7 @@ impl Pool {
         if !was_failing {
             tracing::warn!(
                 origin = %self.origin.name, host = %server.host, %error, kept,
-                "the name does not resolve; the addresses of before stay in use, and it is tried again"
+                "name does not resolve; keeping the previous addresses and retrying"
             );
         }
     }
@@ -329,8 +328,8 @@ impl Upstreams {
         Self::following(settings, &Self { pools: BTreeMap::new(), resolver }, metrics)
     }
 
-    /// The origins of a configuration that takes another's place. What has not changed goes on; of what has, the addresses
-    /// that stay keep their health and their count of requests under way. New names are not resolved yet.
+    /// The origins of a configuration that replaces another. Unchanged origins are reused. In changed ones, the
+    /// addresses that stay keep their health and their count of requests in flight. New names are not resolved yet.
     pub fn following(settings: &Settings, before: &Self, metrics: &Metrics) -> Self {
         let resolver = &before.resolver;
         let pool = |(name, origin): (&Arc<str>, &Arc<Origin>)| {
@@ -342,32 +341,32 @@ impl Upstreams {
         Self { pools: settings.origins.iter().map(pool).collect(), resolver: resolver.clone() }
     }
 
-    /// Looks up the names that nobody has looked up yet, all at once, and waits for `patience` at most.
+    /// Looks up all new names at once, and waits for `patience` at most.
     pub async fn resolve_new(&self, patience: Duration) {
         let new = |name: &Name| !name.was_tried && name.addresses.is_empty();
         let lookups: Vec<_> = self.pools.values().flat_map(|pool| pool.look_up(new)).collect();
         let all = async {
             for lookup in lookups {
-                let _ = lookup.await; // its end is an end however it comes
+                let _ = lookup.await; // an aborted lookup is over, too
             }
         };
-        // What comes later is put in use when it comes.
+        // Later results are used when they arrive.
         let _ = timeout(patience, all).await;
     }
 
-    /// A server for a request to `origin`, another than `not` where there is one.
+    /// A server for a request to `origin`, if possible other than `not`.
     pub(super) fn pick(&self, origin: &str, not: Option<&Server>, now: Millis) -> Result<ServerGuard, NoServer> {
         let pool = self.pools.get(origin).ok_or(NoServer::Unresolved)?;
         pool.pick(not.map(|server| server.address), now)
     }
 
-    /// Whether every origin has an address to try.
+    /// True if every origin has an address.
     pub fn resolved(&self) -> bool {
         self.pools.values().all(|pool| !pool.servers.load().is_empty())
     }
 
-    /// Begins to look up the names whose time has come, and those that have no address, and waits for none. Call it about
-    /// once a second with the seconds since the start, on a runtime of tokio.
+    /// Starts lookups of names that are due or have no address, without waiting. Call it about once a second with the
+    /// seconds since the start, on a Tokio runtime.
     pub fn refresh(&self, second: u64) {
         for pool in self.pools.values() {
             let is_due = second.is_multiple_of(pool.origin.resolve_every.as_secs().max(1));
@@ -375,11 +374,11 @@ impl Upstreams {
         }
     }
 
-    /// Tells the metrics how many addresses are in use; those that were `told` and have gone are no longer shown.
+    /// Sets the metrics of healthy and ejected addresses. Removes those of origins in `told` that no longer exist.
     pub fn report(&self, metrics: &Metrics, now: Millis, told: &Self) {
         for name in told.pools.keys().filter(|name| !self.pools.contains_key(*name)) {
             for state in ["healthy", "ejected"] {
-                let _ = metrics.origin_servers.remove_label_values(&[name, state]); // gone is gone
+                let _ = metrics.origin_servers.remove_label_values(&[name, state]); // fails if it does not exist
             }
         }
         for (name, pool) in &self.pools {

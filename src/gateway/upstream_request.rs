@@ -1,4 +1,4 @@
-//! What goes on to the origin, and what must not.
+//! The request to the origin: what is forwarded and what is removed.
 
 use std::borrow::Cow;
 
@@ -15,30 +15,30 @@ use crate::admission::host;
 use crate::identity::{Identity, path};
 use crate::media::{self, Kind, Target};
 
-/// Whether the name says nothing (`/live`, `/video.php`) and the request proves an identity: it may turn out to ask for a manifest.
+/// True if the name shows no kind (`/live`, `/video.php`) and the request has an identity: it may be for a manifest.
 pub(super) fn is_nameless(request: &RequestHeader, ctx: &Context) -> bool {
     ctx.subject.kind == Kind::Unknown
         && request.method != Method::OPTIONS
         && (ctx.subject.play.is_some() || ctx.stripped_path.is_some() || query_tokens(request, ctx).is_some())
 }
 
-/// How the request's application knows its viewers.
+/// How the request's application identifies viewers.
 pub(super) fn identity(ctx: &Context) -> Option<&Identity> {
     ctx.subject.application.as_ref()?.identity.as_ref()
 }
 
-/// The query parameters that carry tokens, as they stand.
+/// The query parameters that carry tokens, verbatim.
 fn query_tokens(request: &RequestHeader, ctx: &Context) -> Option<String> {
     identity(ctx)?.query_tokens(request.uri.query()?)
 }
 
-/// The query as the origin gets it.
+/// The query for the origin.
 pub(super) fn bare_query<'a>(uri: &'a Uri, identity: Option<&Identity>) -> Option<Cow<'a, str>> {
     let query = uri.query()?;
     Some(identity.map_or(Cow::Borrowed(query), |identity| identity.strip_query(query)))
 }
 
-/// A redirect to one of our addresses without a play session: the origin has not seen the token, so it is put back.
+/// Puts the token back into a redirect to the gateway without a play session: the origin has not seen the token.
 pub(super) fn give_token_back(
     request: &RequestHeader,
     location: &str,
@@ -54,7 +54,7 @@ pub(super) fn give_token_back(
     let (address, query) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
     let path = media::path_of(address);
     let server = address.strip_suffix(path).unwrap_or_default();
-    // The origin's own name leads round us.
+    // The origin's own name would bypass the gateway.
     let ours = server.split_once("//").is_some_and(|(_, name)| host(request) == Some(name));
     let server = if ours { server } else { "" };
     let path = if path.is_empty() && server.is_empty() && address.contains("//") { "/" } else { path };
@@ -70,7 +70,7 @@ pub(super) fn give_token_back(
     response.insert_header(CACHE_CONTROL, "private, no-store")
 }
 
-/// Drops a `Referer` that would tell the origin a token or a play session.
+/// Removes a `Referer` that contains a token or a play session.
 pub(super) fn strip_referer(request: &mut RequestHeader, identity: Option<&Identity>) {
     let tells = |referer: &[u8]| {
         let text = String::from_utf8_lossy(referer);
@@ -87,8 +87,8 @@ pub(super) fn strip_referer(request: &mut RequestHeader, identity: Option<&Ident
     }
 }
 
-/// Whether the target is one of those that an origin is asked for: a path, or a whole URL of one (RFC 9112 §3.2). Of others
-/// the framework tells no path, and sends on what was written: what was decided about would not be what is served.
+/// True if the target is a path or an absolute URL (RFC 9112 §3.2). For others, the framework has no path but forwards
+/// the target: the decision would be about something else than what is served.
 pub(super) fn has_path(request: &RequestHeader) -> bool {
     let target = request.raw_path();
     let is_url = |scheme: &[u8]| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
@@ -99,14 +99,14 @@ pub(super) fn has_path(request: &RequestHeader) -> bool {
     }
 }
 
-/// An origin is asked for a path, also where the viewer wrote a whole URL (RFC 9112 §3.2.1).
+/// Replaces an absolute URL with its path, as origins expect (RFC 9112 §3.2.1).
 pub(super) fn in_origin_form(request: &mut RequestHeader) {
     if !matches!(request.raw_path(), [b'/', ..] | b"*") {
         request.set_uri(request.uri.clone());
     }
 }
 
-/// The request target at the origin: without play session and token. `None` where it is the viewer's.
+/// The request target at the origin: without play session and token. `None` if it equals the viewer's.
 pub(super) fn origin_uri(uri: &Uri, ctx: &Context) -> Option<Uri> {
     let query = bare_query(uri, identity(ctx));
     let same_query = query.as_deref() == uri.query();
@@ -122,7 +122,7 @@ pub(super) fn origin_uri(uri: &Uri, ctx: &Context) -> Option<Uri> {
     Uri::try_from(target).ok()
 }
 
-/// Fields that belong to the connection with the viewer (RFC 9110 §7.6.1), and what proxies say to each other.
+/// Fields of the viewer's connection (RFC 9110 §7.6.1), and those between proxies.
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -135,15 +135,15 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     UPGRADE,
     HeaderName::from_static("http2-settings"),
 ];
-/// Fields that a viewer cannot take away by calling them its connection's.
+/// Fields that a viewer cannot remove by naming them in `Connection`.
 const KEPT: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
-/// Fields that one request may call its connection's. More is no request but an attack.
+/// From this number of fields in `Connection` on, a request is refused as an attack.
 const MAX_NOMINATED: usize = 10;
 
-/// Removes what was said to us and not to the origin, and what `Connection` names as such.
+/// Removes hop-by-hop fields, and those that `Connection` names.
 ///
 /// # Errors
-/// `Connection` is malformed, or names what it must not.
+/// `Connection` is malformed, or names too many fields or a protected one.
 pub(super) fn strip_hop_by_hop(request: &mut RequestHeader) -> pingora::Result<()> {
     let wrong = |what: &'static str| Error::explain(ErrorType::InvalidHTTPHeader, what);
     let mut nominated = Vec::new();
@@ -154,9 +154,9 @@ pub(super) fn strip_hop_by_hop(request: &mut RequestHeader) -> pingora::Result<(
             }
             let is_token = token.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
             let name = HeaderName::from_bytes(token).ok().filter(|_| is_token);
-            let name = name.ok_or_else(|| wrong("Connection names something that is no field"))?;
+            let name = name.ok_or_else(|| wrong("Connection contains an invalid field name"))?;
             if KEPT.contains(&name.as_str()) {
-                return Err(wrong("Connection names a field that has to stay"));
+                return Err(wrong("Connection names a protected field"));
             }
             nominated.push(name);
         }
@@ -170,8 +170,8 @@ pub(super) fn strip_hop_by_hop(request: &mut RequestHeader) -> pingora::Result<(
     Ok(())
 }
 
-/// Joins the `Cookie` fields to one (RFC 9113 §8.2.3): HTTP/2 may send each cookie in a field of its own, and origins that
-/// speak HTTP/1.1 look at the first only.
+/// Joins the `Cookie` fields to one (RFC 9113 §8.2.3): HTTP/2 may send each cookie in its own field, and HTTP/1.1
+/// origins read only the first.
 pub(super) fn join_cookies(request: &mut RequestHeader) -> pingora::Result<()> {
     if request.headers.get_all(COOKIE).iter().nth(1).is_none() {
         return Ok(());
@@ -198,7 +198,7 @@ pub(super) fn strip_token_headers(request: &mut RequestHeader, identity: Option<
     let fields: Vec<_> = request.headers.get_all(COOKIE).iter().cloned().collect();
     request.remove_header(&COOKIE);
     for field in fields {
-        // Latin-1 and back: whatever bytes a cookie has, those that stay stay as they are.
+        // Latin-1 and back keeps all bytes of the remaining cookies.
         let text: String = field.as_bytes().iter().map(|byte| char::from(*byte)).collect();
         if let Some(kept) = identity.strip_cookie(&text) {
             let bytes: Vec<u8> = kept.chars().filter_map(|c| u8::try_from(c).ok()).collect();
@@ -208,7 +208,7 @@ pub(super) fn strip_token_headers(request: &mut RequestHeader, identity: Option<
     Ok(())
 }
 
-/// Credentials of a scheme that is not ours are the origin's own business; all else may be the token.
+/// Removes credentials that may be the token. Those of other schemes are for the origin.
 fn strip_authorization(request: &mut RequestHeader) -> pingora::Result<()> {
     let foreign = |value: &&HeaderValue| {
         let bytes = value.as_bytes();

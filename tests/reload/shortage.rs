@@ -111,7 +111,7 @@ async fn a_certificate_that_changes_meanwhile_is_served_afterwards() {
     leave(&program, 0).await;
     replace_file(&program.file("tls.key"), two.signing_key.serialize_pem());
     replace_file(&program.file("tls.crt"), two.cert.pem());
-    program.says("the certificate changed and cannot be read now").await;
+    program.says("cannot read the changed certificate").await;
     limit_files(&program, None);
     let served = async || {
         let client = reqwest::Client::builder().tls_info(true).danger_accept_invalid_certs(true).build().unwrap();

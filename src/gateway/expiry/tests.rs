@@ -12,7 +12,7 @@ use crate::streams::store::InMemoryStore;
 use crate::streams::{AdmissionRequest, Event, Observer, Settings};
 
 const DAY: Millis = Millis(1_800_000_000_000);
-/// Long enough for a busy machine; nothing waits this long when all is well.
+/// Long enough for a busy machine; a passing test never waits this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Hand(AtomicU64);
@@ -23,11 +23,11 @@ impl Clock for Hand {
     }
 }
 
-/// Keeps the advance waiting, when a stream expires, until the test lets it go on.
+/// Blocks the advance when a stream expires, until the test releases it.
 struct Slow {
     began: Notify,
     may_go_on: Mutex<mpsc::Receiver<()>>,
-    /// Streams whose end is told and was let go on.
+    /// Streams whose end was reported and released.
     told: AtomicUsize,
 }
 
@@ -59,7 +59,7 @@ impl World {
         Self { expiry: Arc::new(Expiry::new(table, clock.clone())), observer, clock, go_on }
     }
 
-    /// A stream of its own account starts and is never heard of again; an hour goes by.
+    /// Starts a stream of a new account without further heartbeats, and advances time by an hour.
     async fn abandon(&self, stream: u8) {
         let start = AdmissionRequest {
             stream: StreamId([stream; 16]),
@@ -76,7 +76,7 @@ impl World {
     }
 }
 
-// On a runtime of one thread: an advance that is made on that thread keeps the test from letting it go on.
+// On a runtime of one thread: an advance on that thread would prevent the test from releasing it.
 #[tokio::test]
 async fn while_streams_expire_the_threads_of_the_runtime_do_something_else() {
     let world = World::new();
@@ -99,7 +99,7 @@ async fn an_advance_that_is_under_way_at_the_stop_is_completed_and_none_begins_a
     let expiry = world.expiry.clone();
     let running = tokio::spawn(async move { expiry.run().await });
     timeout(PATIENCE, world.observer.began.notified()).await.unwrap();
-    // The stop drops whoever ran it, and then waits.
+    // A stop drops what runs it, and then waits.
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
     let expiry = world.expiry.clone();

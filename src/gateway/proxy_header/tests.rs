@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The header of version 2 with this command, family and body.
+/// A version 2 header with this command, family and body.
 fn v2_header(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes();
     [&V2_SIGNATURE[..], &[command, family], &length, body].concat()
@@ -94,7 +94,7 @@ fn version_2_names_the_client_and_its_extensions_are_skipped() {
 #[test]
 fn a_health_check_and_a_client_without_an_address_are_local() {
     assert_eq!(parse(&v2_header(0x20, 0x00, &[])), Parsed::Local(16));
-    // The family of a LOCAL header is to be ignored, whatever it is.
+    // The family of a LOCAL header is ignored.
     assert_eq!(parse(&v2_header(0x20, 0xff, &[1, 2, 3])), Parsed::Local(19));
     assert_eq!(parse(&v2_header(0x21, 0x00, &[1, 2, 3])), Parsed::Local(19));
     assert_eq!(parse(&v2_header(0x21, 0x31, &[0; 216])), Parsed::Local(232));
@@ -121,7 +121,7 @@ fn version_2_with_what_the_standard_does_not_know_is_malformed() {
 #[test]
 fn version_2_is_as_long_as_the_standard_asks_for_and_no_longer() {
     assert_eq!(parse(&v2_header(0x20, 0, &[0; MAX_V2_BODY])), Parsed::Local(MAX_HEADER));
-    // Refused as soon as the length is known: nothing is waited for.
+    // Refused as soon as the length is known.
     assert_eq!(parse(&v2_header(0x20, 0, &[0; MAX_V2_BODY + 1])[..V2_HEAD]), Parsed::Malformed);
 }
 

@@ -9,10 +9,10 @@ use tokio::time::sleep;
 
 use super::*;
 
-/// Long enough for a busy machine; nothing waits this long when all is well.
+/// Long enough for a busy machine; a passing test never waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Answers as the test says; a name of which it says nothing gets no answer until it does.
+/// Answers as the test sets; a name gets no answer until it is set.
 struct Scripted {
     answers: watch::Sender<HashMap<&'static str, Result<&'static str, &'static str>>>,
     asked: Mutex<Vec<String>>,
@@ -64,7 +64,7 @@ fn origin(name: &str, servers: &[&str]) -> Arc<Origin> {
     })
 }
 
-/// The origins that take the place of those of `before`.
+/// The origins that replace those of `before`.
 fn upstreams(resolver: &Arc<Scripted>, before: Option<&Upstreams>, origins: &[(&str, &[&str])]) -> Upstreams {
     let metrics = Metrics::new().unwrap();
     let resolver: Arc<dyn Resolver> = resolver.clone();
@@ -156,7 +156,7 @@ async fn a_reload_waits_for_new_names_alone_and_for_none_longer_than_its_patienc
     let resolver = Scripted::new(&[("good", Ok("192.0.2.1"))]);
     let first = upstreams(&resolver, None, &[("one", &["silent:80"]), ("other", &["silent:80"])]);
     first.refresh(0);
-    // The names of an origin that changes are no newer for that.
+    // A changed origin does not make its names new.
     let origins: [(&str, &[&str]); 3] =
         [("one", &["silent:80"]), ("other", &["silent:80", "good:80"]), ("two", &["good:80"])];
     let second = upstreams(&resolver, Some(&first), &origins);
