@@ -40,11 +40,10 @@ impl Utf16 {
     }
 }
 
-/// A document as text with every byte at its position.
+/// The document as text, with every byte at its position. `None` if it is not text.
 ///
-/// Most encodings that are not UTF-8 (ISO 8859, Windows code pages, East Asian ones) have ASCII in the same bytes, and
-/// that is all that markup is made of. Their other bytes become letters here, and are written as they came. Absent for
-/// what is no text.
+/// Most encodings other than UTF-8 (ISO 8859, Windows code pages, East Asian ones) encode ASCII in the same bytes, and
+/// markup is ASCII. Their other bytes become letters here, and are output unchanged.
 pub(super) fn as_ascii(document: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr(0, document).is_some() {
         return None;
@@ -55,13 +54,13 @@ pub(super) fn as_ascii(document: &[u8]) -> Option<Cow<'_, str>> {
     })
 }
 
-/// A path in a form that any encoding can hold.
+/// A path in ASCII, which any encoding can represent.
 pub(super) fn ascii_path(path: &str) -> String {
     path.bytes().fold(String::with_capacity(path.len()), |mut ascii, byte| {
         if byte.is_ascii() {
             ascii.push(char::from(byte));
         } else {
-            // A string takes whatever is written to it.
+            // Writing to a string cannot fail.
             let _ = write!(ascii, "%{byte:02X}");
         }
         ascii

@@ -7,7 +7,7 @@ use crate::media::reference::{Judge, Place};
 /// One element of the hierarchy.
 #[derive(Clone, Debug)]
 pub(super) struct Level {
-    /// Index of the level above; the root is its own.
+    /// Index of the parent; the root is its own.
     parent: usize,
     image: bool,
     /// Ticks per second, if set on this level.
@@ -26,7 +26,7 @@ impl Level {
     }
 }
 
-/// All levels of a document; every level comes after the one above it.
+/// All levels of a document. Every level comes after its parent.
 #[derive(Debug, Default)]
 pub(super) struct Levels {
     list: Vec<Level>,
@@ -42,17 +42,17 @@ impl Levels {
         self.list.len() - 1
     }
 
-    /// Records an attribute for the duration of segments, or that marks images.
+    /// Records an attribute if it sets segment durations or marks images.
     pub(super) fn attribute(&mut self, level: usize, element: &[u8], name: &[u8], value: &[u8]) {
         if element == b"Representation" && name == b"mimeType" && value.starts_with(b"image/") {
-            // A set has representations of one kind, and the template may be the set's.
+            // All representations of a set have one kind, and the set may have the template.
             let set = self.list.get(level).map(|level| level.parent).filter(|set| *set > 0);
             if let Some(set) = set.and_then(|set| self.list.get_mut(set)) {
                 set.image = true;
             }
         }
         let Some(level) = self.list.get_mut(level) else { return };
-        // Some packagers write fractions of a tick; they do not matter here.
+        // Some packagers write fractions of a tick, which are ignored.
         let whole = |text: &str| text.split('.').next()?.trim().parse::<u64>().ok();
         let number = || std::str::from_utf8(value).ok().and_then(whole);
         match (element, name) {
@@ -66,8 +66,8 @@ impl Levels {
         }
     }
 
-    /// The longest segment of all levels that are not images. `complete`: what no level says has its default, which is
-    /// not so in a patch.
+    /// The longest segment of all levels that are not images. `complete`: missing values have their default, unlike in
+    /// a patch.
     pub(super) fn longest_segment(&self, complete: bool) -> Option<Duration> {
         let longest = self.list.iter().enumerate().filter_map(|(at, level)| {
             if level.ticks == 0 || self.is_image(at) {
@@ -81,12 +81,12 @@ impl Levels {
         longest.max()
     }
 
-    /// True if what is listed on a level are images.
+    /// True if a level lists images.
     pub(super) fn is_image(&self, level: usize) -> bool {
         self.line(level).any(|at| self.list.get(at).is_some_and(|level| level.image))
     }
 
-    /// The level and those above it, the root last.
+    /// The level and its ancestors, the root last.
     fn line(&self, from: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(from), |at| {
             let parent = self.list.get(*at)?.parent;
@@ -94,8 +94,7 @@ impl Levels {
         })
     }
 
-    /// Where the references of every level lead, given where the root's do and every `BaseURL` in the order of the
-    /// document.
+    /// The target of every level's references, from the root's target and every `BaseURL` in document order.
     pub(super) fn places(&self, judge: &Judge, root: &Place, bases: &[(usize, Vec<u8>)]) -> Places {
         let mut own: Vec<Option<Place>> = vec![None; self.list.len()];
         let mut outer: Vec<Place> = Vec::with_capacity(self.list.len());
@@ -140,7 +139,7 @@ impl Places {
         self.outer.get(level)
     }
 
-    /// Base of all other references of this level, and of those below that inherit them.
+    /// Base of all other references of this level, and of the levels that inherit them.
     pub(super) fn of_media(&self, level: usize) -> Option<&Place> {
         self.inner.get(level)
     }

@@ -1,15 +1,15 @@
-//! Elements and attributes with references (ISO/IEC 23009-1 §5.3 to §5.9), and the bases of these.
+//! Elements and attributes with references (ISO/IEC 23009-1 §5.3 to §5.9), and the bases of the references.
 
 /// The base of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// `BaseURL`: from the base of the level above; it is the base of everything in its own.
+    /// `BaseURL`: relative to the parent level's base. It is the base of everything else in its level.
     Base,
-    /// From the location of the document.
+    /// Relative to the location of the document.
     Document,
-    /// From the location of the document as most players have it, from the base of its level as others do.
+    /// Relative to the location of the document in most players, to the base of its level in others.
     Remote,
-    /// From the base of its level, or of the levels below that inherit it.
+    /// Relative to the base of its level, or of the levels that inherit it.
     Media,
 }
 
@@ -37,12 +37,12 @@ pub(super) fn attribute_role(element: &[u8], attribute: &[u8]) -> Option<Role> {
     }
 }
 
-/// `xlink:href`, whatever the namespace prefix: no other vocabulary in an MPD has an `href` of its own.
+/// `xlink:href` with any namespace prefix: no other vocabulary in an MPD has an `href`.
 fn is_xlink(attribute: &[u8]) -> bool {
     attribute.ends_with(b":href")
 }
 
-/// True if the attributes of this element may hold references, `xlink:href` aside.
+/// True if attributes of this element other than `xlink:href` may be references.
 pub(super) fn has_references(element: &[u8]) -> bool {
     matches!(
         element,
@@ -57,18 +57,18 @@ pub(super) fn has_references(element: &[u8]) -> bool {
     )
 }
 
-/// Elements with foreign content: licence servers, messages to the application.
+/// Elements with foreign content: license servers, messages to the application.
 pub(super) fn is_opaque(element: &[u8]) -> bool {
     matches!(element, b"ContentProtection" | b"Event")
 }
 
-/// Alternative presentations stand inside events and are references nevertheless.
+/// Alternative presentations are references, although they are inside events.
 pub(super) fn is_alternative(element: &[u8]) -> bool {
     matches!(element, b"ReplacePresentation" | b"InsertPresentation")
 }
 
-/// Elements that may have a `BaseURL` and inherit the one above. The operations of a patch count, too: what they add
-/// lands somewhere in an MPD that is not here.
+/// Elements that may have a `BaseURL` and inherit their parent's. Includes the operations of a patch, which add to an
+/// unknown place of an MPD.
 pub(super) fn is_level(element: &[u8]) -> bool {
     matches!(element, b"MPD" | b"Patch" | b"Period" | b"AdaptationSet" | b"Representation" | b"add" | b"replace")
 }
@@ -98,7 +98,7 @@ fn element_of(step: &str) -> &[u8] {
     local(step.split('[').next().unwrap_or_default().as_bytes())
 }
 
-/// The steps of an `XPath`: slashes inside predicates and their quotes separate nothing.
+/// The steps of an `XPath`. Slashes inside predicates and their quotes do not separate steps.
 fn steps(path: &str) -> Vec<&str> {
     let mut quote = None;
     let mut depth = 0_usize;

@@ -31,7 +31,7 @@ pub(super) struct Scan<'d> {
     pub(super) unreadable: u32,
     /// The namespace prefix of the root element with its colon, or nothing.
     pub(super) namespace: &'d [u8],
-    /// Where the schema wants a `BaseURL` and a `Location` of the MPD. Absent when the root element is empty.
+    /// Where the schema requires a `BaseURL` and a `Location` of the MPD. `None` if the root element is empty.
     pub(super) base_at: Option<usize>,
     pub(super) location_at: Option<usize>,
     pub(super) has_location: bool,
@@ -40,7 +40,7 @@ pub(super) struct Scan<'d> {
 /// Scans a document.
 pub(super) fn scan(text: &str) -> Result<Scan<'_>, Unparsable> {
     let mut reader = Reader::from_str(text);
-    // Titles contain them, and players accept them.
+    // They occur in titles, and players accept them.
     reader.config_mut().allow_dangling_amp = true;
     let mut walk = Walk::new(text.as_bytes());
     loop {
@@ -57,7 +57,7 @@ pub(super) fn scan(text: &str) -> Result<Scan<'_>, Unparsable> {
             Event::DocType(declaration) if memmem::find(declaration.as_bytes(), b"<!ENTITY").is_some() => {
                 return Err(Unparsable::Entities);
             }
-            // Elsewhere nothing depends on what it stands for.
+            // Elsewhere, its meaning is irrelevant.
             Event::GeneralRef(_) if walk.is_in_reference() && decode(walk.document, start..end).is_none() => {
                 return Err(Unparsable::Entities);
             }
@@ -76,7 +76,7 @@ fn position(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// An element that is open.
+/// An open element.
 struct Frame<'d> {
     name: &'d [u8],
     level: usize,
@@ -89,7 +89,7 @@ struct Frame<'d> {
 struct Walk<'d> {
     document: &'d [u8],
     frames: Vec<Frame<'d>>,
-    /// Somewhere in the document an attribute is called `…:href`.
+    /// The document has an attribute `…:href`.
     xlinks: bool,
     /// So far the root has no children but `ProgramInformation`.
     at_head: bool,
@@ -116,12 +116,12 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// Content outside the root element: either a second document or none.
+    /// The error for content outside the root element.
     fn outside(&self, at: usize) -> Unparsable {
         if self.scan.levels.is_empty() { Unparsable::NotAnMpd } else { Unparsable::Malformed(at) }
     }
 
-    /// True if what is read now is the text of a reference.
+    /// True inside the text of a reference.
     fn is_in_reference(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.text.is_some())
     }
@@ -180,7 +180,7 @@ impl<'d> Walk<'d> {
             if frame.mixed {
                 self.scan.unreadable += 1;
             } else {
-                // A base belongs to the level that it stands on; its own reference is resolved from the one above.
+                // A base applies to its own level, but is itself relative to the parent's.
                 self.scan.sites.push(Site { range: start..tag.start, role, level: frame.level });
             }
         }
@@ -207,7 +207,7 @@ impl<'d> Walk<'d> {
         Ok(scan)
     }
 
-    /// The role of an element's text. In a patch it may depend on what the operation points at.
+    /// The role of an element's text. In a patch, it may depend on the operation's target.
     fn text_role(&self, name: &[u8], tag: &Range<usize>) -> Option<Role> {
         if self.scan.facts.form == Form::MpdPatch && matches!(name, b"add" | b"replace") {
             let (mut sel, mut type_) = (None, None);
@@ -236,7 +236,7 @@ impl<'d> Walk<'d> {
         }
         for (attribute, value) in Attributes::new(self.document, tag.clone()) {
             if let Some(role) = names::attribute_role(name, attribute) {
-                // Whatever uses an entity of its own cannot be judged, and the document declares none.
+                // A reference with a custom entity cannot be resolved: the document declares none.
                 decode(self.document, value.clone()).ok_or(Unparsable::Entities)?;
                 self.scan.sites.push(Site { range: value, role, level });
             } else if timed || typed {

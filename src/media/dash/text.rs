@@ -1,4 +1,4 @@
-//! Character data: what it means, and where each of its bytes is written (XML 1.0 §2.4, §4.1, §4.6).
+//! Character data: its meaning, and the position of each byte in the document (XML 1.0 §2.4, §4.1, §4.6).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use quick_xml::escape::resolve_predefined_entity;
 
 const CDATA_OPENS: &[u8] = b"<![CDATA[";
 const CDATA_ENDS: &[u8] = b"]]>";
-/// Bytes of the longest name of an entity that is looked at, with its semicolon.
+/// Maximum bytes of an entity's name that is parsed, with its semicolon.
 const MAX_NAME: usize = 64;
 
 /// The meaning of an attribute value or an element's text.
@@ -16,12 +16,12 @@ const MAX_NAME: usize = 64;
 pub(super) struct Decoded<'d> {
     pub(super) text: Cow<'d, [u8]>,
     start: usize,
-    /// For every byte of the text where it is written and whether that is in a CDATA section; one more for the end.
-    /// Absent where the text is written as it is.
+    /// For every byte of the text, and its end: its position, and true if that is in a CDATA section. `None` if the
+    /// text is verbatim.
     places: Option<Vec<(usize, bool)>>,
 }
 
-/// Decodes what is written in a range of the document. Absent when it uses an entity that is not predefined.
+/// Decodes a range of the document. `None` if it uses an entity that is not predefined.
 pub(super) fn decode(document: &[u8], range: Range<usize>) -> Option<Decoded<'_>> {
     let start = range.start;
     let raw = document.get(range).unwrap_or_default();
@@ -50,7 +50,7 @@ pub(super) fn decode(document: &[u8], range: Range<usize>) -> Option<Decoded<'_>
             at += 1;
         }
     }
-    // The end of the text lies where its last byte does: before the end of a CDATA section, not after it.
+    // The end of the text follows its last byte: before the end of a CDATA section, not after it.
     let end = match places.last() {
         Some((_, true)) if raw.ends_with(CDATA_ENDS) => (start + raw.len() - CDATA_ENDS.len(), true),
         _ => (start + raw.len(), in_cdata),
@@ -59,8 +59,8 @@ pub(super) fn decode(document: &[u8], range: Range<usize>) -> Option<Decoded<'_>
     Some(Decoded { text: Cow::Owned(text), start, places: Some(places) })
 }
 
-/// The name between `&` and `;` at the beginning of a text. An ampersand that begins no reference stands for itself, as in titles
-/// and queries that somebody forgot to escape.
+/// The name between `&` and `;` at the beginning of a text. An ampersand that begins no reference is literal, as in
+/// unescaped titles and queries.
 fn entity_name(rest: &[u8]) -> Option<&[u8]> {
     let name = rest.strip_prefix(b"&")?;
     let name = name.get(..name.len().min(MAX_NAME))?;
@@ -81,15 +81,15 @@ fn entity(name: &[u8]) -> Option<Cow<'static, str>> {
 }
 
 impl Decoded<'_> {
-    /// Where a byte of the text is written in the document, and whether that is inside a CDATA section.
+    /// The position of a byte of the text in the document; true if it is inside a CDATA section.
     pub(super) fn place(&self, at: usize) -> (usize, bool) {
         let end = (self.start + at, false);
         self.places.as_ref().map_or(end, |places| places.get(at).or(places.last()).copied().unwrap_or(end))
     }
 }
 
-/// The text as it may be written in an attribute or an element, or inside a CDATA section. Bytes that are not ASCII stay as they
-/// are, whatever the document's encoding.
+/// Escapes a text for an attribute or an element, or for a CDATA section. Bytes that are not ASCII stay unchanged in
+/// any encoding.
 pub(super) fn encode(text: &[u8], in_cdata: bool) -> Vec<u8> {
     let mut written = Vec::with_capacity(text.len());
     for (at, byte) in text.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The attribute list of a tag (RFC 8216 §4.2), read leniently: blanks around names are common, and players accept them.
+//! The attribute list of a tag (RFC 8216 §4.2). Accepts blanks around names, which are common and which players accept.
 
 use memchr::{memchr, memchr2};
 
@@ -8,12 +8,12 @@ pub(super) struct Attribute<'l> {
     pub(super) name: &'l [u8],
     /// Without the quotes.
     pub(super) value: &'l [u8],
-    /// Where the value begins in the line.
+    /// Position of the value in the line.
     pub(super) at: usize,
     pub(super) quoted: bool,
 }
 
-/// Walks the attributes of a line. An attribute whose quote is never closed ends the walk.
+/// Iterates over the attributes of a line. Stops at an unclosed quote.
 pub(super) struct Attributes<'l> {
     line: &'l [u8],
     at: usize,
@@ -29,7 +29,7 @@ impl<'l> Attributes<'l> {
         self.line.get(self.at..).unwrap_or_default()
     }
 
-    /// Goes on after the next comma.
+    /// Moves past the next comma.
     fn skip_comma(&mut self) {
         self.at = memchr(b',', self.rest()).map_or(self.line.len(), |comma| self.at + comma + 1);
     }

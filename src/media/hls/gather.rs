@@ -8,16 +8,16 @@ use crate::media::facts::{Facts, Form, nanos, seconds};
 /// The facts of one playlist so far.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    /// Form by tags; those of media playlists take precedence.
+    /// The form shown by the tags; those of media playlists take precedence.
     form: Option<Form>,
-    /// Nothing will be added: `EXT-X-ENDLIST`, or a playlist of type VOD.
+    /// The playlist is final: `EXT-X-ENDLIST`, or type VOD.
     complete: bool,
     blocking_reload: bool,
     target_duration: Option<Duration>,
     part_target: Option<Duration>,
     longest_nanos: u64,
     total_nanos: u64,
-    /// `EXT-X-IMAGES-ONLY`, and the tiles of such playlists: what it lists are thumbnails.
+    /// It lists thumbnails: `EXT-X-IMAGES-ONLY`, or the tiles of such playlists.
     of_images: bool,
 }
 
@@ -31,7 +31,7 @@ impl Gathered {
         }
     }
 
-    /// True if what it lists from here on is media.
+    /// True if it lists media from here on.
     pub(super) fn lists_media(&self) -> bool {
         self.form == Some(Form::MediaPlaylist) && !self.of_images
     }
@@ -58,7 +58,7 @@ impl Gathered {
         }
     }
 
-    /// The facts, when the playlist has ended.
+    /// The facts, at the end of the playlist.
     pub(super) fn facts(&self) -> Facts {
         if self.form == Some(Form::Multivariant) {
             return Facts::new(Form::Multivariant);

@@ -8,7 +8,7 @@ use crate::media::facts::Outcome;
 use crate::media::path::directory;
 use crate::media::reference::{Base, Change, Judge, Place, Plain, Target, authority_end, is_calm, trim};
 
-/// Copies a source in as few and as long runs as the splices allow.
+/// Copies a source with splices, in as few and as long runs as possible.
 pub(super) struct Copier<'c> {
     source: &'c [u8],
     from: usize,
@@ -22,7 +22,7 @@ impl<'c> Copier<'c> {
         Self { source, from: 0, calm: is_calm(source), out }
     }
 
-    /// Writes the source up to `keep`, then `parts`, and goes on at `rest`.
+    /// Writes the source up to `keep`, then `parts`, and continues at `rest`.
     fn splice(&mut self, keep: usize, parts: &[&[u8]], rest: usize) {
         self.copy_to(keep);
         for part in parts {
@@ -114,7 +114,7 @@ impl Lines {
         }
     }
 
-    /// A reference to media, where the playlist has any.
+    /// Records a reference to media.
     fn lists(&mut self, reference: &[u8]) {
         // Nearly all have usual names.
         let usual = [&b".ts"[..], b".m4s", b".mp4", b".aac"].iter().any(|extension| reference.ends_with(extension));
@@ -186,8 +186,8 @@ impl Lines {
         }
     }
 
-    /// `EXT-X-DEFINE`: learns the value. A value that is a URL of ours with a path gets the prefix itself, because
-    /// playlists that import the variable cannot know what it says.
+    /// `EXT-X-DEFINE`: records the value. A value that is a URL of the gateway with a path gets the prefix itself,
+    /// because playlists that import the variable do not contain its value.
     fn define(&mut self, tag: &Tag<'_>, copier: &mut Copier<'_>) {
         let (mut name, mut value) = (None, None);
         for attribute in Attributes::new(tag.line, tag.text).filter(|attribute| attribute.quoted) {
@@ -248,10 +248,10 @@ impl Lines {
         }
     }
 
-    /// A reference with variables: expanded to learn where it leads, changed as it is written.
+    /// A reference with variables: expanded to find its target, changed in its original form.
     fn change_expanded(&self, reference: &[u8], at: usize, base: Base<'_>, copier: &mut Copier<'_>) -> Effect {
         let Some(expanded) = self.variables.expand(reference) else { return Effect::Undefined };
-        // What follows the start of the path does not change where a reference leads.
+        // What follows the start of the path does not affect the result.
         if expanded.undefined_at.is_some_and(|place| place <= authority_end(&expanded.text)) {
             return Effect::Undefined;
         }
@@ -263,7 +263,7 @@ impl Lines {
                 if let (Some(keep), Some(rest)) = (expanded.place(keep), expanded.place(rest)) {
                     copier.splice(at + keep, &parts, at + rest);
                 } else {
-                    // The path begins inside a variable, which may serve other references: write it out.
+                    // The path begins inside a variable, which other references may use: write the expansion.
                     let written = spliced(&expanded.text, keep, &parts, rest);
                     copier.splice(at, &[&written], at + reference.len());
                 }
@@ -276,9 +276,9 @@ impl Lines {
 /// A tag with an attribute list.
 struct Tag<'l> {
     line: &'l [u8],
-    /// Where the line begins in the source.
+    /// Position of the line in the source.
     at: usize,
-    /// Where the text after the colon begins in the line.
+    /// Position in the line of the text after the colon.
     text: usize,
 }
 
@@ -294,7 +294,7 @@ fn spliced(text: &[u8], keep: usize, parts: &[&[u8]], rest: usize) -> Vec<u8> {
     [text.get(..keep).unwrap_or_default(), &parts.concat(), text.get(rest..).unwrap_or_default()].concat()
 }
 
-/// The path in a form that may stand in a quoted string and starts no variable.
+/// The path in a form that is valid in a quoted string and starts no variable.
 fn quotable(path: &str) -> Box<[u8]> {
     path.replace('"', "%22").replace("{$", "%7B$").into_bytes().into()
 }

@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use crate::media::percent::PercentDecoded;
 
-/// Longest text that a reference is expanded to. A line of references to one long variable would grow without end.
+/// Maximum bytes of an expanded reference. A line that repeats one long variable would grow without a limit.
 const MAX_EXPANDED: usize = 64 * 1024;
 
 /// The variables defined so far.
@@ -16,11 +16,11 @@ pub(super) struct Variables {
     values: BTreeMap<Box<[u8]>, Box<[u8]>>,
 }
 
-/// A reference with its variables replaced by their values, to learn where it leads.
+/// A reference with its variables replaced by their values, to find its target.
 #[derive(Debug)]
 pub(super) struct Expanded {
     pub(super) text: Vec<u8>,
-    /// Where the first undefined variable stands in `text`, as written.
+    /// Position in `text` of the first undefined variable, which stays verbatim.
     pub(super) undefined_at: Option<usize>,
     pieces: Vec<Piece>,
 }
@@ -38,12 +38,12 @@ pub(super) fn present(text: &[u8]) -> bool {
 }
 
 impl Variables {
-    /// Gives a variable its value.
+    /// Sets a variable.
     pub(super) fn define(&mut self, name: &[u8], value: &[u8]) {
         self.values.insert(name.into(), value.into());
     }
 
-    /// Replaces variables by their values; undefined ones stay as they are written. Absent when the text gets too long.
+    /// Replaces variables by their values. Undefined ones stay verbatim. `None` if the text gets too long.
     pub(super) fn expand(&self, line: &[u8]) -> Option<Expanded> {
         let mut expanded =
             Expanded { text: Vec::with_capacity(line.len() * 2), undefined_at: None, pieces: Vec::new() };
@@ -56,7 +56,7 @@ impl Variables {
             if reference.is_empty() {
                 break;
             }
-            // An opening without a closing brace is literal text to the end.
+            // Without a closing brace, the rest is literal.
             let length = memchr(b'}', reference).map_or(reference.len(), |close| close + 1);
             let written = reference.get(..length)?;
             let name = written.strip_suffix(b"}").and_then(|open| open.get(2..));
@@ -81,7 +81,7 @@ impl Expanded {
         self.pieces.push(Piece { text: (start, self.text.len()), line });
     }
 
-    /// The place in the line that corresponds to a place in the text; absent inside the value of a variable.
+    /// The position in the line for a position in the text. `None` inside the value of a variable.
     pub(super) fn place(&self, at: usize) -> Option<usize> {
         self.pieces.iter().find_map(|Piece { text, line }| {
             if at == text.0 {
