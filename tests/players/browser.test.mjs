@@ -3,7 +3,7 @@
 import { after, before, describe, it } from 'node:test';
 
 import { startBrowser } from './support/browser.mjs';
-import { assertPlayedUnderItsPlaySession, assertRefused } from './support/checks.mjs';
+import { assertPlayedUnderItsPlaySession, assertRefused, hasPlayedToItsEnd } from './support/checks.mjs';
 import { startGateway } from './support/gateway.mjs';
 import { House } from './support/processes.mjs';
 
@@ -42,7 +42,7 @@ describe('VOD in the browser', { concurrency: 2 }, () => {
   for (const [index, { player, asset, what }] of vod.entries()) {
     it(`${player} plays ${what} to the end, and meanwhile a second device is refused`, async () => {
       const { page, log } = await started({ player, asset, subject: `vod-${index}` });
-      await page.until('the video ends', ({ ended }) => ended);
+      await page.until('the video ends', hasPlayedToItsEnd);
       assertPlayedUnderItsPlaySession(log, { atLeast: VOD_SEGMENTS });
       await page.close();
     });

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { startBrowser } from './support/browser.mjs';
+import { hasPlayedToItsEnd } from './support/checks.mjs';
 import { liveDash, watch } from './support/ffmpeg.mjs';
 import { startGateway } from './support/gateway.mjs';
 import { House } from './support/processes.mjs';
@@ -82,7 +83,7 @@ describe('two who both play at a limit of one', { concurrency: 4 }, () => {
     await tab.until('the first plays', ({ advanced }) => advanced > 1);
     await second.play('hls.js', other.entry('/vod/ts/master.m3u8'), SHALLOW);
     await assertSettlesAtOne({ subject: 'recorded', first: viewer.log, second: other.log });
-    await tab.until('the first is seen to its end', ({ ended }) => ended);
+    await tab.until('the first is seen to its end', hasPlayedToItsEnd);
     await tab.close();
     await second.close();
   });

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { startBrowser } from './support/browser.mjs';
+import { hasPlayedToItsEnd } from './support/checks.mjs';
 import { liveDash, watch } from './support/ffmpeg.mjs';
 import { startGateway } from './support/gateway.mjs';
 import { House } from './support/processes.mjs';
@@ -70,7 +71,7 @@ describe('one viewer at a limit of one', { concurrency: 6 }, () => {
       await page.pause();
       await pause(40_000);
       await page.resume();
-      await page.until('it plays to its end', ({ ended }) => ended);
+      await page.until('it plays to its end', hasPlayedToItsEnd);
       assertNothingRefused(viewer.log);
       assert.ok(viewer.log.segments.length >= 12, 'every segment was asked for');
       await page.close();

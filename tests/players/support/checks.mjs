@@ -13,6 +13,15 @@ export function assertPlayedUnderItsPlaySession(log, { atLeast }) {
   assert.equal(new Set(answered.map(({ path }) => path.split('/')[2])).size, 1, 'one play, one play session');
 }
 
+/**
+ * The player has played what there is: it says so, or it has all of it in its buffer and stands within a second of the end. dash.js
+ * pauses its element when less than its stall threshold is buffered, and does not always go on for the last half second.
+ */
+export function hasPlayedToItsEnd({ ended, time, duration, buffered }) {
+  const hasAll = (buffered?.at(-1)?.[1] ?? 0) >= duration - 0.1;
+  return ended || hasAll && time >= duration - 1;
+}
+
 /** Another device of the account is refused at the entry manifest, because of the streams on `holders`. */
 export async function assertRefused(gateway, { subject, device, asset, holders }) {
   const { status, type, body } = await gateway.ask(subject, device, asset);
