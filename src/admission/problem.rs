@@ -68,7 +68,7 @@ impl Problem {
 
     /// No token.
     pub(crate) fn anonymous() -> Box<Self> {
-        let detail = "This URL requires a token. Contact your provider.";
+        let detail = "This URL requires a token. Start playback from your provider's link.";
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "no-identity", "No token", detail);
         problem.header = Some((WWW_AUTHENTICATE, "Bearer"));
         problem.outcome(Outcome::Anonymous, "no_token")
@@ -76,7 +76,7 @@ impl Problem {
 
     /// An invalid token. Only the log has the cause.
     pub(crate) fn token(error: TokenError) -> Box<Self> {
-        let detail = "The token was not accepted. Contact your provider.";
+        let detail = "The token was not accepted. Restart playback from your provider's link.";
         Self::new(StatusCode::FORBIDDEN, "token-not-accepted", "Token not accepted", detail)
             .outcome(Outcome::Invalid, error.label())
     }
@@ -153,7 +153,7 @@ impl Problem {
                          and replaced this one."
                             .into()
                     }
-                    Cause::Refused { .. } => "This stream now exceeds the limit of the account.".into(),
+                    Cause::Refused { .. } => "The rules of this account no longer allow this stream.".into(),
                     Cause::Stopped => "This stream was stopped.".into(),
                     Cause::Killed { reason, .. } => format!("This stream was ended: {reason}"),
                 };
@@ -188,7 +188,12 @@ impl Problem {
 
     /// An HTTP/1.1 request without `Host` (RFC 9112 §3.2).
     pub(crate) fn no_host() -> Box<Self> {
-        Self::new(StatusCode::BAD_REQUEST, "no-host", "Bad request", "The request has no `Host` header.")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "no-host",
+            "Bad request",
+            "The request names no host. Send one `Host` header.",
+        )
     }
 
     /// Several hosts, or an invalid one (RFC 9112 §3.2).

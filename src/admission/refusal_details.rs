@@ -37,7 +37,10 @@ impl RefusalDetails {
     pub(super) fn detail(&self) -> String {
         match self.violations.first() {
             Some(first) => first.default_text(),
-            None => format!("Playback requires {}. Contact your provider.", self.lacking.join(", ")),
+            None => format!(
+                "This stream lacks information that playback requires: {}. Contact your provider.",
+                self.lacking.join(", ")
+            ),
         }
     }
 

@@ -231,7 +231,7 @@ impl Reloader {
             }
             Err(Failure { reasons, .. }) => {
                 for reason in &reasons {
-                    tracing::error!(%reason, "invalid configuration; keeping the previous one");
+                    tracing::error!(%reason, "configuration refused; keeping the previous one");
                 }
                 source.reasons.clone_from(&reasons);
                 ("refused", Reloaded::Refused(reasons))

@@ -47,7 +47,7 @@ impl KeyFileGroup {
             }
             Err(why) => {
                 if changed > 0 || failure.as_ref() != Some(&why) {
-                    tracing::error!(keys = %name, %why, "keys are invalid; keeping the previous keys");
+                    tracing::error!(keys = %name, %why, "cannot use the key files; keeping the previous keys");
                     self.observer.keys_fetched(name, "failed");
                 }
                 *failure = Some(why);

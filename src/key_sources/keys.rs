@@ -149,7 +149,7 @@ impl FilePlace {
             Seen::Gone => "no such file".to_owned(),
             Seen::Unreadable(why) => why,
         };
-        tracing::error!(%file, %keys, %why, "keys are invalid; keeping the previous keys");
+        tracing::error!(%file, %keys, %why, "cannot use the key file; keeping the previous keys");
         observer.keys_fetched(keys, "failed");
     }
 

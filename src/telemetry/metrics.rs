@@ -207,7 +207,7 @@ impl Metrics {
         let connections_refused = of.counters("connections_refused_total", help, &["reason"])?;
         let help = "Failed attempts at an origin server: connect, response, busy, unresolved.";
         let origin_failures = of.counters("origin_failures_total", help, &["origin", "reason"])?;
-        let help = "Addresses of an origin's servers, by state.";
+        let help = "Addresses of an origin's servers, by state: healthy, ejected.";
         let origin_servers = of.gauges("origin_servers", help, &["origin", "state"])?;
         let help = "References to other hosts in rewritten manifests, left unchanged.";
         let foreign_references = of.counter("foreign_references_total", help)?;
@@ -227,7 +227,7 @@ impl Metrics {
         let webhook_queue = of.gauges("webhook_queue", "Events queued for a webhook.", &["hook"])?;
         let terminations =
             of.counters("terminations_total", "Terminated streams, by cause.", &["application", "cause"])?;
-        let help = "Provisional takeovers by result: replaced (one of the two streams went idle); both_real (the \
+        let help = "Provisional takeovers by result: replaced (one of the two requested no more media); both_real (the \
                     policies decided).";
         let takeovers = of.counters("takeovers_total", help, &["result"])?;
         let token_errors =

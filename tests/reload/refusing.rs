@@ -5,7 +5,7 @@ use super::support::{Config, Program, keys};
 
 fn refusals(program: &Program) -> Vec<String> {
     let log = program.log();
-    log.lines().filter(|line| line.contains("invalid configuration")).map(str::to_owned).collect()
+    log.lines().filter(|line| line.contains("configuration refused")).map(str::to_owned).collect()
 }
 
 #[tokio::test]

@@ -177,7 +177,7 @@ impl Program {
     pub(super) async fn applied(&self, revision: u64) {
         let line = format!("\"revision\":{revision},");
         until(&format!("revision {revision} is in force"), async || {
-            assert!(!self.log().contains("invalid configuration"), "{}", self.log());
+            assert!(!self.log().contains("configuration refused"), "{}", self.log());
             self.log().contains(&line)
         })
         .await;

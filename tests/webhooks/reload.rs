@@ -10,7 +10,7 @@ async fn reload(gateway: &Gateway, from: &str, to: &str, revision: i64) {
     std::fs::write(&file, text.replace(from, to)).unwrap();
     gateway.signal("HUP");
     until("it is in force", async || {
-        assert!(!gateway.log().contains("invalid configuration"), "{}", gateway.log());
+        assert!(!gateway.log().contains("configuration refused"), "{}", gateway.log());
         gateway.metric("streamgate_config_revision", "").await == revision
     })
     .await;

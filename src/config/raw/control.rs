@@ -55,7 +55,7 @@ pub(in crate::config) struct ControlToken {
     pub(in crate::config) name: String,
     /// What it permits.
     pub(in crate::config) role: Role,
-    /// The token: at least 16 random bytes.
+    /// The token: at least 16 random printable ASCII characters without spaces.
     pub(in crate::config) secret: Material,
 }
 
@@ -75,7 +75,7 @@ pub(in crate::config) enum Role {
 pub(in crate::config) struct SessionApi {
     /// Heartbeat interval of a session: `Expires` minus `Date`.
     pub(in crate::config) interval: Written<Duration>,
-    /// How long a session without a heartbeat keeps its slot after that.
+    /// How long a session keeps its slot after its heartbeat was due.
     pub(in crate::config) grace: Written<Duration>,
     /// Rate limit: calls per session, and starts per account.
     pub(in crate::config) throttle: Throttle,

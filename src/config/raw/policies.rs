@@ -31,7 +31,7 @@ pub(in crate::config) enum Mode {
     /// Refuse or terminate streams.
     #[default]
     Enforce,
-    /// Pass and report it in response headers.
+    /// Pass, and report it in headers to the origin and the player.
     Annotate,
     /// Pass and only count.
     Shadow,

@@ -88,7 +88,7 @@ pub(in crate::config) struct Takeover {
     /// Any start of the account may take over a stream whose next request is overdue, or whose client has closed all
     /// connections.
     pub(in crate::config) overdue: bool,
-    /// How long the other stream must send no request after the new one's first media. 0s: disables take-overs.
+    /// How long the other stream must request no media after the new one's first media. 0s: disables take-overs.
     pub(in crate::config) verify: Written<Duration>,
 }
 

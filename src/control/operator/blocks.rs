@@ -28,7 +28,7 @@ pub(super) async fn get_account(
     find(&control, Kind::Block, &of_account(names)?)
 }
 
-/// Blocks an account for the given time, effective from its next request. Replaces any existing block.
+/// Blocks an account for the given time, effective from its next request. Replaces the block of the same target that was set through this API.
 #[utoipa::path(put, path = "/api/blocks/accounts/{idp}/{subject}", tag = "blocks", operation_id = "block_account",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
@@ -91,7 +91,7 @@ pub(super) async fn get_device(
     find(&control, Kind::Block, &of_device(names)?)
 }
 
-/// Blocks a device of an account for the given time, effective from its next request. Replaces any existing block.
+/// Blocks a device of an account for the given time, effective from its next request. Replaces the block of the same target that was set through this API.
 #[utoipa::path(put, path = "/api/blocks/devices/{idp}/{subject}/{device}", tag = "blocks", operation_id = "block_device",
     params(
         ("idp" = String, Path, description = "The identity provider.", min_length = 1, max_length = 256),
@@ -155,7 +155,7 @@ pub(super) async fn get_token(
     find(&control, Kind::Block, &of_token(names)?)
 }
 
-/// Blocks a token for the given time, effective from its next request. Replaces any existing block.
+/// Blocks a token for the given time, effective from its next request. Replaces the block of the same target that was set through this API.
 #[utoipa::path(put, path = "/api/blocks/tokens/{application}/{id}", tag = "blocks", operation_id = "block_token",
     params(
         ("application" = String, Path, description = "The application.", min_length = 1, max_length = 256),
@@ -217,7 +217,7 @@ pub(super) async fn get_session(
     find(&control, Kind::Block, &of_session(&names)?)
 }
 
-/// Blocks a play session for the given time, effective from its next request. Replaces any existing block.
+/// Blocks a play session for the given time, effective from its next request. Replaces the block of the same target that was set through this API.
 #[utoipa::path(put, path = "/api/blocks/sessions/{stream}", tag = "blocks", operation_id = "block_session",
     params(
         ("stream" = String, Path, description = "The id of its stream.",

@@ -100,7 +100,7 @@ pub(super) struct StreamShown {
     /// When it started.
     #[schema(format = DateTime)]
     started: String,
-    /// Start of the current phase; start of its slot if it holds one.
+    /// When its current state began; if it holds a slot, when it took it.
     #[schema(format = DateTime)]
     since: String,
     /// Time of the last heartbeat.

@@ -40,7 +40,7 @@ pub(super) struct HappenedShown {
     cause: Option<CauseShown>,
     /// Operator actions: the operator.
     by: Option<String>,
-    /// Takeovers: the stream that this one replaced.
+    /// Takeovers: the stream in whose place this one was provisionally admitted.
     taken: Option<String>,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Problem {
     status: u16,
     /// What failed, and what to do.
     detail: Box<str>,
-    /// All reasons, if there is more than one.
+    /// Why the configuration was refused or could not be read; absent otherwise.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     #[schema(value_type = Vec<String>, required = false)]
     reasons: Box<[String]>,
@@ -91,7 +91,7 @@ impl Problem {
 
     /// 422: the configuration is invalid.
     pub(super) fn refused_configuration(reasons: Vec<String>) -> Self {
-        let detail = "The configuration is invalid; see `reasons`. The previous one stays in force.";
+        let detail = "The configuration is refused; see `reasons`. The previous one stays in force.";
         let (status, kind) = (StatusCode::UNPROCESSABLE_ENTITY, "configuration-refused");
         Self { reasons: reasons.into(), ..Self::new(status, kind, "Configuration refused", detail) }
     }

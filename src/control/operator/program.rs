@@ -142,7 +142,7 @@ pub(super) async fn config(_: Reader, From(control): From<Control>) -> Answer<Co
 #[utoipa::path(post, path = "/api/reload", tag = "program", operation_id = "reload", responses(
     (status = 200, description = "The configuration is in force.", body = ReloadedShown),
     (status = 409, description = "The configuration was not read from a file.", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The configuration is invalid; the previous one stays in force.", body = Problem,
+    (status = 422, description = "The configuration is refused; the previous one stays in force.", body = Problem,
         content_type = "application/problem+json"),
     (status = 503, description = "No file descriptors are left to read the file (retried automatically), or the process is stopping.", body = Problem, content_type = "application/problem+json"),
 ))]

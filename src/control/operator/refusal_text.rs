@@ -58,7 +58,7 @@ fn all(
     for stream in running {
         stream_line(out, stream, moment)?;
     }
-    writeln!(out, "New stream:")?;
+    writeln!(out, "Evaluated stream:")?;
     stream_line(out, &explanation["candidate"], moment)?;
     for policy in list(&explanation["policies"]) {
         for rule in list(&policy["rules"]) {

@@ -180,7 +180,7 @@ impl<'s> Scan<'s> {
             }
             _ if first.is_alphanumeric() => {
                 format!(
-                    "`{first}` is not allowed here: names consist of a to z, digits and `_`; write other text in \"…\""
+                    "`{first}` is not allowed here: names consist of letters A to Z and a to z, digits and `_`; write other text in \"…\""
                 )
             }
             _ => format!("`{}` has no meaning here: remove it", first.escape_debug()),

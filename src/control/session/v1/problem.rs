@@ -61,7 +61,7 @@ impl Problem {
 
     /// 403: blocked by an operator.
     pub(super) fn blocked() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "the account, the device or the stream is blocked")
+        Self::new(StatusCode::FORBIDDEN, "an operator has blocked the account, the device or the stream")
     }
 
     /// 400.

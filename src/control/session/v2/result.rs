@@ -76,7 +76,7 @@ pub(super) struct ConflictingSession {
 pub(super) struct RemoteTermination {
     /// Text for the viewer.
     pub(super) message: String,
-    /// The stream that replaced it.
+    /// The stream that it was killed for; `Unknown` values if an operator killed it.
     pub(super) terminator: TerminatingSession,
 }
 
