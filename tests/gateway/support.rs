@@ -1,7 +1,7 @@
 //! Starts and stops the program and origins for it. Everything listens on 127.0.0.1 and is stopped by the test that started
 //! it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
@@ -28,11 +28,13 @@ pub(crate) const SESSION: &[u8] = b"another secret, for play sessions, long enou
 /// Long enough for a busy machine; nothing waits this long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A port that was free a moment ago, below those that the system gives to clients: another test's would take it.
+/// A port that was free a moment ago, and that this process has not been given before: a listener and the control port of one
+/// gateway must differ. It lies below those that the system gives to clients: another test's would take it.
 pub(crate) fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let some = || 10_000 + u16::try_from(RandomState::new().hash_one(()) % 22_000).unwrap();
     let is_free = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    std::iter::repeat_with(some).find(is_free).unwrap()
+    std::iter::repeat_with(some).find(|port| is_free(port) && GIVEN.lock().unwrap().insert(*port)).unwrap()
 }
 
 /// Puts new contents into a file that a gateway watches, whole from the first moment: it may look at any time.

@@ -84,10 +84,15 @@ export class Running {
   }
 }
 
+/** Ports that were given before: a program and its control port must not get the same one. */
+const given = new Set();
+
 /** A free port below those that the system hands out to outgoing connections, so that nobody takes it in the meantime. */
 export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (given.has(port)) continue;
+    given.add(port);
     const server = net.createServer();
     try {
       server.listen(port, '127.0.0.1');

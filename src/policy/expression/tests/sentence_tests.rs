@@ -210,7 +210,7 @@ fn slips_of_other_languages_are_told_from_riddles() {
         ("hba)", ")", "`)` closes nothing"),
         ("(hba]", "]", "`]` does not close `(`: write `)`"),
         ("$channel == 'a'", "$", "write a field's name alone"),
-        ("straße == 'a'", "ß", "names consist of a to z, digits and `_`"),
+        ("straße == 'a'", "ß", "names consist of letters A to Z and a to z, digits and `_`"),
         ("hba ? hba", "", "`?` requires `:`"),
         ("hba ==", "", "the expression ends too early: something is missing after `==`"),
         ("== hba", "==", "an expression cannot begin with `==`"),
