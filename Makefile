@@ -12,8 +12,8 @@ build: ## Build the release binary, target/release/streamgate
 
 demo: ## Run the gateway in front of a demo origin on 127.0.0.1:8080, control port 127.0.0.1:9090
 	@scripts/install build
-	cargo build --profile quick --locked
-	target/quick/streamgate demo
+	cargo build --locked
+	target/debug/streamgate demo
 
 test: ## Check format and lints, run every test, and print the totals
 	@scripts/install test
