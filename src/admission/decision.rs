@@ -65,7 +65,8 @@ pub(crate) struct Permit {
     pub(crate) annotations: Option<Arc<Vec<Violation>>>,
 }
 
-/// How a request obtained the slot of its stream: decides what is given back if the origin does not serve it.
+/// How a request obtained the slot of its stream: decides what is given back if the origin does not serve it. Ordered by how
+/// much that is: of two decisions about one request, the greater counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
     /// The stream held it before, or keeps it by its play session whatever the origin answers.
